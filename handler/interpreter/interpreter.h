@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/interpreter.h - one OSD logical unit: SCSI command in, status and data
+ * out
+ *
+ * The one entry point for every transport (tcmu handler, file:// in libosd, tests). It knows no
+ * transport: a command is bytes, Data-Out and Data-In are iovecs.
+ * Invariants:
+ *  (1) osd_device_execute() always fills the response and writes every byte of request.in
+ *      (what the command does not fill is zero), also on errors.
+ *  (2) One command is one store transaction; a failing command changes nothing.
+ *  (3) A state-changing command with a non-zero nonce executes at most once within the store's
+ *      window of records; a repetition is answered from the record.
+ */
+#ifndef INTERPRETER_INTERPRETER_H
+#define INTERPRETER_INTERPRETER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+#include "common/iov.h"
+#include "osd/status.h"
+#include "store/store.h"
+#include "wire/sense.h"
+#include "wire/spc.h"
+
+struct osd_device;
+
+struct osd_device_config {
+    struct osd_store *store;       /* taken over; closed by osd_device_close() */
+    const struct osd_clock *clock; /* NULL: the system's */
+    char serial[64];               /* unit serial number; "" = random, kept in the store */
+    uint8_t default_method;        /* security method of a new device; only NOSEC is built */
+};
+
+/** OSD_OK; OSD_E_IO, OSD_E_CORRUPT from the store; OSD_E_UNSUPPORTED security method. The
+ *  store stays the caller's on failure. */
+osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_device **ret);
+
+/** Ends the device after all osd_device_execute() calls returned; closes the store. */
+void osd_device_close(struct osd_device *dev);
+
+/** One command. With shared_buffer (TCMU: one buffer, its direction is in the CDB) out and in
+ *  name the same memory; a command that needs both directions is then refused with INVALID
+ * FIELD IN CDB at byte 52 (its attribute parameters), except through two-phase transfer. */
+struct osd_request {
+    const uint8_t *cdb;
+    size_t cdb_len;
+    struct osd_iov out, in;
+    bool shared_buffer;
+};
+
+struct osd_response {
+    uint8_t status; /* SAM_* */
+    size_t sense_len;
+    uint8_t sense[OSD_SENSE_MAX];
+    uint64_t in_len; /* Data-In bytes that carry meaning, from the start; the rest is zero */
+};
+
+/** Execute. Blocks; any number of threads at once. */
+void osd_device_execute(struct osd_device *dev, const struct osd_request *req,
+                        struct osd_response *ret);
+
+enum osd_weight {
+    OSD_WEIGHT_SHORT, /* run where it arrived */
+    OSD_WEIGHT_LONG /* may block or take long (FORMAT, REMOVE PARTITION with contents, flushes,
+                       FUA, transfers of 256 KiB and more, PUNCH): give it to a worker */
+};
+
+/** Judge a CDB without executing it; malformed ones are short. Any thread. */
+enum osd_weight osd_device_weigh(const uint8_t *cdb, size_t cdb_len);
+
+/** Counters for logs and osdctl info; any thread. */
+struct osd_device_stats {
+    uint64_t commands, failures, replays, staged_bytes;
+};
+void osd_device_stats(struct osd_device *dev, struct osd_device_stats *ret);
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/store.h - the seam between the command interpreter and whatever keeps the bytes
+ *
+ * A store holds one root, partitions, and in each partition user objects and collections. Every
+ * object has fixed metadata (struct store_meta) and any number of attributes (page, number) ->
+ * value; a user object has bytes besides. The store knows ids, ranges, attributes, quotas and
+ * counters. It knows no SCSI.
+ *
+ * Invariants every implementation keeps (checked by the conformance suite and store_check()):
+ *  (1) One transaction is all or nothing, also over kill -9 at any moment; with
+ * STORE_COMMIT_SYNC, store_flush() or STORE_SYNC_ALWAYS also over loss of power. (2) A
+ * transaction holds its object's lock from begin to commit/abort: several readers or one
+ *      writer. A transaction on (pid, 0) exclusive excludes everything in the partition, one on
+ *      (0, 0) exclusive everything in the store; one on an object holds its partition and the
+ *      root shared.
+ *  (3) used and count in the metadata of an object equal what a walk over it would find, and a
+ *      partition's used is the sum over its objects plus its own attributes.
+ *  (4) Within a transaction later calls see the effect of earlier ones; nobody else does before
+ *      commit.
+ *  (5) One id names at most one object of a partition, user object or collection.
+ *  (6) Bytes never written read as zeros.
+ *
+ * Used capacity, the same for every implementation: 4096 for each aligned 4096-byte block of a
+ * user object that holds written data, plus (16 + length) for every attribute. Blocks inside a
+ * CLEARed range and blocks beyond the logical length are holes.
+ *
+ * Ids: struct store_id {pid, oid}; root {0,0}, partition {pid,0}. Ids of objects chosen by the
+ * store are >= 0x10000. Threads: every call is safe from any thread; one transaction is used by
+ * one thread at a time. A thread holds at most one transaction.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/clock.h"
+#include "common/iov.h"
+#include "osd/status.h"
+
+#define STORE_BLOCK       4096u
+#define STORE_ID_FIRST    0x10000ULL
+#define STORE_NO_LIMIT    UINT64_MAX
+#define STORE_NONCE_LEN   12
+#define STORE_OUTCOME_MAX 128          /* bytes of a recorded outcome */
+#define STORE_RECORDS     65536        /* outcomes remembered; the oldest are forgotten first */
+#define STORE_LENGTH_MAX  (1ULL << 60) /* largest logical length */
+
+struct store_id {
+    uint64_t pid, oid;
+};
+
+enum store_kind { STORE_ROOT = 1, STORE_PARTITION = 2, STORE_COLLECTION = 3, STORE_USER = 4 };
+
+/** Fixed metadata. Members marked ro are kept by the store; store_put_meta ignores them. */
+struct store_meta {
+    uint8_t kind;        /* enum store_kind; ro */
+    uint8_t type;        /* collections: collection type */
+    uint8_t time_bypass; /* root, partition: timestamp bypass */
+    uint64_t length;     /* user: logical length; ro (write, truncate, ... change it) */
+    uint64_t used;       /* used capacity in bytes; ro */
+    uint64_t count;      /* root: partitions; partition: objects in it; ro */
+    uint64_t created;    /* timestamps in ms since 1970 */
+    uint64_t attr_accessed, attr_modified, data_accessed, data_modified;
+    uint64_t max_length;        /* user: limit; root, partition: default for new ones */
+    uint64_t capacity_quota;    /* partition: limit on used; root: default */
+    uint64_t object_quota;      /* partition: limit on count; root: default */
+    uint64_t partition_quota;   /* root: limit on count */
+    uint32_t collections_quota; /* partition: limit per object; root: default */
+};
+
+enum store_mode { STORE_SHARED, STORE_EXCLUSIVE };
+
+/** Which quota stopped the last call of a transaction that returned OSD_E_QUOTA. */
+enum store_quota {
+    STORE_QUOTA_NONE,
+    STORE_QUOTA_LENGTH,    /* max_length of the object */
+    STORE_QUOTA_CAPACITY,  /* capacity_quota of the partition */
+    STORE_QUOTA_OBJECTS,   /* object_quota of the partition */
+    STORE_QUOTA_PARTITIONS /* partition_quota of the root */
+};
+
+/** store_touch(): timestamps that change without a transaction. */
+enum store_touch {
+    STORE_TOUCH_ATTR_ACCESSED = 1,
+    STORE_TOUCH_ATTR_MODIFIED = 2,
+    STORE_TOUCH_DATA_ACCESSED = 4,
+    STORE_TOUCH_DATA_MODIFIED = 8
+};
+
+enum store_commit { STORE_COMMIT_SYNC = 1 };
+
+struct store_info {
+    uint64_t capacity; /* bytes the store may hold */
+    uint64_t used;     /* sum over partitions plus root attributes */
+    uint64_t partitions;
+    bool read_only; /* a failure below made the store refuse writes */
+    char kind[16];  /* "memory", "rocksdb" */
+};
+
+/** What a range of an object holds (store_seek). */
+enum store_extent { STORE_HOLE, STORE_DATA, STORE_DAMAGED };
+
+/** One finding of store_check(). Called in the checking thread. */
+typedef void (*store_check_report)(void *arg, struct store_id id, const char *finding);
+
+struct store_check_result {
+    uint64_t partitions, objects, attributes, bytes; /* walked */
+    uint64_t findings, repaired;
+};
+
+/** Attribute visitor; return false to stop. value is valid during the call only. */
+typedef bool (*store_attr_visit)(void *arg, uint32_t page, uint32_t number, const void *value,
+                                 uint32_t len);
+
+struct osd_store;
+
+/** A transaction; implementations embed it first. */
+struct store_txn {
+    struct osd_store *store;
+    struct store_id id;
+    enum store_mode mode;
+    enum store_quota quota;
+};
+
+/**
+ * The table of an implementation. Fields are only appended; size is sizeof(struct store_ops)
+ * of the implementation's build. Unless said otherwise functions return OSD_OK, OSD_E_NOMEM,
+ * OSD_E_IO, or OSD_E_CORRUPT besides what is listed. After any failure other than NOT_FOUND the
+ * transaction can only be aborted.
+ */
+struct store_ops {
+    size_t size;
+    void (*close)(struct osd_store *s);
+    void (*info)(struct osd_store *s, struct store_info *ret);
+
+    /* Begin on an object that need not exist. Waits for the lock. */
+    osd_status (*begin)(struct osd_store *s, struct store_id id, enum store_mode mode,
+                        struct store_txn **ret);
+    /* Always ends the transaction. flags: enum store_commit. A transaction without changes
+     * costs no I/O (except SYNC). */
+    osd_status (*commit)(struct store_txn *t, unsigned flags);
+    void (*abort)(struct store_txn *t);
+
+    /* Metadata of the transaction's object, of its partition or of the root; for others a
+     * snapshot without lock. NOT_FOUND. Timestamps include store_touch(). */
+    osd_status (*get_meta)(struct store_txn *t, struct store_id id, struct store_meta *ret);
+    osd_status (*put_meta)(struct store_txn *t, struct store_id id, const struct store_meta *m);
+
+    /* Create a partition, user object or collection; meta->kind says which. oid (or pid for a
+     * partition) 0: the store chooses an unused one and returns it in *ret (may equal &id).
+     * Transaction is on the partition shared or exclusive, on the new object exclusive, or for
+     * partitions on {0,0} shared. Several per transaction. EXISTS; NOT_FOUND (no partition);
+     * QUOTA. Concurrent creation of one id has one winner: the loser gets EXISTS or BUSY. */
+    osd_status (*create)(struct store_txn *t, struct store_id id, const struct store_meta *meta,
+                         struct store_id *ret);
+    /* Remove with attributes and data. A partition must be empty (NOT_EMPTY) unless contents.
+     */
+    osd_status (*remove)(struct store_txn *t, struct store_id id, bool contents);
+    /* Remove every partition and all attributes of the root, reset its metadata to *root.
+     * Transaction on {0,0} exclusive. capacity 0 keeps the present one. */
+    osd_status (*format)(struct store_txn *t, uint64_t capacity, const struct store_meta *root);
+
+    /* Bytes. Objects are the transaction's own or ones it created.
+     * read: zero-fills holes and what lies beyond the logical length; CORRUPT when a checksum
+     * fails. src/dst: len bytes at src_off of the iov.
+     * write: grows the logical length when needed. QUOTA (length, capacity), NO_SPACE. */
+    osd_status (*read)(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len,
+                       const struct osd_iov *dst, uint64_t dst_off);
+    osd_status (*write)(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len,
+                        const struct osd_iov *src, uint64_t src_off);
+    /* Zero a range, releasing whole blocks; grows the length if the range ends beyond it. */
+    osd_status (*clear)(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len);
+    /* Delete a range and move the rest down; the range must lie inside the length. */
+    osd_status (*punch)(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len);
+    /* Set the logical length; growing adds a hole. QUOTA (length). */
+    osd_status (*truncate)(struct store_txn *t, struct store_id id, uint64_t length);
+    /* Kind of the range that begins at off and how long it goes on (block granularity, ends at
+     * the logical length). PAST_END at or beyond it. */
+    osd_status (*seek)(struct store_txn *t, struct store_id id, uint64_t off,
+                       enum store_extent *ret_kind, uint64_t *ret_len);
+
+    /* Attributes of any object the transaction may touch, root and partition included.
+     * get: copies min(cap, length); *ret_len is the true length. NOT_FOUND.
+     * set: length 0 removes (no error if absent). At most 65534 bytes. QUOTA, NO_SPACE.
+     * each: ascending (page, number), from the given one on. The visitor calls nothing here. */
+    osd_status (*get_attr)(struct store_txn *t, struct store_id id, uint32_t page,
+                           uint32_t number, void *dst, uint32_t cap, uint32_t *ret_len);
+    osd_status (*set_attr)(struct store_txn *t, struct store_id id, uint32_t page,
+                           uint32_t number, const void *value, uint32_t len);
+    osd_status (*each_attr)(struct store_txn *t, struct store_id id, uint32_t page,
+                            uint32_t number, store_attr_visit visit, void *arg);
+
+    /* Ids >= from in ascending order: partitions (pid 0, kind STORE_PARTITION) or the objects
+     * of one kind in a partition. Fills ids[0..*ret_n-1]; *ret_next is the first id not
+     * returned, 0 when complete. *ret_changes grows whenever an object of the container is
+     * created or removed. */
+    osd_status (*list)(struct store_txn *t, uint64_t pid, enum store_kind kind, uint64_t from,
+                       uint64_t *ids, size_t max, size_t *ret_n, uint64_t *ret_next,
+                       uint64_t *ret_changes);
+
+    /* Exactly once: remember in this transaction that `nonce` led to `outcome`. */
+    osd_status (*record)(struct store_txn *t, const uint8_t nonce[STORE_NONCE_LEN],
+                         const void *outcome, size_t len);
+    /* Look a nonce up, without transaction. NOT_FOUND. *ret_len <= STORE_OUTCOME_MAX. */
+    osd_status (*recall)(struct osd_store *s, const uint8_t nonce[STORE_NONCE_LEN],
+                         void *ret_outcome, size_t *ret_len);
+
+    /* Change timestamps outside a transaction: visible at once, on stable storage at the next
+     * change of the object, store_flush() of it, or close. flags: enum store_touch. Unknown
+     * ids are ignored. */
+    void (*touch)(struct osd_store *s, struct store_id id, unsigned flags, uint64_t now_ms);
+
+    /* Everything committed before the call is on stable storage when it returns. */
+    osd_status (*flush)(struct osd_store *s);
+
+    /* Walk everything and report what breaks an invariant; repair only if asked. The store is
+     * otherwise unused. */
+    osd_status (*check)(struct osd_store *s, bool repair, store_check_report report, void *arg,
+                        struct store_check_result *ret);
+    /* Small named values of the device itself (identity, keys); at most 4096 bytes each.
+     * Synced before return. get: NOT_FOUND. */
+    osd_status (*get_setting)(struct osd_store *s, const char *name, void *dst, size_t cap,
+                              size_t *ret_len);
+    osd_status (*put_setting)(struct osd_store *s, const char *name, const void *value,
+                              size_t len);
+};
+
+struct osd_store {
+    const struct store_ops *ops;
+};
+
+enum store_sync { STORE_SYNC_NORMAL, STORE_SYNC_ALWAYS };
+
+/** How to open. path is ignored by the memory store. */
+struct store_config {
+    const char *path;  /* absolute directory */
+    bool create;       /* make a new store when the directory is empty or absent */
+    bool read_only;    /* for store_check() */
+    uint64_t capacity; /* bytes, used at creation */
+    enum store_sync sync;
+    const struct osd_clock *clock;
+};
+
+/**
+ * Open an implementation.
+ *
+ * @return OSD_OK; OSD_E_NOT_FOUND (no store and !create); OSD_E_BUSY (in use by another
+ *         process); OSD_E_VERSION; OSD_E_CORRUPT; OSD_E_NO_SPACE; OSD_E_DENIED; OSD_E_IO.
+ *         reason (may be NULL) gets a sentence of at most reason_len bytes naming the path and
+ *         the remedy.
+ */
+osd_status store_memory_open(const struct store_config *cfg, struct osd_store **ret,
+                             char *reason, size_t reason_len);
+osd_status store_rocksdb_open(const struct store_config *cfg, struct osd_store **ret,
+                              char *reason, size_t reason_len);
+
+/** Metadata of a fresh root: no limits. */
+struct store_meta store_root_defaults(uint64_t now_ms);
+
+#endif
