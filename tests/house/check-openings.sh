@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Every C file opens with its licence and with what it is ("path - purpose"). Would catch: a file
+# that a stranger has to read whole to know why it exists.
+set -euo pipefail
+cd "$1"
+# shellcheck source=tests/house/lib.sh
+. "$(dirname "$0")/lib.sh"
+bad=0
+while read -r f; do
+    head -n 1 "$f" | grep -q 'SPDX-License-Identifier: Apache-2.0' || {
+        echo "$f: first line is not the SPDX licence line"
+        bad=$((bad + 1))
+    }
+    sed -n '2,4p' "$f" | grep -qE '^ \* [^ ]*[a-z0-9_]+\.[ch] - ' || {
+        echo "$f: does not open with \"name - what it is\""
+        bad=$((bad + 1))
+    }
+done < <(own_files . '*.c' '*.h')
+finish openings $bad
