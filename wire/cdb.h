@@ -101,6 +101,7 @@ struct osd_attr_params {
     uint32_t set_number;    /* PAGE, CDB */
     uint32_t set_len;       /* PAGE, CDB (16 bits on the wire); LIST: length of the set list */
     uint64_t set_off;       /* PAGE: value, LIST: list; in Data-Out */
+    uint16_t set_len16;     /* CDB format's two-byte field, used inside wire/ only */
     uint8_t value[18];      /* CDB */
 };
 
@@ -206,9 +207,10 @@ struct osd_cdb {
     uint8_t dh_group;    /* SET MASTER KEY byte 24 */
     uint8_t key_id[OSD_KEY_ID_LEN];
     uint8_t seed[OSD_SEED_LEN];
-    uint32_t param_len, alloc_len; /* SET MASTER KEY; alloc_len also PERFORM TASK MANAGEMENT */
+    uint32_t param_len, alloc_len; /* SET MASTER KEY */
     uint8_t scsi_cdb[16];          /* PERFORM SCSI COMMAND */
     uint8_t tm_function;           /* PERFORM TASK MANAGEMENT FUNCTION */
+    uint16_t tm_alloc_len;
     uint64_t tm_tag;
     struct osd_attr_params attr;
     struct osd_capability cap;
