@@ -9,8 +9,8 @@
  *
  * Invariants every implementation keeps (checked by the conformance suite and store_check()):
  *  (1) One transaction is all or nothing, also over kill -9 at any moment; with
- * STORE_COMMIT_SYNC, store_flush() or STORE_SYNC_ALWAYS also over loss of power. (2) A
- * transaction holds its object's lock from begin to commit/abort: several readers or one
+ *      STORE_COMMIT_SYNC, store_flush() or STORE_SYNC_ALWAYS also over loss of power.
+ *  (2) A transaction holds its object's lock from begin to commit/abort: several readers or one
  *      writer. A transaction on (pid, 0) exclusive excludes everything in the partition, one on
  *      (0, 0) exclusive everything in the store; one on an object holds its partition and the
  *      root shared.
@@ -23,7 +23,26 @@
  *
  * Used capacity, the same for every implementation: 4096 for each aligned 4096-byte block of a
  * user object that holds written data, plus (16 + length) for every attribute. Blocks inside a
- * CLEARed range and blocks beyond the logical length are holes.
+ * CLEARed range and blocks beyond the logical length are holes. Precisely: a write makes every
+ * block it touches a data block, whatever the bytes are; clear releases the blocks that lie
+ * wholly inside its range, the object's last block too when the range reaches the logical
+ * length; after a punch a block holds data when any byte of it below the new length came from a
+ * block that did (so shifting by whole blocks keeps holes); truncate keeps the block the new
+ * length ends in, as it was. The used of the root is that of all partitions plus its own
+ * attributes; it is limited by the capacity of the store (NO_SPACE).
+ *
+ * Quotas: a call that grows used (or count) is refused when the committed value, what other
+ * open transactions may still add, and what this one has added and freed would exceed the
+ * quota; calls that do not grow are never refused. Growth of the logical length beyond
+ * min(max_length, STORE_LENGTH_MAX) is STORE_QUOTA_LENGTH. A quota changed in the transaction
+ * counts at once.
+ *
+ * Who may change what: an object whose lock the transaction holds exclusively, what lies in a
+ * partition (or the store) it holds exclusively, and what it created. Other objects can be
+ * looked at by get_meta, get_attr and each_attr only, and show their last committed state.
+ * Everything else is INVALID, as are data calls on what is no user object, an offset plus
+ * length beyond 2^64, and values longer than stated. Calls with length 0 (read, write, clear,
+ * punch) check their arguments and change nothing.
  *
  * Ids: struct store_id {pid, oid}; root {0,0}, partition {pid,0}. Ids of objects chosen by the
  * store are >= 0x10000. Threads: every call is safe from any thread; one transaction is used by
@@ -140,19 +159,21 @@ struct store_ops {
     osd_status (*begin)(struct osd_store *s, struct store_id id, enum store_mode mode,
                         struct store_txn **ret);
     /* Always ends the transaction. flags: enum store_commit. A transaction without changes
-     * costs no I/O (except SYNC). */
+     * costs no I/O (except SYNC). After a failed change it aborts and returns that failure. */
     osd_status (*commit)(struct store_txn *t, unsigned flags);
     void (*abort)(struct store_txn *t);
 
     /* Metadata of the transaction's object, of its partition or of the root; for others a
      * snapshot without lock. NOT_FOUND. Timestamps include store_touch(). */
     osd_status (*get_meta)(struct store_txn *t, struct store_id id, struct store_meta *ret);
+    /* Timestamps left as get_meta shows them do not undo a touch that comes meanwhile. */
     osd_status (*put_meta)(struct store_txn *t, struct store_id id, const struct store_meta *m);
 
     /* Create a partition, user object or collection; meta->kind says which. oid (or pid for a
      * partition) 0: the store chooses an unused one and returns it in *ret (may equal &id).
      * Transaction is on the partition shared or exclusive, on the new object exclusive, or for
-     * partitions on {0,0} shared. Several per transaction. EXISTS; NOT_FOUND (no partition);
+     * partitions on {0,0} shared. Several per transaction. The limits in meta are stored as
+     * they are: inheriting defaults is up to the caller. EXISTS; NOT_FOUND (no partition);
      * QUOTA. Concurrent creation of one id has one winner: the loser gets EXISTS or BUSY. */
     osd_status (*create)(struct store_txn *t, struct store_id id, const struct store_meta *meta,
                          struct store_id *ret);
@@ -160,7 +181,8 @@ struct store_ops {
      */
     osd_status (*remove)(struct store_txn *t, struct store_id id, bool contents);
     /* Remove every partition and all attributes of the root, reset its metadata to *root.
-     * Transaction on {0,0} exclusive. capacity 0 keeps the present one. */
+     * Transaction on {0,0} exclusive. capacity 0 keeps the present one. Settings and recorded
+     * outcomes stay. */
     osd_status (*format)(struct store_txn *t, uint64_t capacity, const struct store_meta *root);
 
     /* Bytes. Objects are the transaction's own or ones it created.
@@ -173,7 +195,8 @@ struct store_ops {
                         const struct osd_iov *src, uint64_t src_off);
     /* Zero a range, releasing whole blocks; grows the length if the range ends beyond it. */
     osd_status (*clear)(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len);
-    /* Delete a range and move the rest down; the range must lie inside the length. */
+    /* Delete a range and move the rest down; the range must lie inside the length (PAST_END).
+     */
     osd_status (*punch)(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len);
     /* Set the logical length; growing adds a hole. QUOTA (length). */
     osd_status (*truncate)(struct store_txn *t, struct store_id id, uint64_t length);
@@ -196,12 +219,13 @@ struct store_ops {
     /* Ids >= from in ascending order: partitions (pid 0, kind STORE_PARTITION) or the objects
      * of one kind in a partition. Fills ids[0..*ret_n-1]; *ret_next is the first id not
      * returned, 0 when complete. *ret_changes grows whenever an object of the container is
-     * created or removed. */
+     * created or removed. NOT_FOUND (no partition). */
     osd_status (*list)(struct store_txn *t, uint64_t pid, enum store_kind kind, uint64_t from,
                        uint64_t *ids, size_t max, size_t *ret_n, uint64_t *ret_next,
                        uint64_t *ret_changes);
 
-    /* Exactly once: remember in this transaction that `nonce` led to `outcome`. */
+    /* Exactly once: remember in this transaction that `nonce` led to `outcome`. Once per
+     * transaction; a nonce already remembered gets the new outcome. */
     osd_status (*record)(struct store_txn *t, const uint8_t nonce[STORE_NONCE_LEN],
                          const void *outcome, size_t len);
     /* Look a nonce up, without transaction. NOT_FOUND. *ret_len <= STORE_OUTCOME_MAX. */
@@ -221,7 +245,8 @@ struct store_ops {
     osd_status (*check)(struct osd_store *s, bool repair, store_check_report report, void *arg,
                         struct store_check_result *ret);
     /* Small named values of the device itself (identity, keys); at most 4096 bytes each.
-     * Synced before return. get: NOT_FOUND. */
+     * Synced before return. Names: 1..64 characters. get: copies min(cap, length); *ret_len is
+     * the true length; NOT_FOUND. */
     osd_status (*get_setting)(struct osd_store *s, const char *name, void *dst, size_t cap,
                               size_t *ret_len);
     osd_status (*put_setting)(struct osd_store *s, const char *name, const void *value,
@@ -239,7 +264,7 @@ struct store_config {
     const char *path;  /* absolute directory */
     bool create;       /* make a new store when the directory is empty or absent */
     bool read_only;    /* for store_check() */
-    uint64_t capacity; /* bytes, used at creation */
+    uint64_t capacity; /* bytes, used at creation; 0: no limit */
     enum store_sync sync;
     const struct osd_clock *clock;
 };
