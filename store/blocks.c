@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/blocks.c - see blocks.h; next-fit over a bitmap per file, one mutex
+ */
+#include "store/blocks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/log.h"
+
+#define MAX_FILES    65536u /* 4 TiB of data */
+#define WORDS        (BLOCKS_PER_FILE / 64)
+#define WANT_SYNC    8192u /* blocks waiting: 32 MiB */
+#define LOW_CHECK_MS 100
+
+struct data_file {
+    int fd;
+    bool dirty;
+    uint32_t used;
+    uint64_t map[WORDS]; /* bit set = in use or waiting */
+};
+
+struct run {
+    uint64_t first;
+    uint32_t count;
+    uint64_t mark;
+};
+
+struct blocks {
+    pthread_mutex_t mutex;
+    char *dir; /* NULL: memory */
+    bool read_only;
+    uint64_t reserve;
+    struct data_file *files[MAX_FILES];
+    uint32_t n_files;
+    uint32_t hint_file, hint_block;
+    struct run *waiting;
+    size_t n_waiting, cap_waiting;
+    uint64_t waiting_blocks;
+    uint64_t mark; /* grows with every sync */
+    uint64_t low_checked_ms;
+    bool low;
+};
+
+static void file_path(const struct blocks *b, uint32_t n, char path[PATH_MAX])
+{
+    snprintf(path, PATH_MAX, "%s/%06u", b->dir, n);
+}
+
+static osd_status errno_status(void)
+{
+    return errno == ENOSPC || errno == EDQUOT ? OSD_E_NO_SPACE : OSD_E_IO;
+}
+
+/* Files that exist from the first one on; a gap ends the search. */
+static osd_status open_existing(struct blocks *b)
+{
+    for (uint32_t n = 0; n < MAX_FILES; n++) {
+        char path[PATH_MAX];
+        file_path(b, n, path);
+        int fd = open(path, (b->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+        if (fd < 0)
+            return errno == ENOENT ? OSD_OK : OSD_E_IO;
+        struct data_file *f = calloc(1, sizeof(*f));
+        if (!f) {
+            close(fd);
+            return OSD_E_NOMEM;
+        }
+        f->fd = fd;
+        b->files[b->n_files++] = f;
+    }
+    return OSD_OK;
+}
+
+osd_status blocks_open(const char *dir, bool read_only, uint64_t reserve, struct blocks **ret)
+{
+    struct blocks *b = calloc(1, sizeof(*b));
+    osd_status st = OSD_OK;
+
+    if (!b)
+        return OSD_E_NOMEM;
+    pthread_mutex_init(&b->mutex, NULL);
+    b->read_only = read_only;
+    b->reserve = reserve;
+    b->mark = 1;
+    if (dir) {
+        b->dir = strdup(dir);
+        if (!b->dir)
+            st = OSD_E_NOMEM;
+        else if (!read_only && mkdir(dir, 0700) != 0 && errno != EEXIST)
+            st = errno_status();
+        else
+            st = open_existing(b);
+    }
+    if (st) {
+        blocks_close(b);
+        return st;
+    }
+    *ret = b;
+    return OSD_OK;
+}
+
+void blocks_close(struct blocks *b)
+{
+    if (!b)
+        return;
+    for (uint32_t i = 0; i < b->n_files; i++) {
+        close(b->files[i]->fd);
+        free(b->files[i]);
+    }
+    free(b->waiting);
+    free(b->dir);
+    pthread_mutex_destroy(&b->mutex);
+    free(b);
+}
+
+static bool bit_get(const struct data_file *f, uint32_t i)
+{
+    return f->map[i / 64] >> (i % 64) & 1;
+}
+
+static void bits_set(struct data_file *f, uint32_t at, uint32_t count)
+{
+    for (uint32_t i = at; i < at + count; i++)
+        f->map[i / 64] |= 1ULL << (i % 64);
+    f->used += count;
+}
+
+static void bits_clear(struct data_file *f, uint32_t at, uint32_t count)
+{
+    for (uint32_t i = at; i < at + count; i++)
+        f->map[i / 64] &= ~(1ULL << (i % 64));
+    f->used -= count;
+}
+
+osd_status blocks_mark(struct blocks *b, uint64_t first, uint32_t count)
+{
+    uint64_t file = first / BLOCKS_PER_FILE;
+    uint32_t at = (uint32_t)(first % BLOCKS_PER_FILE);
+
+    if (file >= b->n_files || count > BLOCKS_PER_FILE - at)
+        return OSD_E_CORRUPT;
+    for (uint32_t i = at; i < at + count; i++)
+        if (bit_get(b->files[file], i))
+            return OSD_E_CORRUPT;
+    bits_set(b->files[file], at, count);
+    return OSD_OK;
+}
+
+/* File system space, looked at now and then. Caller holds the mutex. */
+static bool low_now(struct blocks *b)
+{
+    struct statvfs vfs;
+    uint64_t now;
+
+    if (!b->dir)
+        return false;
+    now = osd_monotonic_ms();
+    if (b->low_checked_ms && now - b->low_checked_ms < LOW_CHECK_MS)
+        return b->low;
+    b->low_checked_ms = now;
+    b->low = statvfs(b->dir, &vfs) == 0 && (uint64_t)vfs.f_bavail * vfs.f_frsize < b->reserve;
+    return b->low;
+}
+
+bool blocks_low(struct blocks *b)
+{
+    pthread_mutex_lock(&b->mutex);
+    bool low = low_now(b);
+    pthread_mutex_unlock(&b->mutex);
+    return low;
+}
+
+static int make_file(struct blocks *b, uint32_t n)
+{
+    char path[PATH_MAX];
+
+    if (!b->dir)
+        return memfd_create("osd-data", MFD_CLOEXEC);
+    file_path(b, n, path);
+    return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+}
+
+/* One more file, with its space reserved where the file system can. Caller holds the mutex. */
+static osd_status add_file(struct blocks *b)
+{
+    const off_t size = (off_t)BLOCKS_PER_FILE * STORE_BLOCK;
+    struct data_file *f;
+
+    if (b->n_files == MAX_FILES)
+        return OSD_E_NO_SPACE;
+    int fd = make_file(b, b->n_files);
+    if (fd < 0)
+        return errno_status();
+    if (!b->dir || fallocate(fd, 0, 0, size) != 0) {
+        bool unsupported = !b->dir || errno == EOPNOTSUPP || errno == ENOSYS;
+        if (!unsupported || ftruncate(fd, size) != 0) {
+            osd_status st = errno_status();
+            close(fd);
+            return st;
+        }
+    }
+    f = calloc(1, sizeof(*f));
+    if (!f) {
+        close(fd);
+        return OSD_E_NOMEM;
+    }
+    f->fd = fd;
+    b->files[b->n_files++] = f;
+    return OSD_OK;
+}
+
+/* Longest run of free blocks from `at` on, at most want. */
+static uint32_t free_run(const struct data_file *f, uint32_t at, uint32_t want)
+{
+    uint32_t n = 0;
+
+    while (n < want && at + n < BLOCKS_PER_FILE && !bit_get(f, at + n))
+        n++;
+    return n;
+}
+
+/* First free block at or after `at`, or BLOCKS_PER_FILE. */
+static uint32_t next_free(const struct data_file *f, uint32_t at)
+{
+    while (at < BLOCKS_PER_FILE) {
+        uint64_t taken = f->map[at / 64] | ((1ULL << (at % 64)) - 1);
+        if (taken != UINT64_MAX)
+            return at / 64 * 64 + (uint32_t)__builtin_ctzll(~taken);
+        at = (at / 64 + 1) * 64;
+    }
+    return BLOCKS_PER_FILE;
+}
+
+static bool take_from(struct blocks *b, uint32_t file, uint32_t at, uint32_t want,
+                      uint64_t *ret_first, uint32_t *ret_n)
+{
+    struct data_file *f = b->files[file];
+
+    if (f->used == BLOCKS_PER_FILE)
+        return false;
+    at = next_free(f, at);
+    if (at == BLOCKS_PER_FILE)
+        return false;
+    uint32_t n = free_run(f, at, want);
+    bits_set(f, at, n);
+    b->hint_file = file;
+    b->hint_block = at + n;
+    *ret_first = (uint64_t)file * BLOCKS_PER_FILE + at;
+    *ret_n = n;
+    return true;
+}
+
+static osd_status alloc_locked(struct blocks *b, uint32_t want, uint64_t *ret_first,
+                               uint32_t *ret_n)
+{
+    for (uint32_t k = 0; k <= b->n_files && b->n_files > 0; k++) {
+        uint32_t file = (b->hint_file + k) % b->n_files;
+        uint32_t at = k == 0 ? b->hint_block : 0;
+        if (take_from(b, file, at, want, ret_first, ret_n))
+            return OSD_OK;
+    }
+    if (low_now(b))
+        return OSD_E_NO_SPACE;
+    osd_status st = add_file(b);
+    if (st)
+        return st;
+    take_from(b, b->n_files - 1, 0, want, ret_first, ret_n);
+    return OSD_OK;
+}
+
+osd_status blocks_alloc(struct blocks *b, uint32_t want, uint64_t *ret_first, uint32_t *ret_n)
+{
+    pthread_mutex_lock(&b->mutex);
+    osd_status st = alloc_locked(b, want, ret_first, ret_n);
+    pthread_mutex_unlock(&b->mutex);
+    return st;
+}
+
+static void clear_run(struct blocks *b, uint64_t first, uint32_t count)
+{
+    bits_clear(b->files[first / BLOCKS_PER_FILE], (uint32_t)(first % BLOCKS_PER_FILE), count);
+}
+
+void blocks_release(struct blocks *b, uint64_t first, uint32_t count)
+{
+    pthread_mutex_lock(&b->mutex);
+    clear_run(b, first, count);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+/* Without memory for the list the run stays in use until the next open: safe, only wasteful. */
+static void retire_locked(struct blocks *b, uint64_t first, uint32_t count)
+{
+    if (b->n_waiting == b->cap_waiting) {
+        size_t cap = b->cap_waiting ? b->cap_waiting * 2 : 256;
+        struct run *grown = realloc(b->waiting, cap * sizeof(*grown));
+        if (!grown)
+            return;
+        b->waiting = grown;
+        b->cap_waiting = cap;
+    }
+    b->waiting[b->n_waiting++] = (struct run){first, count, b->mark};
+    b->waiting_blocks += count;
+}
+
+void blocks_retire(struct blocks *b, uint64_t first, uint32_t count)
+{
+    pthread_mutex_lock(&b->mutex);
+    retire_locked(b, first, count);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+void blocks_retire_all(struct blocks *b)
+{
+    pthread_mutex_lock(&b->mutex);
+    b->n_waiting = 0;
+    b->waiting_blocks = 0;
+    for (uint32_t i = 0; i < b->n_files; i++)
+        if (b->files[i]->used) {
+            bits_clear(b->files[i], 0, 0);
+            memset(b->files[i]->map, 0xff, sizeof(b->files[i]->map));
+            b->files[i]->used = BLOCKS_PER_FILE;
+            retire_locked(b, (uint64_t)i * BLOCKS_PER_FILE, BLOCKS_PER_FILE);
+        }
+    pthread_mutex_unlock(&b->mutex);
+}
+
+bool blocks_want_sync(struct blocks *b)
+{
+    pthread_mutex_lock(&b->mutex);
+    bool want = b->waiting_blocks >= WANT_SYNC;
+    pthread_mutex_unlock(&b->mutex);
+    return want;
+}
+
+osd_status blocks_sync(struct blocks *b, uint64_t *ret_mark)
+{
+    osd_status st = OSD_OK;
+    uint32_t n;
+
+    pthread_mutex_lock(&b->mutex);
+    *ret_mark = b->mark++;
+    n = b->n_files;
+    pthread_mutex_unlock(&b->mutex);
+    for (uint32_t i = 0; i < n && b->dir; i++) {
+        bool dirty = __atomic_exchange_n(&b->files[i]->dirty, false, __ATOMIC_ACQ_REL);
+        if (dirty && fdatasync(b->files[i]->fd) != 0) {
+            __atomic_store_n(&b->files[i]->dirty, true, __ATOMIC_RELEASE);
+            st = errno_status();
+        }
+    }
+    return st;
+}
+
+void blocks_sync_done(struct blocks *b, uint64_t mark)
+{
+    size_t kept = 0;
+
+    pthread_mutex_lock(&b->mutex);
+    for (size_t i = 0; i < b->n_waiting; i++) {
+        if (b->waiting[i].mark <= mark) {
+            clear_run(b, b->waiting[i].first, b->waiting[i].count);
+            b->waiting_blocks -= b->waiting[i].count;
+        } else {
+            b->waiting[kept++] = b->waiting[i];
+        }
+    }
+    b->n_waiting = kept;
+    pthread_mutex_unlock(&b->mutex);
+}
+
+/* The loop shared by reading and writing: goes on after partial transfers. */
+static osd_status transfer(struct blocks *b, bool out, uint64_t first, uint32_t skip,
+                           const struct iovec *v, int n, size_t len)
+{
+    struct data_file *f = b->files[first / BLOCKS_PER_FILE];
+    off_t at = (off_t)(first % BLOCKS_PER_FILE) * STORE_BLOCK + skip;
+    struct osd_iov all = osd_iov_make(v, n);
+    struct iovec part[64];
+    size_t done = 0;
+
+    while (done < len) {
+        int parts = osd_iov_slice(&all, done, len - done, part, 64);
+        ssize_t got = out ? pwritev(f->fd, part, parts, at + (off_t)done)
+                          : preadv(f->fd, part, parts, at + (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got == 0 ? OSD_E_CORRUPT : errno_status();
+        done += (size_t)got;
+    }
+    return OSD_OK;
+}
+
+osd_status blocks_read(struct blocks *b, uint64_t first, uint32_t skip, const struct iovec *v,
+                       int n, size_t len)
+{
+    if (first / BLOCKS_PER_FILE >= b->n_files)
+        return OSD_E_CORRUPT;
+    return transfer(b, false, first, skip, v, n, len);
+}
+
+osd_status blocks_write(struct blocks *b, uint64_t first, const struct iovec *v, int n,
+                        size_t len)
+{
+    __atomic_store_n(&b->files[first / BLOCKS_PER_FILE]->dirty, true, __ATOMIC_RELEASE);
+    return transfer(b, true, first, 0, v, n, len);
+}

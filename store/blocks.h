@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/blocks.h - data files and the allocator of their 4096-byte blocks
+ *
+ * Block numbers are global: file number = block / BLOCKS_PER_FILE. Which blocks are in use is
+ * kept in memory only; the owner rebuilds it at open from its extent maps (blocks_mark()).
+ * Invariants:
+ *  (1) A block is free, in use, or waiting: freed by a committed transaction but not yet safe
+ * to overwrite, because the commit that freed it may still be lost with the machine. Waiting
+ *      blocks become free in blocks_sync_done(), called after everything was made durable.
+ *  (2) A run never crosses a file.
+ * Threads: every function from any thread.
+ */
+#ifndef STORE_BLOCKS_H
+#define STORE_BLOCKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/iov.h"
+#include "store/store.h"
+
+#define BLOCKS_PER_FILE 16384u /* 64 MiB */
+
+struct blocks;
+
+/** Open the data files below directory dir (created if needed); dir NULL: memory only.
+ *  reserve: bytes of the file system that are never allocated. */
+osd_status blocks_open(const char *dir, bool read_only, uint64_t reserve, struct blocks **ret);
+void blocks_close(struct blocks *b);
+
+/** Mark a run as in use while maps are walked at open. OSD_E_CORRUPT when part of it already
+ * is. */
+osd_status blocks_mark(struct blocks *b, uint64_t first, uint32_t count);
+
+/** Allocate a run of at most want blocks (>= 1). OSD_E_NO_SPACE. */
+osd_status blocks_alloc(struct blocks *b, uint32_t want, uint64_t *ret_first, uint32_t *ret_n);
+
+/** Give back a run that was allocated but never committed: free at once. */
+void blocks_release(struct blocks *b, uint64_t first, uint32_t count);
+
+/** Give back a run that a committed transaction no longer refers to: waits for a sync. */
+void blocks_retire(struct blocks *b, uint64_t first, uint32_t count);
+
+/** Whether enough blocks wait for a sync that one should be made soon. */
+bool blocks_want_sync(struct blocks *b);
+
+/** Before a sync: returns a mark; fdatasync of all files written since the last time follows.
+ */
+osd_status blocks_sync(struct blocks *b, uint64_t *ret_mark);
+/** After the metadata is durable too: blocks retired before the mark are free. */
+void blocks_sync_done(struct blocks *b, uint64_t mark);
+
+/** Move bytes between blocks and pieces of memory; the range lies in one run. */
+osd_status blocks_read(struct blocks *b, uint64_t first, uint32_t skip, const struct iovec *v,
+                       int n, size_t len);
+osd_status blocks_write(struct blocks *b, uint64_t first, const struct iovec *v, int n,
+                        size_t len);
+
+/** Forget all allocation (format); everything in use is retired. */
+void blocks_retire_all(struct blocks *b);
+
+/** True when the file system below has less than the reserve left (checked at most every
+ *  100 ms). Always false in memory. */
+bool blocks_low(struct blocks *b);
+
+#endif

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/rocksdb.c - the RocksDB store: open, recovery, flush, settings, the table of operations
+ *
+ * A store is a directory: db/ (RocksDB), data/ (extent files). The memory store is the same
+ * code over RocksDB's memory environment and memfds. Invariants: (1) A directory that is not
+ * ours is never written: only an absent or empty one becomes a store. (2) After open, counters,
+ * block allocation and id hints equal what the records say. (3) Durable means: data files
+ * synced first, then the log that names their blocks.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "rocksdb_internal.h"
+
+#define FORMAT_VERSION 1
+#define RESERVE        (64 * MIB) /* of the file system, never used for data */
+#define BLOCK_CACHE    (64 * MIB)
+#define WRITE_BUFFERS  (96 * MIB)
+
+static const char *const cf_names[CF_MAX] = {"default", "objects", "attrs", "extents",
+                                             "records"};
+
+/* ---- flush ---- */
+
+osd_status rdb_sync(struct rdb *r)
+{
+    uint64_t ticket = __atomic_add_fetch(&r->flush_asked, 1, __ATOMIC_SEQ_CST);
+    uint64_t mark, upto;
+    char *err = NULL;
+    osd_status st;
+
+    pthread_mutex_lock(&r->flush_lock);
+    if (r->flush_done >= ticket) { /* a round that began after our commit has ended */
+        pthread_mutex_unlock(&r->flush_lock);
+        return OSD_OK;
+    }
+    upto = __atomic_load_n(&r->flush_asked, __ATOMIC_SEQ_CST);
+    st = blocks_sync(r->blocks, &mark);
+    if (!st) {
+        rocksdb_flush_wal(r->db, 1, &err);
+        if (err)
+            st = rdb_error(r, err);
+    }
+    if (!st) {
+        blocks_sync_done(r->blocks, mark);
+        r->flush_done = upto;
+    }
+    pthread_mutex_unlock(&r->flush_lock);
+    return st;
+}
+
+osd_status rdb_flush(struct osd_store *s)
+{
+    struct rdb *r = (struct rdb *)s;
+    osd_status st = touch_flush(r);
+
+    return st ? st : rdb_sync(r);
+}
+
+/* ---- settings and information ---- */
+
+static osd_status rdb_get_setting(struct osd_store *s, const char *name, void *dst, size_t cap,
+                                  size_t *ret_len)
+{
+    struct rdb *r = (struct rdb *)s;
+    char *err = NULL;
+    size_t len;
+    char *v = rocksdb_get_cf(r->db, r->ro, r->cf[CF_DEFAULT], name, strlen(name), &len, &err);
+
+    if (err)
+        return rdb_error(r, err);
+    if (!v)
+        return OSD_E_NOT_FOUND;
+    memcpy(dst, v, len < cap ? len : cap);
+    *ret_len = len;
+    rocksdb_free(v);
+    return OSD_OK;
+}
+
+static osd_status rdb_put_setting(struct osd_store *s, const char *name, const void *value,
+                                  size_t len)
+{
+    struct rdb *r = (struct rdb *)s;
+    char *err = NULL;
+
+    if (len > 4096)
+        return OSD_E_INVALID;
+    rocksdb_put_cf(r->db, r->wo, r->cf[CF_DEFAULT], name, strlen(name), value, len, &err);
+    return err ? rdb_error(r, err) : rdb_sync(r);
+}
+
+static void rdb_info(struct osd_store *s, struct store_info *ret)
+{
+    struct rdb *r = (struct rdb *)s;
+
+    *ret = (struct store_info){
+        .capacity = __atomic_load_n(&r->capacity, __ATOMIC_RELAXED),
+        .used = __atomic_load_n(&r->root->used, __ATOMIC_RELAXED),
+        .partitions = __atomic_load_n(&r->root->count, __ATOMIC_RELAXED),
+        .read_only = __atomic_load_n(&r->failed, __ATOMIC_RELAXED),
+    };
+    snprintf(ret->kind, sizeof(ret->kind), "rocksdb");
+}
+
+/* ---- recovery ---- */
+
+static osd_status recover_run(void *arg, uint64_t first, uint32_t count)
+{
+    return blocks_mark(arg, first, count);
+}
+
+static osd_status recover_extents(struct rdb *r)
+{
+    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, r->ro, r->cf[CF_EXTENTS]);
+    osd_status st = OSD_OK;
+
+    for (rocksdb_iter_seek_to_first(it); rocksdb_iter_valid(it) && !st; rocksdb_iter_next(it)) {
+        size_t len;
+        const char *v = rocksdb_iter_value(it, &len);
+        st = chunk_runs(v, len, recover_run, r->blocks);
+    }
+    rocksdb_iter_destroy(it);
+    return st;
+}
+
+/* One record: the root, a partition (which precedes its objects), or an object. */
+static osd_status recover_object(struct rdb *r, struct store_id id, const struct store_meta *m,
+                                 struct part **current)
+{
+    if (id.oid == 0) {
+        struct part *p = part_new(id.pid, m);
+        if (!p)
+            return OSD_E_NOMEM;
+        p->used = m->used;
+        if (id.pid == 0) {
+            r->root = p;
+        } else {
+            part_insert(r, p);
+            r->root->count++;
+            r->root->used += m->used;
+            if (id.pid >= r->next_pid && id.pid < UINT64_MAX)
+                r->next_pid = id.pid + 1;
+        }
+        *current = p;
+        return OSD_OK;
+    }
+    if (!*current || (*current)->pid != id.pid)
+        return OSD_E_CORRUPT;
+    (*current)->count++;
+    (*current)->used += m->used;
+    r->root->used += m->used;
+    if (id.oid >= (*current)->next_oid && id.oid < UINT64_MAX)
+        (*current)->next_oid = id.oid + 1;
+    return OSD_OK;
+}
+
+/* Counters start from each container's own record (its attributes) and add the objects'. */
+static osd_status recover_objects(struct rdb *r)
+{
+    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, r->ro, r->cf[CF_OBJECTS]);
+    struct part *current = NULL;
+    osd_status st = OSD_OK;
+
+    r->next_pid = STORE_ID_FIRST;
+    for (rocksdb_iter_seek_to_first(it); rocksdb_iter_valid(it) && !st; rocksdb_iter_next(it)) {
+        size_t klen, len;
+        const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &klen);
+        const char *v = rocksdb_iter_value(it, &len);
+        struct store_meta m;
+
+        st = klen == OBJECT_KEY_LEN ? meta_decode(v, len, &m) : OSD_E_CORRUPT;
+        if (!st)
+            st = recover_object(r, (struct store_id){be64_get(k), be64_get(k + 8)}, &m,
+                                &current);
+    }
+    rocksdb_iter_destroy(it);
+    return st || r->root ? st : OSD_E_CORRUPT;
+}
+
+/* ---- open ---- */
+
+static rocksdb_options_t *make_options(struct rdb *r)
+{
+    rocksdb_options_t *o = rocksdb_options_create();
+    rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+    rocksdb_cache_t *cache = rocksdb_cache_create_lru(BLOCK_CACHE);
+
+    rocksdb_block_based_options_set_block_cache(table, cache);
+    rocksdb_block_based_options_set_filter_policy(table,
+                                                  rocksdb_filterpolicy_create_bloom_full(10));
+    rocksdb_options_set_block_based_table_factory(o, table);
+    rocksdb_block_based_options_destroy(table);
+    rocksdb_cache_destroy(cache);
+    rocksdb_options_set_create_if_missing(o, r->cfg.create);
+    rocksdb_options_set_create_missing_column_families(o, 1);
+    rocksdb_options_set_db_write_buffer_size(o, WRITE_BUFFERS);
+    rocksdb_options_set_max_total_wal_size(o, 256 * MIB);
+    rocksdb_options_set_max_open_files(o, 256);
+    rocksdb_options_set_keep_log_file_num(o, 2);
+    rocksdb_options_set_max_background_jobs(o, 2);
+    rocksdb_options_set_info_log_level(o, 3);
+    rocksdb_options_set_wal_recovery_mode(o, 2); /* point in time */
+    return o;
+}
+
+static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t reason_len)
+{
+    rocksdb_options_t *o = make_options(r);
+    const rocksdb_options_t *all[CF_MAX];
+    char *err = NULL;
+    osd_status st = OSD_OK;
+
+    for (int i = 0; i < CF_MAX; i++)
+        all[i] = o;
+    if (r->cfg.read_only)
+        r->db = rocksdb_open_for_read_only_column_families(o, path, CF_MAX, cf_names, all,
+                                                           r->cf, 0, &err);
+    else
+        r->db = rocksdb_open_column_families(o, path, CF_MAX, cf_names, all, r->cf, &err);
+    rocksdb_options_destroy(o);
+    if (err) {
+        bool locked = strstr(err, "lock ") != NULL;
+        snprintf(reason, reason_len,
+                 locked ? "store %s is in use by another process"
+                        : "store %s cannot be opened: %s",
+                 r->path, err);
+        st = locked ? OSD_E_BUSY : rdb_error(r, err);
+        if (locked)
+            rocksdb_free(err);
+        r->db = NULL;
+    }
+    return st;
+}
+
+static osd_status check_format(struct rdb *r, char *reason, size_t reason_len)
+{
+    uint8_t version[4], capacity[8];
+    size_t len;
+    osd_status st = rdb_get_setting(&r->base, "format", version, sizeof(version), &len);
+
+    if (st)
+        return st;
+    if (len != sizeof(version) || be32_get(version) != FORMAT_VERSION) {
+        snprintf(reason, reason_len,
+                 "store %s has format version %u, this program knows %d: use a newer liosd",
+                 r->path, len == 4 ? be32_get(version) : 0, FORMAT_VERSION);
+        return OSD_E_VERSION;
+    }
+    st = rdb_get_setting(&r->base, "capacity", capacity, sizeof(capacity), &len);
+    if (st || len != sizeof(capacity))
+        return st ? st : OSD_E_CORRUPT;
+    r->capacity = be64_get(capacity) ? be64_get(capacity) : STORE_NO_LIMIT;
+    return OSD_OK;
+}
+
+/* First records of a new store; the format version is what makes it one, in the same write. */
+static osd_status initialise(struct rdb *r)
+{
+    struct store_meta root = store_root_defaults(osd_clock_now(r->cfg.clock));
+    rocksdb_writebatch_t *b = rocksdb_writebatch_create();
+    uint8_t key[OBJECT_KEY_LEN], record[RECORD_MAX], version[4], capacity[8];
+    char *err = NULL;
+
+    key_object(key, (struct store_id){0, 0});
+    be32_put(version, FORMAT_VERSION);
+    be64_put(capacity, r->cfg.capacity);
+    rocksdb_writebatch_put_cf(b, r->cf[CF_OBJECTS], (char *)key, sizeof(key), (char *)record,
+                              meta_encode(&root, record));
+    rocksdb_writebatch_put_cf(b, r->cf[CF_DEFAULT], "capacity", 8, (char *)capacity, 8);
+    rocksdb_writebatch_put_cf(b, r->cf[CF_DEFAULT], "format", 6, (char *)version, 4);
+    rocksdb_write(r->db, r->wo, b, &err);
+    rocksdb_writebatch_destroy(b);
+    if (err)
+        return rdb_error(r, err);
+    rocksdb_flush_wal(r->db, 1, &err);
+    return err ? rdb_error(r, err) : OSD_OK;
+}
+
+static void rdb_close(struct osd_store *s)
+{
+    struct rdb *r = (struct rdb *)s;
+
+    if (r->db && r->root && !r->cfg.read_only)
+        rdb_flush(s);
+    touch_clear(r);
+    parts_clear(r);
+    if (r->root)
+        pthread_mutex_destroy(&r->root->mutex);
+    free(r->root);
+    for (int i = 0; i < CF_MAX && r->db; i++)
+        rocksdb_column_family_handle_destroy(r->cf[i]);
+    if (r->db)
+        rocksdb_close(r->db);
+    if (r->ro)
+        rocksdb_readoptions_destroy(r->ro);
+    if (r->wo)
+        rocksdb_writeoptions_destroy(r->wo);
+    blocks_close(r->blocks);
+    store_locks_free(r->locks);
+    pthread_rwlock_destroy(&r->parts_lock);
+    pthread_mutex_destroy(&r->touch_lock);
+    pthread_mutex_destroy(&r->record_lock);
+    pthread_mutex_destroy(&r->flush_lock);
+    free(r->records);
+    free(r->record_index);
+    free(r->path);
+    free(r);
+}
+
+static const struct store_ops rdb_ops = {
+    .size = sizeof(struct store_ops),
+    .close = rdb_close,
+    .info = rdb_info,
+    .begin = rdb_begin,
+    .commit = rdb_commit,
+    .abort = rdb_abort,
+    .get_meta = rdb_get_meta,
+    .put_meta = rdb_put_meta,
+    .create = rdb_create,
+    .remove = rdb_remove,
+    .format = rdb_format,
+    .read = rdb_read,
+    .write = rdb_write,
+    .clear = rdb_clear,
+    .punch = rdb_punch,
+    .truncate = rdb_truncate,
+    .seek = rdb_seek,
+    .get_attr = rdb_get_attr,
+    .set_attr = rdb_set_attr,
+    .each_attr = rdb_each_attr,
+    .list = rdb_list,
+    .record = rdb_record,
+    .recall = rdb_recall,
+    .touch = rdb_touch,
+    .flush = rdb_flush,
+    .check = rdb_check,
+    .get_setting = rdb_get_setting,
+    .put_setting = rdb_put_setting,
+};
+
+static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
+{
+    struct rdb *r = calloc(1, sizeof(*r));
+
+    if (!r)
+        return NULL;
+    r->base.ops = &rdb_ops;
+    r->cfg = *cfg;
+    if (!r->cfg.clock)
+        r->cfg.clock = &osd_clock_system;
+    r->locks = store_locks_new();
+    pthread_rwlock_init(&r->parts_lock, NULL);
+    pthread_mutex_init(&r->touch_lock, NULL);
+    pthread_mutex_init(&r->record_lock, NULL);
+    pthread_mutex_init(&r->flush_lock, NULL);
+    r->ro = rocksdb_readoptions_create();
+    r->wo = rocksdb_writeoptions_create();
+    r->path = strdup(path);
+    r->records = calloc(STORE_RECORDS, sizeof(*r->records));
+    r->record_index = calloc(STORE_RECORDS * 2, sizeof(*r->record_index));
+    if (!r->locks || !r->path || !r->records || !r->record_index) {
+        rdb_close(&r->base);
+        return NULL;
+    }
+    return r;
+}
+
+/* A store, an empty place for one, or somebody else's directory? */
+static osd_status inspect_directory(struct rdb *r, char *reason, size_t reason_len)
+{
+    _cleanup_free_ char *marker = NULL;
+    struct dirent *e;
+    int entries = 0;
+    DIR *d;
+
+    if (asprintf(&marker, "%s/db/CURRENT", r->path) < 0)
+        return OSD_E_NOMEM;
+    if (access(marker, F_OK) == 0)
+        return OSD_OK;
+    d = opendir(r->path);
+    if (!d && errno != ENOENT) {
+        snprintf(reason, reason_len, "%s: %s", r->path, strerror(errno));
+        return errno == EACCES ? OSD_E_DENIED : OSD_E_IO;
+    }
+    while (d && (e = readdir(d)))
+        entries += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+                   strcmp(e->d_name, "db") != 0 && strcmp(e->d_name, "data") != 0;
+    if (d)
+        closedir(d);
+    if (!r->cfg.create) {
+        snprintf(reason, reason_len, "%s is not an OSD store", r->path);
+        return OSD_E_NOT_FOUND;
+    }
+    if (entries > 0) {
+        snprintf(reason, reason_len,
+                 "%s is neither empty nor an OSD store: give an empty or new directory",
+                 r->path);
+        return OSD_E_INVALID;
+    }
+    if (!d && mkdir(r->path, 0700) != 0) {
+        snprintf(reason, reason_len, "cannot create %s: %s", r->path, strerror(errno));
+        return errno == EACCES || errno == EROFS ? OSD_E_DENIED : OSD_E_IO;
+    }
+    return OSD_OK;
+}
+
+/* The common end of opening: database, format, state in memory. */
+static osd_status open_parts(struct rdb *r, const char *db, const char *data, char *reason,
+                             size_t reason_len)
+{
+    osd_status st = open_db(r, db, reason, reason_len);
+
+    if (st)
+        return st;
+    st = blocks_open(data, r->cfg.read_only, RESERVE, &r->blocks);
+    if (!st)
+        st = check_format(r, reason, reason_len);
+    if (st == OSD_E_NOT_FOUND && r->cfg.create) {
+        st = initialise(r);
+        if (!st)
+            st = check_format(r, reason, reason_len);
+    }
+    if (!st)
+        st = recover_objects(r);
+    if (!st)
+        st = recover_extents(r);
+    if (!st)
+        st = records_load(r);
+    if (st && reason_len > 0 && reason[0] == 0)
+        snprintf(reason, reason_len, "store %s: %s; run osdctl check", r->path,
+                 osd_status_text(st));
+    return st;
+}
+
+osd_status store_rocksdb_open(const struct store_config *cfg, struct osd_store **ret,
+                              char *reason, size_t reason_len)
+{
+    _cleanup_free_ char *db = NULL, *data = NULL;
+    char scratch[256];
+    struct rdb *r;
+    osd_status st;
+
+    if (!reason) {
+        reason = scratch;
+        reason_len = sizeof(scratch);
+    }
+    reason[0] = 0;
+    r = rdb_new(cfg, cfg->path);
+    if (!r || asprintf(&db, "%s/db", cfg->path) < 0 ||
+        asprintf(&data, "%s/data", cfg->path) < 0)
+        return OSD_E_NOMEM;
+    st = inspect_directory(r, reason, reason_len);
+    if (!st)
+        st = open_parts(r, db, data, reason, reason_len);
+    if (st) {
+        rdb_close(&r->base);
+        return st;
+    }
+    *ret = &r->base;
+    return OSD_OK;
+}

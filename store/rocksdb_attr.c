@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/rocksdb_attr.c - attributes and listings of the RocksDB store
+ *
+ * An attribute is one key; its charge (ATTR_OVERHEAD + length) is part of the object's used.
+ */
+#include <stdlib.h>
+
+#include "rocksdb_internal.h"
+
+osd_status rdb_get_attr(struct store_txn *base, struct store_id id, uint32_t page,
+                        uint32_t number, void *dst, uint32_t cap, uint32_t *ret_len)
+{
+    uint8_t key[ATTR_KEY_LEN];
+    char *value;
+    size_t len;
+
+    key_attr(key, id, page, number);
+    osd_status st = txn_get((struct txn *)base, CF_ATTRS, key, sizeof(key), &value, &len);
+    if (st)
+        return st;
+    if (cap > 0)
+        memcpy(dst, value, len < cap ? len : cap);
+    *ret_len = (uint32_t)len;
+    rocksdb_free(value);
+    return OSD_OK;
+}
+
+osd_status rdb_set_attr(struct store_txn *base, struct store_id id, uint32_t page,
+                        uint32_t number, const void *value, uint32_t len)
+{
+    struct txn *t = (struct txn *)base;
+    struct store_meta m;
+    uint8_t key[ATTR_KEY_LEN];
+    uint32_t old = 0;
+    osd_status st = txn_load(t, id, &m);
+
+    if (st)
+        return st;
+    st = rdb_get_attr(base, id, page, number, NULL, 0, &old);
+    if (st && st != OSD_E_NOT_FOUND)
+        return st;
+    if (st && len == 0)
+        return OSD_OK;
+    int64_t before = st ? 0 : (int64_t)old + ATTR_OVERHEAD;
+    int64_t after = len ? (int64_t)len + ATTR_OVERHEAD : 0;
+    st = txn_charge(t, id, &m, after - before);
+    if (st)
+        return st;
+    key_attr(key, id, page, number);
+    if (len)
+        txn_put(t, CF_ATTRS, key, sizeof(key), value, len);
+    else
+        txn_delete(t, CF_ATTRS, key, sizeof(key));
+    if (after != before)
+        txn_store(t, id, &m);
+    return OSD_OK;
+}
+
+osd_status rdb_each_attr(struct store_txn *base, struct store_id id, uint32_t page,
+                         uint32_t number, store_attr_visit visit, void *arg)
+{
+    rocksdb_iterator_t *it = txn_iterate((struct txn *)base, CF_ATTRS);
+    uint8_t key[ATTR_KEY_LEN];
+
+    key_attr(key, id, page, number);
+    for (rocksdb_iter_seek(it, (char *)key, sizeof(key)); rocksdb_iter_valid(it);
+         rocksdb_iter_next(it)) {
+        size_t klen, len;
+        const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &klen);
+        if (klen != sizeof(key) || memcmp(k, key, OBJECT_KEY_LEN) != 0)
+            break;
+        const char *value = rocksdb_iter_value(it, &len);
+        if (!visit(arg, be32_get(k + 16), be32_get(k + 20), value, (uint32_t)len))
+            break;
+    }
+    rocksdb_iter_destroy(it);
+    return OSD_OK;
+}
+
+static bool forget_attr(void *arg, uint32_t page, uint32_t number, const void *value,
+                        uint32_t len)
+{
+    struct osd_buf *keys = arg;
+    uint8_t key[8];
+
+    (void)value;
+    (void)len;
+    be32_put(key, page);
+    be32_put(key + 4, number);
+    return osd_buf_put(keys, key, sizeof(key)) == OSD_OK;
+}
+
+/* Collect first, delete after: the iterator must not see its own deletions. */
+osd_status attrs_remove(struct txn *t, struct store_id id)
+{
+    _cleanup_buf_ struct osd_buf keys = osd_buf_make(64 * MIB);
+    osd_status st = rdb_each_attr(&t->base, id, 0, 0, forget_attr, &keys);
+
+    for (size_t at = 0; at < keys.len && !st; at += 8) {
+        uint8_t key[ATTR_KEY_LEN];
+        key_attr(key, id, be32_get(keys.data + at), be32_get(keys.data + at + 4));
+        txn_delete(t, CF_ATTRS, key, sizeof(key));
+    }
+    return st;
+}
+
+/* ---- listings ---- */
+
+struct listing {
+    uint64_t *ids;
+    size_t max, n;
+    uint64_t next;
+};
+
+/* Keep an id, or remember it as the first one that did not fit. Returns false when full. */
+static bool list_add(struct listing *l, uint64_t id)
+{
+    if (l->n == l->max) {
+        l->next = id;
+        return false;
+    }
+    l->ids[l->n++] = id;
+    return true;
+}
+
+static void list_partitions(rocksdb_iterator_t *it, uint64_t from, struct listing *l)
+{
+    uint64_t pid = from > 0 ? from : 1;
+
+    for (;;) {
+        uint8_t key[OBJECT_KEY_LEN];
+        size_t len;
+        key_object(key, (struct store_id){pid, 0});
+        rocksdb_iter_seek(it, (char *)key, sizeof(key));
+        if (!rocksdb_iter_valid(it))
+            return;
+        pid = be64_get(rocksdb_iter_key(it, &len));
+        if (!list_add(l, pid) || pid == UINT64_MAX)
+            return;
+        pid++;
+    }
+}
+
+static void list_objects(rocksdb_iterator_t *it, uint64_t pid, enum store_kind kind,
+                         uint64_t from, struct listing *l)
+{
+    uint8_t key[OBJECT_KEY_LEN];
+
+    key_object(key, (struct store_id){pid, from > 0 ? from : 1});
+    for (rocksdb_iter_seek(it, (char *)key, sizeof(key)); rocksdb_iter_valid(it);
+         rocksdb_iter_next(it)) {
+        size_t klen, len;
+        const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &klen);
+        if (be64_get(k) != pid)
+            return;
+        const uint8_t *v = (const uint8_t *)rocksdb_iter_value(it, &len);
+        if (len > 1 && v[1] == kind && !list_add(l, be64_get(k + 8)))
+            return;
+    }
+}
+
+osd_status rdb_list(struct store_txn *base, uint64_t pid, enum store_kind kind, uint64_t from,
+                    uint64_t *ids, size_t max, size_t *ret_n, uint64_t *ret_next,
+                    uint64_t *ret_changes)
+{
+    struct txn *t = (struct txn *)base;
+    struct part *p = part_find(t->rdb, pid);
+    struct listing l = {.ids = ids, .max = max};
+
+    if (!p)
+        return OSD_E_NOT_FOUND;
+    rocksdb_iterator_t *it = txn_iterate(t, CF_OBJECTS);
+    if (pid == 0)
+        list_partitions(it, from, &l);
+    else
+        list_objects(it, pid, kind, from, &l);
+    rocksdb_iter_destroy(it);
+    *ret_n = l.n;
+    *ret_next = l.next;
+    *ret_changes = __atomic_load_n(&p->changes, __ATOMIC_RELAXED);
+    return OSD_OK;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/rocksdb_check.c - walk a store and report what breaks an invariant
+ *
+ * Opening has already refused maps that name a block twice. What is checked here: that every
+ * block's checksum holds, that used of each object equals its blocks and attributes, and that
+ * every attribute and map belongs to an object. Repair rewrites used and removes orphans;
+ * damaged data stays as it is, reads of it keep failing.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "rocksdb_internal.h"
+
+struct walk {
+    struct rdb *r;
+    bool repair;
+    store_check_report report;
+    void *arg;
+    struct store_check_result *res;
+    uint8_t *buf;
+};
+
+static void found(struct walk *w, struct store_id id, const char *what, bool repaired)
+{
+    w->res->findings++;
+    w->res->repaired += repaired;
+    if (w->report)
+        w->report(w->arg, id, what);
+}
+
+static bool count_attr(void *arg, uint32_t page, uint32_t number, const void *value,
+                       uint32_t len)
+{
+    uint64_t *sum = arg;
+
+    (void)page;
+    (void)number;
+    (void)value;
+    sum[0] += len + ATTR_OVERHEAD;
+    sum[1]++;
+    return true;
+}
+
+/* Read all data of an object; each damaged part is one finding. */
+static osd_status check_data(struct walk *w, struct store_txn *t, struct store_id id,
+                             uint64_t length, uint64_t *ret_blocks)
+{
+    uint64_t off = 0;
+
+    while (off < length) {
+        enum store_extent kind;
+        uint64_t len;
+        osd_status st = rdb_seek(t, id, off, &kind, &len);
+        if (st)
+            return st;
+        for (uint64_t at = 0; kind == STORE_DATA && at < len; at += MIB) {
+            uint64_t part = len - at < MIB ? len - at : MIB;
+            struct iovec v = {.iov_base = w->buf, .iov_len = part};
+            struct osd_iov iov = osd_iov_make(&v, 1);
+            st = rdb_read(t, id, off + at, part, &iov, 0);
+            if (st) {
+                char what[96];
+                snprintf(what, sizeof(what), "data damaged in bytes %" PRIu64 "..%" PRIu64,
+                         off + at, off + at + part - 1);
+                found(w, id, what, false);
+            }
+            w->res->bytes += part;
+        }
+        if (kind == STORE_DATA)
+            *ret_blocks += (len + STORE_BLOCK - 1) / STORE_BLOCK;
+        off += len;
+    }
+    return OSD_OK;
+}
+
+static osd_status check_object(struct walk *w, struct store_id id)
+{
+    uint64_t attrs[2] = {0, 0}, blocks = 0;
+    struct store_txn *t;
+    struct store_meta m;
+    osd_status st = rdb_begin(&w->r->base, id, w->repair ? STORE_EXCLUSIVE : STORE_SHARED, &t);
+
+    if (st)
+        return st;
+    st = txn_load((struct txn *)t, id, &m);
+    if (!st)
+        st = rdb_each_attr(t, id, 0, 0, count_attr, attrs);
+    if (!st && m.kind == STORE_USER)
+        st = check_data(w, t, id, m.length, &blocks);
+    if (!st && m.used != attrs[0] + blocks * STORE_BLOCK) {
+        found(w, id, "used capacity does not equal its blocks and attributes", w->repair);
+        m.used = attrs[0] + blocks * STORE_BLOCK;
+        if (w->repair)
+            txn_store((struct txn *)t, id, &m);
+    }
+    w->res->attributes += attrs[1];
+    w->res->objects += id.oid != 0;
+    w->res->partitions += id.oid == 0 && id.pid != 0;
+    if (st || !w->repair) {
+        rdb_abort(t);
+        return st;
+    }
+    return rdb_commit(t, 0);
+}
+
+static osd_status check_objects(struct walk *w)
+{
+    rocksdb_iterator_t *it =
+        rocksdb_create_iterator_cf(w->r->db, w->r->ro, w->r->cf[CF_OBJECTS]);
+    osd_status st = OSD_OK;
+
+    for (rocksdb_iter_seek_to_first(it); rocksdb_iter_valid(it) && !st; rocksdb_iter_next(it)) {
+        size_t len;
+        const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &len);
+        st = check_object(w, (struct store_id){be64_get(k), be64_get(k + 8)});
+    }
+    rocksdb_iter_destroy(it);
+    return st;
+}
+
+/* Keys of a family whose object does not exist. */
+static osd_status check_orphans(struct walk *w, enum cf cf, const char *what)
+{
+    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(w->r->db, w->r->ro, w->r->cf[cf]);
+    struct store_txn *t;
+    osd_status st = rdb_begin(&w->r->base, (struct store_id){0, 0},
+                              w->repair ? STORE_EXCLUSIVE : STORE_SHARED, &t);
+
+    for (rocksdb_iter_seek_to_first(it); !st && rocksdb_iter_valid(it); rocksdb_iter_next(it)) {
+        struct store_meta m;
+        size_t len;
+        const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &len);
+        struct store_id id = {be64_get(k), be64_get(k + 8)};
+        osd_status one = txn_load((struct txn *)t, id, &m);
+
+        if (one == OSD_E_NOT_FOUND) {
+            found(w, id, what, w->repair);
+            if (w->repair)
+                txn_delete((struct txn *)t, cf, k, len);
+        } else if (one) {
+            st = one;
+        }
+    }
+    rocksdb_iter_destroy(it);
+    if (!st && w->repair)
+        return rdb_commit(t, 0);
+    rdb_abort(t);
+    return st;
+}
+
+osd_status rdb_check(struct osd_store *s, bool repair, store_check_report report, void *arg,
+                     struct store_check_result *ret)
+{
+    struct walk w = {
+        .r = (struct rdb *)s, .repair = repair, .report = report, .arg = arg, .res = ret};
+    osd_status st;
+
+    *ret = (struct store_check_result){0};
+    w.buf = malloc(MIB);
+    if (!w.buf)
+        return OSD_E_NOMEM;
+    st = check_objects(&w);
+    if (!st)
+        st = check_orphans(&w, CF_ATTRS, "attribute without object");
+    if (!st)
+        st = check_orphans(&w, CF_EXTENTS, "extent map without object");
+    free(w.buf);
+    return st;
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/rocksdb_internal.h - what the files of the RocksDB store share
+ *
+ * Column families and keys (big-endian, so iteration is in id order):
+ *   default   name of a setting        -> value; "format" -> version
+ *   objects   pid oid                  -> metadata record (root 0 0, partition pid 0)
+ *   attrs     pid oid page number      -> value
+ *   extents   pid oid chunk            -> map chunk (rocksdb_data.c)
+ *   records   slot                     -> sequence, nonce, outcome
+ * Not on disk, rebuilt at open: block allocation, used and count of partitions, next object
+ * ids, the index of records.
+ */
+#ifndef STORE_ROCKSDB_INTERNAL_H
+#define STORE_ROCKSDB_INTERNAL_H
+
+#include <pthread.h>
+#include <rocksdb/c.h>
+
+#include "common/buf.h"
+#include "common/bytes.h"
+#include "store/blocks.h"
+#include "store/locks.h"
+#include "store/store.h"
+
+enum cf { CF_DEFAULT, CF_OBJECTS, CF_ATTRS, CF_EXTENTS, CF_RECORDS, CF_MAX };
+
+#define OBJECT_KEY_LEN 16
+#define ATTR_KEY_LEN   24
+#define EXTENT_KEY_LEN 24
+#define ATTR_OVERHEAD  16 /* charged per attribute besides its length */
+#define RECORD_MAX     160
+
+/** A partition, or the root (pid 0), with its counters. */
+struct part {
+    uint64_t pid;
+    struct part *next;     /* hash chain */
+    pthread_mutex_t mutex; /* meta */
+    struct store_meta meta;
+    uint64_t used, count; /* atomic */
+    uint64_t next_oid;    /* atomic; hint */
+    uint64_t changes;     /* atomic */
+};
+
+#define PART_BUCKETS  4096
+#define TOUCH_BUCKETS 1024
+#define TOUCH_MAX     65536
+
+/** Timestamps that are newer than the object's record. */
+struct touched {
+    struct store_id id;
+    uint64_t time[4]; /* 0 = not touched; order of enum store_touch bits */
+    struct touched *next;
+};
+
+struct outcome {
+    uint64_t seq; /* 0 = empty slot */
+    uint8_t nonce[STORE_NONCE_LEN];
+    uint8_t len;
+    uint8_t data[STORE_OUTCOME_MAX];
+};
+
+struct rdb {
+    struct osd_store base;
+    struct store_config cfg;
+    char *path;
+    rocksdb_t *db;
+    rocksdb_column_family_handle_t *cf[CF_MAX];
+    rocksdb_readoptions_t *ro;
+    rocksdb_writeoptions_t *wo;
+    struct blocks *blocks;
+    struct store_locks *locks;
+    uint64_t capacity; /* atomic */
+    bool failed;       /* a write below failed; atomic */
+
+    pthread_rwlock_t parts_lock;
+    struct part *parts[PART_BUCKETS];
+    struct part *root;
+    uint64_t next_pid; /* atomic */
+
+    pthread_mutex_t touch_lock;
+    struct touched *touched[TOUCH_BUCKETS];
+    size_t n_touched;
+
+    pthread_mutex_t record_lock;
+    struct outcome *records; /* STORE_RECORDS slots */
+    uint32_t *record_index;  /* hash -> slot + 1, open addressing */
+    uint64_t record_seq;     /* atomic */
+
+    pthread_mutex_t flush_lock;
+    uint64_t flush_asked, flush_done; /* atomic */
+};
+
+#define TXN_DELTAS 4
+
+struct delta {
+    struct part *part;
+    int64_t used, count;
+    bool changed;
+};
+
+struct run_list {
+    struct run_entry {
+        uint64_t first;
+        uint32_t count;
+    } * v;
+    size_t n, cap;
+};
+
+/** An id this transaction creates. */
+struct created {
+    struct store_claim claim;
+    struct created *next;
+};
+
+struct txn {
+    struct store_txn base;
+    struct rdb *rdb;
+    rocksdb_writebatch_wi_t *batch;
+    struct run_list allocated, freed;
+    struct delta deltas[TXN_DELTAS];
+    int n_deltas;
+    struct store_held held;
+    struct created *created; /* ids claimed, newest first */
+    struct part *new_part;   /* partition created here */
+    uint64_t removed_pid;    /* partition removed here */
+    bool contents;           /* removed_pid with everything in it */
+    bool formatted;
+    uint64_t new_capacity;
+    bool root_meta, part_meta; /* cached metadata to refresh at commit */
+    struct outcome record;     /* seq 0 = none */
+};
+
+/* rocksdb_codec.c: keys and records */
+void key_object(uint8_t key[OBJECT_KEY_LEN], struct store_id id);
+void key_attr(uint8_t key[ATTR_KEY_LEN], struct store_id id, uint32_t page, uint32_t number);
+void key_extent(uint8_t key[EXTENT_KEY_LEN], struct store_id id, uint64_t chunk);
+size_t meta_encode(const struct store_meta *m, uint8_t dst[RECORD_MAX]);
+osd_status meta_decode(const void *src, size_t len, struct store_meta *ret);
+
+/* rocksdb_txn.c */
+osd_status txn_get(struct txn *t, enum cf cf, const void *key, size_t key_len, char **ret,
+                   size_t *ret_len);
+void txn_put(struct txn *t, enum cf cf, const void *key, size_t key_len, const void *value,
+             size_t len);
+void txn_delete(struct txn *t, enum cf cf, const void *key, size_t key_len);
+rocksdb_iterator_t *txn_iterate(struct txn *t, enum cf cf);
+osd_status txn_load(struct txn *t, struct store_id id, struct store_meta *ret);
+void txn_store(struct txn *t, struct store_id id, const struct store_meta *m);
+/** Charge bytes to an object's record and its partition; quota and capacity are checked when
+ *  delta > 0. The record itself stays the caller's to store. */
+osd_status txn_charge(struct txn *t, struct store_id id, struct store_meta *m, int64_t delta);
+osd_status run_add(struct run_list *l, uint64_t first, uint32_t count);
+
+osd_status rdb_begin(struct osd_store *s, struct store_id id, enum store_mode mode,
+                     struct store_txn **ret);
+osd_status rdb_commit(struct store_txn *t, unsigned flags);
+void rdb_abort(struct store_txn *t);
+osd_status rdb_get_meta(struct store_txn *t, struct store_id id, struct store_meta *ret);
+osd_status rdb_put_meta(struct store_txn *t, struct store_id id, const struct store_meta *m);
+osd_status rdb_create(struct store_txn *t, struct store_id id, const struct store_meta *meta,
+                      struct store_id *ret);
+osd_status rdb_remove(struct store_txn *t, struct store_id id, bool contents);
+osd_status rdb_format(struct store_txn *t, uint64_t capacity, const struct store_meta *root);
+
+/* rocksdb_data.c */
+osd_status rdb_read(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len,
+                    const struct osd_iov *dst, uint64_t dst_off);
+osd_status rdb_write(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len,
+                     const struct osd_iov *src, uint64_t src_off);
+osd_status rdb_clear(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len);
+osd_status rdb_punch(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len);
+osd_status rdb_truncate(struct store_txn *t, struct store_id id, uint64_t length);
+osd_status rdb_seek(struct store_txn *t, struct store_id id, uint64_t off,
+                    enum store_extent *ret_kind, uint64_t *ret_len);
+/** Release every block of an object and its map. */
+osd_status data_remove(struct txn *t, struct store_id id);
+/** Runs of a map chunk: calls visit for each; CORRUPT when malformed. */
+osd_status chunk_runs(const void *value, size_t len,
+                      osd_status (*visit)(void *arg, uint64_t first, uint32_t count),
+                      void *arg);
+
+/* rocksdb_attr.c */
+osd_status rdb_get_attr(struct store_txn *t, struct store_id id, uint32_t page, uint32_t number,
+                        void *dst, uint32_t cap, uint32_t *ret_len);
+osd_status rdb_set_attr(struct store_txn *t, struct store_id id, uint32_t page, uint32_t number,
+                        const void *value, uint32_t len);
+osd_status rdb_each_attr(struct store_txn *t, struct store_id id, uint32_t page,
+                         uint32_t number, store_attr_visit visit, void *arg);
+osd_status rdb_list(struct store_txn *t, uint64_t pid, enum store_kind kind, uint64_t from,
+                    uint64_t *ids, size_t max, size_t *ret_n, uint64_t *ret_next,
+                    uint64_t *ret_changes);
+osd_status attrs_remove(struct txn *t, struct store_id id);
+
+/* rocksdb_state.c: partitions, touched timestamps, records */
+struct part *part_find(struct rdb *r, uint64_t pid);
+struct part *part_new(uint64_t pid, const struct store_meta *meta);
+void part_insert(struct rdb *r, struct part *p);
+void part_drop(struct rdb *r, uint64_t pid);
+void parts_clear(struct rdb *r);
+void touch_apply(struct rdb *r, struct store_id id, struct store_meta *m, bool forget);
+osd_status touch_flush(struct rdb *r);
+void touch_clear(struct rdb *r);
+void rdb_touch(struct osd_store *s, struct store_id id, unsigned flags, uint64_t now_ms);
+osd_status rdb_record(struct store_txn *t, const uint8_t nonce[STORE_NONCE_LEN],
+                      const void *outcome, size_t len);
+osd_status rdb_recall(struct osd_store *s, const uint8_t nonce[STORE_NONCE_LEN],
+                      void *ret_outcome, size_t *ret_len);
+void record_remember(struct rdb *r, const struct outcome *o);
+osd_status records_load(struct rdb *r);
+
+/* rocksdb_check.c */
+osd_status rdb_check(struct osd_store *s, bool repair, store_check_report report, void *arg,
+                     struct store_check_result *ret);
+
+/* rocksdb.c */
+osd_status rdb_flush(struct osd_store *s);
+/** Data files, then the log, on stable storage; concurrent callers share one round. */
+osd_status rdb_sync(struct rdb *r);
+osd_status rdb_error(struct rdb *r, char *err);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/rocksdb_state.c - what the RocksDB store keeps in memory: partitions, timestamps,
+ * records
+ *
+ * Invariants:
+ *  (1) The table of partitions equals the committed partitions; a struct part is freed only
+ *      under its partition's exclusive lock (or with the store).
+ *  (2) At most TOUCH_MAX objects have timestamps in memory only; beyond that they are written.
+ *  (3) The record index names exactly the filled slots.
+ */
+#include <stdlib.h>
+
+#include "rocksdb_internal.h"
+
+static size_t mix(uint64_t a, uint64_t b)
+{
+    uint64_t h = a * 0x9e3779b97f4a7c15ULL ^ (b + 1) * 0xff51afd7ed558ccdULL;
+
+    return (size_t)(h ^ h >> 29);
+}
+
+/* ---- partitions ---- */
+
+struct part *part_find(struct rdb *r, uint64_t pid)
+{
+    struct part *p;
+
+    if (pid == 0)
+        return r->root;
+    pthread_rwlock_rdlock(&r->parts_lock);
+    p = r->parts[mix(pid, 0) % PART_BUCKETS];
+    while (p && p->pid != pid)
+        p = p->next;
+    pthread_rwlock_unlock(&r->parts_lock);
+    return p;
+}
+
+struct part *part_new(uint64_t pid, const struct store_meta *meta)
+{
+    struct part *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return NULL;
+    p->pid = pid;
+    p->meta = *meta;
+    p->next_oid = STORE_ID_FIRST;
+    pthread_mutex_init(&p->mutex, NULL);
+    return p;
+}
+
+void part_insert(struct rdb *r, struct part *p)
+{
+    struct part **head = &r->parts[mix(p->pid, 0) % PART_BUCKETS];
+
+    pthread_rwlock_wrlock(&r->parts_lock);
+    p->next = *head;
+    *head = p;
+    pthread_rwlock_unlock(&r->parts_lock);
+}
+
+static void part_free(struct part *p)
+{
+    pthread_mutex_destroy(&p->mutex);
+    free(p);
+}
+
+void part_drop(struct rdb *r, uint64_t pid)
+{
+    struct part **at = &r->parts[mix(pid, 0) % PART_BUCKETS], *p;
+
+    pthread_rwlock_wrlock(&r->parts_lock);
+    while (*at && (*at)->pid != pid)
+        at = &(*at)->next;
+    p = *at;
+    if (p)
+        *at = p->next;
+    pthread_rwlock_unlock(&r->parts_lock);
+    if (p)
+        part_free(p);
+}
+
+void parts_clear(struct rdb *r)
+{
+    for (size_t i = 0; i < PART_BUCKETS; i++)
+        while (r->parts[i]) {
+            struct part *p = r->parts[i];
+            r->parts[i] = p->next;
+            part_free(p);
+        }
+}
+
+/* ---- timestamps ---- */
+
+static struct touched **touch_find(struct rdb *r, struct store_id id)
+{
+    struct touched **at = &r->touched[mix(id.pid, id.oid) % TOUCH_BUCKETS];
+
+    while (*at && ((*at)->id.pid != id.pid || (*at)->id.oid != id.oid))
+        at = &(*at)->next;
+    return at;
+}
+
+static void touch_merge(const struct touched *e, struct store_meta *m)
+{
+    uint64_t *const member[4] = {&m->attr_accessed, &m->attr_modified, &m->data_accessed,
+                                 &m->data_modified};
+
+    for (int i = 0; i < 4; i++)
+        if (e->time[i] > *member[i])
+            *member[i] = e->time[i];
+}
+
+void touch_apply(struct rdb *r, struct store_id id, struct store_meta *m, bool forget)
+{
+    pthread_mutex_lock(&r->touch_lock);
+    struct touched **at = touch_find(r, id), *e = *at;
+    if (e) {
+        touch_merge(e, m);
+        if (forget) {
+            *at = e->next;
+            free(e);
+            r->n_touched--;
+        }
+    }
+    pthread_mutex_unlock(&r->touch_lock);
+}
+
+static struct touched *touch_steal(struct rdb *r)
+{
+    struct touched *all = NULL;
+
+    for (size_t i = 0; i < TOUCH_BUCKETS; i++)
+        while (r->touched[i]) {
+            struct touched *e = r->touched[i];
+            r->touched[i] = e->next;
+            e->next = all;
+            all = e;
+        }
+    r->n_touched = 0;
+    return all;
+}
+
+/* Write one object's timestamps into its record, if the object is still there. Takes the
+ * object's lock, so that the write cannot undo a transaction's. */
+static osd_status touch_write(struct rdb *r, const struct touched *e)
+{
+    struct store_txn *t;
+    struct store_meta m;
+    osd_status st = rdb_begin(&r->base, e->id, STORE_EXCLUSIVE, &t);
+
+    if (st)
+        return st;
+    st = rdb_get_meta(t, e->id, &m);
+    if (st) {
+        rdb_abort(t);
+        return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+    }
+    touch_merge(e, &m);
+    st = rdb_put_meta(t, e->id, &m);
+    if (st) {
+        rdb_abort(t);
+        return st;
+    }
+    return rdb_commit(t, 0);
+}
+
+osd_status touch_flush(struct rdb *r)
+{
+    osd_status st = OSD_OK;
+
+    pthread_mutex_lock(&r->touch_lock);
+    struct touched *all = touch_steal(r);
+    pthread_mutex_unlock(&r->touch_lock);
+    while (all) {
+        struct touched *e = all;
+        all = e->next;
+        osd_status one = touch_write(r, e);
+        if (one && !st)
+            st = one;
+        free(e);
+    }
+    return st;
+}
+
+void touch_clear(struct rdb *r)
+{
+    struct touched *all = touch_steal(r);
+
+    while (all) {
+        struct touched *e = all;
+        all = e->next;
+        free(e);
+    }
+}
+
+void rdb_touch(struct osd_store *s, struct store_id id, unsigned flags, uint64_t now_ms)
+{
+    struct rdb *r = (struct rdb *)s;
+
+    pthread_mutex_lock(&r->touch_lock);
+    struct touched **at = touch_find(r, id), *e = *at;
+    if (!e && r->n_touched < TOUCH_MAX) {
+        e = calloc(1, sizeof(*e));
+        if (e) {
+            e->id = id;
+            *at = e;
+            r->n_touched++;
+        }
+    }
+    for (int i = 0; e && i < 4; i++)
+        if (flags & (1u << i))
+            e->time[i] = now_ms;
+    bool full = r->n_touched >= TOUCH_MAX;
+    pthread_mutex_unlock(&r->touch_lock);
+    if (full)
+        touch_flush(r);
+}
+
+/* ---- records ---- */
+
+#define INDEX_SIZE (STORE_RECORDS * 2u)
+
+static size_t nonce_hash(const uint8_t *nonce)
+{
+    return mix(be64_get(nonce), be32_get(nonce + 8)) % INDEX_SIZE;
+}
+
+/* Place of a nonce in the index, or the empty place where it would go. */
+static size_t index_find(const struct rdb *r, const uint8_t *nonce)
+{
+    size_t i = nonce_hash(nonce);
+
+    while (r->record_index[i] &&
+           memcmp(r->records[r->record_index[i] - 1].nonce, nonce, STORE_NONCE_LEN) != 0)
+        i = (i + 1) % INDEX_SIZE;
+    return i;
+}
+
+/* Open addressing without tombstones: move later entries of the cluster back. */
+static void index_drop(struct rdb *r, size_t hole)
+{
+    size_t i = hole;
+
+    r->record_index[hole] = 0;
+    for (;;) {
+        i = (i + 1) % INDEX_SIZE;
+        if (!r->record_index[i])
+            return;
+        size_t home = nonce_hash(r->records[r->record_index[i] - 1].nonce);
+        bool stays = hole < i ? home > hole && home <= i : home > hole || home <= i;
+        if (stays)
+            continue;
+        r->record_index[hole] = r->record_index[i];
+        r->record_index[i] = 0;
+        hole = i;
+    }
+}
+
+void record_remember(struct rdb *r, const struct outcome *o)
+{
+    uint32_t slot = (uint32_t)(o->seq % STORE_RECORDS);
+    struct outcome *old = &r->records[slot];
+
+    pthread_mutex_lock(&r->record_lock);
+    if (old->seq < o->seq) {
+        if (old->seq) {
+            size_t at = index_find(r, old->nonce);
+            if (r->record_index[at] == slot + 1)
+                index_drop(r, at);
+        }
+        *old = *o;
+        r->record_index[index_find(r, o->nonce)] = slot + 1;
+    }
+    pthread_mutex_unlock(&r->record_lock);
+}
+
+osd_status rdb_record(struct store_txn *base, const uint8_t nonce[STORE_NONCE_LEN],
+                      const void *outcome, size_t len)
+{
+    struct txn *t = (struct txn *)base;
+    uint8_t key[4], value[8 + STORE_NONCE_LEN + STORE_OUTCOME_MAX];
+
+    if (len > STORE_OUTCOME_MAX)
+        return OSD_E_INVALID;
+    t->record = (struct outcome){.len = (uint8_t)len};
+    t->record.seq = __atomic_add_fetch(&t->rdb->record_seq, 1, __ATOMIC_RELAXED);
+    memcpy(t->record.nonce, nonce, STORE_NONCE_LEN);
+    memcpy(t->record.data, outcome, len);
+    be32_put(key, (uint32_t)(t->record.seq % STORE_RECORDS));
+    be64_put(value, t->record.seq);
+    memcpy(value + 8, nonce, STORE_NONCE_LEN);
+    memcpy(value + 8 + STORE_NONCE_LEN, outcome, len);
+    txn_put(t, CF_RECORDS, key, sizeof(key), value, 8 + STORE_NONCE_LEN + len);
+    return OSD_OK;
+}
+
+osd_status rdb_recall(struct osd_store *s, const uint8_t nonce[STORE_NONCE_LEN],
+                      void *ret_outcome, size_t *ret_len)
+{
+    struct rdb *r = (struct rdb *)s;
+    osd_status st = OSD_E_NOT_FOUND;
+
+    pthread_mutex_lock(&r->record_lock);
+    uint32_t slot = r->record_index[index_find(r, nonce)];
+    if (slot) {
+        const struct outcome *o = &r->records[slot - 1];
+        memcpy(ret_outcome, o->data, o->len);
+        *ret_len = o->len;
+        st = OSD_OK;
+    }
+    pthread_mutex_unlock(&r->record_lock);
+    return st;
+}
+
+osd_status records_load(struct rdb *r)
+{
+    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, r->ro, r->cf[CF_RECORDS]);
+    osd_status st = OSD_OK;
+
+    for (rocksdb_iter_seek_to_first(it); rocksdb_iter_valid(it) && !st; rocksdb_iter_next(it)) {
+        size_t len;
+        const uint8_t *v = (const uint8_t *)rocksdb_iter_value(it, &len);
+        struct outcome o = {0};
+
+        if (len < 8 + STORE_NONCE_LEN || len > 8 + STORE_NONCE_LEN + STORE_OUTCOME_MAX) {
+            st = OSD_E_CORRUPT;
+            break;
+        }
+        o.seq = be64_get(v);
+        memcpy(o.nonce, v + 8, STORE_NONCE_LEN);
+        o.len = (uint8_t)(len - 8 - STORE_NONCE_LEN);
+        memcpy(o.data, v + 8 + STORE_NONCE_LEN, o.len);
+        if (o.seq > r->record_seq)
+            r->record_seq = o.seq;
+        record_remember(r, &o);
+    }
+    rocksdb_iter_destroy(it);
+    return st;
+}

@@ -1,0 +1,664 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/rocksdb_txn.c - transactions of the RocksDB store: begin, commit, abort, objects
+ *
+ * Invariants:
+ *  (1) Everything a transaction changes on disk is in its batch; one write commits it.
+ *  (2) Counters of partitions are charged as the transaction goes (so that quotas hold under
+ *      concurrency) and given back by abort.
+ *  (3) Blocks it allocated are released by abort; blocks it freed are retired by commit.
+ */
+#include <stdlib.h>
+
+#include "rocksdb_internal.h"
+
+/* ---- batch access ---- */
+
+osd_status rdb_error(struct rdb *r, char *err)
+{
+    osd_status st = strstr(err, "No space")    ? OSD_E_NO_SPACE
+                    : strstr(err, "orruption") ? OSD_E_CORRUPT
+                                               : OSD_E_IO;
+    rocksdb_free(err);
+    return st;
+}
+
+osd_status txn_get(struct txn *t, enum cf cf, const void *key, size_t key_len, char **ret,
+                   size_t *ret_len)
+{
+    struct rdb *r = t->rdb;
+    char *err = NULL;
+    char *v = t->batch ? rocksdb_writebatch_wi_get_from_batch_and_db_cf(
+                             t->batch, r->db, r->ro, r->cf[cf], key, key_len, ret_len, &err)
+                       : rocksdb_get_cf(r->db, r->ro, r->cf[cf], key, key_len, ret_len, &err);
+
+    if (err)
+        return rdb_error(r, err);
+    if (!v)
+        return OSD_E_NOT_FOUND;
+    *ret = v;
+    return OSD_OK;
+}
+
+static rocksdb_writebatch_wi_t *batch_of(struct txn *t)
+{
+    if (!t->batch)
+        t->batch = rocksdb_writebatch_wi_create(0, 1);
+    return t->batch;
+}
+
+void txn_put(struct txn *t, enum cf cf, const void *key, size_t key_len, const void *value,
+             size_t len)
+{
+    rocksdb_writebatch_wi_put_cf(batch_of(t), t->rdb->cf[cf], key, key_len, value, len);
+}
+
+void txn_delete(struct txn *t, enum cf cf, const void *key, size_t key_len)
+{
+    rocksdb_writebatch_wi_delete_cf(batch_of(t), t->rdb->cf[cf], key, key_len);
+}
+
+rocksdb_iterator_t *txn_iterate(struct txn *t, enum cf cf)
+{
+    struct rdb *r = t->rdb;
+    rocksdb_iterator_t *base = rocksdb_create_iterator_cf(r->db, r->ro, r->cf[cf]);
+
+    return t->batch
+               ? rocksdb_writebatch_wi_create_iterator_with_base_cf(t->batch, base, r->cf[cf])
+               : base;
+}
+
+osd_status txn_load(struct txn *t, struct store_id id, struct store_meta *ret)
+{
+    uint8_t key[OBJECT_KEY_LEN];
+    char *value;
+    size_t len;
+
+    key_object(key, id);
+    osd_status st = txn_get(t, CF_OBJECTS, key, sizeof(key), &value, &len);
+    if (st)
+        return st;
+    st = meta_decode(value, len, ret);
+    rocksdb_free(value);
+    return st;
+}
+
+void txn_store(struct txn *t, struct store_id id, const struct store_meta *m)
+{
+    uint8_t key[OBJECT_KEY_LEN], record[RECORD_MAX];
+
+    key_object(key, id);
+    txn_put(t, CF_OBJECTS, key, sizeof(key), record, meta_encode(m, record));
+}
+
+osd_status run_add(struct run_list *l, uint64_t first, uint32_t count)
+{
+    if (l->n > 0 && l->v[l->n - 1].first + l->v[l->n - 1].count == first &&
+        first % BLOCKS_PER_FILE != 0) {
+        l->v[l->n - 1].count += count;
+        return OSD_OK;
+    }
+    if (l->n == l->cap) {
+        size_t cap = l->cap ? l->cap * 2 : 16;
+        void *v = realloc(l->v, cap * sizeof(*l->v));
+        if (!v)
+            return OSD_E_NOMEM;
+        l->v = v;
+        l->cap = cap;
+    }
+    l->v[l->n++] = (struct run_entry){first, count};
+    return OSD_OK;
+}
+
+/* ---- counters ---- */
+
+static struct part *txn_part(struct txn *t, uint64_t pid)
+{
+    if (t->new_part && t->new_part->pid == pid)
+        return t->new_part;
+    return part_find(t->rdb, pid);
+}
+
+static struct delta *delta_of(struct txn *t, struct part *p)
+{
+    for (int i = 0; i < t->n_deltas; i++)
+        if (t->deltas[i].part == p)
+            return &t->deltas[i];
+    if (t->n_deltas == TXN_DELTAS)
+        return NULL;
+    t->deltas[t->n_deltas] = (struct delta){.part = p};
+    return &t->deltas[t->n_deltas++];
+}
+
+/* Add to a counter unless a growing sum would pass the limit. */
+static bool add_within(uint64_t *counter, int64_t delta, uint64_t limit)
+{
+    uint64_t now = __atomic_load_n(counter, __ATOMIC_RELAXED), next;
+
+    do {
+        next = now + (uint64_t)delta;
+        if (delta > 0 && next > limit)
+            return false;
+    } while (!__atomic_compare_exchange_n(counter, &now, next, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    return true;
+}
+
+static uint64_t limit_of(struct part *p, const uint64_t *member)
+{
+    pthread_mutex_lock(&p->mutex);
+    uint64_t v = *member;
+    pthread_mutex_unlock(&p->mutex);
+    return v;
+}
+
+static osd_status charge_part(struct txn *t, struct part *p, int64_t delta, uint64_t limit)
+{
+    struct delta *d = delta_of(t, p);
+
+    if (!d)
+        return OSD_E_NOMEM;
+    if (!add_within(&p->used, delta, limit))
+        return OSD_E_QUOTA;
+    d->used += delta;
+    return OSD_OK;
+}
+
+/* Partition and device. The device's capacity counts everything. */
+static osd_status charge_counters(struct txn *t, uint64_t pid, int64_t delta)
+{
+    struct rdb *r = t->rdb;
+    struct part *p = txn_part(t, pid);
+    osd_status st;
+
+    if (delta > 0 && blocks_low(r->blocks))
+        return OSD_E_NO_SPACE;
+    if (pid != 0) {
+        st = p ? charge_part(t, p, delta, limit_of(p, &p->meta.capacity_quota))
+               : OSD_E_NOT_FOUND;
+        if (st == OSD_E_QUOTA)
+            t->base.quota = STORE_QUOTA_CAPACITY;
+        if (st)
+            return st;
+    }
+    st = charge_part(t, r->root, delta, __atomic_load_n(&r->capacity, __ATOMIC_RELAXED));
+    return st == OSD_E_QUOTA ? OSD_E_NO_SPACE : st;
+}
+
+osd_status txn_charge(struct txn *t, struct store_id id, struct store_meta *m, int64_t delta)
+{
+    osd_status st = delta ? charge_counters(t, id.pid, delta) : OSD_OK;
+
+    if (!st)
+        m->used += (uint64_t)delta;
+    return st;
+}
+
+static osd_status count_objects(struct txn *t, struct part *p, int64_t delta, uint64_t limit,
+                                enum store_quota quota)
+{
+    struct delta *d = delta_of(t, p);
+
+    if (!d)
+        return OSD_E_NOMEM;
+    if (!add_within(&p->count, delta, limit)) {
+        t->base.quota = quota;
+        return OSD_E_QUOTA;
+    }
+    d->count += delta;
+    d->changed = true;
+    return OSD_OK;
+}
+
+static void deltas_undo(struct txn *t)
+{
+    for (int i = 0; i < t->n_deltas; i++) {
+        __atomic_sub_fetch(&t->deltas[i].part->used, t->deltas[i].used, __ATOMIC_RELAXED);
+        __atomic_sub_fetch(&t->deltas[i].part->count, t->deltas[i].count, __ATOMIC_RELAXED);
+    }
+}
+
+/* ---- begin, commit, abort ---- */
+
+osd_status rdb_begin(struct osd_store *s, struct store_id id, enum store_mode mode,
+                     struct store_txn **ret)
+{
+    struct rdb *r = (struct rdb *)s;
+    struct txn *t = calloc(1, sizeof(*t));
+
+    if (!t)
+        return OSD_E_NOMEM;
+    store_locks_acquire(r->locks, id, mode, &t->held);
+    t->base = (struct store_txn){.store = s, .id = id, .mode = mode};
+    t->rdb = r;
+    *ret = &t->base;
+    return OSD_OK;
+}
+
+static void txn_free(struct txn *t)
+{
+    while (t->created) {
+        struct created *c = t->created;
+        t->created = c->next;
+        store_unclaim(t->rdb->locks, &c->claim);
+        free(c);
+    }
+    store_locks_release(t->rdb->locks, &t->held);
+    if (t->batch)
+        rocksdb_writebatch_wi_destroy(t->batch);
+    free(t->allocated.v);
+    free(t->freed.v);
+    free(t);
+}
+
+void rdb_abort(struct store_txn *base)
+{
+    struct txn *t = (struct txn *)base;
+
+    deltas_undo(t);
+    for (size_t i = 0; i < t->allocated.n; i++)
+        blocks_release(t->rdb->blocks, t->allocated.v[i].first, t->allocated.v[i].count);
+    if (t->new_part) {
+        pthread_mutex_destroy(&t->new_part->mutex);
+        free(t->new_part);
+    }
+    txn_free(t);
+}
+
+/* Range deletions of a removed partition, or of everything. Objects keys of partition pid lie
+ * in [pid.0, pid+1.0); the other families have longer keys with the same prefix. */
+static void put_range_deletes(struct rdb *r, rocksdb_writebatch_t *b, uint64_t from,
+                              uint64_t to)
+{
+    static const enum cf families[] = {CF_OBJECTS, CF_ATTRS, CF_EXTENTS};
+    uint8_t lo[8], hi[9];
+
+    be64_put(lo, from);
+    be64_put(hi, to);
+    hi[8] = 0xff;
+    for (size_t i = 0; i < 3; i++)
+        rocksdb_writebatch_delete_range_cf(b, r->cf[families[i]], (char *)lo, sizeof(lo),
+                                           (char *)hi, to == UINT64_MAX ? 9 : 8);
+}
+
+#define BATCH_HEAD 12 /* sequence 8, count 4 little-endian, then the records */
+
+static uint32_t le32_get(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+/* The indexed batch cannot delete ranges: put them into a plain batch and append the records of
+ * the indexed one behind them. */
+static osd_status write_with_ranges(struct txn *t, char **err)
+{
+    struct rdb *r = t->rdb;
+    rocksdb_writebatch_t *ranges = rocksdb_writebatch_create(), *whole;
+    size_t n1, n2;
+
+    if (t->formatted)
+        put_range_deletes(r, ranges, 1, UINT64_MAX);
+    else
+        put_range_deletes(r, ranges, t->removed_pid, t->removed_pid + 1);
+    const char *head = rocksdb_writebatch_data(ranges, &n1);
+    const char *tail = rocksdb_writebatch_wi_data(batch_of(t), &n2);
+    char *rep = malloc(n1 + n2 - BATCH_HEAD);
+    if (!rep) {
+        rocksdb_writebatch_destroy(ranges);
+        return OSD_E_NOMEM;
+    }
+    memcpy(rep, head, n1);
+    memcpy(rep + n1, tail + BATCH_HEAD, n2 - BATCH_HEAD);
+    uint32_t count = le32_get((const uint8_t *)head + 8) + le32_get((const uint8_t *)tail + 8);
+    for (int i = 0; i < 4; i++)
+        rep[8 + i] = (char)(count >> (8 * i));
+    whole = rocksdb_writebatch_create_from(rep, n1 + n2 - BATCH_HEAD);
+    free(rep);
+    rocksdb_write(r->db, r->wo, whole, err);
+    rocksdb_writebatch_destroy(whole);
+    rocksdb_writebatch_destroy(ranges);
+    return OSD_OK;
+}
+
+static osd_status txn_write(struct txn *t)
+{
+    struct rdb *r = t->rdb;
+    char *err = NULL;
+    osd_status st = OSD_OK;
+
+    if (__atomic_load_n(&r->failed, __ATOMIC_RELAXED))
+        return OSD_E_IO;
+    if (t->formatted || t->contents)
+        st = write_with_ranges(t, &err);
+    else
+        rocksdb_write_writebatch_wi(r->db, r->wo, t->batch, &err);
+    if (err) {
+        __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
+        return rdb_error(r, err);
+    }
+    return st;
+}
+
+/* Release the blocks of every object of a removed partition (its map is still readable). */
+static osd_status free_partition_blocks(struct txn *t);
+
+/* Effects of a commit on what is kept in memory. */
+static void refresh_meta(struct rdb *r, struct txn *t, struct part *p)
+{
+    struct store_meta m;
+
+    if (p && txn_load(t, (struct store_id){p->pid, 0}, &m) == OSD_OK) {
+        pthread_mutex_lock(&p->mutex);
+        p->meta = m;
+        pthread_mutex_unlock(&p->mutex);
+    }
+}
+
+static void apply_format(struct txn *t)
+{
+    struct rdb *r = t->rdb;
+
+    parts_clear(r);
+    blocks_retire_all(r->blocks);
+    pthread_mutex_lock(&r->touch_lock);
+    touch_clear(r);
+    pthread_mutex_unlock(&r->touch_lock);
+    r->root->count = 0;
+    r->root->used = 0;
+    if (t->new_capacity)
+        __atomic_store_n(&r->capacity, t->new_capacity, __ATOMIC_RELAXED);
+}
+
+static void txn_applied(struct txn *t)
+{
+    struct rdb *r = t->rdb;
+
+    if (t->formatted)
+        apply_format(t);
+    for (int i = 0; i < t->n_deltas; i++)
+        if (t->deltas[i].changed)
+            __atomic_add_fetch(&t->deltas[i].part->changes, 1, __ATOMIC_RELAXED);
+    if (t->part_meta && t->base.id.pid)
+        refresh_meta(r, t, part_find(r, t->base.id.pid));
+    if (t->root_meta || t->formatted)
+        refresh_meta(r, t, r->root);
+    if (t->new_part)
+        part_insert(r, t->new_part);
+    if (t->removed_pid)
+        part_drop(r, t->removed_pid);
+    if (t->record.seq)
+        record_remember(r, &t->record);
+    for (size_t i = 0; i < t->freed.n; i++)
+        blocks_retire(r->blocks, t->freed.v[i].first, t->freed.v[i].count);
+}
+
+osd_status rdb_commit(struct store_txn *base, unsigned flags)
+{
+    struct txn *t = (struct txn *)base;
+    struct rdb *r = t->rdb;
+    bool sync = flags & STORE_COMMIT_SYNC || r->cfg.sync == STORE_SYNC_ALWAYS;
+    osd_status st = OSD_OK;
+
+    if (t->contents)
+        st = free_partition_blocks(t);
+    if (!st && t->batch)
+        st = txn_write(t);
+    if (st) {
+        rdb_abort(base);
+        return st;
+    }
+    if (t->batch)
+        txn_applied(t);
+    bool wrote = t->batch != NULL;
+    txn_free(t);
+    if (flags & STORE_COMMIT_SYNC || (sync && wrote) || (wrote && blocks_want_sync(r->blocks)))
+        st = rdb_sync(r);
+    return st;
+}
+
+/* ---- metadata ---- */
+
+osd_status rdb_get_meta(struct store_txn *base, struct store_id id, struct store_meta *ret)
+{
+    struct txn *t = (struct txn *)base;
+    struct store_meta m;
+    osd_status st = txn_load(t, id, &m);
+
+    if (st)
+        return st;
+    touch_apply(t->rdb, id, &m, false);
+    if (id.oid == 0) {
+        struct part *p = txn_part(t, id.pid);
+        if (!p)
+            return OSD_E_NOT_FOUND;
+        m.used = __atomic_load_n(&p->used, __ATOMIC_RELAXED);
+        m.count = __atomic_load_n(&p->count, __ATOMIC_RELAXED);
+    }
+    *ret = m;
+    return OSD_OK;
+}
+
+osd_status rdb_put_meta(struct store_txn *base, struct store_id id, const struct store_meta *m)
+{
+    struct txn *t = (struct txn *)base;
+    struct store_meta old, next = *m;
+    osd_status st = txn_load(t, id, &old);
+
+    if (st)
+        return st;
+    next.kind = old.kind;
+    next.length = old.length;
+    next.used = old.used;
+    touch_apply(t->rdb, id, &next, t->base.mode == STORE_EXCLUSIVE);
+    txn_store(t, id, &next);
+    if (id.oid == 0) {
+        *(id.pid ? &t->part_meta : &t->root_meta) = true;
+        if (t->new_part && t->new_part->pid == id.pid)
+            t->new_part->meta = next;
+    }
+    return OSD_OK;
+}
+
+/* ---- create and remove ---- */
+
+static osd_status claim(struct txn *t, struct store_id id)
+{
+    struct created *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return OSD_E_NOMEM;
+    c->claim.id = id;
+    osd_status st = store_claim(t->rdb->locks, &c->claim);
+    if (st) {
+        free(c);
+        return st;
+    }
+    c->next = t->created;
+    t->created = c;
+    return OSD_OK;
+}
+
+/* Claim one id and make sure that it is free. */
+static osd_status claim_free(struct txn *t, struct store_id id)
+{
+    struct store_meta m;
+    osd_status st = txn_load(t, id, &m);
+
+    if (st != OSD_E_NOT_FOUND)
+        return st ? st : OSD_E_EXISTS;
+    st = claim(t, id);
+    if (st)
+        return st;
+    st = txn_load(t, id, &m); /* again, now that nobody else can create it */
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st ? st : OSD_E_EXISTS;
+}
+
+/* The id itself, or the next unused one after the hint. */
+static osd_status choose_id(struct txn *t, uint64_t *hint, bool partition, struct store_id *id)
+{
+    uint64_t *member = partition ? &id->pid : &id->oid;
+
+    if (*member != 0)
+        return claim_free(t, *id);
+    for (;;) {
+        *member = __atomic_fetch_add(hint, 1, __ATOMIC_RELAXED);
+        if (*member < STORE_ID_FIRST) { /* wrapped around: start again at the first id */
+            __atomic_store_n(hint, STORE_ID_FIRST, __ATOMIC_RELAXED);
+            continue;
+        }
+        osd_status st = claim_free(t, *id);
+        if (st != OSD_E_EXISTS && st != OSD_E_BUSY)
+            return st;
+    }
+}
+
+static osd_status create_partition(struct txn *t, struct store_id id,
+                                   const struct store_meta *meta, struct store_id *ret)
+{
+    struct rdb *r = t->rdb;
+    struct store_meta m = *meta;
+    osd_status st;
+
+    if (t->new_part)
+        return OSD_E_INVALID;
+    id.oid = 0;
+    st = count_objects(t, r->root, 1, limit_of(r->root, &r->root->meta.partition_quota),
+                       STORE_QUOTA_PARTITIONS);
+    if (!st)
+        st = choose_id(t, &r->next_pid, true, &id);
+    if (st)
+        return st;
+    m.used = m.count = m.length = 0;
+    t->new_part = part_new(id.pid, &m);
+    if (!t->new_part)
+        return OSD_E_NOMEM;
+    txn_store(t, id, &m);
+    *ret = id;
+    return OSD_OK;
+}
+
+osd_status rdb_create(struct store_txn *base, struct store_id id, const struct store_meta *meta,
+                      struct store_id *ret)
+{
+    struct txn *t = (struct txn *)base;
+    struct store_meta m = *meta;
+    struct part *p;
+    osd_status st;
+
+    if (meta->kind == STORE_PARTITION)
+        return create_partition(t, id, meta, ret);
+    p = txn_part(t, id.pid);
+    if (!p || id.pid == 0)
+        return OSD_E_NOT_FOUND;
+    st = count_objects(t, p, 1, limit_of(p, &p->meta.object_quota), STORE_QUOTA_OBJECTS);
+    if (!st)
+        st = choose_id(t, &p->next_oid, false, &id);
+    if (st)
+        return st;
+    m.used = m.count = m.length = 0;
+    txn_store(t, id, &m);
+    *ret = id;
+    return OSD_OK;
+}
+
+static osd_status retire_run(void *arg, uint64_t first, uint32_t count)
+{
+    return run_add(arg, first, count);
+}
+
+static osd_status free_partition_blocks(struct txn *t)
+{
+    rocksdb_iterator_t *it =
+        rocksdb_create_iterator_cf(t->rdb->db, t->rdb->ro, t->rdb->cf[CF_EXTENTS]);
+    uint8_t from[8];
+    osd_status st = OSD_OK;
+
+    be64_put(from, t->removed_pid);
+    for (rocksdb_iter_seek(it, (char *)from, sizeof(from)); rocksdb_iter_valid(it) && !st;
+         rocksdb_iter_next(it)) {
+        size_t klen, len;
+        const char *key = rocksdb_iter_key(it, &klen);
+        if (klen < 8 || memcmp(key, from, 8) != 0)
+            break;
+        const char *value = rocksdb_iter_value(it, &len);
+        st = chunk_runs(value, len, retire_run, &t->freed);
+    }
+    rocksdb_iter_destroy(it);
+    return st;
+}
+
+static osd_status remove_partition(struct txn *t, struct store_id id, bool contents)
+{
+    struct part *p = part_find(t->rdb, id.pid);
+    uint8_t key[OBJECT_KEY_LEN];
+    osd_status st;
+
+    if (!p)
+        return OSD_E_NOT_FOUND;
+    if (__atomic_load_n(&p->count, __ATOMIC_RELAXED) > 0 && !contents)
+        return OSD_E_NOT_EMPTY;
+    struct delta *d = delta_of(t, t->rdb->root);
+    if (!d)
+        return OSD_E_NOMEM;
+    int64_t used = (int64_t)__atomic_load_n(&p->used, __ATOMIC_RELAXED);
+    st = count_objects(t, t->rdb->root, -1, STORE_NO_LIMIT, STORE_QUOTA_NONE);
+    if (st)
+        return st;
+    __atomic_sub_fetch(&t->rdb->root->used, used, __ATOMIC_RELAXED);
+    d->used -= used;
+    key_object(key, id);
+    txn_delete(t, CF_OBJECTS, key, sizeof(key));
+    t->removed_pid = id.pid;
+    t->contents = contents;
+    return contents ? OSD_OK : attrs_remove(t, id);
+}
+
+osd_status rdb_remove(struct store_txn *base, struct store_id id, bool contents)
+{
+    struct txn *t = (struct txn *)base;
+    struct store_meta m;
+    uint8_t key[OBJECT_KEY_LEN];
+    osd_status st = txn_load(t, id, &m);
+
+    if (st)
+        return st;
+    if (id.oid == 0)
+        return id.pid ? remove_partition(t, id, contents) : OSD_E_INVALID;
+    st = data_remove(t, id);
+    if (!st)
+        st = attrs_remove(t, id);
+    if (!st)
+        st = charge_counters(t, id.pid, -(int64_t)m.used);
+    if (!st)
+        st = count_objects(t, txn_part(t, id.pid), -1, STORE_NO_LIMIT, STORE_QUOTA_NONE);
+    if (st)
+        return st;
+    touch_apply(t->rdb, id, &m, true);
+    key_object(key, id);
+    txn_delete(t, CF_OBJECTS, key, sizeof(key));
+    return OSD_OK;
+}
+
+osd_status rdb_format(struct store_txn *base, uint64_t capacity, const struct store_meta *root)
+{
+    struct txn *t = (struct txn *)base;
+    struct store_id id = {0, 0};
+    struct store_meta m = *root;
+    uint8_t field[8];
+
+    osd_status st = attrs_remove(t, id);
+    if (st)
+        return st;
+    deltas_undo(t);
+    t->n_deltas = 0;
+    m.kind = STORE_ROOT;
+    m.used = m.count = m.length = 0;
+    txn_store(t, id, &m);
+    if (capacity) {
+        be64_put(field, capacity);
+        txn_put(t, CF_DEFAULT, "capacity", 8, field, sizeof(field));
+    }
+    t->formatted = true;
+    t->new_capacity = capacity;
+    return OSD_OK;
+}
