@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/tcmu/cfgstring.c - see cfgstring.h; one row per key
+ */
+#include "cfgstring.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                              "/._@=+~%-;";
+
+struct parse {
+    struct osd_cfg cfg;
+    bool has_security;
+    char *reason;
+    size_t reason_len;
+};
+
+static osd_status __attribute__((format(printf, 2, 3)))
+complain(struct parse *p, const char *fmt, ...)
+{
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(p->reason, p->reason_len, fmt, ap);
+    va_end(ap);
+    if (n > 0 && (size_t)n < p->reason_len)
+        snprintf(p->reason + n, p->reason_len - (size_t)n, "; example: %s",
+                 OSD_CFGSTRING_EXAMPLE);
+    return OSD_E_INVALID;
+}
+
+/* Digits and one of k, m, g, t (binary). */
+static osd_status parse_size(const char *v, uint64_t *ret)
+{
+    static const char units[] = "kmgt";
+    unsigned long long n;
+    char *end;
+
+    if (v[0] < '0' || v[0] > '9')
+        return OSD_E_INVALID;
+    errno = 0;
+    n = strtoull(v, &end, 10);
+    if (errno)
+        return OSD_E_INVALID;
+    if (*end) {
+        const char *u = strchr(units, *end | 0x20);
+        int shift = u ? 10 * (int)(u - units + 1) : 64;
+        if (end[1] || shift == 64 || n > UINT64_MAX >> shift)
+            return OSD_E_INVALID;
+        n <<= shift;
+    }
+    *ret = n;
+    return OSD_OK;
+}
+
+static osd_status key_capacity(struct parse *p, const char *v)
+{
+    if (parse_size(v, &p->cfg.capacity) || p->cfg.capacity < 1 << 20)
+        return complain(p, "capacity=%s is not a size of at least 1m (number with k, m, g, t)",
+                        v);
+    return OSD_OK;
+}
+
+static osd_status key_security(struct parse *p, const char *v)
+{
+    p->has_security = true;
+    if (strcmp(v, "nosec") == 0)
+        return OSD_OK;
+    if (strcmp(v, "capkey") == 0 || strcmp(v, "cmdrsp") == 0 || strcmp(v, "alldata") == 0)
+        return complain(p, "security=%s is not built in this version; only security=nosec is",
+                        v);
+    return complain(p, "security=%s is unknown; this version knows security=nosec", v);
+}
+
+static osd_status key_sync(struct parse *p, const char *v)
+{
+    p->cfg.sync_always = strcmp(v, "always") == 0;
+    if (!p->cfg.sync_always && strcmp(v, "normal") != 0)
+        return complain(p, "sync=%s is neither normal nor always", v);
+    return OSD_OK;
+}
+
+static osd_status key_store(struct parse *p, const char *v)
+{
+    p->cfg.memory = strcmp(v, "memory") == 0;
+    if (!p->cfg.memory && strcmp(v, "rocksdb") != 0)
+        return complain(p, "store=%s is neither rocksdb nor memory", v);
+    return OSD_OK;
+}
+
+static osd_status key_threads(struct parse *p, const char *v)
+{
+    uint64_t n;
+
+    if (parse_size(v, &n) || n < 1 || n > 64)
+        return complain(p, "threads=%s is not a number from 1 to 64", v);
+    p->cfg.threads = (unsigned)n;
+    return OSD_OK;
+}
+
+static const struct {
+    const char *key;
+    osd_status (*set)(struct parse *p, const char *value);
+} keys[] = {{"capacity", key_capacity},
+            {"security", key_security},
+            {"sync", key_sync},
+            {"store", key_store},
+            {"threads", key_threads}};
+
+static osd_status parse_option(struct parse *p, const char *option)
+{
+    const char *eq = strchr(option, '=');
+
+    if (!eq || eq == option)
+        return complain(p, "\"%s\" is not key=value", option);
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (strlen(keys[i].key) == (size_t)(eq - option) &&
+            strncmp(keys[i].key, option, (size_t)(eq - option)) == 0)
+            return keys[i].set(p, eq + 1);
+    return complain(p,
+                    "unknown option \"%.*s\" (known: capacity, security, sync, store, threads)",
+                    (int)(eq - option), option);
+}
+
+osd_status osd_cfgstring_parse(const char *s, struct osd_cfg *ret, char *reason,
+                               size_t reason_len)
+{
+    struct parse p = {.cfg = {.threads = 4}, .reason = reason, .reason_len = reason_len};
+    char copy[OSD_CFGSTRING_MAX + 1];
+    char *option, *rest;
+    osd_status st;
+
+    if (strlen(s) > OSD_CFGSTRING_MAX)
+        return complain(&p, "longer than %d characters", OSD_CFGSTRING_MAX);
+    size_t good = strspn(s, allowed);
+    if (s[good])
+        return complain(&p, "character '%c' is not allowed (letters, digits and /._@=+~%%-;)",
+                        s[good] > ' ' && s[good] < 127 ? s[good] : '?');
+    if (strncmp(s, "osd/", 4) == 0)
+        s += 4;
+    if (s[0] != '/')
+        return complain(&p, "\"%s\" does not start with an absolute path", s);
+    snprintf(copy, sizeof(copy), "%s", s);
+    rest = copy;
+    option = strsep(&rest, ";");
+    snprintf(p.cfg.path, sizeof(p.cfg.path), "%s", option);
+    while (rest) {
+        option = strsep(&rest, ";");
+        if ((st = parse_option(&p, option)))
+            return st;
+    }
+    if (!p.has_security)
+        return complain(&p, "security= is missing: this version has no credentials, so "
+                            "security=nosec must be asked for");
+    *ret = p.cfg;
+    return OSD_OK;
+}

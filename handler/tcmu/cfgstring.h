@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/tcmu/cfgstring.h - the configuration string of a LUN
+ *
+ *   [osd/]/absolute/path[;key=value]...
+ * Characters: letters, digits and /._@=+~%-; (what targetcli, configfs and tcmu-runner all
+ * carry); at most 255 with "osd/". A pure parser: it touches no file, so any local user may
+ * call it through D-Bus.
+ */
+#ifndef TCMU_CFGSTRING_H
+#define TCMU_CFGSTRING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "osd/status.h"
+
+#define OSD_CFGSTRING_MAX 255
+
+struct osd_cfg {
+    char path[OSD_CFGSTRING_MAX + 1];
+    uint64_t capacity; /* bytes; 0 = the LUN's size */
+    bool sync_always;  /* sync=always */
+    bool memory;       /* store=memory: for tests, forgets everything */
+    unsigned threads;  /* workers for long commands, 1-64; default 4 */
+};
+
+/** The line that help and error messages show. */
+#define OSD_CFGSTRING_EXAMPLE "/var/lib/osd/osd0;capacity=100G;security=nosec"
+
+/** Parse. OSD_E_INVALID with a sentence naming the offending part and an example in reason. */
+osd_status osd_cfgstring_parse(const char *s, struct osd_cfg *ret, char *reason,
+                               size_t reason_len);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/tcmu/handler.c - the tcmu-runner plugin: from a ring entry to the interpreter and
+ * back
+ *
+ * Invariants:
+ *  (1) Every command that tcmu-runner hands over is completed on the ring exactly once, on
+ * every path; close() waits until that is so. (2) handle_cmd always returns
+ * TCMU_STS_ASYNC_HANDLED (ring.h says why). (3) No thread is cancelled while it works for a
+ * device. Short commands run in tcmu-runner's thread of the device; long ones in the device's
+ * own pool.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi.h"
+#include "cfgstring.h"
+#include "common/log.h"
+#include "interpreter/interpreter.h"
+#include "pool.h"
+#include "ring.h"
+#include "store/store.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+struct lun {
+    struct tcmu_device *dev;
+    struct osd_device *osd;
+    struct osd_pool *pool;
+    void *map;
+    pthread_mutex_t mutex; /* ring tail, pending */
+    pthread_cond_t idle;
+    uint64_t pending; /* handed over, not yet completed */
+};
+
+struct long_command {
+    struct osd_job job;
+    struct lun *lun;
+    struct tcmulib_cmd *cmd;
+};
+
+/* ---- logging ---- */
+
+static void log_to_runner(enum osd_log_level level, const char *line)
+{
+    if (level == OSD_LOG_ERROR)
+        tcmu_err_message(NULL, "osd", 0, "%s\n", line);
+    else if (level == OSD_LOG_WARN)
+        tcmu_warn_message(NULL, "osd", 0, "%s\n", line);
+    else if (level == OSD_LOG_INFO)
+        tcmu_info_message(NULL, "osd", 0, "%s\n", line);
+}
+
+/* ---- commands ---- */
+
+/* Length of a CDB by its operation code group (SPC-4 4.3). */
+static size_t cdb_length(const uint8_t *cdb)
+{
+    static const uint8_t by_group[8] = {6, 10, 10, 0, 16, 12, 10, 10};
+
+    if (cdb[0] == 0x7f)
+        return 8u + cdb[7];
+    return by_group[cdb[0] >> 5] ? by_group[cdb[0] >> 5] : 16;
+}
+
+static void complete(struct lun *lun, struct tcmulib_cmd *cmd, const struct osd_response *r,
+                     uint64_t buffer_len)
+{
+    uint64_t read_len = r->in_len < buffer_len ? r->in_len : buffer_len;
+
+    pthread_mutex_lock(&lun->mutex);
+    osd_ring_complete(lun->map, cmd->cmd_id, r->status, r->sense, r->sense_len,
+                      (uint32_t)read_len);
+    if (--lun->pending == 0)
+        pthread_cond_signal(&lun->idle);
+    pthread_mutex_unlock(&lun->mutex);
+    free(cmd);
+    tcmulib_processing_complete(lun->dev);
+}
+
+static void execute(struct lun *lun, struct tcmulib_cmd *cmd)
+{
+    struct osd_iov buffer = osd_iov_make(cmd->iovec, (int)cmd->iov_cnt);
+    struct osd_request req = {.cdb = cmd->cdb,
+                              .cdb_len = cdb_length(cmd->cdb),
+                              .out = buffer,
+                              .in = buffer,
+                              .shared_buffer = true};
+    struct osd_response resp;
+
+    osd_device_execute(lun->osd, &req, &resp);
+    complete(lun, cmd, &resp, buffer.len);
+}
+
+static void run_long(struct osd_job *job)
+{
+    struct long_command *l = (struct long_command *)job;
+    struct lun *lun = l->lun;
+    struct tcmulib_cmd *cmd = l->cmd;
+
+    free(l);
+    execute(lun, cmd);
+}
+
+/* True when the command went to the pool; without memory it runs here. */
+static bool hand_over(struct lun *lun, struct tcmulib_cmd *cmd)
+{
+    struct long_command *l;
+
+    if (osd_device_weigh(cmd->cdb, cdb_length(cmd->cdb)) == OSD_WEIGHT_SHORT)
+        return false;
+    l = malloc(sizeof(*l));
+    if (!l)
+        return false;
+    *l = (struct long_command){.job = {.run = run_long}, .lun = lun, .cmd = cmd};
+    osd_pool_add(lun->pool, &l->job);
+    return true;
+}
+
+static int handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *rcmd)
+{
+    struct lun *lun = tcmur_dev_get_private(dev);
+    int old;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+    pthread_mutex_lock(&lun->mutex);
+    lun->pending++;
+    pthread_mutex_unlock(&lun->mutex);
+    if (!hand_over(lun, rcmd->lib_cmd))
+        execute(lun, rcmd->lib_cmd);
+    pthread_setcancelstate(old, NULL);
+    return TCMU_STS_ASYNC_HANDLED;
+}
+
+/* ---- configuration, open, close ---- */
+
+static bool check_config(const char *cfgstring, char **reason)
+{
+    struct osd_cfg cfg;
+    char why[512];
+
+    if (osd_cfgstring_parse(cfgstring, &cfg, why, sizeof(why)) == OSD_OK)
+        return true;
+    *reason = strdup(why);
+    return false;
+}
+
+static osd_status open_store(const struct osd_cfg *cfg, uint64_t lun_size,
+                             struct osd_store **ret, char *why, size_t why_len)
+{
+    struct store_config sc = {
+        .path = cfg->path,
+        .create = true,
+        .capacity = cfg->capacity ? cfg->capacity : lun_size,
+        .sync = cfg->sync_always ? STORE_SYNC_ALWAYS : STORE_SYNC_NORMAL,
+        .clock = &osd_clock_system,
+    };
+
+    return cfg->memory ? store_memory_open(&sc, ret, why, why_len)
+                       : store_rocksdb_open(&sc, ret, why, why_len);
+}
+
+static osd_status open_device(struct lun *lun, const struct osd_cfg *cfg, char *why,
+                              size_t why_len)
+{
+    uint64_t size =
+        (uint64_t)tcmu_dev_get_num_lbas(lun->dev) * tcmu_dev_get_block_size(lun->dev);
+    struct osd_device_config dc = {.clock = &osd_clock_system};
+    char *wwn = tcmu_cfgfs_dev_get_wwn(lun->dev);
+    osd_status st = open_store(cfg, size, &dc.store, why, why_len);
+
+    if (wwn)
+        snprintf(dc.serial, sizeof(dc.serial), "%s", wwn);
+    free(wwn);
+    if (st)
+        return st;
+    st = osd_device_open(&dc, &lun->osd);
+    if (!st && !(st = osd_pool_start(cfg->threads, &lun->pool)))
+        return OSD_OK;
+    snprintf(why, why_len, "device on store %s: %s", cfg->path, osd_status_text(st));
+    if (lun->osd)
+        osd_device_close(lun->osd);
+    else
+        dc.store->ops->close(dc.store);
+    return st;
+}
+
+static int open_lun(struct tcmu_device *dev, bool reopen)
+{
+    struct lun *lun = calloc(1, sizeof(*lun));
+    struct osd_cfg cfg;
+    char why[512] = "";
+    size_t len;
+    off_t offset;
+    int old;
+
+    (void)reopen;
+    if (!lun)
+        return -1;
+    lun->dev = dev;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+    if (osd_cfgstring_parse(tcmu_dev_get_cfgstring(dev), &cfg, why, sizeof(why)) ||
+        open_device(lun, &cfg, why, sizeof(why))) {
+        osd_log(OSD_LOG_ERROR, "%s", why);
+        free(lun);
+        pthread_setcancelstate(old, NULL);
+        return -1;
+    }
+    tcmu_dev_get_memory_info(dev, &lun->map, &len, &offset);
+    pthread_mutex_init(&lun->mutex, NULL);
+    pthread_cond_init(&lun->idle, NULL);
+    tcmur_dev_set_private(dev, lun);
+    osd_log(OSD_LOG_INFO, "opened %s, security method NOSEC", cfg.path);
+    pthread_setcancelstate(old, NULL);
+    return 0;
+}
+
+static void close_lun(struct tcmu_device *dev)
+{
+    struct lun *lun = tcmur_dev_get_private(dev);
+    int old;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+    pthread_mutex_lock(&lun->mutex);
+    while (lun->pending > 0)
+        pthread_cond_wait(&lun->idle, &lun->mutex);
+    pthread_mutex_unlock(&lun->mutex);
+    osd_pool_stop(lun->pool);
+    osd_device_close(lun->osd);
+    pthread_cond_destroy(&lun->idle);
+    pthread_mutex_destroy(&lun->mutex);
+    free(lun);
+    pthread_setcancelstate(old, NULL);
+}
+
+static int reconfig(struct tcmu_device *dev, struct tcmulib_cfg_info *cfg)
+{
+    (void)dev;
+    (void)cfg;
+    return 0; /* nothing of a LUN's nominal size or cache setting matters to an OSD */
+}
+
+EXPORT int handler_init(void);
+
+int handler_init(void)
+{
+    static struct tcmur_handler handler = {
+        .name = "Object-based storage device (T10 OSD)",
+        .subtype = "osd",
+        .cfg_desc =
+            "/absolute/path/of/the/store[;key=value]...\n"
+            "keys: capacity=SIZE (k, m, g, t; default: the LUN's size), security=nosec\n"
+            "(has to be stated), sync=normal|always, store=rocksdb|memory, threads=N\n"
+            "examples:\n"
+            "  size=4T cfgstring=" OSD_CFGSTRING_EXAMPLE "\n"
+            "  size=4T cfgstring=/srv/osd1;capacity=2T;sync=always;security=nosec",
+        .check_config = check_config,
+        .reconfig = reconfig,
+        .open = open_lun,
+        .close = close_lun,
+        .nr_threads = 0,
+        .handle_cmd = handle_cmd,
+    };
+
+    osd_log_set_sink(log_to_runner);
+    return tcmur_register_handler(&handler);
+}

@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# lib.sh - sourced inside the guest: the stack as functions
+#
+# Variables from uml-run: ROOT (the tree), BUILD (build tree), OUT (results), STORE (for stores).
+
+IQN=iqn.2026-11.org.liosd:test
+TARGET=/sys/kernel/config/target
+HANDLERS=/usr/lib/x86_64-linux-gnu/tcmu-runner
+export OSD_DEVICE=iscsi://127.0.0.1/$IQN/0
+PATH=$BUILD/client/osdctl:$PATH
+
+die() {
+    echo "FAILED: $*" >&2
+    exit 1
+}
+
+# wait_for SECONDS COMMAND... - until the command succeeds
+wait_for() {
+    local n=$(($1 * 10))
+    shift
+    while ! "$@" >/dev/null 2>&1; do
+        n=$((n - 1))
+        [ $n -gt 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+install_handler() {
+    cp "$BUILD/handler/tcmu/handler_osd.so" $HANDLERS/
+}
+
+runner_ready() {
+    busctl --system status org.kernel.TCMUService1 2>/dev/null ||
+        grep -q Starting /var/log/tcmu-runner.log
+}
+
+start_runner() {
+    : >>/var/log/tcmu-runner.log
+    LD_PRELOAD=$BUILD/handler/tcmu/libosd_tcmu_preload.so tcmu-runner \
+        >>/run/runner.out 2>&1 </dev/null &
+    RUNNER=$!
+    echo $RUNNER >/run/runner.pid
+    wait_for 20 runner_ready
+}
+
+# stop_runner [SIGNAL] - and wait for its end
+stop_runner() {
+    local pid
+    pid=$(cat /run/runner.pid)
+    kill -"${1:-TERM}" "$pid" 2>/dev/null
+    wait_for 30 not_running "$pid"
+}
+
+not_running() {
+    ! kill -0 "$1" || [ "$(ps -o stat= -p "$1" | cut -c1)" = Z ]
+}
+
+# create_osd NAME [CFGSTRING] - create and export one OSD with targetcli
+create_osd() {
+    local cfg=${2:-$STORE/$1;capacity=1T;security=nosec}
+    targetcli <<END
+/backstores/user:osd create name=$1 size=4T cfgstring=$cfg
+/iscsi create $IQN
+/iscsi/$IQN/tpg1/luns create /backstores/user:osd/$1
+/iscsi/$IQN/tpg1 set attribute authentication=0 generate_node_acls=1 cache_dynamic_acls=1 demo_mode_write_protect=0
+END
+}
+
+# no_timeout NAME - a killed runner may stay away longer than 30 s
+no_timeout() {
+    echo 0 >$TARGET/core/user_0/"$1"/attrib/cmd_time_out 2>/dev/null || true
+}
