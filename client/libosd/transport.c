@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client/libosd/transport.c - see transport.h
+ */
+#include "transport.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "initiator/initiator.h"
+#include "interpreter/interpreter.h"
+#include "store/store.h"
+#include "wire/cdb.h"
+#include "wire/twophase.h"
+
+#define RETRY_MS       60000u
+#define FIRST_PAUSE_US 2000u
+#define LAST_PAUSE_US  250000u
+
+struct transport {
+    uint32_t retry_ms;
+    struct iscsi_session *iscsi; /* one of the two is set */
+    uint64_t lun;
+    struct osd_device *device;
+    struct osd_store *store; /* the device's, for checks */
+};
+
+static osd_status open_iscsi(struct transport *t, const char *url, char *reason,
+                             size_t reason_len)
+{
+    struct iscsi_options opt = {.reconnect_ms = t->retry_ms};
+    struct iscsi_url u;
+    osd_status st = iscsi_url_parse(url, &u, reason, reason_len);
+
+    if (st)
+        return st;
+    if (!u.has_target || !u.has_lun) {
+        snprintf(reason, reason_len, "%s names no target and LUN: iscsi://host/iqn/lun", url);
+        return OSD_E_INVALID;
+    }
+    t->lun = u.lun;
+    return iscsi_connect(&u, &opt, &t->iscsi, reason, reason_len);
+}
+
+static osd_status open_store(struct transport *t, const char *path, bool memory,
+                             const struct osd_options *opt, char *reason, size_t reason_len)
+{
+    struct store_config sc = {
+        .path = path,
+        .create = opt && opt->create,
+        .read_only = opt && opt->read_only,
+        .capacity = opt ? opt->capacity : 0,
+        .clock = &osd_clock_system,
+    };
+    struct osd_device_config dc = {.clock = &osd_clock_system};
+    osd_status st = memory ? store_memory_open(&sc, &dc.store, reason, reason_len)
+                           : store_rocksdb_open(&sc, &dc.store, reason, reason_len);
+
+    if (st)
+        return st;
+    t->store = dc.store;
+    if (sc.read_only) /* checks only: no device, which would write */
+        return OSD_OK;
+    st = osd_device_open(&dc, &t->device);
+    if (st) {
+        snprintf(reason, reason_len, "device on store %s: %s", path, osd_status_text(st));
+        dc.store->ops->close(dc.store);
+        t->store = NULL;
+    }
+    return st;
+}
+
+osd_status transport_open(const char *url, const struct osd_options *opt,
+                          struct transport **ret, char *reason, size_t reason_len)
+{
+    struct transport *t = calloc(1, sizeof(*t));
+    osd_status st;
+
+    if (!t)
+        return OSD_E_NOMEM;
+    t->retry_ms = opt && opt->retry_ms ? opt->retry_ms : RETRY_MS;
+    if (strncmp(url, "iscsi://", 8) == 0) {
+        st = open_iscsi(t, url, reason, reason_len);
+    } else if (strncmp(url, "file:///", 8) == 0) {
+        st = open_store(t, url + 7, false, opt, reason, reason_len);
+    } else if (strcmp(url, "memory:") == 0) {
+        st = open_store(t, "", true, opt, reason, reason_len);
+    } else {
+        snprintf(reason, reason_len,
+                 "%s is not a device URL: iscsi://host/iqn/lun or file:///path", url);
+        st = OSD_E_INVALID;
+    }
+    if (st) {
+        free(t);
+        return st;
+    }
+    *ret = t;
+    return OSD_OK;
+}
+
+void transport_close(struct transport *t)
+{
+    if (t->iscsi)
+        iscsi_disconnect(t->iscsi);
+    if (t->device)
+        osd_device_close(t->device);
+    else if (t->store)
+        t->store->ops->close(t->store);
+    free(t);
+}
+
+struct osd_store *transport_store(struct transport *t)
+{
+    return t->store;
+}
+
+/* ---- one try ---- */
+
+static osd_status try_local(struct transport *t, struct exchange *x)
+{
+    struct osd_request req = {.cdb = x->cdb, .cdb_len = x->cdb_len, .out = x->out, .in = x->in};
+    struct osd_response r;
+
+    if (!t->device)
+        return OSD_E_UNSUPPORTED;
+    osd_device_execute(t->device, &req, &r);
+    x->status = r.status;
+    x->sense_len = r.sense_len;
+    memcpy(x->sense, r.sense, r.sense_len);
+    x->in_len = r.in_len;
+    return OSD_OK;
+}
+
+static osd_status send_one(struct transport *t, struct exchange *x, const uint8_t *cdb,
+                           size_t cdb_len, struct osd_iov out, struct osd_iov in)
+{
+    struct iscsi_command c = {.lun = t->lun,
+                              .cdb = cdb,
+                              .cdb_len = cdb_len,
+                              .out = out,
+                              .in = in,
+                              .retry = ISCSI_RETRY_SAFE};
+    osd_status st = iscsi_execute(t->iscsi, &c);
+
+    x->status = c.scsi_status;
+    x->sense_len = c.sense_len < sizeof(x->sense) ? c.sense_len : sizeof(x->sense);
+    memcpy(x->sense, c.sense, x->sense_len);
+    x->in_len = c.in_len;
+    return st;
+}
+
+#define PIECES 16
+
+/* STAGE DATA-OUT with the embedded CDB in front of the data, then COLLECT. */
+static osd_status try_two_phase(struct transport *t, struct exchange *x)
+{
+    struct osd_twophase stage = {.action = OSD_ACT_STAGE},
+                        collect = {.action = OSD_ACT_COLLECT};
+    const struct osd_iov none = {0};
+    uint8_t cdb[OSD_TWOPHASE_CDB_LEN];
+    struct iovec v[PIECES];
+    osd_status st;
+    int n;
+
+    v[0] = (struct iovec){.iov_base = (void *)x->cdb, .iov_len = x->cdb_len};
+    n = 1 + osd_iov_slice(&x->out, 0, x->out.len, v + 1, PIECES - 1);
+    struct osd_iov all = osd_iov_make(v, n);
+    if (all.len != x->cdb_len + x->out.len || all.len > UINT32_MAX || x->in.len > UINT32_MAX)
+        return OSD_E_INVALID;
+    osd_random(stage.tag, sizeof(stage.tag));
+    memcpy(collect.tag, stage.tag, sizeof(collect.tag));
+    stage.length = (uint32_t)all.len;
+    collect.length = (uint32_t)x->in.len;
+    osd_twophase_encode(&stage, cdb);
+    st = send_one(t, x, cdb, sizeof(cdb), all, none);
+    if (st || x->status != SAM_GOOD)
+        return st;
+    osd_twophase_encode(&collect, cdb);
+    return send_one(t, x, cdb, sizeof(cdb), none, x->in);
+}
+
+static osd_status try_once(struct transport *t, struct exchange *x)
+{
+    static const struct osd_iov none = {0};
+
+    if (!t->iscsi)
+        return try_local(t, x);
+    if (x->out.len > 0 && x->in.len > 0)
+        return try_two_phase(t, x);
+    return send_one(t, x, x->cdb, x->cdb_len, x->out.len ? x->out : none,
+                    x->in.len ? x->in : none);
+}
+
+/* ---- retries ---- */
+
+/* The stage was lost with the device's memory: COLLECT names a tag it does not know. */
+static bool lost_stage(const struct exchange *x, const struct osd_sense *s)
+{
+    return x->out.len > 0 && x->in.len > 0 && s->key == SENSE_ILLEGAL_REQUEST &&
+           s->asc == ASC_INVALID_FIELD_CDB && s->has_field && s->field_in_cdb &&
+           s->field == 16 && !s->has_object;
+}
+
+/* Busy, unit attention, device restarting: worth another try with the same bytes. */
+static bool worth_retry(const struct exchange *x)
+{
+    struct osd_sense s;
+
+    if (x->status == SAM_BUSY || x->status == SAM_TASK_SET_FULL)
+        return true;
+    if (x->status != SAM_CHECK_CONDITION || osd_sense_decode(x->sense, x->sense_len, &s))
+        return false;
+    return s.key == SENSE_UNIT_ATTENTION || s.key == SENSE_NOT_READY || lost_stage(x, &s);
+}
+
+osd_status transport_execute(struct transport *t, struct exchange *x, char *reason,
+                             size_t reason_len)
+{
+    uint64_t until = osd_monotonic_ms() + t->retry_ms;
+    useconds_t pause = FIRST_PAUSE_US;
+
+    for (;;) {
+        osd_status st = try_once(t, x);
+        if (st) {
+            snprintf(reason, reason_len, "%s", osd_status_text(st));
+            return st;
+        }
+        if (!worth_retry(x) || osd_monotonic_ms() >= until)
+            return OSD_OK;
+        usleep(pause);
+        pause = pause * 2 < LAST_PAUSE_US ? pause * 2 : LAST_PAUSE_US;
+    }
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client/libosd/transport.h - one encoded command to the device and back, however it is reached
+ *
+ * Invariants:
+ *  (1) A command with data in both directions is one command for the caller; over iSCSI it goes
+ *      as STAGE DATA-OUT and COLLECT (wire/twophase.h).
+ *  (2) What is retried is sent with the same bytes, nonce included.
+ */
+#ifndef LIBOSD_TRANSPORT_H
+#define LIBOSD_TRANSPORT_H
+
+#include "common/iov.h"
+#include "osd/osd.h"
+#include "wire/sense.h"
+
+struct transport;
+
+struct exchange {
+    const uint8_t *cdb;
+    size_t cdb_len;
+    struct osd_iov out, in;
+    /* Results. */
+    uint8_t status;
+    uint8_t sense[OSD_SENSE_MAX];
+    size_t sense_len;
+    uint64_t in_len;
+};
+
+osd_status transport_open(const char *url, const struct osd_options *opt,
+                          struct transport **ret, char *reason, size_t reason_len);
+void transport_close(struct transport *t);
+
+/** Carry out; retries until options.retry_ms. OSD_OK: a SCSI status was received. reason gets a
+ *  sentence otherwise. */
+osd_status transport_execute(struct transport *t, struct exchange *x, char *reason,
+                             size_t reason_len);
+
+/** The store of a file:// transport, NULL otherwise. */
+struct osd_store *transport_store(struct transport *t);
+
+#endif

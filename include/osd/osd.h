@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * osd/osd.h - libosd: the object device API
+ *
+ * A session talks to one logical unit: over iSCSI (iscsi://[user%secret@]host[:port]/iqn/lun)
+ * or to a store opened in this process (file:///path; memory:). Objects are named by partition
+ * id (pid) and object id (oid); both are >= 0x10000, the root is 0/0, a partition pid/0.
+ *
+ * Every command is a struct osd_call: fill it, hand it to osd_execute(). Each call can set
+ * attributes and get attributes of the object it addresses, in the same atomic command. The
+ * short functions below cover the common cases.
+ *
+ * Errors: an osd_status; osd_last_error() has the sentence for humans, per thread.
+ * Threads: any number of threads may use one session. Calls block.
+ * Retries: BUSY, TASK SET FULL, unit attentions and lost connections are retried with the same
+ * nonce, so a command is carried out at most once (struct osd_options says for how long).
+ */
+#ifndef OSD_OSD_H
+#define OSD_OSD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "osd/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define OSD_API __attribute__((visibility("default")))
+
+struct osd_session;
+
+struct osd_options {
+    int generation;    /* 1 or 2; 0 = 2 */
+    uint32_t retry_ms; /* how long to retry; 0 = 60,000 */
+    bool create;       /* file:// only: make a store if there is none */
+    uint64_t capacity; /* of a store made here, bytes; 0 = no limit */
+    bool read_only;    /* file:// only: for osd_check() */
+};
+
+/** Open a session. options may be NULL. OSD_E_INVALID (URL), OSD_E_UNREACHABLE, OSD_E_DENIED
+ *  (login), OSD_E_NOT_FOUND (target or store), OSD_E_BUSY (store in use by another process). */
+OSD_API osd_status osd_open(const char *url, const struct osd_options *options,
+                            struct osd_session **ret);
+/** Close; NULL is allowed. No call may be under way. */
+OSD_API void osd_close(struct osd_session *s);
+
+/** Sentence about the last failure in this thread; never NULL. Valid until the next call. */
+OSD_API const char *osd_last_error(void);
+
+enum osd_verb {
+    OSD_V_FORMAT,           /* length: capacity, 0 = keep */
+    OSD_V_CREATE_PARTITION, /* pid 0: the device chooses; ret_pid */
+    OSD_V_REMOVE_PARTITION, /* option 1: with contents (OSD-2) */
+    OSD_V_CREATE,           /* oid 0: the device chooses; ret_oid. length: number of objects */
+    OSD_V_CREATE_AND_WRITE, /* out, start */
+    OSD_V_REMOVE,
+    OSD_V_READ,   /* in, start */
+    OSD_V_WRITE,  /* out, start */
+    OSD_V_APPEND, /* out; ret_start */
+    OSD_V_CLEAR,  /* start, length; OSD-2 */
+    OSD_V_PUNCH,  /* start, length; OSD-2 */
+    OSD_V_FLUSH,  /* option: scope */
+    OSD_V_FLUSH_PARTITION,
+    OSD_V_FLUSH_OSD,
+    OSD_V_LIST, /* in: raw list data; start: initial id; list_id */
+    OSD_V_GET_ATTRIBUTES,
+    OSD_V_SET_ATTRIBUTES,
+    OSD_V_MAX
+};
+
+/** Attribute to set. len 0 removes it. */
+struct osd_attr {
+    uint32_t page, number;
+    const void *value;
+    uint16_t len;
+};
+
+/** Attribute to get. value has cap bytes of the caller's; len is the true length, 0 =
+ * undefined. */
+struct osd_attr_get {
+    uint32_t page, number;
+    void *value;
+    uint16_t cap, len;
+    bool defined;
+};
+
+/** One command; unset members are zero. */
+struct osd_call {
+    enum osd_verb verb;
+    uint64_t pid, oid;
+    uint64_t start, length;
+    uint32_t list_id;
+    unsigned option;
+    bool fua;           /* on stable storage before it returns */
+    bool no_timestamps; /* update no timestamps */
+    const void *out;
+    size_t out_len;
+    void *in;
+    size_t in_len;
+    const struct osd_attr *set;
+    size_t n_set;
+    struct osd_attr_get *get;
+    size_t n_get;
+    /* Results. */
+    uint64_t ret_pid, ret_oid; /* created ids */
+    uint64_t ret_start;        /* where APPEND wrote */
+    size_t ret_len;            /* bytes of `in` that carry meaning */
+    uint8_t scsi_status;
+    uint8_t sense[96];
+    size_t sense_len;
+};
+
+/** Execute one command. OSD_E_PAST_END from OSD_V_READ comes with ret_len valid data bytes. */
+OSD_API osd_status osd_execute(struct osd_session *s, struct osd_call *call);
+
+/* ---- short forms ---- */
+
+OSD_API osd_status osd_create_partition(struct osd_session *s, uint64_t pid, uint64_t *ret_pid);
+OSD_API osd_status osd_remove_partition(struct osd_session *s, uint64_t pid, bool contents);
+OSD_API osd_status osd_create(struct osd_session *s, uint64_t pid, uint64_t oid,
+                              uint64_t *ret_oid);
+OSD_API osd_status osd_remove(struct osd_session *s, uint64_t pid, uint64_t oid);
+
+/** Read up to len bytes, in several commands if need be. *ret_len < len at the object's end. */
+OSD_API osd_status osd_read(struct osd_session *s, uint64_t pid, uint64_t oid, uint64_t start,
+                            void *buf, size_t len, size_t *ret_len);
+/** Write len bytes, in several commands if need be (each is atomic, the whole is not). */
+OSD_API osd_status osd_write(struct osd_session *s, uint64_t pid, uint64_t oid, uint64_t start,
+                             const void *buf, size_t len);
+OSD_API osd_status osd_append(struct osd_session *s, uint64_t pid, uint64_t oid,
+                              const void *buf, size_t len, uint64_t *ret_start);
+/** Set the logical length. */
+OSD_API osd_status osd_truncate(struct osd_session *s, uint64_t pid, uint64_t oid,
+                                uint64_t length);
+OSD_API osd_status osd_get_attrs(struct osd_session *s, uint64_t pid, uint64_t oid,
+                                 struct osd_attr_get *get, size_t n);
+OSD_API osd_status osd_set_attrs(struct osd_session *s, uint64_t pid, uint64_t oid,
+                                 const struct osd_attr *set, size_t n);
+/** Every attribute of one page, or of all pages with page 0xffffffff. visit returns false to
+ *  stop. */
+OSD_API osd_status osd_each_attr(struct osd_session *s, uint64_t pid, uint64_t oid,
+                                 uint32_t page,
+                                 bool (*visit)(void *arg, uint32_t page, uint32_t number,
+                                               const void *value, uint16_t len),
+                                 void *arg);
+/** Ids in ascending order: partitions with pid 0, else user objects. visit returns false to
+ *  stop. */
+OSD_API osd_status osd_each_id(struct osd_session *s, uint64_t pid, uint64_t from,
+                               bool (*visit)(void *arg, uint64_t id), void *arg);
+/** Everything acknowledged before is on stable storage. */
+OSD_API osd_status osd_flush(struct osd_session *s);
+
+/** Offline check of a file:// session's store. report gets one line a finding. */
+struct osd_check_result {
+    uint64_t partitions, objects, attributes, bytes, findings, repaired;
+};
+OSD_API osd_status osd_check(struct osd_session *s, bool repair,
+                             void (*report)(void *arg, const char *line), void *arg,
+                             struct osd_check_result *ret);
+
+/** Human line for sense data. dst gets at most len bytes, zero terminated. */
+OSD_API void osd_explain_sense(const uint8_t *sense, size_t sense_len, char *dst, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
