@@ -525,7 +525,7 @@ void mem_touch(struct osd_store *store, struct store_id id, unsigned flags, uint
     if (o)
         o = replace_committed(part, id.oid, o);
     for (unsigned i = 0; o && i < 4; i++)
-        if (flags & 1u << i)
+        if (flags & 1u << i && now_ms > *mem_stamp(&o->meta, i))
             *mem_stamp(&o->meta, i) = now_ms;
     pthread_mutex_unlock(&s->lock);
 }

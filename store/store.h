@@ -233,8 +233,8 @@ struct store_ops {
                          void *ret_outcome, size_t *ret_len);
 
     /* Change timestamps outside a transaction: visible at once, on stable storage at the next
-     * change of the object, store_flush() of it, or close. flags: enum store_touch. Unknown
-     * ids are ignored. */
+     * change of the object, store_flush() of it, or close. flags: enum store_touch. Never
+     * turns a time back. Unknown ids are ignored. */
     void (*touch)(struct osd_store *s, struct store_id id, unsigned flags, uint64_t now_ms);
 
     /* Everything committed before the call is on stable storage when it returns. */
