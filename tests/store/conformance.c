@@ -16,7 +16,8 @@ static const struct part {
 } parts[] = {
     {"objects", suite_objects}, {"data", suite_data},       {"attrs", suite_attrs},
     {"quota", suite_quota},     {"txn", suite_txn},         {"device", suite_device},
-    {"threads", suite_threads}, {"persist", suite_persist}, {"model", suite_model},
+    {"threads", suite_threads}, {"persist", suite_persist}, {"fault", suite_fault},
+    {"model", suite_model},
 };
 
 int main(int argc, char **argv)

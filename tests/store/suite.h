@@ -15,6 +15,7 @@ int suite_quota(void);
 int suite_txn(void);
 int suite_device(void);
 int suite_threads(void);
+int suite_fault(void);
 int suite_model(void);
 int suite_persist(void);
 
