@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/attributes.c - the attribute phases: get and set in all three formats
+ *
+ * Reference 1.5, 3.2, 3.3. Lists are walked twice: once by authorize.c, which finds every
+ * malformed entry before anything has happened, once to do the work.
+ */
+#include "attributes.h"
+
+#include "segments.h"
+
+/* Fields of the CDB by enum attr_refusal (reference 1.5). */
+static const uint8_t page_fields[] = {
+    [REFUSE_PAGE] = 64, [REFUSE_NUMBER] = 68, [REFUSE_LENGTH] = 72, [REFUSE_VALUE] = 76};
+static const uint8_t cdb_fields[] = {
+    [REFUSE_PAGE] = 52, [REFUSE_NUMBER] = 56, [REFUSE_LENGTH] = 60, [REFUSE_VALUE] = 62};
+
+static bool is_list(const struct command *c)
+{
+    return c->cdb.attr.format == OSD_ATTR_LIST;
+}
+
+/* ---- walking lists ---- */
+
+static osd_status bad_list(struct command *c, uint64_t list_off,
+                           const struct osd_wire_error *err)
+{
+    return fail_param(c, list_off + err->field);
+}
+
+/* Start of the entry the cursor stands on, as a byte of Data-Out. */
+static uint64_t entry_at(const struct osd_attr_cursor *cur, uint64_t list_off)
+{
+    return list_off + cur->at;
+}
+
+/* Called for each entry; at is its byte in Data-Out. */
+typedef osd_status (*entry_fn)(struct command *c, const struct osd_attr_entry *e, uint64_t at,
+                               void *arg);
+
+static osd_status walk_list(struct command *c, struct osd_bytes list, enum osd_list_type type,
+                            uint64_t off, entry_fn fn, void *arg)
+{
+    struct osd_wire_error err = {0};
+    struct osd_attr_cursor cur;
+    osd_status st;
+
+    if (list.len == 0)
+        return OSD_OK;
+    if (osd_attr_cursor_open(list, c->cdb.gen, type, false, &cur, &err))
+        return bad_list(c, off, &err);
+    for (;;) {
+        uint64_t at = entry_at(&cur, off);
+        struct osd_attr_entry e;
+
+        st = osd_attr_cursor_next(&cur, &e, &err);
+        if (st == OSD_E_NOT_FOUND)
+            return OSD_OK;
+        if (st)
+            return bad_list(c, off, &err);
+        st = fn(c, &e, at, arg);
+        if (st)
+            return st;
+    }
+}
+
+static osd_status walk_sets(struct command *c, entry_fn fn, void *arg)
+{
+    return walk_list(c, c->set_list, OSD_LIST_SET, c->cdb.attr.set_off, fn, arg);
+}
+
+static osd_status walk_gets(struct command *c, entry_fn fn, void *arg)
+{
+    return walk_list(c, c->get_list, OSD_LIST_GET, c->cdb.attr.get_list_off, fn, arg);
+}
+
+/* ---- what is asked for ---- */
+
+struct checker {
+    attr_check check;
+    void *arg;
+    struct attr_object object; /* what the attributes must belong to */
+};
+
+/* The object whose attributes are meant, as far as its type goes. With LIST_ATTR the get list
+ * speaks of the members. */
+static struct attr_object subject(const struct command *c, bool get)
+{
+    struct attr_object o = c->object;
+
+    if (get && c->cdb.list_attr)
+        o.type = c->target.pid ? OSD_TYPE_USER : OSD_TYPE_PARTITION;
+    return o;
+}
+
+static osd_status run_check(const struct checker *k, struct osd_attr_id id)
+{
+    return k->check ? k->check(k->arg, id) : OSD_OK;
+}
+
+static osd_status check_set_entry(struct command *c, const struct osd_attr_entry *e,
+                                  uint64_t at, void *arg)
+{
+    const struct checker *k = arg;
+
+    if (e->undefined || e->id.number == OSD_ATTR_ALL || !attr_page_fits(&k->object, e->id.page))
+        return fail_param(c, at);
+    return run_check(k, e->id);
+}
+
+osd_status attributes_each_set(struct command *c, attr_check check, void *arg)
+{
+    const struct osd_attr_params *a = &c->cdb.attr;
+    struct checker k = {.check = check, .arg = arg, .object = subject(c, false)};
+
+    if (!c->sets)
+        return OSD_OK;
+    if (is_list(c))
+        return walk_sets(c, check_set_entry, &k);
+    return run_check(&k, (struct osd_attr_id){a->set_page, a->set_number});
+}
+
+static osd_status check_get_entry(struct command *c, const struct osd_attr_entry *e,
+                                  uint64_t at, void *arg)
+{
+    const struct checker *k = arg;
+    bool everything = e->id.page == OSD_PAGE_ALL && e->id.number == OSD_ATTR_ALL;
+
+    if (!everything && !attr_page_fits(&k->object, e->id.page))
+        return fail_param(c, at);
+    return run_check(k, e->id);
+}
+
+/* Whether a page can be got in page format: it has a layout, or it has no attributes and reads
+ * as the null page. */
+static bool has_page_format(const struct command *c, uint32_t page)
+{
+    uint32_t offset = osd_page_offset(page);
+
+    if (page == OSD_PAGE_CURRENT)
+        return true;
+    if (page >= OSD_PAGE_ANY || !attr_page_fits(&c->object, page))
+        return false;
+    if (offset >= OSD_PG_CLIENT && offset < 0x20000000)
+        return false;
+    return offset != OSD_PG_DIRECTORY && offset != OSD_PG_INFORMATION;
+}
+
+osd_status attributes_each_get(struct command *c, attr_check check, void *arg)
+{
+    const struct osd_attr_params *a = &c->cdb.attr;
+    struct checker k = {.check = check, .arg = arg, .object = subject(c, true)};
+
+    if (c->get_list.len > 0)
+        return walk_gets(c, check_get_entry, &k);
+    if (!c->gets)
+        return OSD_OK;
+    if (!has_page_format(c, a->get_page) ||
+        (c->n_objects > 1 && a->get_page != OSD_PAGE_CURRENT))
+        return fail_cdb(c, 52);
+    if (!osd_page_layout(a->get_page, c->cdb.gen))
+        return OSD_OK; /* the null page and the current command page need no permission */
+    return run_check(&k, (struct osd_attr_id){a->get_page, OSD_ATTR_ALL});
+}
+
+/* ---- setting ---- */
+
+/* Set one attribute on every object of the command. */
+static osd_status set_all(struct command *c, struct osd_attr_id id, const uint8_t *value,
+                          uint32_t len, enum attr_refusal *ret_why)
+{
+    struct attr_object o = c->object;
+    osd_status st = OSD_OK;
+
+    for (uint32_t i = 0; i < c->n_objects && st == OSD_OK; i++, o.id.oid++)
+        st = attr_set(c, &o, id, value, len, ret_why);
+    return st;
+}
+
+static osd_status refused(struct command *c, osd_status st, struct osd_attr_id id)
+{
+    c->fault.has_attr = true;
+    c->fault.attr = id;
+    return st;
+}
+
+static osd_status set_entry(struct command *c, const struct osd_attr_entry *e, uint64_t at,
+                            void *arg)
+{
+    enum attr_refusal why;
+    osd_status st = set_all(c, e->id, e->value.data, e->len, &why);
+
+    (void)arg;
+    return st == OSD_E_DENIED ? refused(c, fail_param(c, at), e->id) : st;
+}
+
+static osd_status set_value(struct command *c)
+{
+    const struct osd_attr_params *a = &c->cdb.attr;
+    bool page_format = a->format == OSD_ATTR_PAGE;
+    const uint8_t *value = page_format ? c->set_list.data : a->value;
+    struct osd_attr_id id = {a->set_page, a->set_number};
+    enum attr_refusal why;
+    osd_status st = set_all(c, id, value, a->set_len, &why);
+
+    if (st == OSD_E_DENIED)
+        return refused(c, fail_cdb(c, page_format ? page_fields[why] : cdb_fields[why]), id);
+    return st;
+}
+
+osd_status attributes_set(struct command *c)
+{
+    osd_status st;
+
+    if (!c->sets)
+        return OSD_OK;
+    st = is_list(c) ? walk_sets(c, set_entry, NULL) : set_value(c);
+    c->touch |= STORE_TOUCH_ATTR_MODIFIED;
+    c->cache_valid = false;
+    return st;
+}
+
+/* ---- getting ---- */
+
+/* Where retrieved entries go. */
+struct emit {
+    struct command *c;
+    const struct attr_object *object;
+    struct osd_writer *w;
+    bool multi_v1;    /* OSD-1 type Fh: every entry names its object */
+    bool grouped;     /* inside an OSD-2 group, whose length has 16 bits ... */
+    size_t group_end; /* ... so it ends here at the latest */
+};
+
+static bool has_room(const struct emit *e, uint32_t len)
+{
+    return !e->grouped || e->w->full + 16 + ((size_t)len + 7) / 8 * 8 <= e->group_end;
+}
+
+static void put(void *arg, struct osd_attr_id id, const uint8_t *value, uint32_t len)
+{
+    struct emit *e = arg;
+
+    if (!has_room(e, len))
+        return;
+    if (e->multi_v1)
+        osd_attr_put_multi_v1(e->w, e->object->id.oid, id, value, (uint16_t)len, len == 0);
+    else if (len == 0)
+        osd_attr_put_undefined(e->w, e->c->cdb.gen, id);
+    else
+        osd_attr_put_value(e->w, e->c->cdb.gen, id, value, (uint16_t)len);
+}
+
+/* Security pages are left out of "all pages" when the capability may not read them. */
+static bool hidden(const struct command *c, uint32_t page)
+{
+    return c->cdb.cap.format != 0 && !(c->cdb.cap.permissions & OSD_PERM_POL_SEC) &&
+           osd_page_offset(page) == OSD_PG_SECURITY;
+}
+
+static osd_status put_everything(struct emit *e)
+{
+    uint32_t page = 0;
+    osd_status st = OSD_OK;
+
+    while (e->object->exists && st == OSD_OK &&
+           (st = attr_next_page(e->c, e->object, page, &page)) == OSD_OK) {
+        if (!hidden(e->c, page))
+            st = attr_each(e->c, e->object, page, put, e);
+        page++;
+    }
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
+static osd_status get_entry(struct command *c, const struct osd_attr_entry *want, uint64_t at,
+                            void *arg)
+{
+    struct emit *e = arg;
+    struct attr_value v;
+    osd_status st;
+
+    (void)at;
+    if (want->id.page == OSD_PAGE_ALL)
+        return put_everything(e);
+    if (want->id.number == OSD_ATTR_ALL)
+        return attr_each(c, e->object, want->id.page, put, e);
+    st = attr_get(c, e->object, want->id, &v);
+    if (st == OSD_OK)
+        put(e, want->id, v.data, v.len);
+    return st;
+}
+
+#define GROUP_HEAD 16
+
+static osd_status put_group(struct emit *e)
+{
+    struct osd_writer *w = e->w;
+    size_t start = osd_attr_group_open(w, e->object->id.oid, e->object->type);
+    osd_status st;
+
+    e->grouped = true;
+    e->group_end = start + GROUP_HEAD + 0xfff8;
+    st = walk_gets(e->c, get_entry, e);
+    osd_attr_group_close(w, start);
+    return st;
+}
+
+/* A list of one object, or of all that CREATE has made. */
+static osd_status put_list(struct command *c, struct osd_writer *w)
+{
+    bool many = c->n_objects > 1;
+    enum osd_gen gen = c->cdb.gen;
+    struct attr_object o = c->object;
+    osd_status st = OSD_OK;
+
+    osd_attr_list_open(w, gen,
+                       !many             ? OSD_LIST_SET
+                       : gen == OSD_GEN1 ? OSD_LIST_MULTI_V1
+                                         : OSD_LIST_MULTI_V2);
+    for (uint32_t i = 0; i < c->n_objects && st == OSD_OK; i++, o.id.oid++) {
+        struct emit e = {.c = c, .object = &o, .w = w, .multi_v1 = many && gen == OSD_GEN1};
+        st = many && gen == OSD_GEN2 ? put_group(&e) : walk_gets(c, get_entry, &e);
+    }
+    osd_attr_list_close(w, gen, 0);
+    return st;
+}
+
+osd_status attributes_put_entries(struct command *c, const struct attr_object *o,
+                                  struct osd_writer *w)
+{
+    struct emit e = {.c = c, .object = o, .w = w, .grouped = true};
+
+    e.group_end = w->full + 0xfff8;
+    return walk_gets(c, get_entry, &e);
+}
+
+/* ---- page format ---- */
+
+static osd_status put_current(struct command *c, struct osd_writer *w)
+{
+    struct osd_current_command cc = {.object_type = c->object.type,
+                                     .pid = c->object.id.pid,
+                                     .oid = c->object.id.oid + c->n_objects - 1,
+                                     .append_start = c->append_start,
+                                     .used_change = c->used_change};
+
+    osd_current_command_put(w, c->cdb.gen, &cc);
+    return OSD_OK;
+}
+
+#define PAGE_MAX 256
+
+static osd_status put_layout(struct command *c, const struct osd_page_layout *l,
+                             struct osd_writer *w)
+{
+    uint8_t page[PAGE_MAX] = {0};
+
+    be32_put(page, l->page);
+    be32_put(page + 4, l->total - 8u);
+    for (uint16_t i = 0; i < l->n_fields; i++) {
+        const struct osd_page_field *f = &l->fields[i];
+        struct attr_value v;
+        osd_status st = attr_get(c, &c->object, (struct osd_attr_id){l->page, f->number}, &v);
+        if (st)
+            return st;
+        if (v.len == f->len)
+            memcpy(page + f->offset, v.data, v.len);
+    }
+    osd_writer_put(w, page, l->total);
+    return OSD_OK;
+}
+
+static osd_status put_page(struct command *c, struct osd_writer *w)
+{
+    uint32_t page = c->cdb.attr.get_page;
+    const struct osd_page_layout *l = osd_page_layout(page, c->cdb.gen);
+
+    if (page == OSD_PAGE_CURRENT)
+        return put_current(c, w);
+    if (l && c->object.exists && l->total <= PAGE_MAX)
+        return put_layout(c, l, w);
+    osd_page_put_null(w, page);
+    return OSD_OK;
+}
+
+osd_status attributes_get(struct command *c)
+{
+    const struct osd_attr_params *a = &c->cdb.attr;
+    struct in_window iw;
+    osd_status st;
+
+    if (!c->gets)
+        return OSD_OK;
+    c->cache_valid = false;
+    st = in_window_open(c, a->retrieved_off, a->get_alloc_len, &iw);
+    if (st)
+        return st;
+    st = is_list(c) ? put_list(c, &iw.w) : put_page(c, &iw.w);
+    c->attr_in_off = a->retrieved_off;
+    c->attr_in_len = in_window_close(c, &iw);
+    if (is_list(c) || a->get_page != OSD_PAGE_CURRENT)
+        c->touch |= STORE_TOUCH_ATTR_ACCESSED;
+    return st;
+}

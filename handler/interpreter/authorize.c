@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/authorize.c - capability checks (reference 5.3, 5.4)
+ *
+ * Each check names the CDB byte that failed; clients depend on it (reference 2.3). A capability
+ * of format 0 is no capability: with NOSEC as the default method nothing is checked then.
+ * Checks that compare with an attribute of an object that does not exist are left out; the
+ * command itself then reports the missing object.
+ */
+#include "authorize.h"
+
+#include "attributes.h"
+
+#define AT(offset)       (OSD_CAPABILITY_AT + (offset))
+#define POLICY_TAG       0x40000001u
+#define OSD1_PERMISSIONS 0xffe0 /* bits a format 1 capability can hold */
+
+static bool nothing_to_check(const struct command *c)
+{
+    return c->cdb.cap.format == 0;
+}
+
+/* Whether the tail of the capability is laid out as in OSD-1. */
+static bool layout1(const struct command *c)
+{
+    return c->cdb.gen == OSD_GEN1 || c->cdb.cap.format == 1;
+}
+
+static osd_status nosec_validate(struct command *c)
+{
+    if (c->cdb.cap.format != 0 && c->cdb.cap.method != OSD_SEC_NOSEC)
+        return fail_cdb(c, AT(2));
+    return OSD_OK;
+}
+
+const struct security_ops security_nosec = {
+    .default_method = OSD_SEC_NOSEC,
+    .supported = 1u << OSD_SEC_NOSEC,
+    .oldest_nonce_ms = 600000,
+    .newest_nonce_ms = 60000,
+    .validate = nosec_validate,
+};
+
+osd_status authorize_validate(struct command *c)
+{
+    uint8_t newest = c->cdb.gen == OSD_GEN1 ? 1 : 2;
+    osd_status st;
+
+    if (c->cdb.cap.format > newest)
+        return fail_cdb(c, AT(0));
+    st = c->dev->security->validate(c);
+    if (st == OSD_OK && c->replay.foreign)
+        return fail_kind(c, FAULT_NONCE);
+    return st;
+}
+
+/* ---- the object ---- */
+
+static uint8_t wanted_type(const struct command *c)
+{
+    return c->act->type ? c->act->type : c->target_type;
+}
+
+/* Root attributes and those of partition zero share (0,0): GET and SET ATTRIBUTES take both
+ * (reference 9.1); the attribute checks look closer. */
+static bool type_fits(const struct command *c, uint8_t type)
+{
+    bool either = c->act->target == TARGET_ANY && wanted_type(c) == OSD_TYPE_ROOT;
+    bool unknown = c->act->target == TARGET_ANY && !c->exists && c->target.oid != 0;
+
+    return type == wanted_type(c) || (either && type == OSD_TYPE_PARTITION) ||
+           (unknown && type == OSD_TYPE_COLLECTION);
+}
+
+static bool descriptor_fits(const struct command *c)
+{
+    uint8_t type = c->cdb.cap.object_type;
+    uint8_t want = c->act->descriptor;
+
+    if (!want && (type == OSD_TYPE_ROOT || type == OSD_TYPE_PARTITION))
+        want = OSD_DESC_PAR;
+    else if (!want)
+        want = type == OSD_TYPE_COLLECTION && !layout1(c) ? OSD_DESC_COL : OSD_DESC_USER;
+    return c->cdb.cap.descriptor == want;
+}
+
+static bool creates(const struct command *c)
+{
+    return c->act->target == TARGET_NEW_USER || c->act->target == TARGET_NEW_PARTITION;
+}
+
+static osd_status check_created(struct command *c)
+{
+    uint64_t want = c->cdb.cap.created;
+
+    if (want == 0 || creates(c) || !c->exists || c->target_type == OSD_TYPE_ROOT)
+        return OSD_OK;
+    return want == c->meta.created ? OSD_OK : fail_cdb(c, AT(42));
+}
+
+/* ---- permissions ---- */
+
+static uint16_t needed(const struct command *c)
+{
+    uint16_t perms = c->act->perms;
+
+    if (c->cdb.op == OSD_OP_LIST && c->cdb.list_attr)
+        perms |= OSD_PERM_M_OBJECT;
+    if (c->cdb.op == OSD_OP_REMOVE_PARTITION && c->cdb.option == 1)
+        perms |= OSD_PERM_GBL_REM;
+    return layout1(c) ? perms & OSD1_PERMISSIONS : perms;
+}
+
+static bool permits(const struct command *c, uint16_t want)
+{
+    return (c->cdb.cap.permissions & want) == want;
+}
+
+static bool permits_command(const struct command *c)
+{
+    return permits(c, needed(c)) || (c->act->perms_alt && permits(c, c->act->perms_alt));
+}
+
+/* ---- what the descriptor allows ---- */
+
+static osd_status check_policy_tag(struct command *c)
+{
+    uint32_t want = c->cdb.cap.policy_tag;
+    struct attr_value v;
+    uint32_t base;
+    osd_status st;
+
+    if (want == 0 || creates(c) || !c->exists)
+        return OSD_OK;
+    base = c->target_type == OSD_TYPE_USER         ? OSD_PAGE_U
+           : c->target_type == OSD_TYPE_COLLECTION ? OSD_PAGE_C
+                                                   : OSD_PAGE_P;
+    struct attr_object o = {.id = c->target, .type = c->target_type, .exists = true};
+    st = attr_get(c, &o, (struct osd_attr_id){base + OSD_PG_SECURITY, POLICY_TAG}, &v);
+    if (st)
+        return st;
+    if (v.len == 4 && be32_get(v.data) == want)
+        return OSD_OK;
+    return fail_cdb(c, layout1(c) ? AT(56) : AT(60));
+}
+
+static osd_status check_ids(struct command *c)
+{
+    const struct osd_capability *cap = &c->cdb.cap;
+    bool any_pid = c->act->target == TARGET_NEW_PARTITION && cap->allowed_pid == 0;
+    bool any_oid = c->act->target == TARGET_NEW_USER && cap->allowed_oid == 0;
+
+    if (cap->allowed_pid != c->cdb.pid && !any_pid)
+        return fail_cdb(c, 16);
+    if (cap->descriptor != OSD_DESC_PAR && cap->allowed_oid != c->cdb.oid && !any_oid)
+        return fail_cdb(c, 24);
+    return OSD_OK;
+}
+
+static bool has_range(enum osd_op op)
+{
+    return op == OSD_OP_READ || op == OSD_OP_WRITE || op == OSD_OP_CREATE_AND_WRITE ||
+           op == OSD_OP_CLEAR || op == OSD_OP_PUNCH || op == OSD_OP_APPEND;
+}
+
+/* The byte range an OSD-2 capability is limited to. */
+static osd_status check_range(struct command *c)
+{
+    const struct osd_capability *cap = &c->cdb.cap;
+    uint64_t start = c->cdb.op == OSD_OP_APPEND ? c->meta.length : c->cdb.start;
+    uint64_t room;
+
+    if (layout1(c) || !has_range(c->cdb.op) || (cap->range_len == 0 && cap->range_start == 0))
+        return OSD_OK;
+    if (start < cap->range_start)
+        return fail_cdb(c, 40);
+    if (cap->range_len == UINT64_MAX)
+        return OSD_OK;
+    if (start - cap->range_start > cap->range_len)
+        return fail_cdb(c, 40);
+    room = cap->range_len - (start - cap->range_start);
+    return c->cdb.length <= room ? OSD_OK : fail_cdb(c, 32);
+}
+
+osd_status authorize_command(struct command *c)
+{
+    const struct osd_capability *cap = &c->cdb.cap;
+    osd_status st;
+
+    if (nothing_to_check(c))
+        return OSD_OK;
+    if (cap->expiration != 0 && c->now > cap->expiration)
+        return fail_cdb(c, AT(4));
+    if ((st = check_created(c)))
+        return st;
+    if (!type_fits(c, cap->object_type))
+        return fail_cdb(c, AT(48));
+    if (!permits_command(c))
+        return fail_cdb(c, AT(49));
+    if (!descriptor_fits(c))
+        return fail_cdb(c, AT(55));
+    if ((st = check_policy_tag(c)))
+        return st;
+    if (!layout1(c) && cap->boot_epoch != 0 && cap->boot_epoch != c->dev->boot_epoch)
+        return fail_cdb(c, AT(64));
+    if ((st = check_ids(c)))
+        return st;
+    return check_range(c);
+}
+
+/* ---- attributes ---- */
+
+/* What a capability must hold for attributes of one kind of access. */
+struct access {
+    struct command *c;
+    uint16_t perm;            /* GET_ATTR or SET_ATTR */
+    struct osd_bytes allowed; /* entries of the attributes access list */
+    bool limited;
+};
+
+static bool listed(const struct access *a, struct osd_attr_id id)
+{
+    for (size_t at = 0; at + 8 <= a->allowed.len; at += 8) {
+        uint32_t page = be32_get(a->allowed.data + at);
+        uint32_t number = be32_get(a->allowed.data + at + 4);
+        if (page == id.page && (number == id.number || number == OSD_ATTR_ALL))
+            return true;
+    }
+    return false;
+}
+
+/* Policy and security pages, and setting what ALLOWED ATTRIBUTES ACCESS refers to. */
+static bool is_policy(uint32_t page, uint16_t perm)
+{
+    return (osd_page_owner(page) && osd_page_offset(page) == OSD_PG_SECURITY) ||
+           (page == OSD_PAGE_P + OSD_PG_COLLECTIONS && perm == OSD_PERM_SET_ATTR);
+}
+
+static osd_status check_attr(void *arg, struct osd_attr_id id)
+{
+    const struct access *a = arg;
+    struct command *c = a->c;
+    uint8_t owner = osd_page_owner(id.page);
+    uint16_t want = a->perm;
+
+    if (id.page == OSD_PAGE_CURRENT)
+        return OSD_OK;
+    if (is_policy(id.page, a->perm))
+        want |= OSD_PERM_POL_SEC;
+    if (!permits(c, want))
+        return fail_cdb(c, AT(49));
+    if (c->act->target == TARGET_ANY && c->target_type == OSD_TYPE_ROOT &&
+        (owner == OSD_TYPE_ROOT || owner == OSD_TYPE_PARTITION) &&
+        c->cdb.cap.object_type != owner)
+        return fail_cdb(c, AT(48));
+    if (a->limited && !listed(a, id))
+        return fail_cdb(c, AT(56));
+    return OSD_OK;
+}
+
+/* The list of attributes that ALLOWED ATTRIBUTES ACCESS names: an attribute of the partition
+ * (reference 4.7). */
+static osd_status load_allowed(struct access *a)
+{
+    struct command *c = a->c;
+    struct attr_object o = {.id = {.pid = c->target.pid}, .exists = true};
+    struct attr_value v;
+    osd_status st;
+
+    if (layout1(c) || c->cdb.cap.allowed_attrs == 0)
+        return OSD_OK;
+    o.type = o.id.pid ? OSD_TYPE_PARTITION : OSD_TYPE_ROOT;
+    a->limited = true;
+    st = attr_get(
+        c, &o, (struct osd_attr_id){OSD_PAGE_P + OSD_PG_COLLECTIONS, c->cdb.cap.allowed_attrs},
+        &v);
+    if (st == OSD_OK)
+        a->allowed = (struct osd_bytes){.data = v.data, .len = v.len};
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
+osd_status authorize_sets(struct command *c)
+{
+    struct access a = {.c = c, .perm = OSD_PERM_SET_ATTR};
+    osd_status st = OSD_OK;
+
+    if (!nothing_to_check(c))
+        st = load_allowed(&a);
+    return st ? st : attributes_each_set(c, nothing_to_check(c) ? NULL : check_attr, &a);
+}
+
+osd_status authorize_gets(struct command *c)
+{
+    struct access a = {.c = c, .perm = OSD_PERM_GET_ATTR};
+    osd_status st = OSD_OK;
+
+    if (!nothing_to_check(c))
+        st = load_allowed(&a);
+    return st ? st : attributes_each_get(c, nothing_to_check(c) ? NULL : check_attr, &a);
+}

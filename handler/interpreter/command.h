@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/command.h - one command on its way through the interpreter
+ *
+ * Shared by the files of this room. Invariants:
+ *  (1) A function that fails has either set command.fault (what the client is told) or returns
+ *      a status of the store that respond.c translates.
+ *  (2) command.txn is NULL before and after the phases; between, every store call goes through
+ *      it, except recall, touch and flush.
+ *  (3) Data-In is filled in two places only: [0, data_in_len) and [attr_in_off, +attr_in_len).
+ */
+#ifndef INTERPRETER_COMMAND_H
+#define INTERPRETER_COMMAND_H
+
+#include "interpreter.h"
+
+#include "common/bytes.h"
+#include "device.h"
+#include "replay.h"
+#include "wire/attrs.h"
+#include "wire/cdb.h"
+
+/** What the client is told of a failure; FAULT_NONE: the status alone decides. */
+enum fault_kind {
+    FAULT_NONE,
+    FAULT_CDB,       /* 24h/00h with a pointer into the CDB */
+    FAULT_PARAM,     /* 26h/00h with a pointer into Data-Out */
+    FAULT_LENGTH,    /* 1Ah/00h */
+    FAULT_QUOTA,     /* 55h/07h with the quota attribute */
+    FAULT_NOT_EMPTY, /* 2Ch/0Ah */
+    FAULT_NONCE,     /* 24h/06h */
+    FAULT_ROOM,      /* 55h/00h */
+    FAULT_OPCODE     /* 20h/00h */
+};
+
+struct fault {
+    enum fault_kind kind;
+    uint16_t field;
+    bool has_attr;
+    struct osd_attr_id attr; /* descriptor 08h */
+};
+
+/** Whose attributes are meant. */
+struct attr_object {
+    struct store_id id;
+    uint8_t type; /* OSD_TYPE_* */
+    bool exists;
+};
+
+/** What a command addresses (reference 1.8). */
+enum target {
+    TARGET_ROOT,
+    TARGET_PARTITION,
+    TARGET_USER,
+    TARGET_ANY,       /* GET and SET ATTRIBUTES */
+    TARGET_CONTAINER, /* LIST: the root with pid 0, else a partition */
+    TARGET_NEW_USER,  /* CREATE: the partition exists, the object will */
+    TARGET_NEW_PARTITION
+};
+
+/** When the command's own work comes among the attribute phases (reference 2.2). */
+enum order { ORDER_WORK_SET_GET, ORDER_SET_GET_WORK, ORDER_GET_SET };
+
+struct command;
+
+/** One row of table.c. */
+struct action {
+    enum target target;
+    enum order order;
+    uint8_t type;                         /* capability object type; 0: that of the object */
+    uint8_t descriptor;                   /* enum osd_descriptor; 0: that of the object */
+    uint16_t perms;                       /* all of these ... */
+    uint16_t perms_alt;                   /* ... or, if not 0, all of these */
+    bool mutating;                        /* changes objects by itself */
+    unsigned touch;                       /* timestamps of the object, enum store_touch */
+    unsigned touch_partition;             /* those of its partition */
+    osd_status (*run)(struct command *c); /* NULL: not offered */
+};
+
+/** Row of a command; NULL for commands that are not offered. */
+const struct action *action_of(enum osd_op op);
+
+/** Whether a command changes objects, by itself or by setting attributes. */
+bool command_changes(const struct osd_cdb *cdb);
+
+/** Whether a service action is offered (REPORT SUPPORTED OPERATION CODES). */
+bool action_supported(uint16_t service_action);
+
+struct command {
+    struct osd_device *dev;
+    const struct osd_request *req;
+    struct osd_cdb cdb;
+    const struct action *act;
+    uint64_t now;
+    struct store_txn *txn;
+    bool check_only; /* the phases will not be run */
+
+    /* what is addressed, as it was when the transaction began */
+    struct store_id target;
+    uint8_t target_type; /* OSD_TYPE_* */
+    bool exists, has_partition;
+    struct store_meta meta, partition;
+
+    /* whose attributes are meant; n_objects consecutive ids from object on */
+    struct attr_object object;
+    uint32_t n_objects;
+
+    /* where the parts of Data-Out are, and what is wanted in Data-In */
+    uint64_t data_off; /* command data */
+    struct osd_bytes continuation, set_list, get_list;
+    void *owned[3]; /* copies of scattered segments */
+    int n_owned;
+    bool sets, gets;
+    bool keeps_in; /* the one buffer is Data-Out: nothing to fill */
+
+    /* what came out */
+    uint64_t data_in_len, attr_in_off, attr_in_len;
+    uint64_t append_start;
+    int64_t used_change;
+    bool past_end;       /* READ reached beyond the end */
+    uint64_t bytes_read; /* then: bytes that exist */
+    bool removed;
+    unsigned touch; /* timestamps of the object, beyond what act says */
+    bool sync;      /* commit to stable storage */
+    bool set_clock; /* the adjustable clock was set */
+    uint64_t new_clock;
+
+    /* exactly once */
+    struct replay replay;
+
+    /* how far it got */
+    uint32_t function;  /* OSD_FN_* being carried out */
+    uint32_t validated; /* those that are complete and cannot be undone */
+    struct fault fault;
+
+    /* scratch of the attribute phases */
+    uint8_t small[512]; /* value of one attribute; longer ones go to big */
+    uint8_t *big;
+    bool cache_valid; /* metadata as last read; whoever changes something clears it */
+    struct store_id cache_id;
+    struct store_meta cache;
+};
+
+/** Note what the client is told; they return the status to pass on. */
+osd_status fail_cdb(struct command *c, uint16_t field);
+osd_status fail_param(struct command *c, uint64_t at);
+osd_status fail_kind(struct command *c, enum fault_kind kind);
+osd_status fail_quota(struct command *c, uint32_t page, uint32_t number);
+
+/** Pick the pointer of the command's generation. */
+static inline uint16_t by_gen(const struct command *c, uint16_t osd1, uint16_t osd2)
+{
+    return c->cdb.gen == OSD_GEN1 ? osd1 : osd2;
+}
+
+static inline const struct store_ops *ops_of(const struct command *c)
+{
+    return c->dev->store->ops;
+}
+
+/** The five phases of an OSD command whose service action is not one of the two wrappers. */
+void command_execute(struct osd_device *dev, const struct osd_request *req,
+                     struct osd_response *ret);
+
+/**
+ * Would the capability let this command pass? Nothing is executed; Data-In limits are not
+ * looked at. Fills ret (GOOD or the command's own CHECK CONDITION).
+ *
+ * @return false when the CDB itself is malformed; then *ret_field is the byte.
+ */
+bool command_check(struct osd_device *dev, const struct osd_request *req,
+                   struct osd_response *ret, uint16_t *ret_field);
+
+/** status and c->fault to SAM status and sense data (respond.c): the only maker of sense for
+ *  OSD commands. */
+void respond(const struct command *c, osd_status st, struct osd_response *ret);
+
+/** The same for commands that have no struct command: SPC and the two wrappers. */
+void respond_plain(enum fault_kind kind, uint16_t field, struct osd_response *ret);
+
+#endif

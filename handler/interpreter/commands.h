@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/commands.h - what the commands themselves do (function COMMAND)
+ *
+ * Each works on command.target inside command.txn; existence, permissions and segments have
+ * been checked. Reference 2.4.
+ */
+#ifndef INTERPRETER_COMMANDS_H
+#define INTERPRETER_COMMANDS_H
+
+#include "command.h"
+
+/* objects.c */
+osd_status run_none(struct command *c); /* nothing but attributes */
+osd_status run_create(struct command *c);
+osd_status run_create_and_write(struct command *c);
+osd_status run_create_partition(struct command *c);
+osd_status run_remove(struct command *c);
+osd_status run_format(struct command *c);
+
+/* list.c */
+osd_status run_list(struct command *c);
+
+/* data.c */
+osd_status run_read(struct command *c);
+osd_status run_write(struct command *c);
+osd_status run_append(struct command *c);
+osd_status run_clear(struct command *c);
+osd_status run_punch(struct command *c);
+osd_status run_flush(struct command *c);
+osd_status run_read_map(struct command *c);
+
+/** Write the command data at `start` of an object. */
+osd_status write_data(struct command *c, struct store_id id, uint64_t start);
+
+#endif

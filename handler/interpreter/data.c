@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/data.c - READ, WRITE, APPEND, CLEAR, PUNCH, FLUSH, READ MAP
+ *
+ * Bytes go straight between the store and the transport's buffers.
+ */
+#include "commands.h"
+#include "segments.h"
+#include "wire/list.h"
+
+/* A length beyond what any object can have: the same answer as a length quota. */
+static osd_status check_end(struct command *c, uint64_t start, uint64_t len)
+{
+    if (start > STORE_LENGTH_MAX || len > STORE_LENGTH_MAX - start)
+        return fail_quota(c, OSD_PAGE_U + OSD_PG_QUOTAS, 0x1);
+    return OSD_OK;
+}
+
+/* ---- READ ---- */
+
+osd_status run_read(struct command *c)
+{
+    uint64_t start = c->cdb.start, len = c->cdb.length, there;
+    osd_status st;
+
+    if (len == 0)
+        return OSD_OK;
+    if (start > c->meta.length)
+        return fail_cdb(c, by_gen(c, 44, 40));
+    there = c->meta.length - start;
+    st = ops_of(c)->read(c->txn, c->target, start, len, &c->req->in, 0);
+    if (st)
+        return st;
+    c->data_in_len = len;
+    if (there < len) {
+        c->past_end = true;
+        c->bytes_read = there;
+    }
+    return OSD_OK;
+}
+
+/* ---- writing ---- */
+
+osd_status write_data(struct command *c, struct store_id id, uint64_t start)
+{
+    osd_status st;
+
+    if (c->cdb.length == 0)
+        return OSD_OK;
+    st = check_end(c, start, c->cdb.length);
+    if (st)
+        return st;
+    return ops_of(c)->write(c->txn, id, start, c->cdb.length, &c->req->out, c->data_off);
+}
+
+osd_status run_write(struct command *c)
+{
+    return write_data(c, c->target, c->cdb.start);
+}
+
+osd_status run_append(struct command *c)
+{
+    c->append_start = c->meta.length;
+    return write_data(c, c->target, c->append_start);
+}
+
+osd_status run_clear(struct command *c)
+{
+    osd_status st;
+
+    if (c->cdb.length == 0)
+        return OSD_OK;
+    st = check_end(c, c->cdb.start, c->cdb.length);
+    if (st)
+        return st;
+    return ops_of(c)->clear(c->txn, c->target, c->cdb.start, c->cdb.length);
+}
+
+osd_status run_punch(struct command *c)
+{
+    uint64_t start = c->cdb.start, len = c->cdb.length;
+
+    if (start > c->meta.length)
+        return fail_cdb(c, 40);
+    if (len >= c->meta.length - start)
+        return ops_of(c)->truncate(c->txn, c->target, start);
+    return len ? ops_of(c)->punch(c->txn, c->target, start, len) : OSD_OK;
+}
+
+/* ---- FLUSH ---- */
+
+#define SCOPE_RANGE 2 /* of FLUSH; everything for partitions and the root */
+
+/* Whatever the scope, everything committed before goes to stable storage. */
+osd_status run_flush(struct command *c)
+{
+    bool one_object = c->target_type == OSD_TYPE_USER;
+
+    if (c->cdb.option > SCOPE_RANGE ||
+        (one_object && c->cdb.option == SCOPE_RANGE && c->cdb.gen == OSD_GEN1))
+        return fail_cdb(c, by_gen(c, 10, 11));
+    if (one_object && c->cdb.option == SCOPE_RANGE && c->cdb.start > c->meta.length)
+        return fail_cdb(c, 40);
+    c->sync = true;
+    return ops_of(c)->flush(c->dev->store);
+}
+
+/* ---- READ MAP ---- */
+
+static const uint16_t map_types[] = {[STORE_HOLE] = OSD_MAP_HOLE,
+                                     [STORE_DATA] = OSD_MAP_WRITTEN,
+                                     [STORE_DAMAGED] = OSD_MAP_DAMAGED};
+
+static bool is_map_type(uint16_t type)
+{
+    return type <= OSD_MAP_DAMAGED || type == OSD_MAP_DAMAGED_ATTRS;
+}
+
+/* A range as descriptors of at most FFFFFFFFh bytes. */
+static void put_range(struct osd_writer *w, uint16_t type, uint64_t off, uint64_t len)
+{
+    while (len > 0) {
+        uint32_t part = len > UINT32_MAX ? UINT32_MAX : (uint32_t)len;
+        struct osd_map_entry e = {.type = type, .len = part, .offset = off};
+        osd_map_entry_put(w, &e);
+        off += part;
+        len -= part;
+    }
+}
+
+/* Walk the extents from the start on, neighbours of one kind merged. */
+static osd_status put_map(struct command *c, struct osd_writer *w)
+{
+    uint64_t at = c->cdb.start, begin = at;
+    enum store_extent kind = STORE_HOLE, next;
+    osd_status st = OSD_OK;
+
+    while (at < c->meta.length) {
+        uint64_t len;
+        st = ops_of(c)->seek(c->txn, c->target, at, &next, &len);
+        if (st)
+            return st;
+        if (len == 0)
+            return OSD_E_CORRUPT;
+        if (next != kind && at > begin) {
+            if (c->cdb.map_type == OSD_MAP_ALL || c->cdb.map_type == map_types[kind])
+                put_range(w, map_types[kind], begin, at - begin);
+            begin = at;
+        }
+        kind = next;
+        at += len;
+    }
+    if (at > begin && (c->cdb.map_type == OSD_MAP_ALL || c->cdb.map_type == map_types[kind]))
+        put_range(w, map_types[kind], begin, at - begin);
+    return st;
+}
+
+osd_status run_read_map(struct command *c)
+{
+    struct in_window iw;
+    uint8_t head[8];
+    osd_status st;
+
+    if (!is_map_type(c->cdb.map_type))
+        return fail_cdb(c, 48);
+    if (c->cdb.start > c->meta.length)
+        return fail_cdb(c, 40);
+    st = in_window_open(c, 0, c->cdb.length, &iw);
+    if (st)
+        return st;
+    osd_writer_zero(&iw.w, sizeof(head));
+    st = put_map(c, &iw.w);
+    be64_put(head, iw.w.full - sizeof(head));
+    osd_writer_patch(&iw.w, 0, head, sizeof(head));
+    c->data_in_len = in_window_close(c, &iw);
+    return st;
+}

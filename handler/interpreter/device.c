@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/device.c - open and close a logical unit, who it is, the way in
+ *
+ * Identity, boot epoch and the offset of the adjustable clock are settings of the store, so
+ * they survive FORMAT OSD.
+ */
+#include "device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "common/clock.h"
+#include "wire/spc.h"
+#include "wire/twophase.h"
+
+#define SETTING_SERIAL   "interpreter.serial"
+#define SETTING_EPOCH    "interpreter.boot_epoch"
+#define SETTING_CLOCK    "interpreter.clock_offset"
+#define SETTING_CAPACITY "interpreter.max_capacity"
+
+static osd_status get_number(struct osd_store *s, const char *name, uint64_t *ret)
+{
+    uint8_t raw[8];
+    size_t len;
+    osd_status st = s->ops->get_setting(s, name, raw, sizeof(raw), &len);
+
+    if (st == OSD_OK && len != sizeof(raw))
+        return OSD_E_CORRUPT;
+    if (st == OSD_OK)
+        *ret = be64_get(raw);
+    return st;
+}
+
+static osd_status put_number(struct osd_store *s, const char *name, uint64_t value)
+{
+    uint8_t raw[8];
+
+    be64_put(raw, value);
+    return s->ops->put_setting(s, name, raw, sizeof(raw));
+}
+
+/* ---- identity ---- */
+
+static osd_status make_serial(struct osd_store *s, char serial[65])
+{
+    uint8_t raw[16];
+
+    osd_random(raw, sizeof(raw));
+    for (size_t i = 0; i < sizeof(raw); i++)
+        snprintf(serial + 2 * i, 3, "%02x", raw[i]);
+    return s->ops->put_setting(s, SETTING_SERIAL, serial, strlen(serial));
+}
+
+static osd_status find_serial(const struct osd_device_config *cfg, char serial[65])
+{
+    struct osd_store *s = cfg->store;
+    size_t len = strnlen(cfg->serial, sizeof(cfg->serial));
+    osd_status st;
+
+    memset(serial, 0, 65);
+    if (len > 0) {
+        memcpy(serial, cfg->serial, len);
+        return OSD_OK;
+    }
+    st = s->ops->get_setting(s, SETTING_SERIAL, serial, 64, &len);
+    return st == OSD_E_NOT_FOUND ? make_serial(s, serial) : st;
+}
+
+/* A locally assigned NAA name (type 3h): 60 bits out of the serial number. */
+static void make_naa(const char *serial, uint8_t naa[8])
+{
+    uint64_t h = 0xcbf29ce484222325;
+
+    for (const char *p = serial; *p; p++)
+        h = (h ^ (uint8_t)*p) * 0x100000001b3;
+    be64_put(naa, (h & 0x0fffffffffffffff) | 0x3000000000000000);
+}
+
+static osd_status make_identity(const struct osd_device_config *cfg, struct osd_identity *ret)
+{
+    struct osd_identity id = {.vendor = "LIOSD", .product = "Object Storage"};
+    osd_status st = find_serial(cfg, id.serial);
+
+    if (st)
+        return st;
+    snprintf(id.revision, sizeof(id.revision), "%.4s", LIOSD_VERSION);
+    make_naa(id.serial, id.naa);
+    *ret = id;
+    return OSD_OK;
+}
+
+/* ---- open ---- */
+
+/* A new epoch at every start; never zero, which means "not compared" in a capability. */
+static osd_status next_epoch(struct osd_store *s, uint16_t *ret)
+{
+    uint64_t epoch = 0;
+    osd_status st = get_number(s, SETTING_EPOCH, &epoch);
+
+    if (st && st != OSD_E_NOT_FOUND)
+        return st;
+    epoch = epoch % UINT16_MAX + 1;
+    st = put_number(s, SETTING_EPOCH, epoch);
+    *ret = (uint16_t)epoch;
+    return st;
+}
+
+/* The capacity the store was made with bounds what FORMAT OSD may ask for. */
+static osd_status find_capacity(struct osd_store *s, uint64_t *ret)
+{
+    struct store_info info;
+    osd_status st = get_number(s, SETTING_CAPACITY, ret);
+
+    if (st != OSD_E_NOT_FOUND)
+        return st;
+    s->ops->info(s, &info);
+    *ret = info.capacity;
+    return put_number(s, SETTING_CAPACITY, *ret);
+}
+
+static osd_status load_state(const struct osd_device_config *cfg, struct osd_device *dev)
+{
+    uint64_t offset = 0;
+    osd_status st;
+
+    if ((st = make_identity(cfg, &dev->identity)) ||
+        (st = next_epoch(cfg->store, &dev->boot_epoch)) ||
+        (st = find_capacity(cfg->store, &dev->max_capacity)))
+        return st;
+    st = get_number(cfg->store, SETTING_CLOCK, &offset);
+    if (st && st != OSD_E_NOT_FOUND)
+        return st;
+    atomic_init(&dev->clock_offset, (int64_t)offset);
+    return OSD_OK;
+}
+
+osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_device **ret)
+{
+    struct osd_device *dev;
+    osd_status st;
+
+    if (cfg->default_method != OSD_SEC_NOSEC)
+        return OSD_E_UNSUPPORTED;
+    dev = calloc(1, sizeof(*dev));
+    if (!dev)
+        return OSD_E_NOMEM;
+    st = load_state(cfg, dev);
+    if (st) {
+        free(dev);
+        return st;
+    }
+    dev->store = cfg->store;
+    dev->clock = cfg->clock ? cfg->clock : &osd_clock_system;
+    dev->security = &security_nosec;
+    osd_system_id(&dev->identity, dev->system_id);
+    osd_random(dev->security_token, sizeof(dev->security_token));
+    inflight_init(&dev->inflight);
+    staging_init(&dev->staging);
+    *ret = dev;
+    return OSD_OK;
+}
+
+void osd_device_close(struct osd_device *dev)
+{
+    if (!dev)
+        return;
+    staging_destroy(&dev->staging);
+    inflight_destroy(&dev->inflight);
+    dev->store->ops->close(dev->store);
+    free(dev);
+}
+
+uint64_t device_now(struct osd_device *dev)
+{
+    return osd_clock_now(dev->clock) + (uint64_t)atomic_load(&dev->clock_offset);
+}
+
+osd_status device_set_clock(struct osd_device *dev, uint64_t now_ms)
+{
+    uint64_t offset = now_ms - osd_clock_now(dev->clock);
+
+    atomic_store(&dev->clock_offset, (int64_t)offset);
+    return put_number(dev->store, SETTING_CLOCK, offset);
+}
+
+/* ---- the way in ---- */
+
+static void dispatch(struct osd_device *dev, const struct osd_request *req,
+                     struct osd_response *ret)
+{
+    struct osd_twophase wrapper;
+
+    if (req->cdb_len == 0 || req->cdb[0] != OSD_OPCODE) {
+        spc_execute(dev, req, ret);
+        return;
+    }
+    switch (osd_twophase_decode(req->cdb, req->cdb_len, &wrapper)) {
+    case OSD_OK:
+        staging_execute(dev, &wrapper, req, ret);
+        break;
+    case OSD_E_UNSUPPORTED:
+        command_execute(dev, req, ret);
+        break;
+    default:
+        respond_plain(FAULT_CDB, 7, ret);
+        osd_iov_zero(&req->in, 0, req->in.len);
+    }
+}
+
+void osd_device_execute(struct osd_device *dev, const struct osd_request *req,
+                        struct osd_response *ret)
+{
+    dispatch(dev, req, ret);
+    atomic_fetch_add_explicit(&dev->commands, 1, memory_order_relaxed);
+    if (ret->status != SAM_GOOD)
+        atomic_fetch_add_explicit(&dev->failures, 1, memory_order_relaxed);
+}
+
+enum osd_weight osd_device_weigh(const uint8_t *cdb, size_t cdb_len)
+{
+    struct osd_twophase wrapper;
+
+    if (cdb_len == 0 || cdb[0] != OSD_OPCODE)
+        return OSD_WEIGHT_SHORT;
+    if (osd_twophase_decode(cdb, cdb_len, &wrapper) == OSD_OK)
+        return wrapper.length >= 256 * KIB ? OSD_WEIGHT_LONG : OSD_WEIGHT_SHORT;
+    return command_weight(cdb, cdb_len);
+}
+
+void osd_device_stats(struct osd_device *dev, struct osd_device_stats *ret)
+{
+    *ret = (struct osd_device_stats){.commands = atomic_load(&dev->commands),
+                                     .failures = atomic_load(&dev->failures),
+                                     .replays = atomic_load(&dev->replays),
+                                     .staged_bytes = staging_bytes(&dev->staging)};
+}

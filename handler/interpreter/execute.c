@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/execute.c - the phases of an OSD command (reference 2.2)
+ *
+ * Checks first, then work and attributes in the order of the command, all in one transaction
+ * that commits only when every phase succeeded. command.function always says which phase is
+ * under way, so respond.c can tell how far the command got.
+ */
+#include <string.h>
+
+#include "attributes.h"
+#include "authorize.h"
+#include "command.h"
+#include "segments.h"
+
+struct phase {
+    uint32_t function; /* OSD_FN_* */
+    osd_status (*run)(struct command *c);
+};
+
+/* ---- addressing ---- */
+
+static const struct store_id root_id = {0, 0};
+
+static void address(struct command *c)
+{
+    c->target = (struct store_id){c->cdb.pid, c->cdb.oid};
+    switch (c->act->target) {
+    case TARGET_ROOT:
+        c->target = root_id;
+        c->target_type = OSD_TYPE_ROOT;
+        break;
+    case TARGET_PARTITION:
+    case TARGET_NEW_PARTITION:
+        c->target.oid = 0;
+        c->target_type = OSD_TYPE_PARTITION;
+        break;
+    case TARGET_CONTAINER:
+        c->target.oid = 0;
+        c->target_type = c->target.pid ? OSD_TYPE_PARTITION : OSD_TYPE_ROOT;
+        break;
+    case TARGET_USER:
+    case TARGET_NEW_USER:
+        c->target_type = OSD_TYPE_USER;
+        break;
+    case TARGET_ANY:
+        c->target_type = c->target.oid   ? OSD_TYPE_USER
+                         : c->target.pid ? OSD_TYPE_PARTITION
+                                         : OSD_TYPE_ROOT;
+        break;
+    }
+    c->object = (struct attr_object){.id = c->target, .type = c->target_type};
+    c->n_objects = 1;
+}
+
+/* What the transaction locks: the object, or what contains the objects to be created. */
+static struct store_id lock_id(const struct command *c)
+{
+    if (c->act->target == TARGET_NEW_PARTITION || c->target.pid == 0)
+        return root_id;
+    if (c->act->target == TARGET_NEW_USER)
+        return (struct store_id){c->target.pid, 0};
+    return c->target;
+}
+
+/* Objects being created are the transaction's own; only a run of ids needs the partition. */
+static enum store_mode lock_mode(const struct command *c)
+{
+    if (c->check_only)
+        return STORE_SHARED;
+    if (c->act->target == TARGET_NEW_USER)
+        return c->cdb.count > 1 ? STORE_EXCLUSIVE : STORE_SHARED;
+    if (c->act->target == TARGET_NEW_PARTITION || c->replay.found)
+        return STORE_SHARED;
+    if (c->target.pid == 0 && c->target_type != OSD_TYPE_ROOT)
+        return STORE_SHARED;
+    return c->act->mutating || c->sets ? STORE_EXCLUSIVE : STORE_SHARED;
+}
+
+static uint8_t type_of(uint8_t kind)
+{
+    static const uint8_t types[] = {[STORE_ROOT] = OSD_TYPE_ROOT,
+                                    [STORE_PARTITION] = OSD_TYPE_PARTITION,
+                                    [STORE_COLLECTION] = OSD_TYPE_COLLECTION,
+                                    [STORE_USER] = OSD_TYPE_USER};
+    return types[kind];
+}
+
+/* Metadata of the target's partition and of the target itself, as far as they exist. */
+static osd_status load_target(struct command *c)
+{
+    const struct store_ops *ops = ops_of(c);
+    struct store_id part = {c->target.pid, 0};
+    osd_status st;
+
+    st = ops->get_meta(c->txn, part, &c->partition); /* the root for pid 0 */
+    if (st)
+        return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+    c->has_partition = true;
+    if (c->target.oid == 0 || c->act->target == TARGET_NEW_USER) {
+        c->meta = c->partition;
+        c->exists = c->target_type == type_of(c->meta.kind);
+        return OSD_OK;
+    }
+    if (c->target.pid == 0)
+        return OSD_OK;
+    st = ops->get_meta(c->txn, c->target, &c->meta);
+    if (st)
+        return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+    if (c->act->target == TARGET_ANY)
+        c->target_type = c->object.type = type_of(c->meta.kind);
+    c->exists = c->target_type == type_of(c->meta.kind);
+    return OSD_OK;
+}
+
+static osd_status begin(struct command *c)
+{
+    osd_status st = ops_of(c)->begin(c->dev->store, lock_id(c), lock_mode(c), &c->txn);
+
+    if (st)
+        return st;
+    st = load_target(c);
+    c->object.exists = c->exists;
+    return st;
+}
+
+/* Function COMMAND begins with the object being there. */
+static osd_status require_target(struct command *c)
+{
+    bool inside = c->target_type != OSD_TYPE_ROOT && c->target_type != OSD_TYPE_PARTITION;
+
+    if (c->replay.found || c->act->target == TARGET_NEW_PARTITION)
+        return OSD_OK;
+    if (!c->has_partition || (c->act->target == TARGET_NEW_USER && c->target.pid == 0))
+        return fail_cdb(c, 16);
+    if (c->exists || c->act->target == TARGET_NEW_USER)
+        return OSD_OK;
+    return fail_cdb(c, inside ? 24 : 16);
+}
+
+/* ---- phases ---- */
+
+static osd_status work(struct command *c)
+{
+    osd_status st;
+
+    if (c->replay.found && c->act->mutating)
+        return OSD_OK;
+    st = c->act->run(c);
+    c->cache_valid = false;
+    return st;
+}
+
+static osd_status set_attributes(struct command *c)
+{
+    return c->replay.found ? OSD_OK : attributes_set(c);
+}
+
+static bool created(const struct command *c)
+{
+    return c->act->target == TARGET_NEW_USER || c->act->target == TARGET_NEW_PARTITION;
+}
+
+static bool bypassed(const struct command *c)
+{
+    return c->cdb.timestamps == 0x7f || (c->has_partition && c->partition.time_bypass == 0x7f);
+}
+
+static void stamp(struct store_meta *m, unsigned touch, uint64_t now)
+{
+    uint64_t *const stamps[] = {&m->attr_accessed, &m->attr_modified, &m->data_accessed,
+                                &m->data_modified};
+
+    for (unsigned i = 0; i < 4; i++)
+        if (touch & 1u << i)
+            *stamps[i] = now;
+}
+
+/* How much the command changes the used capacity. */
+static osd_status measure(struct command *c)
+{
+    uint64_t before = created(c) ? 0 : c->meta.used;
+    struct store_meta m;
+    osd_status st;
+
+    if (c->act->order == ORDER_SET_GET_WORK) {
+        c->used_change = -(int64_t)before;
+        return OSD_OK;
+    }
+    st = ops_of(c)->get_meta(c->txn, c->object.id, &m);
+    if (st == OSD_OK)
+        c->used_change = (int64_t)(m.used * c->n_objects - before);
+    return st;
+}
+
+/* Implied attributes that belong to the transaction. Times of access, and those of the
+ * partition, are touched after the commit. */
+static osd_status implied(struct command *c)
+{
+    unsigned touch =
+        (c->act->touch | c->touch) & (STORE_TOUCH_DATA_MODIFIED | STORE_TOUCH_ATTR_MODIFIED);
+    struct store_meta m;
+    osd_status st;
+
+    if (c->replay.found || !(c->act->mutating || c->sets))
+        return OSD_OK;
+    st = measure(c);
+    if (st || created(c) || c->act->order == ORDER_SET_GET_WORK || bypassed(c) || !touch)
+        return st;
+    st = ops_of(c)->get_meta(c->txn, c->object.id, &m);
+    if (st)
+        return st;
+    stamp(&m, touch, c->now);
+    return ops_of(c)->put_meta(c->txn, c->object.id, &m);
+}
+
+static const struct phase checks[] = {
+    {OSD_FN_VALIDATION, authorize_validate}, {OSD_FN_CMD_CAP, authorize_command},
+    {OSD_FN_COMMAND, require_target},        {OSD_FN_SA_CAP, authorize_sets},
+    {OSD_FN_GA_CAP, authorize_gets},         {0, NULL}};
+
+static const struct phase orders[][5] = {
+    [ORDER_WORK_SET_GET] = {{OSD_FN_COMMAND, work},
+                            {OSD_FN_SET_ATTR, set_attributes},
+                            {OSD_FN_IMPLIED, implied},
+                            {OSD_FN_GET_ATTR, attributes_get},
+                            {0, NULL}},
+    [ORDER_SET_GET_WORK] = {{OSD_FN_SET_ATTR, set_attributes},
+                            {OSD_FN_IMPLIED, implied},
+                            {OSD_FN_GET_ATTR, attributes_get},
+                            {OSD_FN_COMMAND, work},
+                            {0, NULL}},
+    [ORDER_GET_SET] = {{OSD_FN_GET_ATTR, attributes_get},
+                       {OSD_FN_SET_ATTR, set_attributes},
+                       {OSD_FN_IMPLIED, implied},
+                       {0, NULL}},
+};
+
+/* Checks that the command has and has passed stay passed, whatever follows. */
+static void note_passed(struct command *c, uint32_t function)
+{
+    bool absent = (function == OSD_FN_SA_CAP && !c->sets) ||
+                  (function == OSD_FN_GA_CAP && !c->gets) || function == OSD_FN_COMMAND;
+
+    if (!absent)
+        c->validated |= function;
+}
+
+static osd_status run_checks(struct command *c)
+{
+    osd_status st = OSD_OK;
+
+    for (const struct phase *p = checks; p->run && st == OSD_OK; p++) {
+        c->function = p->function;
+        st = p->run(c);
+        if (st == OSD_OK)
+            note_passed(c, p->function);
+    }
+    return st;
+}
+
+static osd_status run_phases(struct command *c)
+{
+    osd_status st = OSD_OK;
+
+    for (const struct phase *p = orders[c->act->order]; p->run && st == OSD_OK; p++) {
+        c->function = p->function;
+        st = p->run(c);
+    }
+    return st;
+}
+
+/* ---- begin to end ---- */
+
+/* The outcome of the first time, where it cannot be computed again. */
+static void take_outcome(struct command *c)
+{
+    const struct outcome *o = &c->replay.outcome;
+
+    c->object.id = (struct store_id){o->pid, o->oid};
+    c->n_objects = o->n_objects;
+    c->append_start = o->append_start;
+    c->used_change = o->used_change;
+    atomic_fetch_add_explicit(&c->dev->replays, 1, memory_order_relaxed);
+}
+
+/* A replayed command's object may be gone, or may be one that it created. */
+static osd_status find_replayed(struct command *c)
+{
+    struct store_meta m;
+    osd_status st;
+
+    if (!c->replay.found || c->replay.foreign)
+        return OSD_OK;
+    take_outcome(c);
+    st = ops_of(c)->get_meta(c->txn, c->object.id, &m);
+    c->object.exists = st == OSD_OK;
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
+static osd_status finish(struct command *c, osd_status st)
+{
+    unsigned flags = c->cdb.fua || c->sync ? STORE_COMMIT_SYNC : 0;
+
+    if (st == OSD_OK)
+        st = replay_record(c);
+    if (st)
+        return st;
+    c->function = OSD_FN_COMMAND;
+    st = ops_of(c)->commit(c->txn, flags);
+    c->txn = NULL;
+    return st;
+}
+
+/* After the commit: lazy timestamps, the clock. */
+static void aftermath(struct command *c)
+{
+    const struct store_ops *ops = ops_of(c);
+    unsigned touch = c->act->touch | c->touch;
+
+    if (c->replay.found)
+        return;
+    if (c->act->mutating || c->sets)
+        touch &= ~(unsigned)(STORE_TOUCH_DATA_MODIFIED | STORE_TOUCH_ATTR_MODIFIED);
+    if (!bypassed(c)) {
+        if (touch)
+            ops->touch(c->dev->store, c->object.id, touch, c->now);
+        if (c->act->touch_partition | (c->touch & STORE_TOUCH_DATA_MODIFIED))
+            ops->touch(c->dev->store, (struct store_id){c->target.pid, 0},
+                       c->act->touch_partition | (c->touch & STORE_TOUCH_DATA_MODIFIED),
+                       c->now);
+    }
+    if (c->set_clock)
+        device_set_clock(c->dev, c->new_clock);
+}
+
+/* Decode, find the segments, look the nonce up. No transaction yet. */
+static osd_status prepare(struct command *c, bool check_in)
+{
+    struct osd_wire_error err = {0};
+    enum osd_op op = c->req->cdb_len >= 10 ? osd_op_by_action(be16_get(c->req->cdb + 8), NULL)
+                                           : OSD_OP_INVALID;
+
+    c->act = action_of(op);
+    if (!c->act)
+        return fail_cdb(c, c->req->cdb_len >= 10 ? 8 : 7);
+    if (osd_cdb_decode(c->req->cdb, c->req->cdb_len, &c->cdb, &err))
+        return fail_cdb(c, err.field);
+    address(c);
+    return segments_plan(c, check_in);
+}
+
+static osd_status execute(struct command *c)
+{
+    osd_status st = prepare(c, true);
+
+    if (st == OSD_OK)
+        st = replay_enter(c);
+    if (st == OSD_OK)
+        st = begin(c);
+    if (st == OSD_OK)
+        st = run_checks(c);
+    if (st == OSD_OK)
+        st = find_replayed(c);
+    if (st == OSD_OK)
+        st = run_phases(c);
+    return finish(c, st);
+}
+
+void command_execute(struct osd_device *dev, const struct osd_request *req,
+                     struct osd_response *ret)
+{
+    struct command c;
+    osd_status st;
+
+    memset(&c, 0, offsetof(struct command, small));
+    c.dev = dev;
+    c.req = req;
+    c.now = device_now(dev);
+    c.big = NULL;
+    c.cache_valid = false;
+    st = execute(&c);
+    respond(&c, st, ret);
+    if (c.txn)
+        ops_of(&c)->abort(c.txn);
+    if (st == OSD_OK)
+        aftermath(&c);
+    replay_leave(&c);
+    ret->in_len = segments_finish(&c, st == OSD_OK);
+    segments_free(&c);
+}
+
+bool command_check(struct osd_device *dev, const struct osd_request *req,
+                   struct osd_response *ret, uint16_t *ret_field)
+{
+    struct command c;
+    osd_status st;
+
+    memset(&c, 0, offsetof(struct command, small));
+    c.dev = dev;
+    c.req = req;
+    c.now = device_now(dev);
+    c.big = NULL;
+    c.cache_valid = false;
+    c.check_only = true;
+    st = prepare(&c, false);
+    if (st == OSD_E_INVALID && c.fault.kind != FAULT_LENGTH) {
+        *ret_field = c.fault.field;
+        return false;
+    }
+    if (st == OSD_OK)
+        st = begin(&c);
+    if (st == OSD_OK)
+        st = run_checks(&c);
+    respond(&c, st, ret);
+    if (c.txn)
+        ops_of(&c)->abort(c.txn);
+    segments_free(&c);
+    return true;
+}

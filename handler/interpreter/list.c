@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/list.c - LIST (reference 2.4, 3.1)
+ *
+ * The list identifier is the container's change counter at the first LIST, with the top bit set
+ * so that it is never zero; LSTCHG compares it with the counter of now.
+ * Announced length: exact when the rest is short enough to be counted, otherwise an upper bound
+ * (the number of objects in the container), or without bound when attributes are listed.
+ */
+#include "wire/list.h"
+#include "attributes.h"
+#include "commands.h"
+#include "common/buf.h"
+#include "segments.h"
+
+#define CHUNK      256
+#define LOOK_AHEAD 1024 /* ids counted beyond the page before an upper bound has to do */
+#define ID_FLAG    0x80000000u
+
+struct listing {
+    struct command *c;
+    struct osd_writer w;
+    enum store_kind kind;
+    uint64_t announced; /* bytes of the entries so far, returned or not */
+    uint64_t continuation;
+    uint64_t changes;
+    bool full;    /* an entry did not fit: nothing more is returned */
+    bool endless; /* announced is not known */
+};
+
+static osd_status next_chunk(struct listing *l, uint64_t from, uint64_t *ids, size_t *ret_n,
+                             uint64_t *ret_next)
+{
+    struct command *c = l->c;
+
+    return ops_of(c)->list(c->txn, c->target.pid, l->kind, from, ids, CHUNK, ret_n, ret_next,
+                           &l->changes);
+}
+
+/* ---- plain ids ---- */
+
+static void put_ids(struct listing *l, const uint64_t *ids, size_t n)
+{
+    size_t room = l->w.full < l->w.cap ? (l->w.cap - l->w.full) / 8 : 0;
+    size_t fit = l->full ? 0 : n < room ? n : room;
+
+    for (size_t i = 0; i < fit; i++)
+        osd_writer_be64(&l->w, ids[i]);
+    if (fit < n && !l->full) {
+        l->full = true;
+        l->continuation = ids[fit];
+    }
+    l->announced += 8 * n;
+}
+
+static osd_status walk_ids(struct listing *l)
+{
+    uint64_t ids[CHUNK], from = l->c->cdb.start;
+    size_t n, beyond = 0;
+    osd_status st;
+
+    do {
+        st = next_chunk(l, from, ids, &n, &from);
+        if (st)
+            return st;
+        put_ids(l, ids, n);
+        beyond += l->full ? n : 0;
+    } while (from != 0 && beyond < LOOK_AHEAD);
+    if (from != 0 && 8 * l->c->meta.count > l->announced)
+        l->announced = 8 * l->c->meta.count;
+    return OSD_OK;
+}
+
+/* ---- entries with attributes (OSD-2) ---- */
+
+#define ENTRY_MAX (16 + 0x10000)
+
+static osd_status put_entry(struct listing *l, uint64_t id, uint8_t *scratch)
+{
+    struct command *c = l->c;
+    bool users = l->kind == STORE_USER;
+    struct attr_object o = {.id = users ? (struct store_id){c->target.pid, id}
+                                        : (struct store_id){id, 0},
+                            .type = users ? OSD_TYPE_USER : OSD_TYPE_PARTITION,
+                            .exists = true};
+    struct osd_writer e = osd_writer_make(scratch, ENTRY_MAX);
+    size_t start = osd_list_entry_open(&e, id, o.type);
+    osd_status st = attributes_put_entries(c, &o, &e);
+
+    if (st == OSD_E_NOT_FOUND) /* removed meanwhile: the list is of no single moment */
+        return OSD_OK;
+    if (st)
+        return st;
+    osd_list_entry_close(&e, start);
+    l->announced += e.full;
+    if (l->w.full + e.full > l->w.cap) {
+        l->full = true;
+        l->continuation = id;
+        return OSD_OK;
+    }
+    osd_writer_put(&l->w, scratch, e.full);
+    return OSD_OK;
+}
+
+static osd_status walk_entries(struct listing *l)
+{
+    uint64_t ids[CHUNK], from = l->c->cdb.start;
+    _cleanup_free_ uint8_t *scratch = malloc(ENTRY_MAX);
+    osd_status st = scratch ? OSD_OK : OSD_E_NOMEM;
+    size_t n = 0;
+
+    do {
+        if (st == OSD_OK)
+            st = next_chunk(l, from, ids, &n, &from);
+        for (size_t i = 0; st == OSD_OK && i < n && !l->full; i++) {
+            st = put_entry(l, ids[i], scratch);
+            l->endless = l->full && (i + 1 < n || from != 0);
+        }
+    } while (st == OSD_OK && from != 0 && !l->full);
+    return st;
+}
+
+/* ---- the command ---- */
+
+static uint32_t current_id(const struct listing *l)
+{
+    return (uint32_t)l->changes | ID_FLAG;
+}
+
+/* An identifier we can have given out: of this container's past. */
+static bool is_known(const struct listing *l, uint32_t id)
+{
+    return id & ID_FLAG && ((current_id(l) - id) & ~ID_FLAG) < 1u << 30;
+}
+
+static void put_head(struct listing *l)
+{
+    struct command *c = l->c;
+    uint32_t given = c->cdb.list_id;
+    uint8_t raw[OSD_LIST_HEADER_LEN];
+    struct osd_list_head h = {
+        .additional_len = l->endless ? UINT64_MAX : OSD_LIST_HEADER_LEN - 8 + l->announced,
+        .continuation = l->continuation,
+        .changed = given != 0 && given != current_id(l),
+        .with_attrs = c->cdb.list_attr,
+        .what = l->kind == STORE_PARTITION ? OSD_LISTS_PARTITIONS : OSD_LISTS_USERS};
+
+    if (l->continuation)
+        h.list_id = given ? given : current_id(l);
+    osd_list_head_encode(&h, c->cdb.gen, raw);
+    osd_writer_patch(&l->w, 0, raw, sizeof(raw));
+}
+
+static osd_status fill(struct listing *l)
+{
+    struct command *c = l->c;
+    osd_status st;
+
+    osd_writer_zero(&l->w, OSD_LIST_HEADER_LEN);
+    st = c->cdb.list_attr ? walk_entries(l) : walk_ids(l);
+    if (st)
+        return st;
+    if (c->cdb.list_id != 0 && !is_known(l, c->cdb.list_id))
+        return fail_cdb(c, by_gen(c, 32, 48));
+    put_head(l);
+    return OSD_OK;
+}
+
+osd_status run_list(struct command *c)
+{
+    struct listing l = {.c = c, .kind = c->target.pid ? STORE_USER : STORE_PARTITION};
+    struct in_window iw;
+    osd_status st;
+
+    if (c->cdb.option != 0 || (c->cdb.list_attr && c->cdb.attr.format != OSD_ATTR_LIST))
+        return fail_cdb(c, 11);
+    if (c->cdb.length == 0)
+        return OSD_OK;
+    st = in_window_open(c, 0, c->cdb.length, &iw);
+    if (st)
+        return st;
+    l.w = iw.w;
+    st = fill(&l);
+    iw.w = l.w;
+    c->data_in_len = in_window_close(c, &iw);
+    return st;
+}

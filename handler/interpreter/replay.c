@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/replay.c - exactly once (see replay.h)
+ *
+ * Invariant: a nonce is looked up only while it is marked as in progress, and the mark is taken
+ * away only after commit or abort; so of two threads with one nonce the later one is told BUSY
+ * or finds the record.
+ */
+#include "replay.h"
+
+#include <string.h>
+
+#include "command.h"
+#include "common/crc32c.h"
+
+#define OUTCOME_LEN 48
+
+void inflight_init(struct inflight *f)
+{
+    for (int i = 0; i < INFLIGHT_SHARDS; i++) {
+        pthread_mutex_init(&f->shards[i].lock, NULL);
+        f->shards[i].head = NULL;
+    }
+}
+
+void inflight_destroy(struct inflight *f)
+{
+    for (int i = 0; i < INFLIGHT_SHARDS; i++)
+        pthread_mutex_destroy(&f->shards[i].lock);
+}
+
+static unsigned shard_of(const uint8_t *nonce)
+{
+    return (nonce[5] ^ nonce[OSD_NONCE_LEN - 1]) % INFLIGHT_SHARDS;
+}
+
+static bool inflight_add(struct inflight *f, struct inflight_entry *e)
+{
+    unsigned i = shard_of(e->nonce);
+    bool taken = false;
+
+    pthread_mutex_lock(&f->shards[i].lock);
+    for (struct inflight_entry *o = f->shards[i].head; o && !taken; o = o->next)
+        taken = memcmp(o->nonce, e->nonce, OSD_NONCE_LEN) == 0;
+    if (!taken) {
+        e->next = f->shards[i].head;
+        f->shards[i].head = e;
+    }
+    pthread_mutex_unlock(&f->shards[i].lock);
+    return !taken;
+}
+
+static void inflight_del(struct inflight *f, struct inflight_entry *e)
+{
+    unsigned i = shard_of(e->nonce);
+
+    pthread_mutex_lock(&f->shards[i].lock);
+    for (struct inflight_entry **p = &f->shards[i].head; *p; p = &(*p)->next) {
+        if (*p == e) {
+            *p = e->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&f->shards[i].lock);
+}
+
+/* ---- records ---- */
+
+static uint64_t fnv1a(const uint8_t *p, size_t len)
+{
+    uint64_t h = 0xcbf29ce484222325;
+
+    for (size_t i = 0; i < len; i++)
+        h = (h ^ p[i]) * 0x100000001b3;
+    return h;
+}
+
+static void encode(const struct outcome *o, uint8_t dst[OUTCOME_LEN])
+{
+    memset(dst, 0, OUTCOME_LEN);
+    be64_put(dst, o->digest);
+    be32_put(dst + 8, o->digest2);
+    be32_put(dst + 12, o->n_objects);
+    be64_put(dst + 16, o->pid);
+    be64_put(dst + 24, o->oid);
+    be64_put(dst + 32, o->append_start);
+    be64_put(dst + 40, (uint64_t)o->used_change);
+}
+
+static void decode(const uint8_t src[OUTCOME_LEN], struct outcome *o)
+{
+    *o = (struct outcome){.digest = be64_get(src),
+                          .digest2 = be32_get(src + 8),
+                          .n_objects = be32_get(src + 12),
+                          .pid = be64_get(src + 16),
+                          .oid = be64_get(src + 24),
+                          .append_start = be64_get(src + 32),
+                          .used_change = (int64_t)be64_get(src + 40)};
+}
+
+static bool is_zero(const uint8_t *p, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (p[i])
+            return false;
+    return true;
+}
+
+static osd_status look_up(struct command *c)
+{
+    struct replay *r = &c->replay;
+    uint8_t raw[STORE_OUTCOME_MAX];
+    struct outcome seen;
+    size_t len;
+    osd_status st = ops_of(c)->recall(c->dev->store, r->entry.nonce, raw, &len);
+
+    if (st == OSD_E_NOT_FOUND)
+        return OSD_OK;
+    if (st)
+        return st;
+    if (len != OUTCOME_LEN)
+        return OSD_E_CORRUPT;
+    decode(raw, &seen);
+    r->found = true;
+    r->foreign = seen.digest != r->outcome.digest || seen.digest2 != r->outcome.digest2;
+    if (!r->foreign)
+        r->outcome = seen;
+    return OSD_OK;
+}
+
+osd_status replay_enter(struct command *c)
+{
+    size_t len = c->cdb.gen == OSD_GEN1 ? OSD1_CDB_LEN : OSD2_CDB_LEN;
+    struct replay *r = &c->replay;
+
+    if (is_zero(c->cdb.sec.nonce, OSD_NONCE_LEN) || !(c->act->mutating || c->sets))
+        return OSD_OK;
+    memcpy(r->entry.nonce, c->cdb.sec.nonce, OSD_NONCE_LEN);
+    if (!inflight_add(&c->dev->inflight, &r->entry))
+        return OSD_E_BUSY;
+    r->active = r->entered = true;
+    r->outcome.digest = fnv1a(c->req->cdb, len);
+    r->outcome.digest2 = osd_crc32c(0, c->req->cdb, len);
+    return look_up(c);
+}
+
+osd_status replay_record(struct command *c)
+{
+    struct outcome *o = &c->replay.outcome;
+    uint8_t raw[OUTCOME_LEN];
+
+    if (!c->replay.active || c->replay.found)
+        return OSD_OK;
+    o->pid = c->object.id.pid;
+    o->oid = c->object.id.oid;
+    o->n_objects = c->n_objects;
+    o->append_start = c->append_start;
+    o->used_change = c->used_change;
+    encode(o, raw);
+    return ops_of(c)->record(c->txn, c->replay.entry.nonce, raw, sizeof(raw));
+}
+
+void replay_leave(struct command *c)
+{
+    if (c->replay.entered)
+        inflight_del(&c->dev->inflight, &c->replay.entry);
+    c->replay.entered = false;
+}

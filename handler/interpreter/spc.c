@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/spc.c - INQUIRY and the other commands every SCSI device answers
+ * (reference 8, SPC-4)
+ */
+#include <stdlib.h>
+
+#include "command.h"
+#include "common/buf.h"
+#include "wire/spc.h"
+
+#define DATA_MAX  (64 * KIB) /* longest answer: all operation codes */
+#define VPD_COUNT 5
+
+/* One SPC command; the answer goes through w, errors are told in ret. */
+struct spc {
+    struct osd_device *dev;
+    const uint8_t *cdb;
+    struct osd_writer w;
+    uint32_t alloc;
+    struct osd_response *ret;
+};
+
+static bool bad(struct spc *s, uint16_t field)
+{
+    respond_plain(FAULT_CDB, field, s->ret);
+    return false;
+}
+
+static bool do_test_unit_ready(struct spc *s)
+{
+    (void)s;
+    return true;
+}
+
+/* Nothing is ever pending; descriptor format whatever DESC says (reference 0.2). */
+static bool do_request_sense(struct spc *s)
+{
+    struct osd_sense none = {.key = SENSE_NO_SENSE, .asc = ASC_NONE};
+    uint8_t raw[OSD_SENSE_MAX];
+
+    s->alloc = s->cdb[4];
+    osd_writer_put(&s->w, raw, osd_sense_encode(&none, raw));
+    return true;
+}
+
+static bool do_inquiry(struct spc *s)
+{
+    const struct osd_identity *id = &s->dev->identity;
+
+    s->alloc = be16_get(s->cdb + 3);
+    if (!(s->cdb[1] & 1)) {
+        if (s->cdb[2] != 0)
+            return bad(s, 2);
+        osd_inquiry_standard(&s->w, id);
+        return true;
+    }
+    switch (s->cdb[2]) {
+    case 0x00:
+        osd_vpd_supported(&s->w);
+        return true;
+    case 0x80:
+        osd_vpd_serial(&s->w, id);
+        return true;
+    case 0x83:
+        osd_vpd_identification(&s->w, id);
+        return true;
+    case 0xb0:
+        osd_vpd_information(&s->w);
+        return true;
+    case 0xb1:
+        osd_vpd_security_token(&s->w, s->dev->security_token, SECURITY_TOKEN_LEN);
+        return true;
+    default:
+        return bad(s, 2);
+    }
+}
+
+static bool do_mode_sense(struct spc *s)
+{
+    bool ten = s->cdb[0] == SPC_MODE_SENSE10;
+    uint8_t control = s->cdb[2] >> 6;
+
+    s->alloc = ten ? be16_get(s->cdb + 7) : s->cdb[4];
+    if (control == 3) /* saved values: there are none */
+        return bad(s, 2);
+    if (osd_mode_sense(&s->w, ten, control, s->cdb[2] & 0x3f, s->cdb[3]))
+        return bad(s, 2);
+    return true;
+}
+
+static bool do_report_luns(struct spc *s)
+{
+    s->alloc = be32_get(s->cdb + 6);
+    if (s->cdb[2] > 2)
+        return bad(s, 2);
+    osd_writer_be32(&s->w, s->cdb[2] == 1 ? 0 : 8); /* 1: well known logical units only */
+    osd_writer_be32(&s->w, 0);
+    if (s->cdb[2] != 1)
+        osd_writer_be64(&s->w, 0);
+    return true;
+}
+
+static bool do_maintenance_in(struct spc *s)
+{
+    const uint8_t *cdb = s->cdb;
+
+    s->alloc = be32_get(cdb + 6);
+    switch (cdb[1] & 0x1f) {
+    case SPC_MI_SUPPORTED_OPCODES:
+        if (osd_report_opcodes(&s->w, cdb[2] & 7, cdb[3], be16_get(cdb + 4), cdb[2] & 0x80,
+                               action_supported))
+            return bad(s, 2);
+        return true;
+    case SPC_MI_SUPPORTED_TMF:
+        osd_report_tmf(&s->w, cdb[2] & 0x80);
+        return true;
+    default:
+        return bad(s, 1);
+    }
+}
+
+static const struct spc_command {
+    uint8_t opcode, cdb_len;
+    bool (*run)(struct spc *s);
+} spc_commands[] = {
+    {SPC_TEST_UNIT_READY, 6, do_test_unit_ready},
+    {SPC_REQUEST_SENSE, 6, do_request_sense},
+    {SPC_INQUIRY, 6, do_inquiry},
+    {SPC_MODE_SENSE6, 6, do_mode_sense},
+    {SPC_MODE_SENSE10, 10, do_mode_sense},
+    {SPC_REPORT_LUNS, 12, do_report_luns},
+    {SPC_MAINTENANCE_IN, 12, do_maintenance_in},
+};
+
+static const struct spc_command *find(const struct osd_request *req)
+{
+    for (size_t i = 0; i < sizeof(spc_commands) / sizeof(spc_commands[0]); i++)
+        if (req->cdb_len > 0 && spc_commands[i].opcode == req->cdb[0])
+            return &spc_commands[i];
+    return NULL;
+}
+
+/* Run into a scratch buffer and bring home what the allocation length and Data-In leave. */
+static void answer(struct osd_device *dev, const struct spc_command *cmd,
+                   const struct osd_request *req, struct osd_response *ret)
+{
+    struct spc s = {.dev = dev, .cdb = req->cdb, .ret = ret};
+    _cleanup_free_ uint8_t *data = malloc(DATA_MAX);
+    uint64_t len;
+
+    if (!data) {
+        respond_plain(FAULT_ROOM, 0, ret);
+        return;
+    }
+    s.w = osd_writer_make(data, DATA_MAX);
+    if (!cmd->run(&s))
+        return;
+    len = osd_writer_kept(&s.w);
+    len = len < s.alloc ? len : s.alloc;
+    ret->in_len = osd_iov_write(&req->in, 0, data, len);
+}
+
+void spc_execute(struct osd_device *dev, const struct osd_request *req,
+                 struct osd_response *ret)
+{
+    const struct spc_command *cmd = find(req);
+
+    *ret = (struct osd_response){.status = SAM_GOOD};
+    if (!cmd)
+        respond_plain(FAULT_OPCODE, 0, ret);
+    else if (req->cdb_len < cmd->cdb_len)
+        respond_plain(FAULT_CDB, 0, ret);
+    else
+        answer(dev, cmd, req, ret);
+    osd_iov_zero(&req->in, ret->in_len, req->in.len - ret->in_len);
+}

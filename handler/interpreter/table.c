@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/table.c - every command that is offered, in one table (reference 2.1)
+ *
+ * What has no row here answers INVALID FIELD IN CDB at byte 8.
+ */
+#include "commands.h"
+#include "wire/twophase.h"
+
+#define TA STORE_TOUCH_DATA_ACCESSED
+#define TM STORE_TOUCH_DATA_MODIFIED
+
+#define ROOT      OSD_TYPE_ROOT, OSD_DESC_PAR
+#define PARTITION OSD_TYPE_PARTITION, OSD_DESC_PAR
+#define USER      OSD_TYPE_USER, OSD_DESC_USER
+#define ANY       0, OSD_DESC_NONE
+
+#define P_READ     OSD_PERM_READ
+#define P_WRITE    OSD_PERM_WRITE
+#define P_CREATE   OSD_PERM_CREATE
+#define P_REMOVE   OSD_PERM_REMOVE
+#define P_OBJ_MGMT OSD_PERM_OBJ_MGMT
+
+#define W_S_G ORDER_WORK_SET_GET
+#define S_G_W ORDER_SET_GET_WORK
+#define G_S   ORDER_GET_SET
+
+#define YES true
+#define NO  false
+
+/* target, order, object type and descriptor, permissions, other permissions that do, changes
+ * objects, timestamps of the object, of its partition, function */
+static const struct action actions[OSD_OP_MAX] = {
+    [OSD_OP_APPEND] = {TARGET_USER, W_S_G, USER, OSD_PERM_APPEND, 0, YES, TM, TM, run_append},
+    [OSD_OP_CLEAR] = {TARGET_USER, W_S_G, USER, P_WRITE, 0, YES, TM, TM, run_clear},
+    [OSD_OP_CREATE] = {TARGET_NEW_USER, W_S_G, USER, P_CREATE, 0, YES, 0, TM, run_create},
+    [OSD_OP_CREATE_AND_WRITE] = {TARGET_NEW_USER, W_S_G, USER, P_CREATE | P_WRITE, 0, YES, 0,
+                                 TM, run_create_and_write},
+    [OSD_OP_CREATE_PARTITION] = {TARGET_NEW_PARTITION, W_S_G, PARTITION, P_CREATE, 0, YES, 0, 0,
+                                 run_create_partition},
+    [OSD_OP_FLUSH] = {TARGET_USER, W_S_G, USER, P_OBJ_MGMT, 0, NO, 0, 0, run_flush},
+    [OSD_OP_FLUSH_OSD] = {TARGET_ROOT, W_S_G, ROOT, P_OBJ_MGMT, 0, NO, 0, 0, run_flush},
+    [OSD_OP_FLUSH_PARTITION] = {TARGET_PARTITION, W_S_G, PARTITION, P_OBJ_MGMT, 0, NO, 0, 0,
+                                run_flush},
+    [OSD_OP_FORMAT_OSD] = {TARGET_ROOT, W_S_G, ROOT, P_OBJ_MGMT | OSD_PERM_GLOBAL, 0, YES, 0, 0,
+                           run_format},
+    [OSD_OP_GET_ATTRIBUTES] = {TARGET_ANY, G_S, ANY, OSD_PERM_GET_ATTR, 0, NO, 0, 0, run_none},
+    [OSD_OP_LIST] = {TARGET_CONTAINER, W_S_G, 0, OSD_DESC_PAR, P_READ, 0, NO, TA, 0, run_list},
+    [OSD_OP_PUNCH] = {TARGET_USER, W_S_G, USER, P_WRITE, 0, YES, TM, TM, run_punch},
+    [OSD_OP_READ] = {TARGET_USER, W_S_G, USER, P_READ, 0, NO, TA, TA, run_read},
+    [OSD_OP_READ_MAP] = {TARGET_USER, W_S_G, USER, P_READ, OSD_PERM_DEV_MGMT, NO, 0, 0,
+                         run_read_map},
+    [OSD_OP_REMOVE] = {TARGET_USER, S_G_W, USER, P_REMOVE, 0, YES, 0, TM, run_remove},
+    [OSD_OP_REMOVE_PARTITION] = {TARGET_PARTITION, S_G_W, PARTITION, P_REMOVE, 0, YES, 0, 0,
+                                 run_remove},
+    [OSD_OP_SET_ATTRIBUTES] = {TARGET_ANY, W_S_G, ANY, OSD_PERM_SET_ATTR, 0, NO, 0, 0,
+                               run_none},
+    [OSD_OP_WRITE] = {TARGET_USER, W_S_G, USER, P_WRITE, 0, YES, TM, TM, run_write},
+};
+
+const struct action *action_of(enum osd_op op)
+{
+    return (unsigned)op < OSD_OP_MAX && actions[op].run ? &actions[op] : NULL;
+}
+
+bool command_changes(const struct osd_cdb *cdb)
+{
+    const struct action *a = action_of(cdb->op);
+    bool sets =
+        cdb->attr.format == OSD_ATTR_LIST ? cdb->attr.set_len > 0 : cdb->attr.set_page != 0;
+
+    return sets || (a && a->mutating);
+}
+
+bool action_supported(uint16_t service_action)
+{
+    return service_action == OSD_ACT_STAGE || service_action == OSD_ACT_COLLECT ||
+           action_of(osd_op_by_action(service_action, NULL));
+}
+
+#define LONG_TRANSFER (256 * KIB)
+
+/* Long by nature, or by what they move. */
+static bool is_long(const struct osd_cdb *c)
+{
+    switch (c->op) {
+    case OSD_OP_FORMAT_OSD:
+    case OSD_OP_FLUSH:
+    case OSD_OP_FLUSH_OSD:
+    case OSD_OP_FLUSH_PARTITION:
+    case OSD_OP_PUNCH:
+        return true;
+    case OSD_OP_REMOVE_PARTITION:
+        return c->option == 1;
+    case OSD_OP_APPEND:
+    case OSD_OP_CREATE_AND_WRITE:
+    case OSD_OP_READ:
+    case OSD_OP_WRITE:
+        return c->length >= LONG_TRANSFER || c->fua;
+    default:
+        return c->fua;
+    }
+}
+
+enum osd_weight command_weight(const uint8_t *cdb, size_t cdb_len)
+{
+    struct osd_wire_error err;
+    struct osd_cdb c;
+
+    if (osd_cdb_decode(cdb, cdb_len, &c, &err))
+        return OSD_WEIGHT_SHORT;
+    return is_long(&c) ? OSD_WEIGHT_LONG : OSD_WEIGHT_SHORT;
+}
