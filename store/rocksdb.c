@@ -65,12 +65,22 @@ osd_status rdb_flush(struct osd_store *s)
 
 /* ---- settings and information ---- */
 
+static bool setting_name(const char *name)
+{
+    size_t len = strnlen(name, 65);
+
+    return len >= 1 && len <= 64;
+}
+
 static osd_status rdb_get_setting(struct osd_store *s, const char *name, void *dst, size_t cap,
                                   size_t *ret_len)
 {
     struct rdb *r = (struct rdb *)s;
     char *err = NULL;
     size_t len;
+
+    if (!setting_name(name))
+        return OSD_E_INVALID;
     char *v = rocksdb_get_cf(r->db, r->ro, r->cf[CF_DEFAULT], name, strlen(name), &len, &err);
 
     if (err)
@@ -89,7 +99,7 @@ static osd_status rdb_put_setting(struct osd_store *s, const char *name, const v
     struct rdb *r = (struct rdb *)s;
     char *err = NULL;
 
-    if (len > 4096)
+    if (len > 4096 || !setting_name(name))
         return OSD_E_INVALID;
     rocksdb_put_cf(r->db, r->wo, r->cf[CF_DEFAULT], name, strlen(name), value, len, &err);
     return err ? rdb_error(r, err) : rdb_sync(r);
@@ -99,12 +109,14 @@ static void rdb_info(struct osd_store *s, struct store_info *ret)
 {
     struct rdb *r = (struct rdb *)s;
 
+    pthread_mutex_lock(&r->root->mutex);
     *ret = (struct store_info){
         .capacity = __atomic_load_n(&r->capacity, __ATOMIC_RELAXED),
-        .used = __atomic_load_n(&r->root->used, __ATOMIC_RELAXED),
-        .partitions = __atomic_load_n(&r->root->count, __ATOMIC_RELAXED),
+        .used = r->root->used,
+        .partitions = r->root->count,
         .read_only = __atomic_load_n(&r->failed, __ATOMIC_RELAXED),
     };
+    pthread_mutex_unlock(&r->root->mutex);
     snprintf(ret->kind, sizeof(ret->kind), "rocksdb");
 }
 

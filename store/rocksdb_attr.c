@@ -8,6 +8,8 @@
 
 #include "rocksdb_internal.h"
 
+#define VALUE_MAX 65534u
+
 osd_status rdb_get_attr(struct store_txn *base, struct store_id id, uint32_t page,
                         uint32_t number, void *dst, uint32_t cap, uint32_t *ret_len)
 {
@@ -15,6 +17,8 @@ osd_status rdb_get_attr(struct store_txn *base, struct store_id id, uint32_t pag
     char *value;
     size_t len;
 
+    if (txn_gone((struct txn *)base, id))
+        return OSD_E_NOT_FOUND;
     key_attr(key, id, page, number);
     osd_status st = txn_get((struct txn *)base, CF_ATTRS, key, sizeof(key), &value, &len);
     if (st)
@@ -26,14 +30,15 @@ osd_status rdb_get_attr(struct store_txn *base, struct store_id id, uint32_t pag
     return OSD_OK;
 }
 
-osd_status rdb_set_attr(struct store_txn *base, struct store_id id, uint32_t page,
-                        uint32_t number, const void *value, uint32_t len)
+static osd_status do_set(struct store_txn *base, struct store_id id, uint32_t page,
+                         uint32_t number, const void *value, uint32_t len)
 {
     struct txn *t = (struct txn *)base;
     struct store_meta m;
     uint8_t key[ATTR_KEY_LEN];
     uint32_t old = 0;
-    osd_status st = txn_load(t, id, &m);
+    osd_status st =
+        len <= VALUE_MAX && txn_may_change(t, id) ? txn_load(t, id, &m) : OSD_E_INVALID;
 
     if (st)
         return st;
@@ -55,6 +60,12 @@ osd_status rdb_set_attr(struct store_txn *base, struct store_id id, uint32_t pag
     if (after != before)
         txn_store(t, id, &m);
     return OSD_OK;
+}
+
+osd_status rdb_set_attr(struct store_txn *base, struct store_id id, uint32_t page,
+                        uint32_t number, const void *value, uint32_t len)
+{
+    return txn_noted(base, do_set(base, id, page, number, value, len));
 }
 
 osd_status rdb_each_attr(struct store_txn *base, struct store_id id, uint32_t page,
@@ -168,16 +179,18 @@ osd_status rdb_list(struct store_txn *base, uint64_t pid, enum store_kind kind, 
     struct part *p = part_find(t->rdb, pid);
     struct listing l = {.ids = ids, .max = max};
 
-    if (!p)
+    if (!p || (pid && txn_gone(t, (struct store_id){pid, 0})))
         return OSD_E_NOT_FOUND;
     rocksdb_iterator_t *it = txn_iterate(t, CF_OBJECTS);
-    if (pid == 0)
+    if (pid == 0 && !t->formatted)
         list_partitions(it, from, &l);
-    else
+    else if (pid != 0)
         list_objects(it, pid, kind, from, &l);
     rocksdb_iter_destroy(it);
     *ret_n = l.n;
     *ret_next = l.next;
-    *ret_changes = __atomic_load_n(&p->changes, __ATOMIC_RELAXED);
+    pthread_mutex_lock(&p->mutex);
+    *ret_changes = p->changes;
+    pthread_mutex_unlock(&p->mutex);
     return OSD_OK;
 }

@@ -21,6 +21,7 @@
 #define HOLE        UINT64_MAX
 #define VALUE_MAX   (2 + CHUNK * (RUN_LEN + 4))
 #define PIECES      64
+#define ROUND_UP(n) (((n) + STORE_BLOCK - 1) / STORE_BLOCK * STORE_BLOCK)
 
 struct chunk {
     uint64_t number;
@@ -446,7 +447,17 @@ static osd_status load_user(struct store_txn *base, struct store_id id, struct s
 {
     osd_status st = txn_load((struct txn *)base, id, m);
 
-    return st ? st : m->kind == STORE_USER ? OSD_OK : OSD_E_NOT_FOUND;
+    return st ? st : m->kind == STORE_USER ? OSD_OK : OSD_E_INVALID;
+}
+
+/* The same for a call that changes bytes [off, off+len). */
+static osd_status load_for_change(struct store_txn *base, struct store_id id, uint64_t off,
+                                  uint64_t len, struct store_meta *m)
+{
+    osd_status st =
+        txn_may_change((struct txn *)base, id) ? load_user(base, id, m) : OSD_E_INVALID;
+
+    return st ? st : off + len < off ? OSD_E_INVALID : OSD_OK;
 }
 
 /* Room for a new end of the object. */
@@ -479,14 +490,14 @@ osd_status rdb_read(struct store_txn *base, struct store_id id, uint64_t off, ui
                 &io);
 }
 
-osd_status rdb_write(struct store_txn *base, struct store_id id, uint64_t off, uint64_t len,
-                     const struct osd_iov *src, uint64_t src_off)
+static osd_status do_write(struct store_txn *base, struct store_id id, uint64_t off,
+                           uint64_t len, const struct osd_iov *src, uint64_t src_off)
 {
     struct txn *t = (struct txn *)base;
     struct io io = {.iov = src, .off = src_off};
     struct store_meta m;
     uint64_t end;
-    osd_status st = load_user(base, id, &m);
+    osd_status st = load_for_change(base, id, off, len, &m);
 
     if (st || len == 0)
         return st;
@@ -500,18 +511,19 @@ osd_status rdb_write(struct store_txn *base, struct store_id id, uint64_t off, u
     return OSD_OK;
 }
 
-osd_status rdb_clear(struct store_txn *base, struct store_id id, uint64_t off, uint64_t len)
+static osd_status do_clear(struct store_txn *base, struct store_id id, uint64_t off,
+                           uint64_t len)
 {
     struct txn *t = (struct txn *)base;
     struct store_meta m;
     uint64_t end;
-    osd_status st = load_user(base, id, &m);
+    osd_status st = load_for_change(base, id, off, len, &m);
 
     if (st || len == 0)
         return st;
     st = check_end(base, &m, off, len, &end);
-    if (!st)
-        st = clear_range(t, id, &m, off, off + len);
+    if (!st) /* the block the object ends in goes with its last byte */
+        st = clear_range(t, id, &m, off, off + len == end ? ROUND_UP(end) : off + len);
     if (st)
         return st;
     m.length = end;
@@ -519,20 +531,19 @@ osd_status rdb_clear(struct store_txn *base, struct store_id id, uint64_t off, u
     return OSD_OK;
 }
 
-osd_status rdb_truncate(struct store_txn *base, struct store_id id, uint64_t length)
+static osd_status do_truncate(struct store_txn *base, struct store_id id, uint64_t length)
 {
     struct txn *t = (struct txn *)base;
     struct store_meta m;
     uint64_t end;
-    osd_status st = load_user(base, id, &m);
+    osd_status st = load_for_change(base, id, 0, 0, &m);
 
     if (st)
         return st;
     if (length > m.length)
         st = check_end(base, &m, length, 0, &end);
     else
-        st = clear_range(t, id, &m, length,
-                         (m.length + STORE_BLOCK - 1) / STORE_BLOCK * STORE_BLOCK);
+        st = clear_range(t, id, &m, length, ROUND_UP(m.length));
     if (st)
         return st;
     m.length = length;
@@ -577,53 +588,102 @@ osd_status rdb_seek(struct store_txn *base, struct store_id id, uint64_t off,
 
 #define MOVE_BYTES (1u << 20)
 
-/* Copy the range [from, from+len) down to `to`; holes stay holes where blocks allow. */
-static osd_status move_down(struct store_txn *base, struct store_id id, uint64_t from,
-                            uint64_t to, uint64_t len, uint8_t *buf)
+/* A punch as it goes: bytes from `off` on come from `len` further up; dst is the next block of
+ * the object to be settled, and lies on a block boundary. */
+struct punch {
+    struct store_txn *base;
+    struct store_id id;
+    uint64_t off, len, new_length;
+    uint64_t dst;
+    uint8_t *buf;
+};
+
+static osd_status punch_copy(struct punch *p, uint64_t dst, uint64_t n)
 {
-    while (len > 0) {
-        enum store_extent kind;
-        uint64_t part;
-        osd_status st = rdb_seek(base, id, from, &kind, &part);
-        if (st)
-            return st;
-        if (part > len)
-            part = len;
-        if (kind == STORE_HOLE) {
-            st = rdb_clear(base, id, to, part);
-        } else {
-            part = part < MOVE_BYTES ? part : MOVE_BYTES;
-            struct iovec v = {.iov_base = buf, .iov_len = part};
-            struct osd_iov iov = osd_iov_make(&v, 1);
-            st = rdb_read(base, id, from, part, &iov, 0);
-            if (!st)
-                st = rdb_write(base, id, to, part, &iov, 0);
-        }
-        if (st)
-            return st;
-        from += part;
-        to += part;
-        len -= part;
+    struct iovec v = {.iov_base = p->buf, .iov_len = n};
+    struct osd_iov iov = osd_iov_make(&v, 1);
+    osd_status st = rdb_read(p->base, p->id, dst + p->len, n, &iov, 0);
+
+    return st ? st : do_write(p->base, p->id, dst, n, &iov, 0);
+}
+
+/* Settle one block or more: holes stay holes by whole blocks, a block with any data is data. */
+static osd_status punch_step(struct punch *p)
+{
+    uint64_t keep = p->off > p->dst ? p->off - p->dst : 0; /* bytes of the block that stay */
+    uint64_t left = p->new_length - p->dst - keep, run;
+    uint64_t n = STORE_BLOCK - keep < left ? STORE_BLOCK - keep : left;
+    enum store_extent kind;
+    osd_status st = OSD_OK;
+
+    if (n > 0)
+        st = rdb_seek(p->base, p->id, p->dst + keep + p->len, &kind, &run);
+    if (st)
+        return st;
+    if (n == 0 || (kind == STORE_HOLE && run >= n)) {
+        uint64_t whole = n > 0 && keep == 0 ? run / STORE_BLOCK : 0;
+        uint64_t end = p->dst + (whole > 1 ? whole : 1) * STORE_BLOCK;
+        struct store_meta m;
+        st = load_user(p->base, p->id, &m);
+        if (!st && n > 0)
+            st = clear_range((struct txn *)p->base, p->id, &m, p->dst + keep, end);
+        if (!st)
+            txn_store((struct txn *)p->base, p->id, &m);
+        p->dst = end;
+        return st;
     }
-    return OSD_OK;
+    uint64_t blocks = kind == STORE_DATA ? (keep + run) / STORE_BLOCK : 0;
+    if (blocks > MOVE_BYTES / STORE_BLOCK)
+        blocks = MOVE_BYTES / STORE_BLOCK;
+    st = punch_copy(p, p->dst + keep, blocks > 1 ? blocks * STORE_BLOCK - keep : n);
+    p->dst += (blocks > 1 ? blocks : 1) * STORE_BLOCK;
+    return st;
+}
+
+static osd_status do_punch(struct store_txn *base, struct store_id id, uint64_t off,
+                           uint64_t len)
+{
+    struct store_meta m;
+    osd_status st = load_for_change(base, id, off, len, &m);
+
+    if (!st && off + len > m.length)
+        st = OSD_E_PAST_END;
+    if (st || len == 0)
+        return st;
+    _cleanup_free_ uint8_t *buf = malloc(MOVE_BYTES);
+    if (!buf)
+        return OSD_E_NOMEM;
+    struct punch p = {.base = base,
+                      .id = id,
+                      .off = off,
+                      .len = len,
+                      .new_length = m.length - len,
+                      .dst = off / STORE_BLOCK * STORE_BLOCK,
+                      .buf = buf};
+    while (p.dst < p.new_length && !st)
+        st = punch_step(&p);
+    return st ? st : do_truncate(base, id, p.new_length);
+}
+
+osd_status rdb_write(struct store_txn *base, struct store_id id, uint64_t off, uint64_t len,
+                     const struct osd_iov *src, uint64_t src_off)
+{
+    return txn_noted(base, do_write(base, id, off, len, src, src_off));
+}
+
+osd_status rdb_clear(struct store_txn *base, struct store_id id, uint64_t off, uint64_t len)
+{
+    return txn_noted(base, do_clear(base, id, off, len));
 }
 
 osd_status rdb_punch(struct store_txn *base, struct store_id id, uint64_t off, uint64_t len)
 {
-    struct store_meta m;
-    osd_status st = load_user(base, id, &m);
+    return txn_noted(base, do_punch(base, id, off, len));
+}
 
-    if (st)
-        return st;
-    if (off + len < off)
-        return OSD_E_INVALID;
-    if (off + len > m.length)
-        return OSD_E_PAST_END;
-    _cleanup_free_ uint8_t *buf = malloc(MOVE_BYTES);
-    if (!buf)
-        return OSD_E_NOMEM;
-    st = move_down(base, id, off + len, off, m.length - off - len, buf);
-    return st ? st : rdb_truncate(base, id, m.length - len);
+osd_status rdb_truncate(struct store_txn *base, struct store_id id, uint64_t length)
+{
+    return txn_noted(base, do_truncate(base, id, length));
 }
 
 static osd_status retire_run(void *arg, uint64_t first, uint32_t count)

@@ -34,12 +34,13 @@ enum cf { CF_DEFAULT, CF_OBJECTS, CF_ATTRS, CF_EXTENTS, CF_RECORDS, CF_MAX };
 /** A partition, or the root (pid 0), with its counters. */
 struct part {
     uint64_t pid;
-    struct part *next;     /* hash chain */
-    pthread_mutex_t mutex; /* meta */
+    struct part *next; /* hash chain */
+    pthread_mutex_t mutex;
     struct store_meta meta;
-    uint64_t used, count; /* atomic */
-    uint64_t next_oid;    /* atomic; hint */
-    uint64_t changes;     /* atomic */
+    uint64_t used, count;           /* committed; under mutex */
+    uint64_t used_open, count_open; /* what open transactions may still add; under mutex */
+    uint64_t next_oid;              /* atomic; hint */
+    uint64_t changes;               /* atomic */
 };
 
 #define PART_BUCKETS  4096
@@ -49,7 +50,8 @@ struct part {
 /** Timestamps that are newer than the object's record. */
 struct touched {
     struct store_id id;
-    uint64_t time[4]; /* 0 = not touched; order of enum store_touch bits */
+    unsigned flags;   /* enum store_touch: which of the times count */
+    uint64_t time[4]; /* in the order of the flags */
     struct touched *next;
 };
 
@@ -128,7 +130,10 @@ struct txn {
     bool formatted;
     uint64_t new_capacity;
     bool root_meta, part_meta; /* cached metadata to refresh at commit */
-    struct outcome record;     /* seq 0 = none */
+    osd_status failed;         /* a change failed: commit aborts with this */
+    struct store_id shown_id;  /* what get_meta showed last, for put_meta */
+    struct store_meta shown;
+    struct outcome record; /* seq 0 = none */
 };
 
 /* rocksdb_codec.c: keys and records */
@@ -145,11 +150,17 @@ void txn_put(struct txn *t, enum cf cf, const void *key, size_t key_len, const v
              size_t len);
 void txn_delete(struct txn *t, enum cf cf, const void *key, size_t key_len);
 rocksdb_iterator_t *txn_iterate(struct txn *t, enum cf cf);
+/** Whether this transaction removed an object by range, which its batch does not show. */
+bool txn_gone(const struct txn *t, struct store_id id);
 osd_status txn_load(struct txn *t, struct store_id id, struct store_meta *ret);
 void txn_store(struct txn *t, struct store_id id, const struct store_meta *m);
 /** Charge bytes to an object's record and its partition; quota and capacity are checked when
  *  delta > 0. The record itself stays the caller's to store. */
 osd_status txn_charge(struct txn *t, struct store_id id, struct store_meta *m, int64_t delta);
+/** Whether the transaction may change an object (store.h). */
+bool txn_may_change(const struct txn *t, struct store_id id);
+/** Remember a failed change; returns st. */
+osd_status txn_noted(struct store_txn *t, osd_status st);
 osd_status run_add(struct run_list *l, uint64_t first, uint32_t count);
 
 osd_status rdb_begin(struct osd_store *s, struct store_id id, enum store_mode mode,
@@ -198,7 +209,10 @@ struct part *part_new(uint64_t pid, const struct store_meta *meta);
 void part_insert(struct rdb *r, struct part *p);
 void part_drop(struct rdb *r, uint64_t pid);
 void parts_clear(struct rdb *r);
-void touch_apply(struct rdb *r, struct store_id id, struct store_meta *m, bool forget);
+/** Overlay an object's touched timestamps. */
+void touch_apply(struct rdb *r, struct store_id id, struct store_meta *m);
+/** Forget those of the given flags (enum store_touch). */
+void touch_forget(struct rdb *r, struct store_id id, unsigned flags);
 osd_status touch_flush(struct rdb *r);
 void touch_clear(struct rdb *r);
 void rdb_touch(struct osd_store *s, struct store_id id, unsigned flags, uint64_t now_ms);

@@ -101,27 +101,39 @@ static struct touched **touch_find(struct rdb *r, struct store_id id)
     return at;
 }
 
-static void touch_merge(const struct touched *e, struct store_meta *m)
+/* The four timestamps in the order of the flags. */
+static uint64_t *time_member(struct store_meta *m, int i)
 {
-    uint64_t *const member[4] = {&m->attr_accessed, &m->attr_modified, &m->data_accessed,
-                                 &m->data_modified};
+    uint64_t *const members[4] = {&m->attr_accessed, &m->attr_modified, &m->data_accessed,
+                                  &m->data_modified};
 
-    for (int i = 0; i < 4; i++)
-        if (e->time[i] > *member[i])
-            *member[i] = e->time[i];
+    return members[i];
 }
 
-void touch_apply(struct rdb *r, struct store_id id, struct store_meta *m, bool forget)
+static void touch_merge(const struct touched *e, struct store_meta *m)
+{
+    for (int i = 0; i < 4; i++)
+        if (e->flags & 1u << i && e->time[i] > *time_member(m, i))
+            *time_member(m, i) = e->time[i];
+}
+
+void touch_apply(struct rdb *r, struct store_id id, struct store_meta *m)
+{
+    pthread_mutex_lock(&r->touch_lock);
+    struct touched *e = *touch_find(r, id);
+    if (e)
+        touch_merge(e, m);
+    pthread_mutex_unlock(&r->touch_lock);
+}
+
+void touch_forget(struct rdb *r, struct store_id id, unsigned flags)
 {
     pthread_mutex_lock(&r->touch_lock);
     struct touched **at = touch_find(r, id), *e = *at;
-    if (e) {
-        touch_merge(e, m);
-        if (forget) {
-            *at = e->next;
-            free(e);
-            r->n_touched--;
-        }
+    if (e && !(e->flags &= ~flags)) {
+        *at = e->next;
+        free(e);
+        r->n_touched--;
     }
     pthread_mutex_unlock(&r->touch_lock);
 }
@@ -151,17 +163,13 @@ static osd_status touch_write(struct rdb *r, const struct touched *e)
 
     if (st)
         return st;
-    st = rdb_get_meta(t, e->id, &m);
+    st = txn_load((struct txn *)t, e->id, &m);
     if (st) {
         rdb_abort(t);
         return st == OSD_E_NOT_FOUND ? OSD_OK : st;
     }
     touch_merge(e, &m);
-    st = rdb_put_meta(t, e->id, &m);
-    if (st) {
-        rdb_abort(t);
-        return st;
-    }
+    txn_store((struct txn *)t, e->id, &m);
     return rdb_commit(t, 0);
 }
 
@@ -211,6 +219,8 @@ void rdb_touch(struct osd_store *s, struct store_id id, unsigned flags, uint64_t
     for (int i = 0; e && i < 4; i++)
         if (flags & (1u << i))
             e->time[i] = now_ms;
+    if (e)
+        e->flags |= flags & 15u;
     bool full = r->n_touched >= TOUCH_MAX;
     pthread_mutex_unlock(&r->touch_lock);
     if (full)
@@ -281,8 +291,8 @@ osd_status rdb_record(struct store_txn *base, const uint8_t nonce[STORE_NONCE_LE
     struct txn *t = (struct txn *)base;
     uint8_t key[4], value[8 + STORE_NONCE_LEN + STORE_OUTCOME_MAX];
 
-    if (len > STORE_OUTCOME_MAX)
-        return OSD_E_INVALID;
+    if (len > STORE_OUTCOME_MAX || t->record.seq)
+        return txn_noted(base, OSD_E_INVALID);
     t->record = (struct outcome){.len = (uint8_t)len};
     t->record.seq = __atomic_add_fetch(&t->rdb->record_seq, 1, __ATOMIC_RELAXED);
     memcpy(t->record.nonce, nonce, STORE_NONCE_LEN);

@@ -68,12 +68,19 @@ rocksdb_iterator_t *txn_iterate(struct txn *t, enum cf cf)
                : base;
 }
 
+bool txn_gone(const struct txn *t, struct store_id id)
+{
+    return (t->formatted && id.pid != 0) || (t->contents && id.pid == t->removed_pid);
+}
+
 osd_status txn_load(struct txn *t, struct store_id id, struct store_meta *ret)
 {
     uint8_t key[OBJECT_KEY_LEN];
     char *value;
     size_t len;
 
+    if (txn_gone(t, id))
+        return OSD_E_NOT_FOUND;
     key_object(key, id);
     osd_status st = txn_get(t, CF_OBJECTS, key, sizeof(key), &value, &len);
     if (st)
@@ -130,26 +137,39 @@ static struct delta *delta_of(struct txn *t, struct part *p)
     return &t->deltas[t->n_deltas++];
 }
 
-/* Add to a counter unless a growing sum would pass the limit. */
-static bool add_within(uint64_t *counter, int64_t delta, uint64_t limit)
+/* The limits in force: those of this transaction's own put_meta count at once. */
+static struct store_meta limits_of(struct txn *t, struct part *p)
 {
-    uint64_t now = __atomic_load_n(counter, __ATOMIC_RELAXED), next;
+    struct store_meta m;
 
-    do {
-        next = now + (uint64_t)delta;
-        if (delta > 0 && next > limit)
-            return false;
-    } while (!__atomic_compare_exchange_n(counter, &now, next, true, __ATOMIC_RELAXED,
-                                          __ATOMIC_RELAXED));
-    return true;
+    if ((p->pid ? t->part_meta : t->root_meta) &&
+        txn_load(t, (struct store_id){p->pid, 0}, &m) == OSD_OK)
+        return m;
+    pthread_mutex_lock(&p->mutex);
+    m = p->meta;
+    pthread_mutex_unlock(&p->mutex);
+    return m;
 }
 
-static uint64_t limit_of(struct part *p, const uint64_t *member)
+static uint64_t growth(int64_t delta)
 {
-    pthread_mutex_lock(&p->mutex);
-    uint64_t v = *member;
-    pthread_mutex_unlock(&p->mutex);
-    return v;
+    return delta > 0 ? (uint64_t)delta : 0;
+}
+
+/* Move a counter's delta of this transaction, unless growth would pass the limit: what is
+ * committed, what others may still add, and this transaction's own sum. Caller holds the mutex.
+ */
+static bool move_delta(uint64_t committed, uint64_t *open, int64_t *own, int64_t delta,
+                       uint64_t limit)
+{
+    int64_t next = *own + delta;
+    uint64_t others = *open - growth(*own);
+
+    if (delta > 0 && committed + others + (uint64_t)next > limit)
+        return false;
+    *open = others + growth(next);
+    *own = next;
+    return true;
 }
 
 static osd_status charge_part(struct txn *t, struct part *p, int64_t delta, uint64_t limit)
@@ -158,10 +178,10 @@ static osd_status charge_part(struct txn *t, struct part *p, int64_t delta, uint
 
     if (!d)
         return OSD_E_NOMEM;
-    if (!add_within(&p->used, delta, limit))
-        return OSD_E_QUOTA;
-    d->used += delta;
-    return OSD_OK;
+    pthread_mutex_lock(&p->mutex);
+    bool fits = move_delta(p->used, &p->used_open, &d->used, delta, limit);
+    pthread_mutex_unlock(&p->mutex);
+    return fits ? OSD_OK : OSD_E_QUOTA;
 }
 
 /* Partition and device. The device's capacity counts everything. */
@@ -174,8 +194,7 @@ static osd_status charge_counters(struct txn *t, uint64_t pid, int64_t delta)
     if (delta > 0 && blocks_low(r->blocks))
         return OSD_E_NO_SPACE;
     if (pid != 0) {
-        st = p ? charge_part(t, p, delta, limit_of(p, &p->meta.capacity_quota))
-               : OSD_E_NOT_FOUND;
+        st = p ? charge_part(t, p, delta, limits_of(t, p).capacity_quota) : OSD_E_NOT_FOUND;
         if (st == OSD_E_QUOTA)
             t->base.quota = STORE_QUOTA_CAPACITY;
         if (st)
@@ -201,21 +220,52 @@ static osd_status count_objects(struct txn *t, struct part *p, int64_t delta, ui
 
     if (!d)
         return OSD_E_NOMEM;
-    if (!add_within(&p->count, delta, limit)) {
+    pthread_mutex_lock(&p->mutex);
+    bool fits = move_delta(p->count, &p->count_open, &d->count, delta, limit);
+    pthread_mutex_unlock(&p->mutex);
+    if (!fits) {
         t->base.quota = quota;
         return OSD_E_QUOTA;
     }
-    d->count += delta;
     d->changed = true;
     return OSD_OK;
 }
 
-static void deltas_undo(struct txn *t)
+/* End of a transaction's claims on counters; with commit they become the counters. */
+static void deltas_end(struct txn *t, bool commit)
 {
     for (int i = 0; i < t->n_deltas; i++) {
-        __atomic_sub_fetch(&t->deltas[i].part->used, t->deltas[i].used, __ATOMIC_RELAXED);
-        __atomic_sub_fetch(&t->deltas[i].part->count, t->deltas[i].count, __ATOMIC_RELAXED);
+        struct delta *d = &t->deltas[i];
+        pthread_mutex_lock(&d->part->mutex);
+        d->part->used_open -= growth(d->used);
+        d->part->count_open -= growth(d->count);
+        if (commit) {
+            d->part->used += (uint64_t)d->used;
+            d->part->count += (uint64_t)d->count;
+            d->part->changes += d->changed;
+        }
+        pthread_mutex_unlock(&d->part->mutex);
     }
+    t->n_deltas = 0;
+}
+
+bool txn_may_change(const struct txn *t, struct store_id id)
+{
+    if (store_held_covers(&t->held, id))
+        return true;
+    for (const struct created *c = t->created; c; c = c->next)
+        if (c->claim.id.pid == id.pid && c->claim.id.oid == id.oid)
+            return true;
+    return false;
+}
+
+osd_status txn_noted(struct store_txn *base, osd_status st)
+{
+    struct txn *t = (struct txn *)base;
+
+    if (st && st != OSD_E_NOT_FOUND && !t->failed)
+        t->failed = st;
+    return st;
 }
 
 /* ---- begin, commit, abort ---- */
@@ -255,7 +305,7 @@ void rdb_abort(struct store_txn *base)
 {
     struct txn *t = (struct txn *)base;
 
-    deltas_undo(t);
+    deltas_end(t, false);
     for (size_t i = 0; i < t->allocated.n; i++)
         blocks_release(t->rdb->blocks, t->allocated.v[i].first, t->allocated.v[i].count);
     if (t->new_part) {
@@ -363,8 +413,11 @@ static void apply_format(struct txn *t)
     pthread_mutex_lock(&r->touch_lock);
     touch_clear(r);
     pthread_mutex_unlock(&r->touch_lock);
+    pthread_mutex_lock(&r->root->mutex);
     r->root->count = 0;
     r->root->used = 0;
+    r->root->changes++;
+    pthread_mutex_unlock(&r->root->mutex);
     if (t->new_capacity)
         __atomic_store_n(&r->capacity, t->new_capacity, __ATOMIC_RELAXED);
 }
@@ -375,9 +428,7 @@ static void txn_applied(struct txn *t)
 
     if (t->formatted)
         apply_format(t);
-    for (int i = 0; i < t->n_deltas; i++)
-        if (t->deltas[i].changed)
-            __atomic_add_fetch(&t->deltas[i].part->changes, 1, __ATOMIC_RELAXED);
+    deltas_end(t, true);
     if (t->part_meta && t->base.id.pid)
         refresh_meta(r, t, part_find(r, t->base.id.pid));
     if (t->root_meta || t->formatted)
@@ -397,9 +448,9 @@ osd_status rdb_commit(struct store_txn *base, unsigned flags)
     struct txn *t = (struct txn *)base;
     struct rdb *r = t->rdb;
     bool sync = flags & STORE_COMMIT_SYNC || r->cfg.sync == STORE_SYNC_ALWAYS;
-    osd_status st = OSD_OK;
+    osd_status st = t->failed;
 
-    if (t->contents)
+    if (!st && t->contents)
         st = free_partition_blocks(t);
     if (!st && t->batch)
         st = txn_write(t);
@@ -426,30 +477,60 @@ osd_status rdb_get_meta(struct store_txn *base, struct store_id id, struct store
 
     if (st)
         return st;
-    touch_apply(t->rdb, id, &m, false);
+    touch_apply(t->rdb, id, &m);
     if (id.oid == 0) {
         struct part *p = txn_part(t, id.pid);
-        if (!p)
-            return OSD_E_NOT_FOUND;
-        m.used = __atomic_load_n(&p->used, __ATOMIC_RELAXED);
-        m.count = __atomic_load_n(&p->count, __ATOMIC_RELAXED);
+        struct delta *d = p ? delta_of(t, p) : NULL;
+        if (!d)
+            return p ? OSD_E_NOMEM : OSD_E_NOT_FOUND;
+        pthread_mutex_lock(&p->mutex);
+        m.used = p->used + (uint64_t)d->used;
+        m.count = p->count + (uint64_t)d->count;
+        pthread_mutex_unlock(&p->mutex);
     }
+    t->shown_id = id;
+    t->shown = m;
     *ret = m;
     return OSD_OK;
+}
+
+/* Timestamps the caller set itself end the touched ones; those left as get_meta showed them
+ * follow whatever was touched meanwhile. */
+static void merge_times(struct txn *t, struct store_id id, struct store_meta *next,
+                        const struct store_meta *old)
+{
+    bool shown = t->shown_id.pid == id.pid && t->shown_id.oid == id.oid && t->shown.kind;
+    const struct store_meta *base = shown ? &t->shown : old;
+    struct store_meta now = *old;
+    unsigned set = 0;
+
+    touch_apply(t->rdb, id, &now);
+    const size_t at[4] = {
+        offsetof(struct store_meta, attr_accessed), offsetof(struct store_meta, attr_modified),
+        offsetof(struct store_meta, data_accessed), offsetof(struct store_meta, data_modified)};
+    for (int i = 0; i < 4; i++) {
+        uint64_t *mine = (uint64_t *)((char *)next + at[i]);
+        if (*mine == *(const uint64_t *)((const char *)base + at[i]))
+            *mine = *(const uint64_t *)((const char *)&now + at[i]);
+        else
+            set |= 1u << i;
+    }
+    if (set)
+        touch_forget(t->rdb, id, set);
 }
 
 osd_status rdb_put_meta(struct store_txn *base, struct store_id id, const struct store_meta *m)
 {
     struct txn *t = (struct txn *)base;
     struct store_meta old, next = *m;
-    osd_status st = txn_load(t, id, &old);
+    osd_status st = txn_may_change(t, id) ? txn_load(t, id, &old) : OSD_E_INVALID;
 
     if (st)
-        return st;
+        return txn_noted(base, st);
     next.kind = old.kind;
     next.length = old.length;
     next.used = old.used;
-    touch_apply(t->rdb, id, &next, t->base.mode == STORE_EXCLUSIVE);
+    merge_times(t, id, &next, &old);
     txn_store(t, id, &next);
     if (id.oid == 0) {
         *(id.pid ? &t->part_meta : &t->root_meta) = true;
@@ -522,7 +603,7 @@ static osd_status create_partition(struct txn *t, struct store_id id,
     if (t->new_part)
         return OSD_E_INVALID;
     id.oid = 0;
-    st = count_objects(t, r->root, 1, limit_of(r->root, &r->root->meta.partition_quota),
+    st = count_objects(t, r->root, 1, limits_of(t, r->root).partition_quota,
                        STORE_QUOTA_PARTITIONS);
     if (!st)
         st = choose_id(t, &r->next_pid, true, &id);
@@ -537,20 +618,17 @@ static osd_status create_partition(struct txn *t, struct store_id id,
     return OSD_OK;
 }
 
-osd_status rdb_create(struct store_txn *base, struct store_id id, const struct store_meta *meta,
-                      struct store_id *ret)
+static osd_status create_object(struct txn *t, struct store_id id,
+                                const struct store_meta *meta, struct store_id *ret)
 {
-    struct txn *t = (struct txn *)base;
     struct store_meta m = *meta;
     struct part *p;
     osd_status st;
 
-    if (meta->kind == STORE_PARTITION)
-        return create_partition(t, id, meta, ret);
     p = txn_part(t, id.pid);
     if (!p || id.pid == 0)
         return OSD_E_NOT_FOUND;
-    st = count_objects(t, p, 1, limit_of(p, &p->meta.object_quota), STORE_QUOTA_OBJECTS);
+    st = count_objects(t, p, 1, limits_of(t, p).object_quota, STORE_QUOTA_OBJECTS);
     if (!st)
         st = choose_id(t, &p->next_oid, false, &id);
     if (st)
@@ -559,6 +637,15 @@ osd_status rdb_create(struct store_txn *base, struct store_id id, const struct s
     txn_store(t, id, &m);
     *ret = id;
     return OSD_OK;
+}
+
+osd_status rdb_create(struct store_txn *base, struct store_id id, const struct store_meta *meta,
+                      struct store_id *ret)
+{
+    struct txn *t = (struct txn *)base;
+
+    return txn_noted(base, meta->kind == STORE_PARTITION ? create_partition(t, id, meta, ret)
+                                                         : create_object(t, id, meta, ret));
 }
 
 static osd_status retire_run(void *arg, uint64_t first, uint32_t count)
@@ -591,21 +678,20 @@ static osd_status remove_partition(struct txn *t, struct store_id id, bool conte
 {
     struct part *p = part_find(t->rdb, id.pid);
     uint8_t key[OBJECT_KEY_LEN];
+    struct store_meta m;
     osd_status st;
 
     if (!p)
         return OSD_E_NOT_FOUND;
-    if (__atomic_load_n(&p->count, __ATOMIC_RELAXED) > 0 && !contents)
-        return OSD_E_NOT_EMPTY;
-    struct delta *d = delta_of(t, t->rdb->root);
-    if (!d)
-        return OSD_E_NOMEM;
-    int64_t used = (int64_t)__atomic_load_n(&p->used, __ATOMIC_RELAXED);
-    st = count_objects(t, t->rdb->root, -1, STORE_NO_LIMIT, STORE_QUOTA_NONE);
+    st = rdb_get_meta(&t->base, id, &m);
+    if (!st && m.count > 0 && !contents)
+        st = OSD_E_NOT_EMPTY;
+    if (!st)
+        st = count_objects(t, t->rdb->root, -1, STORE_NO_LIMIT, STORE_QUOTA_NONE);
+    if (!st)
+        st = charge_part(t, t->rdb->root, -(int64_t)m.used, STORE_NO_LIMIT);
     if (st)
         return st;
-    __atomic_sub_fetch(&t->rdb->root->used, used, __ATOMIC_RELAXED);
-    d->used -= used;
     key_object(key, id);
     txn_delete(t, CF_OBJECTS, key, sizeof(key));
     t->removed_pid = id.pid;
@@ -613,12 +699,11 @@ static osd_status remove_partition(struct txn *t, struct store_id id, bool conte
     return contents ? OSD_OK : attrs_remove(t, id);
 }
 
-osd_status rdb_remove(struct store_txn *base, struct store_id id, bool contents)
+static osd_status remove_any(struct txn *t, struct store_id id, bool contents)
 {
-    struct txn *t = (struct txn *)base;
     struct store_meta m;
     uint8_t key[OBJECT_KEY_LEN];
-    osd_status st = txn_load(t, id, &m);
+    osd_status st = txn_may_change(t, id) ? txn_load(t, id, &m) : OSD_E_INVALID;
 
     if (st)
         return st;
@@ -633,10 +718,15 @@ osd_status rdb_remove(struct store_txn *base, struct store_id id, bool contents)
         st = count_objects(t, txn_part(t, id.pid), -1, STORE_NO_LIMIT, STORE_QUOTA_NONE);
     if (st)
         return st;
-    touch_apply(t->rdb, id, &m, true);
+    touch_forget(t->rdb, id, 15);
     key_object(key, id);
     txn_delete(t, CF_OBJECTS, key, sizeof(key));
     return OSD_OK;
+}
+
+osd_status rdb_remove(struct store_txn *base, struct store_id id, bool contents)
+{
+    return txn_noted(base, remove_any((struct txn *)base, id, contents));
 }
 
 osd_status rdb_format(struct store_txn *base, uint64_t capacity, const struct store_meta *root)
@@ -646,11 +736,10 @@ osd_status rdb_format(struct store_txn *base, uint64_t capacity, const struct st
     struct store_meta m = *root;
     uint8_t field[8];
 
-    osd_status st = attrs_remove(t, id);
+    osd_status st = store_held_covers(&t->held, id) ? attrs_remove(t, id) : OSD_E_INVALID;
     if (st)
-        return st;
-    deltas_undo(t);
-    t->n_deltas = 0;
+        return txn_noted(base, st);
+    deltas_end(t, false);
     m.kind = STORE_ROOT;
     m.used = m.count = m.length = 0;
     txn_store(t, id, &m);
