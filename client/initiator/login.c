@@ -60,7 +60,7 @@ static const struct {
     {0x020a, OSD_E_PROTOCOL, "the target does not know the session"},
     {0x020b, OSD_E_PROTOCOL, "the target finds an invalid request during login"},
     {0x0300, OSD_E_UNREACHABLE, "the target has an internal error"},
-    {0x0301, OSD_E_UNREACHABLE, "the target is not available at the moment"},
+    {0x0301, OSD_E_UNREACHABLE, "the target is not available, or has another name"},
     {0x0302, OSD_E_UNREACHABLE, "the target is out of resources"},
 };
 
@@ -123,6 +123,7 @@ static osd_status exchange(struct login *g)
     if (g->out.len > LOGIN_SEGMENT)
         return isc_say(g->why, OSD_E_INVALID, "login text longer than %d bytes", LOGIN_SEGMENT);
     st = send_request(g, (struct osd_bytes){g->out.data, g->out.len});
+    g->out.len = 0;
     for (int i = 0; st == OSD_OK && i < EXCHANGES_MAX; i++) {
         st = receive_response(g);
         if (st || !(g->bhs[ISC_FLAGS] & ISC_F_CONTINUE) || g->bhs[ISC_STATUS_CLASS])
@@ -134,7 +135,6 @@ static osd_status exchange(struct login *g)
         st =
             isc_say(g->why, OSD_E_PROTOCOL, "%s: the login text does not end", g->link->portal);
     g->transit = transit;
-    g->out.len = 0;
     if (st == OSD_OK && osd_buf_put(&g->in, "", 1)) /* the last value always ends */
         st = isc_say(g->why, OSD_E_NOMEM, "no memory");
     return st;
@@ -232,9 +232,13 @@ static osd_status advance(struct login *g)
 
 static osd_status step(struct login *g)
 {
-    bool asked = g->transit;
+    bool asked = g->transit, first = g->auth == AUTH_OFFERED && g->stage == STAGE_SECURITY;
     osd_status st = exchange(g);
 
+    if (st == OSD_E_UNREACHABLE && first && !g->url->user[0]) /* what LIO does */
+        st = isc_say(g->why, OSD_E_DENIED,
+                     "%s closes the connection at once: does it require CHAP (user%%secret@)?",
+                     g->link->portal);
     if (st == OSD_OK)
         st = status_of(g);
     if (st)

@@ -122,6 +122,13 @@ static void install(struct iscsi_session *s, const struct isc_link *l)
     isc_transmit(s);
 }
 
+/* Trying again would only annoy the target. Without CHAP a refusal may be a target in motion.
+ */
+static bool is_final(const struct iscsi_session *s, osd_status st)
+{
+    return st == OSD_E_DENIED && s->url.user[0];
+}
+
 void isc_reconnect(struct iscsi_session *s)
 {
     struct isc_reason why = {s->why, sizeof(s->why)};
@@ -135,7 +142,7 @@ void isc_reconnect(struct iscsi_session *s)
     memcpy(l.isid, s->link.isid, sizeof(l.isid));
     while (!s->closing && past < s->opt.reconnect_ms) {
         st = try_once(s, &l, hold, s->opt.reconnect_ms - past, &why);
-        if (st == OSD_OK || st == OSD_E_DENIED)
+        if (st == OSD_OK || is_final(s, st))
             break;
         past = osd_monotonic_ms() - start;
         hold = backoff;
@@ -145,7 +152,7 @@ void isc_reconnect(struct iscsi_session *s)
     if (st == OSD_OK)
         install(s, &l);
     else if (!s->closing)
-        end_all(s, &s->pending, st == OSD_E_DENIED ? st : OSD_E_UNREACHABLE);
+        end_all(s, &s->pending, is_final(s, st) ? st : OSD_E_UNREACHABLE);
     isc_waiters_wake(s);
 }
 

@@ -417,7 +417,8 @@ void isc_options_fill(const struct iscsi_options *opt, struct iscsi_options *ret
             else if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') || *p == '.'))
                 *p = '-';
         }
-        snprintf(o.initiator_name, sizeof(o.initiator_name), "iqn.2026-11.org.liosd:%s", host);
+        snprintf(o.initiator_name, sizeof(o.initiator_name), "iqn.2026-11.org.liosd:%s",
+                 host[0] == '-' ? "localhost" : host); /* an unset name is "(none)" */
     }
     *ret = o;
 }
