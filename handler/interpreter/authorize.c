@@ -10,6 +10,7 @@
 #include "authorize.h"
 
 #include "attributes.h"
+#include "continuation.h"
 
 #define AT(offset)       (OSD_CAPABILITY_AT + (offset))
 #define POLICY_TAG       0x40000001u
@@ -163,23 +164,30 @@ static bool has_range(enum osd_op op)
            op == OSD_OP_CLEAR || op == OSD_OP_PUNCH || op == OSD_OP_APPEND;
 }
 
-/* The byte range an OSD-2 capability is limited to. */
+/* One extent against the byte range of an OSD-2 capability. */
+static osd_status check_extent(struct command *c, struct extent e)
+{
+    uint64_t first = c->cdb.cap.range_start, len = c->cdb.cap.range_len;
+
+    if (e.start < first || (len != UINT64_MAX && e.start - first > len))
+        return fail_cdb(c, 40);
+    if (len != UINT64_MAX && e.len > len - (e.start - first))
+        return fail_cdb(c, 32);
+    return OSD_OK;
+}
+
 static osd_status check_range(struct command *c)
 {
     const struct osd_capability *cap = &c->cdb.cap;
-    uint64_t start = c->cdb.op == OSD_OP_APPEND ? c->meta.length : c->cdb.start;
-    uint64_t room;
+    osd_status st = OSD_OK;
 
     if (layout1(c) || !has_range(c->cdb.op) || (cap->range_len == 0 && cap->range_start == 0))
         return OSD_OK;
-    if (start < cap->range_start)
-        return fail_cdb(c, 40);
-    if (cap->range_len == UINT64_MAX)
-        return OSD_OK;
-    if (start - cap->range_start > cap->range_len)
-        return fail_cdb(c, 40);
-    room = cap->range_len - (start - cap->range_start);
-    return c->cdb.length <= room ? OSD_OK : fail_cdb(c, 32);
+    if (c->cdb.op == OSD_OP_APPEND)
+        return check_extent(c, (struct extent){c->meta.length, c->cdb.length});
+    for (uint32_t i = 0; i < c->n_extents && st == OSD_OK; i++)
+        st = check_extent(c, command_extent(c, i));
+    return st;
 }
 
 osd_status authorize_command(struct command *c)

@@ -108,7 +108,9 @@ struct command {
     /* where the parts of Data-Out are, and what is wanted in Data-In */
     uint64_t data_off; /* command data */
     struct osd_bytes continuation, set_list, get_list;
-    void *owned[3]; /* copies of scattered segments */
+    struct osd_bytes scatter; /* scatter/gather entries inside continuation */
+    uint32_t n_extents;       /* see continuation.h */
+    void *owned[3];           /* copies of scattered segments */
     int n_owned;
     bool sets, gets;
     bool keeps_in; /* the one buffer is Data-Out: nothing to fill */
@@ -119,10 +121,9 @@ struct command {
     int64_t used_change;
     bool past_end;       /* READ reached beyond the end */
     uint64_t bytes_read; /* then: bytes that exist */
-    bool removed;
-    unsigned touch; /* timestamps of the object, beyond what act says */
-    bool sync;      /* commit to stable storage */
-    bool set_clock; /* the adjustable clock was set */
+    unsigned touch;      /* timestamps of the object, beyond what act says */
+    bool sync;           /* commit to stable storage */
+    bool set_clock;      /* the adjustable clock was set */
     uint64_t new_clock;
 
     /* exactly once */

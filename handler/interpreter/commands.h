@@ -30,7 +30,7 @@ osd_status run_punch(struct command *c);
 osd_status run_flush(struct command *c);
 osd_status run_read_map(struct command *c);
 
-/** Write the command data at `start` of an object. */
-osd_status write_data(struct command *c, struct store_id id, uint64_t start);
+/** Write the command data to its extents of an object. */
+osd_status write_data(struct command *c, struct store_id id);
 
 #endif

@@ -5,6 +5,7 @@
  * Bytes go straight between the store and the transport's buffers.
  */
 #include "commands.h"
+#include "continuation.h"
 #include "segments.h"
 #include "wire/list.h"
 
@@ -18,50 +19,74 @@ static osd_status check_end(struct command *c, uint64_t start, uint64_t len)
 
 /* ---- READ ---- */
 
+/* One extent to `at` of Data-In; counts the bytes that exist. */
+static osd_status read_extent(struct command *c, struct extent e, uint64_t at)
+{
+    uint64_t length = c->meta.length;
+    uint64_t there = e.start < length ? length - e.start : 0;
+
+    if (there < e.len)
+        c->past_end = true;
+    c->bytes_read += there < e.len ? there : e.len;
+    if (there == 0) {
+        osd_iov_zero(&c->req->in, at, e.len);
+        return OSD_OK;
+    }
+    return ops_of(c)->read(c->txn, c->target, e.start, e.len, &c->req->in, at);
+}
+
 osd_status run_read(struct command *c)
 {
-    uint64_t start = c->cdb.start, len = c->cdb.length, there;
-    osd_status st;
+    osd_status st = OSD_OK;
 
-    if (len == 0)
+    if (c->cdb.length == 0)
         return OSD_OK;
-    if (start > c->meta.length)
+    if (c->cdb.start > c->meta.length)
         return fail_cdb(c, by_gen(c, 44, 40));
-    there = c->meta.length - start;
-    st = ops_of(c)->read(c->txn, c->target, start, len, &c->req->in, 0);
-    if (st)
-        return st;
-    c->data_in_len = len;
-    if (there < len) {
-        c->past_end = true;
-        c->bytes_read = there;
+    for (uint32_t i = 0; i < c->n_extents && st == OSD_OK; i++) {
+        struct extent e = command_extent(c, i);
+        if (e.len > 0)
+            st = read_extent(c, e, c->data_in_len);
+        c->data_in_len += e.len;
     }
-    return OSD_OK;
+    return st;
 }
 
 /* ---- writing ---- */
 
-osd_status write_data(struct command *c, struct store_id id, uint64_t start)
+static osd_status write_extent(struct command *c, struct store_id id, struct extent e,
+                               uint64_t at)
 {
-    osd_status st;
+    osd_status st = check_end(c, e.start, e.len);
 
-    if (c->cdb.length == 0)
-        return OSD_OK;
-    st = check_end(c, start, c->cdb.length);
-    if (st)
-        return st;
-    return ops_of(c)->write(c->txn, id, start, c->cdb.length, &c->req->out, c->data_off);
+    return st ? st : ops_of(c)->write(c->txn, id, e.start, e.len, &c->req->out, at);
+}
+
+osd_status write_data(struct command *c, struct store_id id)
+{
+    uint64_t at = c->data_off;
+    osd_status st = OSD_OK;
+
+    for (uint32_t i = 0; i < c->n_extents && st == OSD_OK; i++) {
+        struct extent e = command_extent(c, i);
+        if (e.len > 0)
+            st = write_extent(c, id, e, at);
+        at += e.len;
+    }
+    return st;
 }
 
 osd_status run_write(struct command *c)
 {
-    return write_data(c, c->target, c->cdb.start);
+    return write_data(c, c->target);
 }
 
 osd_status run_append(struct command *c)
 {
-    c->append_start = c->meta.length;
-    return write_data(c, c->target, c->append_start);
+    struct extent e = {c->meta.length, c->cdb.length};
+
+    c->append_start = e.start;
+    return e.len ? write_extent(c, c->target, e, c->data_off) : OSD_OK;
 }
 
 osd_status run_clear(struct command *c)

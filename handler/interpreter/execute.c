@@ -11,6 +11,7 @@
 #include "attributes.h"
 #include "authorize.h"
 #include "command.h"
+#include "continuation.h"
 #include "segments.h"
 
 struct phase {
@@ -340,6 +341,7 @@ static osd_status prepare(struct command *c, bool check_in)
     struct osd_wire_error err = {0};
     enum osd_op op = c->req->cdb_len >= 10 ? osd_op_by_action(be16_get(c->req->cdb + 8), NULL)
                                            : OSD_OP_INVALID;
+    osd_status st;
 
     c->act = action_of(op);
     if (!c->act)
@@ -347,7 +349,8 @@ static osd_status prepare(struct command *c, bool check_in)
     if (osd_cdb_decode(c->req->cdb, c->req->cdb_len, &c->cdb, &err))
         return fail_cdb(c, err.field);
     address(c);
-    return segments_plan(c, check_in);
+    st = segments_plan(c, check_in);
+    return st ? st : continuation_parse(c);
 }
 
 static osd_status execute(struct command *c)

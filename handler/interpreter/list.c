@@ -14,7 +14,7 @@
 #include "segments.h"
 
 #define CHUNK      256
-#define LOOK_AHEAD 1024 /* ids counted beyond the page before an upper bound has to do */
+#define LOOK_AHEAD CHUNK /* ids counted beyond the page before an upper bound has to do */
 #define ID_FLAG    0x80000000u
 
 struct listing {

@@ -151,7 +151,7 @@ osd_status run_create_and_write(struct command *c)
 {
     osd_status st = run_create(c);
 
-    return st ? st : write_data(c, c->object.id, c->cdb.start);
+    return st ? st : write_data(c, c->object.id);
 }
 
 osd_status run_create_partition(struct command *c)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "attributes.h"
+#include "continuation.h"
 
 #define FIRST_CLIENT 0x10000u    /* offsets of client-defined pages ... */
 #define LAST_CLIENT  0x1fffffffu /* ... reference 4.1 */
@@ -378,7 +379,7 @@ static const struct row information_r[] = {
     {0x7, 1, 4, 0, get_revision, NULL, 0},
     {0x8, 1, 0, 0, get_serial, NULL, 0},
     {0x9, 1, 0, 0, get_name, set_stored, 0},
-    {0xa, 1, 4, GEN2, get_const, NULL, 0},
+    {0xa, 1, 4, GEN2, get_const, NULL, CONTINUATION_MAX},
     {0x80, 1, 8, 0, get_capacity, NULL, 0},
     {0x81, 1, 8, 0, get_meta, NULL, M(used)},
     {0x83, 1, 4, GEN2, get_const, NULL, 0},
@@ -390,6 +391,7 @@ static const struct row information_r[] = {
     {0x121, 1, 8, GEN2, get_const, NULL, 1},
     {0x122, 1, 8, GEN2, get_const, NULL, OSD_ATTR_VALUE_MAX},
     {0x123, 1, 1, GEN2, get_const, NULL, 1},
+    {0x7000001, 1, 4, GEN2, get_const, NULL, CONTINUATION_MAX - CONTINUATION_HEAD - 8},
 };
 
 static const struct row information_p[] = {
