@@ -73,17 +73,26 @@ static int remove_entry(const char *path, const struct stat *st, int flag, struc
     return remove(path);
 }
 
+static void print_finding(void *arg, struct store_id id, const char *finding)
+{
+    print_error("%llx.%llx: %s\n", (unsigned long long)id.pid, (unsigned long long)id.oid,
+                finding);
+}
+
+/* Look for findings, but clean up before failing over them. */
 int rig_teardown(void **state)
 {
     struct rig *r = *state;
+    struct store_check_result result = {.findings = 0};
+    osd_status status = OSD_OK;
 
     if (r->opened) {
-        rig_check(r);
+        status = r->ops->check(r->s, false, print_finding, NULL, &result);
         r->ops->close(r->s);
     }
     nftw(r->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     free(r);
-    return 0;
+    return status || result.findings ? -1 : 0;
 }
 
 void rig_reopen(struct rig *r)
@@ -91,12 +100,6 @@ void rig_reopen(struct rig *r)
     r->ops->close(r->s);
     r->opened = false;
     open_store(r);
-}
-
-static void print_finding(void *arg, struct store_id id, const char *finding)
-{
-    print_error("%llx.%llx: %s\n", (unsigned long long)id.pid, (unsigned long long)id.oid,
-                finding);
 }
 
 void rig_check(struct rig *r)
