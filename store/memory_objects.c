@@ -485,7 +485,7 @@ osd_status mem_list(struct store_txn *txn, uint64_t pid, enum store_kind kind, u
     if (part) {
         struct view v = {t, pid == 0 ? s->parts : part->objects, pw, kind};
         list_locked(&v, from, ids, max, ret_n, ret_next);
-        *ret_changes = part->changes + (pw ? pw->changes : 0);
+        *ret_changes = part->changes;
     }
     pthread_mutex_unlock(&s->lock);
     return part ? OSD_OK : OSD_E_NOT_FOUND;

@@ -219,7 +219,8 @@ struct store_ops {
     /* Ids >= from in ascending order: partitions (pid 0, kind STORE_PARTITION) or the objects
      * of one kind in a partition. Fills ids[0..*ret_n-1]; *ret_next is the first id not
      * returned, 0 when complete. *ret_changes grows whenever an object of the container is
-     * created or removed. NOT_FOUND (no partition). */
+     * created or removed. Counts committed
+     * changes. NOT_FOUND (no partition). */
     osd_status (*list)(struct store_txn *t, uint64_t pid, enum store_kind kind, uint64_t from,
                        uint64_t *ids, size_t max, size_t *ret_n, uint64_t *ret_next,
                        uint64_t *ret_changes);

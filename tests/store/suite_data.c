@@ -202,12 +202,23 @@ static void test_store_data__impossible_ranges_are_refused(void **state)
 {
     struct rig *r = *state;
     struct store_id o = new_object(r);
+    char bytes[3] = "ab";
+    struct iovec piece = {bytes, 2};
+    struct osd_iov two = osd_iov_make(&piece, 1);
     struct store_txn *t = rig_begin(r, o, STORE_EXCLUSIVE);
 
     rig_fails(rig_txn_write(t, o, UINT64_MAX - 1, "abc", 3), OSD_E_INVALID);
     r->ops->abort(t);
     t = rig_begin(r, o, STORE_EXCLUSIVE);
     rig_fails(r->ops->clear(t, o, UINT64_MAX, 2), OSD_E_INVALID);
+    r->ops->abort(t);
+    t = rig_begin(r, o, STORE_SHARED);
+    rig_fails(rig_txn_read(t, o, UINT64_MAX - 1, bytes, 3), OSD_E_INVALID);
+    rig_fails(r->ops->read(t, o, 0, 3, &two, 0), OSD_E_INVALID); /* more than the memory */
+    rig_fails(r->ops->read(t, o, 0, 1, &two, 2), OSD_E_INVALID);
+    r->ops->abort(t);
+    t = rig_begin(r, o, STORE_EXCLUSIVE);
+    rig_fails(r->ops->write(t, o, 0, 2, &two, 1), OSD_E_INVALID);
     r->ops->abort(t);
     t = rig_begin(r, o, STORE_EXCLUSIVE);
     rig_fails(rig_txn_write(t, o, STORE_LENGTH_MAX - 1, "ab", 2), OSD_E_QUOTA);

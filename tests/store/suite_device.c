@@ -146,16 +146,19 @@ static void test_store_device__touch_survives_changes_of_other_things(void **sta
     struct store_meta m;
 
     rig_ok(r->ops->get_meta(t, o, &m));
-    r->ops->touch(r->s, o, STORE_TOUCH_DATA_ACCESSED, 5000000);
+    r->ops->touch(r->s, o, STORE_TOUCH_DATA_ACCESSED, 4999999);
     rig_ok(rig_txn_write(t, o, 0, "abc", 3));
+    r->ops->touch(r->s, o, STORE_TOUCH_DATA_ACCESSED, 5000000);
     rig_ok(r->ops->get_meta(t, o, &m));
     assert_int_equal(m.data_accessed, 5000000);
     m.data_modified = 4000;
     rig_ok(r->ops->put_meta(t, o, &m));
+    r->ops->touch(r->s, o, STORE_TOUCH_ATTR_ACCESSED, 6000000);
     rig_commit(r, t);
     m = rig_get_meta(r, o);
     assert_int_equal(m.data_accessed, 5000000);
     assert_int_equal(m.data_modified, 4000);
+    assert_int_equal(m.attr_accessed, 6000000);
 }
 
 static void test_store_device__put_meta_after_touch_sets_the_time(void **state)

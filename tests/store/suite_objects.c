@@ -526,6 +526,7 @@ static void test_store_objects__format_can_change_the_capacity(void **state)
     struct store_meta m = rig_meta(STORE_ROOT);
     struct store_txn *t = rig_begin(r, root, STORE_EXCLUSIVE);
     struct store_info info;
+    char bytes[85] = "16 more than these are 101";
 
     rig_ok(r->ops->format(t, RIG_CAPACITY / 2, &m));
     r->ops->abort(t);
@@ -537,6 +538,10 @@ static void test_store_objects__format_can_change_the_capacity(void **state)
     r->ops->info(r->s, &info);
     assert_true(info.capacity == RIG_CAPACITY / 2);
     rig_object(r, rig_partition(r).pid);
+    t = rig_begin(r, root, STORE_EXCLUSIVE);
+    rig_ok(r->ops->format(t, 100, &m)); /* counts within the transaction already */
+    rig_fails(r->ops->set_attr(t, root, 1, 1, bytes, sizeof(bytes)), OSD_E_NO_SPACE);
+    r->ops->abort(t);
 }
 
 static void test_store_objects__format_needs_the_whole_store(void **state)

@@ -240,6 +240,72 @@ static void test_store_txn__not_found_leaves_the_transaction_usable(void **state
     assert_int_equal(rig_get_meta(r, o).length, 3);
 }
 
+/* ---- permission ---- */
+
+static void test_store_txn__bytes_are_read_under_a_lock_that_covers_them(void **state)
+{
+    struct rig *r = *state;
+    struct scene s = make_scene(r);
+    const struct {
+        struct store_id held;
+        enum store_mode mode;
+        osd_status want;
+    } cases[] = {
+        {s.user, STORE_SHARED, OSD_OK},        {s.other, STORE_EXCLUSIVE, OSD_E_INVALID},
+        {s.p, STORE_SHARED, OSD_E_INVALID},    {s.p, STORE_EXCLUSIVE, OSD_OK},
+        {s.q, STORE_EXCLUSIVE, OSD_E_INVALID}, {root, STORE_SHARED, OSD_E_INVALID},
+        {root, STORE_EXCLUSIVE, OSD_OK},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct store_txn *t = rig_begin(r, cases[i].held, cases[i].mode);
+        enum store_extent kind;
+        uint64_t len;
+        char byte;
+        rig_fails(rig_txn_read(t, s.user, 0, &byte, 1), cases[i].want);
+        rig_fails(r->ops->seek(t, s.user, 0, &kind, &len), cases[i].want);
+        r->ops->abort(t);
+    }
+}
+
+static void test_store_txn__creation_and_removal_need_the_right_lock(void **state)
+{
+    struct rig *r = *state;
+    struct scene s = make_scene(r);
+    struct store_id fresh = {s.p.pid, 0x91919}, fresh_part = {0x91919, 0};
+    const struct {
+        struct store_id held, id;
+        enum store_mode mode;
+        enum store_kind kind;
+        osd_status create, remove;
+    } cases[] = {
+        {s.user, fresh, STORE_EXCLUSIVE, STORE_USER, OSD_E_INVALID, OSD_E_INVALID},
+        {s.q, fresh, STORE_EXCLUSIVE, STORE_USER, OSD_E_INVALID, OSD_E_INVALID},
+        {root, fresh, STORE_SHARED, STORE_USER, OSD_E_INVALID, OSD_E_INVALID},
+        {root, fresh, STORE_EXCLUSIVE, STORE_USER, OSD_OK, OSD_OK},
+        {s.p, fresh, STORE_EXCLUSIVE, STORE_USER, OSD_OK, OSD_OK},
+        {s.p, fresh_part, STORE_EXCLUSIVE, STORE_PARTITION, OSD_E_INVALID, OSD_E_INVALID},
+        {s.p, fresh_part, STORE_SHARED, STORE_PARTITION, OSD_E_INVALID, OSD_E_INVALID},
+        {root, fresh_part, STORE_EXCLUSIVE, STORE_PARTITION, OSD_OK, OSD_OK},
+        {fresh_part, fresh_part, STORE_EXCLUSIVE, STORE_PARTITION, OSD_OK, OSD_OK},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct store_id there = cases[i].kind == STORE_PARTITION ? s.p : s.other, made;
+        struct store_meta m = rig_meta(cases[i].kind);
+        struct store_txn *t = rig_begin(r, cases[i].held, cases[i].mode);
+        rig_fails(r->ops->create(t, cases[i].id, &m, &made), cases[i].create);
+        if (cases[i].create == OSD_OK)
+            rig_ok(r->ops->remove(t, made, false)); /* what it made itself it may remove */
+        r->ops->abort(t);
+        if (cases[i].remove == OSD_OK || there.oid == 0)
+            continue;
+        t = rig_begin(r, cases[i].held, cases[i].mode);
+        rig_fails(r->ops->remove(t, there, true), cases[i].remove);
+        r->ops->abort(t);
+    }
+}
+
 /* ---- read your writes ---- */
 
 static void test_store_txn__later_calls_see_earlier_ones(void **state)
@@ -501,6 +567,8 @@ int suite_txn(void)
         RIG_TEST(test_store_txn__commit_keeps_everything),
         RIG_TEST(test_store_txn__a_commit_after_a_failed_change_keeps_nothing),
         RIG_TEST(test_store_txn__not_found_leaves_the_transaction_usable),
+        RIG_TEST(test_store_txn__bytes_are_read_under_a_lock_that_covers_them),
+        RIG_TEST(test_store_txn__creation_and_removal_need_the_right_lock),
         RIG_TEST(test_store_txn__later_calls_see_earlier_ones),
         RIG_TEST(test_store_txn__nobody_else_sees_it_before_commit),
         RIG_TEST(test_store_txn__locks_exclude_as_stated),
