@@ -234,6 +234,68 @@ static void test_store_threads__random_work_leaves_what_each_thread_expects(void
     free(workers);
 }
 
+/* ---- several objects per transaction, ids chosen and given, all at once ---- */
+
+static osd_status create_many(struct worker *w, struct store_txn *t, unsigned round)
+{
+    struct store_meta m = rig_meta(STORE_USER);
+    struct store_id made, given = {w->p.pid, 0x20000 + round * 3 + w->number % 3};
+    osd_status status = OSD_OK;
+
+    for (int i = 0; i < 6 && status == OSD_OK; i++)
+        status = w->r->ops->create(t, i == 3 ? given : w->p, &m, &made);
+    return status;
+}
+
+/* Threads of equal number % 3 fight for the given id; a loser has created nothing. */
+static void *create_in_groups(void *arg)
+{
+    struct worker *w = arg;
+
+    for (unsigned i = 0; i < 40; i++) {
+        struct store_txn *t;
+        osd_status status;
+        if (w->r->ops->begin(w->r->s, w->p, STORE_SHARED, &t)) {
+            w->wrong++;
+            continue;
+        }
+        status = create_many(w, t, i);
+        w->wrong += status != OSD_OK && status != OSD_E_EXISTS && status != OSD_E_BUSY;
+        if (status) {
+            w->r->ops->abort(t);
+        } else {
+            note(w, w->r->ops->commit(t, 0));
+            w->want_length++; /* here: transactions that went well */
+        }
+    }
+    return NULL;
+}
+
+/* Would catch: two transactions that wait for each other's ids (time out), an id given twice.
+ */
+static void test_store_threads__creators_of_many_objects_do_not_hinder_each_other(void **state)
+{
+    struct rig *r = *state;
+    struct store_id p = rig_partition(r);
+    struct worker *workers = calloc(THREADS, sizeof(*workers));
+    pthread_t threads[THREADS];
+    uint64_t groups = 0;
+
+    assert_non_null(workers);
+    for (unsigned i = 0; i < THREADS; i++) {
+        workers[i] = (struct worker){.r = r, .p = p, .number = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, create_in_groups, &workers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(workers[i].wrong, 0);
+        groups += workers[i].want_length;
+    }
+    free(workers);
+    assert_true(groups >= 40 && groups <= 3 * 40);
+    assert_int_equal(rig_get_meta(r, p).count, groups * 6);
+}
+
 /* ---- APPEND as a client sees it: read the length, write behind it ---- */
 
 static void *append(void *arg)
@@ -290,6 +352,7 @@ int suite_threads(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_store_threads__random_work_leaves_what_each_thread_expects),
+        RIG_TEST(test_store_threads__creators_of_many_objects_do_not_hinder_each_other),
         RIG_TEST(test_store_threads__appends_neither_tear_nor_vanish),
     };
 
