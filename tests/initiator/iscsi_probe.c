@@ -10,6 +10,7 @@
  * result (clears unit attentions) -l NAME  initiator name            -d       discovery: list
  * targets and portals of the URL -m N     MaxRecvDataSegmentLength  -I       no immediate data
  *   -c       continue after failures   -S       mark the command safe to send again
+ *   -z MS    wait that long after login
  * CDBHEX "-" with -d. Exit status: 0 GOOD, 1 other SCSI status, 2 transport failure, 3 usage.
  */
 #include <getopt.h>
@@ -29,7 +30,7 @@ struct probe {
     uint8_t cdb[300];
     size_t cdb_len, in_len, out_len;
     const char *in_file, *out_file, *prepare;
-    long count, depth;
+    long count, depth, wait_ms;
     bool discover, keep_going, safe;
     struct iscsi_session *session;
     long submitted, finished, bad;
@@ -215,6 +216,7 @@ static int run(struct probe *p)
     }
     if (p->prepare)
         run_prepare(p);
+    nanosleep(&(struct timespec){p->wait_ms / 1000, p->wait_ms % 1000 * 1000000}, NULL);
     int rc = p->count > 1 || p->depth > 1 ? run_many(p) : run_one(p);
     iscsi_disconnect(p->session);
     return rc;
@@ -235,7 +237,7 @@ static bool parse_options(struct probe *p, int argc, char **argv)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "i:o:s:w:n:q:t:r:p:l:m:dIcS")) >= 0) {
+    while ((c = getopt(argc, argv, "i:o:s:w:n:q:t:r:p:l:m:z:dIcS")) >= 0) {
         unsigned long n = optarg ? strtoul(optarg, NULL, 0) : 0;
         switch (c) {
         case 'i':
@@ -270,6 +272,9 @@ static bool parse_options(struct probe *p, int argc, char **argv)
             break;
         case 'm':
             p->opt.max_recv_segment = (uint32_t)n;
+            break;
+        case 'z':
+            p->wait_ms = (long)n;
             break;
         case 'd':
             p->discover = true;
