@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/interpreter/test_spc.c - commands other than 7Fh, weights, open and close
+ */
+#include "rig.h"
+#include "wire/spc.h"
+
+static uint8_t run(struct rig *rig, const uint8_t *cdb, size_t len, size_t room)
+{
+    rig->out_len = 0;
+    rig->in_len = room;
+    return rig_run_raw(rig, cdb, len);
+}
+
+static void test_interpreter_spc__test_unit_ready_and_request_sense(void **state)
+{
+    static const uint8_t ready[6], sense[6] = {0x03, 0, 0, 0, 252, 0};
+    struct rig *rig = *state;
+
+    run(rig, ready, 6, 0);
+    expect_good(rig);
+    run(rig, sense, 6, 252);
+    expect_good(rig);
+    assert_int_equal(rig->r.in_len, 8); /* descriptor format although DESC is 0 */
+    assert_int_equal(rig->in[0], 0x72);
+    assert_int_equal(rig->in[1], 0);
+}
+
+static void test_interpreter_spc__inquiry(void **state)
+{
+    static const uint8_t pages[] = {0x00, 0x80, 0x83, 0xb0, 0xb1};
+    uint8_t cdb[6] = {0x12, 0, 0, 0, 255, 0};
+    struct rig *rig = *state;
+
+    run(rig, cdb, 6, 255);
+    expect_good(rig);
+    assert_int_equal(rig->in[0], OSD_DEVICE_TYPE);
+    assert_memory_equal(rig->in + 8, "LIOSD   ", 8);
+    assert_true(rig->r.in_len >= 74);
+    cdb[2] = 0x80; /* a page without EVPD */
+    run(rig, cdb, 6, 255);
+    expect_cdb(rig, 2);
+    assert_false(rig->sense.has_object); /* no OSD command */
+    cdb[1] = 1;
+    for (size_t i = 0; i < sizeof(pages); i++) {
+        cdb[2] = pages[i];
+        run(rig, cdb, 6, 255);
+        expect_good(rig);
+        assert_int_equal(rig->in[1], pages[i]);
+        assert_int_equal(be16_get(rig->in + 2), rig->r.in_len - 4);
+    }
+    assert_int_equal(rig->r.in_len, 4 + 16); /* the security token */
+    cdb[2] = 0x80;
+    run(rig, cdb, 6, 255);
+    assert_memory_equal(rig->in + 4, "rig-serial-0001", 15);
+    cdb[2] = 0x84;
+    run(rig, cdb, 6, 255);
+    expect_cdb(rig, 2);
+    cdb[2] = 0x83;
+    cdb[4] = 9; /* cut by the allocation length */
+    run(rig, cdb, 6, 255);
+    expect_good(rig);
+    assert_int_equal(rig->r.in_len, 9);
+}
+
+/* The root's system id is the logical unit designator of page 83h. */
+static void test_interpreter_spc__system_id_is_the_designator(void **state)
+{
+    static const uint8_t cdb[6] = {0x12, 1, 0x83, 0, 255, 0};
+    struct rig *rig = *state;
+    uint8_t id[64];
+
+    assert_int_equal(rig_get(rig, OSD_GEN2, 0, 0, OSD_PAGE_R + 1, 3, id), 20);
+    run(rig, cdb, 6, 255);
+    assert_memory_equal(rig->in + 4, id, 12);
+    assert_int_equal(id[4] >> 4, 3);
+}
+
+static void test_interpreter_spc__mode_sense(void **state)
+{
+    uint8_t six[6] = {0x1a, 0, 0x0a, 0, 255, 0};
+    uint8_t ten[10] = {0x5a, 0, 0x3f, 0xff, 0, 0, 0, 1, 0, 0};
+    struct rig *rig = *state;
+
+    run(rig, six, 6, 255);
+    expect_good(rig);
+    assert_int_equal(rig->in[0], rig->r.in_len - 1);
+    assert_true(rig->in[4 + 2] & 0x04); /* D_SENSE */
+    run(rig, ten, 10, 256);
+    expect_good(rig);
+    assert_int_equal(be16_get(rig->in), rig->r.in_len - 2);
+    six[2] = 0x08;
+    run(rig, six, 6, 255);
+    expect_cdb(rig, 2);
+    six[2] = 0xca; /* saved values */
+    run(rig, six, 6, 255);
+    expect_cdb(rig, 2);
+}
+
+static void test_interpreter_spc__report_luns(void **state)
+{
+    uint8_t cdb[12] = {0xa0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0};
+    struct rig *rig = *state;
+
+    run(rig, cdb, 12, 256);
+    expect_good(rig);
+    assert_int_equal(rig->r.in_len, 16);
+    assert_int_equal(be32_get(rig->in), 8);
+    cdb[2] = 1;
+    run(rig, cdb, 12, 256);
+    assert_int_equal(be32_get(rig->in), 0);
+    cdb[2] = 0x33;
+    run(rig, cdb, 12, 256);
+    expect_cdb(rig, 2);
+}
+
+static bool reports(struct rig *rig, uint16_t action)
+{
+    uint8_t cdb[12] = {0xa3, 0x0c, 2, 0x7f, 0, 0, 0, 0, 2, 0, 0, 0};
+
+    be16_put(cdb + 4, action);
+    run(rig, cdb, 12, 512);
+    expect_good(rig);
+    return (rig->in[1] & 7) == 3;
+}
+
+static void test_interpreter_spc__supported_operation_codes(void **state)
+{
+    uint8_t all[12] = {0xa3, 0x0c, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0};
+    uint8_t tmf[12] = {0xa3, 0x0d, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0};
+    struct rig *rig = *state;
+
+    run(rig, all, 12, 4096);
+    expect_good(rig);
+    assert_int_equal(be32_get(rig->in), rig->r.in_len - 4);
+    assert_true(reports(rig, 0x8805));
+    assert_true(reports(rig, 0x88b1));
+    assert_true(reports(rig, OSD_ACT_STAGE));
+    assert_false(reports(rig, 0x8815)); /* CREATE COLLECTION is not offered */
+    assert_false(reports(rig, 0x8899));
+    run(rig, tmf, 12, 16);
+    expect_good(rig);
+    all[2] = 2; /* by service action, but INQUIRY has none */
+    all[3] = 0x12;
+    run(rig, all, 12, 4096);
+    expect_cdb(rig, 2);
+    all[1] = 0x0b;
+    run(rig, all, 12, 4096);
+    expect_cdb(rig, 1);
+}
+
+static void test_interpreter_spc__others_are_unknown(void **state)
+{
+    static const uint8_t codes[] = {0x28, 0x2a, 0x25, 0x5e, 0x88, 0xff};
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < sizeof(codes); i++) {
+        uint8_t cdb[16] = {codes[i]};
+        run(rig, cdb, sizeof(cdb), 100);
+        expect_asc(rig, SENSE_ILLEGAL_REQUEST, ASC_INVALID_OPCODE);
+    }
+    run(rig, codes, 0, 100);
+    expect_asc(rig, SENSE_ILLEGAL_REQUEST, ASC_INVALID_OPCODE);
+    uint8_t cut[5] = {0x12, 0, 0, 0, 255};
+    run(rig, cut, sizeof(cut), 100);
+    expect_cdb(rig, 0);
+}
+
+/* ---- weight ---- */
+
+static enum osd_weight weigh(struct osd_cdb c)
+{
+    uint8_t raw[OSD_CDB_MAX];
+    size_t len;
+
+    assert_int_equal(osd_cdb_encode(&c, raw, &len), OSD_OK);
+    return osd_device_weigh(raw, len);
+}
+
+static void test_interpreter_weight__what_may_block_is_long(void **state)
+{
+    static const enum osd_op always[] = {OSD_OP_FORMAT_OSD, OSD_OP_FLUSH, OSD_OP_FLUSH_OSD,
+                                         OSD_OP_FLUSH_PARTITION, OSD_OP_PUNCH};
+    static const uint8_t inquiry[6] = {0x12}, cut[4] = {0x7f};
+    struct osd_cdb c;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
+        assert_int_equal(weigh(rig_cmd(always[i], OSD_GEN2, 0, 0)), OSD_WEIGHT_LONG);
+    for (BOTH(g)) {
+        c = rig_cmd(OSD_OP_WRITE, g, 0, 0);
+        c.length = (256 << 10) - 1;
+        assert_int_equal(weigh(c), OSD_WEIGHT_SHORT);
+        c.length++;
+        assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
+        c.length = 1;
+        c.fua = true;
+        assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
+        assert_int_equal(weigh(rig_cmd(OSD_OP_GET_ATTRIBUTES, g, 0, 0)), OSD_WEIGHT_SHORT);
+        assert_int_equal(weigh(rig_cmd(OSD_OP_REMOVE_PARTITION, g, 0, 0)), OSD_WEIGHT_SHORT);
+    }
+    c = rig_cmd(OSD_OP_REMOVE_PARTITION, OSD_GEN2, 0, 0);
+    c.option = 1;
+    assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
+    assert_int_equal(osd_device_weigh(inquiry, 6), OSD_WEIGHT_SHORT);
+    assert_int_equal(osd_device_weigh(cut, 4), OSD_WEIGHT_SHORT);
+    assert_int_equal(osd_device_weigh(cut, 0), OSD_WEIGHT_SHORT);
+}
+
+/* ---- open ---- */
+
+static void test_interpreter_device__only_nosec_is_built(void **state)
+{
+    struct rig *rig = *state;
+    struct rig other = {0};
+    struct osd_device_config cfg = {.store = rig_memory(&other, 0),
+                                    .default_method = OSD_SEC_CMDRSP};
+    struct osd_device *dev = NULL;
+
+    (void)rig;
+    assert_int_equal(osd_device_open(&cfg, &dev), OSD_E_UNSUPPORTED);
+    assert_null(dev);
+    cfg.store->ops->close(cfg.store); /* stays the caller's */
+}
+
+static void test_interpreter_device__a_serial_number_is_made_up(void **state)
+{
+    struct rig other = {0};
+    struct osd_device_config cfg = {.store = rig_memory(&other, 0)};
+    uint8_t cdb[6] = {0x12, 1, 0x80, 0, 255, 0}, in[255];
+    struct iovec v = {in, sizeof(in)};
+    struct osd_request req = {.cdb = cdb, .cdb_len = 6, .in = osd_iov_make(&v, 1)};
+    struct osd_response r;
+    struct osd_device *dev;
+
+    (void)state;
+    assert_int_equal(osd_device_open(&cfg, &dev), OSD_OK);
+    osd_device_execute(dev, &req, &r);
+    assert_int_equal(r.status, SAM_GOOD);
+    assert_int_equal(in[3], 32);
+    osd_device_close(dev);
+}
+
+static void test_interpreter_device__counts_what_it_does(void **state)
+{
+    static const uint8_t ready[6], unknown[6] = {0x28};
+    struct osd_device_stats s;
+    struct rig *rig = *state;
+
+    run(rig, ready, 6, 0);
+    run(rig, unknown, 6, 0);
+    osd_device_stats(rig->dev, &s);
+    assert_int_equal(s.commands, 2);
+    assert_int_equal(s.failures, 1);
+    assert_int_equal(s.replays, 0);
+    assert_int_equal(s.staged_bytes, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        rig_test(test_interpreter_spc__test_unit_ready_and_request_sense),
+        rig_test(test_interpreter_spc__inquiry),
+        rig_test(test_interpreter_spc__system_id_is_the_designator),
+        rig_test(test_interpreter_spc__mode_sense),
+        rig_test(test_interpreter_spc__report_luns),
+        rig_test(test_interpreter_spc__supported_operation_codes),
+        rig_test(test_interpreter_spc__others_are_unknown),
+        rig_test(test_interpreter_weight__what_may_block_is_long),
+        rig_test(test_interpreter_device__only_nosec_is_built),
+        rig_test(test_interpreter_device__a_serial_number_is_made_up),
+        rig_test(test_interpreter_device__counts_what_it_does),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
