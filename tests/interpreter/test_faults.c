@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/interpreter/test_faults.c - every store call of every command fails once
+ *
+ * Raises N until the command succeeds. Would catch: a command that leaves something changed, a
+ * transaction forgotten on an error path, an error that reads like success.
+ */
+#include "common/log.h"
+#include "dump.h"
+#include "rig.h"
+#include "store/fault.h"
+
+static const osd_status statuses[] = {OSD_E_IO, OSD_E_NOMEM, OSD_E_NO_SPACE, OSD_E_CORRUPT,
+                                      OSD_E_BUSY};
+
+static void expect_told(const struct rig *rig, osd_status st)
+{
+    switch (st) {
+    case OSD_E_NO_SPACE:
+        expect_asc(rig, SENSE_DATA_PROTECT, ASC_QUOTA);
+        break;
+    case OSD_E_NOMEM:
+        expect_asc(rig, SENSE_ILLEGAL_REQUEST, ASC_RESOURCE_FAILURE);
+        break;
+    case OSD_E_CORRUPT:
+        expect_asc(rig, SENSE_MEDIUM_ERROR, ASC_UNRECOVERED_READ);
+        break;
+    case OSD_E_BUSY:
+        assert_int_equal(rig->r.status, SAM_BUSY);
+        break;
+    default:
+        expect_asc(rig, SENSE_HARDWARE_ERROR, ASC_INTERNAL_FAILURE);
+    }
+}
+
+/* What a case adds to the plain command. Data-Out: 100 bytes of data, lists at 256 and 512. */
+static void add_attributes(struct rig *rig, struct osd_cdb *c)
+{
+    const struct osd_attr_id want[] = {{OSD_PAGE_ALL, OSD_ATTR_ALL}, {OSD_PAGE_CURRENT, 3}};
+    bool root = c->pid == 0 && c->op != OSD_OP_CREATE_PARTITION;
+    bool user = c->oid != 0 || c->op == OSD_OP_CREATE;
+    uint32_t base = root ? OSD_PAGE_R : user ? OSD_PAGE_U : OSD_PAGE_P;
+
+    c->attr.format = OSD_ATTR_LIST;
+    c->attr.get_list_off = 256;
+    c->attr.get_list_len = (uint32_t)rig_get_list(rig, c->gen, 256, want, 2);
+    c->attr.get_alloc_len = 8192;
+    c->attr.retrieved_off = 8192;
+    c->attr.set_off = 512;
+    c->attr.set_len = (uint32_t)rig_set_list(
+        rig, c->gen, 512, (struct osd_attr_id){base + 0x10001, 7}, "seven", 5);
+    rig->out_len = 1024;
+    rig->in_len = 16384;
+}
+
+static const struct {
+    enum osd_op op;
+    uint64_t pid, oid, length;
+    uint8_t option;
+    uint16_t count;
+} cases[] = {
+    {OSD_OP_WRITE, RIG_PID, RIG_OID, 100, 0, 0},
+    {OSD_OP_APPEND, RIG_PID, RIG_OID, 100, 0, 0},
+    {OSD_OP_READ, RIG_PID, RIG_OID, 5000, 0, 0},
+    {OSD_OP_CLEAR, RIG_PID, RIG_OID, 100, 0, 0},
+    {OSD_OP_PUNCH, RIG_PID, RIG_OID, 100, 0, 0},
+    {OSD_OP_READ_MAP, RIG_PID, RIG_OID, 1000, 0, 0},
+    {OSD_OP_FLUSH, RIG_PID, RIG_OID, 0, 0, 0},
+    {OSD_OP_FLUSH_PARTITION, RIG_PID, 0, 0, 2, 0},
+    {OSD_OP_FLUSH_OSD, 0, 0, 0, 2, 0},
+    {OSD_OP_GET_ATTRIBUTES, RIG_PID, RIG_OID, 0, 0, 0},
+    {OSD_OP_SET_ATTRIBUTES, RIG_PID, 0, 0, 0, 0},
+    {OSD_OP_SET_ATTRIBUTES, 0, 0, 0, 0, 0},
+    {OSD_OP_CREATE, RIG_PID, 0, 0, 0, 3},
+    {OSD_OP_CREATE, RIG_PID, RIG_OID + 50, 0, 0, 1},
+    {OSD_OP_CREATE_AND_WRITE, RIG_PID, RIG_OID + 60, 100, 0, 0},
+    {OSD_OP_CREATE_PARTITION, 0, 0, 0, 0, 0},
+    {OSD_OP_LIST, RIG_PID, 0, 1000, 0, 0},
+    {OSD_OP_LIST, 0, 0, 1000, 0, 0},
+    {OSD_OP_REMOVE, RIG_PID, RIG_OID, 0, 0, 0},
+    {OSD_OP_REMOVE_PARTITION, RIG_PID, 0, 0, 1, 0},
+    {OSD_OP_FORMAT_OSD, 0, 0, 0, 0, 0},
+};
+
+/* Fail the nth call of a command. True when there is no nth call any more. */
+static bool fail_nth(struct rig *rig, const struct osd_cdb *c, const char *before, uint64_t nth,
+                     osd_status st)
+{
+    bool over;
+    char *after;
+
+    store_fault_arm(rig->store, nth, st);
+    rig_run(rig, c);
+    over = store_fault_calls(rig->store) < nth;
+    store_fault_arm(rig->store, 0, OSD_OK);
+    assert_int_equal(store_fault_open_transactions(rig->store), 0);
+    if (over)
+        return true;
+    expect_told(rig, st);
+    assert_int_equal(rig->r.in_len, 0);
+    after = store_dump(rig->store, STORE_DUMP_TIMES);
+    assert_string_equal(before, after);
+    free(after);
+    return false;
+}
+
+static void fail_all(struct osd_cdb c, osd_status st)
+{
+    struct osd_store *faulty;
+    struct rig rig = {0};
+    uint64_t nth = 1;
+    char *before;
+
+    assert_int_equal(store_fault_wrap(rig_memory(&rig, 0), &faulty), OSD_OK);
+    rig_open_on(&rig, faulty);
+    rig_objects(&rig);
+    rig_write(&rig, RIG_OID, 0, rig.out, 4000);
+    rig.now += 7; /* a touch too many would show */
+    before = store_dump(faulty, STORE_DUMP_TIMES);
+    if (c.gen == OSD_GEN2 || c.op != OSD_OP_CREATE_PARTITION)
+        add_attributes(&rig, &c);
+    else
+        rig.in_len = 0;
+    while (!fail_nth(&rig, &c, before, nth, st))
+        nth++;
+    if (c.op != OSD_OP_READ)
+        expect_good(&rig);
+    assert_true(nth > 2);
+    free(before);
+    rig_close(&rig);
+}
+
+static void test_interpreter_faults__a_failing_command_changes_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (BOTH(g)) {
+            if (!osd_op_info(cases[i].op)->action[g])
+                continue;
+            for (size_t k = 0; k < sizeof(statuses) / sizeof(statuses[0]); k++) {
+                struct osd_cdb c = rig_cmd(cases[i].op, g, cases[i].pid, cases[i].oid);
+                c.length = cases[i].length;
+                c.count = cases[i].count;
+                c.option = g == OSD_GEN1 && cases[i].op == OSD_OP_REMOVE_PARTITION
+                               ? 0
+                               : cases[i].option;
+                c.sec.nonce[3] = 9;
+                if (g == OSD_GEN1 && cases[i].op == OSD_OP_REMOVE_PARTITION)
+                    continue;
+                fail_all(c, statuses[k]);
+            }
+        }
+    }
+}
+
+/* Open reads and writes settings; whichever fails, the store stays the caller's. */
+static void test_interpreter_faults__open_fails_cleanly(void **state)
+{
+    struct osd_device_config cfg = {0};
+    struct osd_device *dev = NULL;
+    struct rig rig = {0};
+    uint64_t nth = 1;
+
+    (void)state;
+    assert_int_equal(store_fault_wrap(rig_memory(&rig, 0), &cfg.store), OSD_OK);
+    for (;; nth++) {
+        store_fault_arm(cfg.store, nth, OSD_E_IO);
+        osd_status st = osd_device_open(&cfg, &dev);
+        if (st == OSD_OK)
+            break;
+        assert_int_equal(st, OSD_E_IO);
+        assert_null(dev);
+    }
+    assert_true(nth > 3);
+    osd_device_close(dev);
+}
+
+static void quiet(enum osd_log_level level, const char *line)
+{
+    (void)level, (void)line;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_interpreter_faults__a_failing_command_changes_nothing),
+        cmocka_unit_test(test_interpreter_faults__open_fails_cleanly),
+    };
+
+    osd_log_set_sink(quiet);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
