@@ -235,7 +235,8 @@ static osd_status step(struct login *g)
     bool asked = g->transit, first = g->auth == AUTH_OFFERED && g->stage == STAGE_SECURITY;
     osd_status st = exchange(g);
 
-    if (st == OSD_E_UNREACHABLE && first && !g->url->user[0]) /* what LIO does */
+    /* LIO gives no status when it wants CHAP and none is offered. */
+    if (st == OSD_E_UNREACHABLE && first && !g->discovery && !g->url->user[0])
         st = isc_say(g->why, OSD_E_DENIED,
                      "%s closes the connection at once: does it require CHAP (user%%secret@)?",
                      g->link->portal);
