@@ -98,9 +98,10 @@ osd_status continuation_parse(struct command *c)
 
 struct extent command_extent(const struct command *c, uint32_t i)
 {
-    const uint8_t *p = c->scatter.data + (size_t)i * ENTRY;
+    const uint8_t *p;
 
     if (c->scatter.len == 0)
         return (struct extent){c->cdb.start, c->cdb.length};
+    p = c->scatter.data + (size_t)i * ENTRY;
     return (struct extent){c->cdb.start + be64_get(p), be64_get(p + 8)};
 }
