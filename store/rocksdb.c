@@ -223,7 +223,7 @@ static rocksdb_options_t *make_options(struct rdb *r)
 
 static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t reason_len)
 {
-    rocksdb_options_t *o = make_options(r);
+    rocksdb_options_t *o = r->options = make_options(r);
     const rocksdb_options_t *all[CF_MAX];
     char *err = NULL;
     osd_status st = OSD_OK;
@@ -235,7 +235,6 @@ static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t 
                                                            r->cf, 0, &err);
     else
         r->db = rocksdb_open_column_families(o, path, CF_MAX, cf_names, all, r->cf, &err);
-    rocksdb_options_destroy(o);
     if (err) {
         bool locked = strstr(err, "lock ") != NULL;
         snprintf(reason, reason_len,
@@ -311,6 +310,8 @@ static void rdb_close(struct osd_store *s)
         rocksdb_close(r->db);
     if (r->ro)
         rocksdb_readoptions_destroy(r->ro);
+    if (r->options)
+        rocksdb_options_destroy(r->options);
     if (r->wo)
         rocksdb_writeoptions_destroy(r->wo);
     blocks_close(r->blocks);

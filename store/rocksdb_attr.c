@@ -17,8 +17,6 @@ osd_status rdb_get_attr(struct store_txn *base, struct store_id id, uint32_t pag
     char *value;
     size_t len;
 
-    if (txn_gone((struct txn *)base, id))
-        return OSD_E_NOT_FOUND;
     key_attr(key, id, page, number);
     osd_status st = txn_get((struct txn *)base, CF_ATTRS, key, sizeof(key), &value, &len);
     if (st)
@@ -176,15 +174,16 @@ osd_status rdb_list(struct store_txn *base, uint64_t pid, enum store_kind kind, 
                     uint64_t *ret_changes)
 {
     struct txn *t = (struct txn *)base;
-    struct part *p = part_find(t->rdb, pid);
+    struct part *p = txn_part(t, pid);
     struct listing l = {.ids = ids, .max = max};
 
-    if (!p || (pid && txn_gone(t, (struct store_id){pid, 0})))
+    struct store_meta m;
+    if (!p || txn_load(t, (struct store_id){pid, 0}, &m))
         return OSD_E_NOT_FOUND;
     rocksdb_iterator_t *it = txn_iterate(t, CF_OBJECTS);
-    if (pid == 0 && !t->formatted)
+    if (pid == 0)
         list_partitions(it, from, &l);
-    else if (pid != 0)
+    else
         list_objects(it, pid, kind, from, &l);
     rocksdb_iter_destroy(it);
     *ret_n = l.n;

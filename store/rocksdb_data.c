@@ -450,6 +450,23 @@ static osd_status load_user(struct store_txn *base, struct store_id id, struct s
     return st ? st : m->kind == STORE_USER ? OSD_OK : OSD_E_INVALID;
 }
 
+/* The same for reading bytes: under a lock that covers them. */
+static osd_status load_for_read(struct store_txn *base, struct store_id id, uint64_t off,
+                                uint64_t len, struct store_meta *m)
+{
+    bool own = base->id.pid == id.pid && base->id.oid == id.oid;
+    osd_status st =
+        own || txn_may_change((struct txn *)base, id) ? load_user(base, id, m) : OSD_E_INVALID;
+
+    return st ? st : off + len < off ? OSD_E_INVALID : OSD_OK;
+}
+
+/* Whether len bytes at off lie in the caller's memory. */
+static bool in_memory(const struct osd_iov *iov, uint64_t off, uint64_t len)
+{
+    return off <= iov->len && len <= iov->len - off;
+}
+
 /* The same for a call that changes bytes [off, off+len). */
 static osd_status load_for_change(struct store_txn *base, struct store_id id, uint64_t off,
                                   uint64_t len, struct store_meta *m)
@@ -479,8 +496,10 @@ osd_status rdb_read(struct store_txn *base, struct store_id id, uint64_t off, ui
 {
     struct store_meta m;
     struct io io = {.iov = dst, .off = dst_off};
-    osd_status st = load_user(base, id, &m);
+    osd_status st = load_for_read(base, id, off, len, &m);
 
+    if (!st && !in_memory(dst, dst_off, len))
+        st = OSD_E_INVALID;
     if (st)
         return st;
     uint64_t there = off < m.length ? m.length - off : 0;
@@ -499,6 +518,8 @@ static osd_status do_write(struct store_txn *base, struct store_id id, uint64_t 
     uint64_t end;
     osd_status st = load_for_change(base, id, off, len, &m);
 
+    if (!st && !in_memory(src, src_off, len))
+        st = OSD_E_INVALID;
     if (st || len == 0)
         return st;
     st = check_end(base, &m, off, len, &end);
@@ -558,7 +579,7 @@ osd_status rdb_seek(struct store_txn *base, struct store_id id, uint64_t off,
     struct store_meta m;
     struct chunk c;
     uint64_t number, end;
-    osd_status st = load_user(base, id, &m);
+    osd_status st = load_for_read(base, id, off, 0, &m);
 
     if (st)
         return st;

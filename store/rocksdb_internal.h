@@ -34,7 +34,8 @@ enum cf { CF_DEFAULT, CF_OBJECTS, CF_ATTRS, CF_EXTENTS, CF_RECORDS, CF_MAX };
 /** A partition, or the root (pid 0), with its counters. */
 struct part {
     uint64_t pid;
-    struct part *next; /* hash chain */
+    struct part *next; /* hash chain; while new, list of its transaction */
+    bool dropped;      /* created and removed in one transaction */
     pthread_mutex_t mutex;
     struct store_meta meta;
     uint64_t used, count;           /* committed; under mutex */
@@ -68,6 +69,7 @@ struct rdb {
     char *path;
     rocksdb_t *db;
     rocksdb_column_family_handle_t *cf[CF_MAX];
+    rocksdb_options_t *options;
     rocksdb_readoptions_t *ro;
     rocksdb_writeoptions_t *wo;
     struct blocks *blocks;
@@ -109,6 +111,12 @@ struct run_list {
     size_t n, cap;
 };
 
+/** A partition this transaction removes. */
+struct removed {
+    uint64_t pid;
+    struct removed *next;
+};
+
 /** An id this transaction creates. */
 struct created {
     struct store_claim claim;
@@ -119,14 +127,16 @@ struct txn {
     struct store_txn base;
     struct rdb *rdb;
     rocksdb_writebatch_wi_t *batch;
+    rocksdb_readoptions_t *ro; /* after a range deletion: iterators stop before what it hides */
+    uint8_t hidden_from[8];
     struct run_list allocated, freed;
     struct delta deltas[TXN_DELTAS];
     int n_deltas;
     struct store_held held;
     struct created *created; /* ids claimed, newest first */
-    struct part *new_part;   /* partition created here */
-    uint64_t removed_pid;    /* partition removed here */
-    bool contents;           /* removed_pid with everything in it */
+    struct part *new_parts;  /* partitions created here */
+    struct removed *removed; /* partitions removed here */
+    bool contents;           /* the transaction's own partition is removed by range */
     bool formatted;
     uint64_t new_capacity;
     bool root_meta, part_meta; /* cached metadata to refresh at commit */
@@ -150,13 +160,13 @@ void txn_put(struct txn *t, enum cf cf, const void *key, size_t key_len, const v
              size_t len);
 void txn_delete(struct txn *t, enum cf cf, const void *key, size_t key_len);
 rocksdb_iterator_t *txn_iterate(struct txn *t, enum cf cf);
-/** Whether this transaction removed an object by range, which its batch does not show. */
-bool txn_gone(const struct txn *t, struct store_id id);
 osd_status txn_load(struct txn *t, struct store_id id, struct store_meta *ret);
 void txn_store(struct txn *t, struct store_id id, const struct store_meta *m);
 /** Charge bytes to an object's record and its partition; quota and capacity are checked when
  *  delta > 0. The record itself stays the caller's to store. */
 osd_status txn_charge(struct txn *t, struct store_id id, struct store_meta *m, int64_t delta);
+/** A partition as the transaction sees it, its own new ones included; NULL. */
+struct part *txn_part(struct txn *t, uint64_t pid);
 /** Whether the transaction may change an object (store.h). */
 bool txn_may_change(const struct txn *t, struct store_id id);
 /** Remember a failed change; returns st. */
@@ -206,6 +216,7 @@ osd_status attrs_remove(struct txn *t, struct store_id id);
 /* rocksdb_state.c: partitions, touched timestamps, records */
 struct part *part_find(struct rdb *r, uint64_t pid);
 struct part *part_new(uint64_t pid, const struct store_meta *meta);
+void part_free(struct part *p);
 void part_insert(struct rdb *r, struct part *p);
 void part_drop(struct rdb *r, uint64_t pid);
 void parts_clear(struct rdb *r);
@@ -218,6 +229,8 @@ void touch_clear(struct rdb *r);
 void rdb_touch(struct osd_store *s, struct store_id id, unsigned flags, uint64_t now_ms);
 osd_status rdb_record(struct store_txn *t, const uint8_t nonce[STORE_NONCE_LEN],
                       const void *outcome, size_t len);
+/** Put the transaction's record into its batch. */
+void record_put(struct txn *t);
 osd_status rdb_recall(struct osd_store *s, const uint8_t nonce[STORE_NONCE_LEN],
                       void *ret_outcome, size_t *ret_len);
 void record_remember(struct rdb *r, const struct outcome *o);

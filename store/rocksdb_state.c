@@ -59,7 +59,7 @@ void part_insert(struct rdb *r, struct part *p)
     pthread_rwlock_unlock(&r->parts_lock);
 }
 
-static void part_free(struct part *p)
+void part_free(struct part *p)
 {
     pthread_mutex_destroy(&p->mutex);
     free(p);
@@ -217,7 +217,7 @@ void rdb_touch(struct osd_store *s, struct store_id id, unsigned flags, uint64_t
         }
     }
     for (int i = 0; e && i < 4; i++)
-        if (flags & (1u << i))
+        if (flags & (1u << i) && (!(e->flags & 1u << i) || e->time[i] < now_ms))
             e->time[i] = now_ms;
     if (e)
         e->flags |= flags & 15u;
@@ -285,11 +285,22 @@ void record_remember(struct rdb *r, const struct outcome *o)
     pthread_mutex_unlock(&r->record_lock);
 }
 
+void record_put(struct txn *t)
+{
+    const struct outcome *o = &t->record;
+    uint8_t key[4], value[8 + STORE_NONCE_LEN + STORE_OUTCOME_MAX];
+
+    be32_put(key, (uint32_t)(o->seq % STORE_RECORDS));
+    be64_put(value, o->seq);
+    memcpy(value + 8, o->nonce, STORE_NONCE_LEN);
+    memcpy(value + 8 + STORE_NONCE_LEN, o->data, o->len);
+    txn_put(t, CF_RECORDS, key, sizeof(key), value, 8 + STORE_NONCE_LEN + o->len);
+}
+
 osd_status rdb_record(struct store_txn *base, const uint8_t nonce[STORE_NONCE_LEN],
                       const void *outcome, size_t len)
 {
     struct txn *t = (struct txn *)base;
-    uint8_t key[4], value[8 + STORE_NONCE_LEN + STORE_OUTCOME_MAX];
 
     if (len > STORE_OUTCOME_MAX || t->record.seq)
         return txn_noted(base, OSD_E_INVALID);
@@ -297,11 +308,7 @@ osd_status rdb_record(struct store_txn *base, const uint8_t nonce[STORE_NONCE_LE
     t->record.seq = __atomic_add_fetch(&t->rdb->record_seq, 1, __ATOMIC_RELAXED);
     memcpy(t->record.nonce, nonce, STORE_NONCE_LEN);
     memcpy(t->record.data, outcome, len);
-    be32_put(key, (uint32_t)(t->record.seq % STORE_RECORDS));
-    be64_put(value, t->record.seq);
-    memcpy(value + 8, nonce, STORE_NONCE_LEN);
-    memcpy(value + 8 + STORE_NONCE_LEN, outcome, len);
-    txn_put(t, CF_RECORDS, key, sizeof(key), value, 8 + STORE_NONCE_LEN + len);
+    record_put(t);
     return OSD_OK;
 }
 

@@ -23,14 +23,30 @@ osd_status rdb_error(struct rdb *r, char *err)
     return st;
 }
 
+/* Families whose keys begin with a partition id; range deletions cover them. */
+static bool ranged(enum cf cf)
+{
+    return cf == CF_OBJECTS || cf == CF_ATTRS || cf == CF_EXTENTS;
+}
+
+/* Whether what is committed of a partition is deleted by range, which the batch does not show.
+ */
+static bool range_gone(const struct txn *t, uint64_t pid)
+{
+    return (t->formatted && pid != 0) || (t->contents && pid == t->base.id.pid);
+}
+
 osd_status txn_get(struct txn *t, enum cf cf, const void *key, size_t key_len, char **ret,
                    size_t *ret_len)
 {
     struct rdb *r = t->rdb;
+    bool batch_only = ranged(cf) && range_gone(t, be64_get(key));
     char *err = NULL;
-    char *v = t->batch ? rocksdb_writebatch_wi_get_from_batch_and_db_cf(
-                             t->batch, r->db, r->ro, r->cf[cf], key, key_len, ret_len, &err)
-                       : rocksdb_get_cf(r->db, r->ro, r->cf[cf], key, key_len, ret_len, &err);
+    char *v = batch_only ? rocksdb_writebatch_wi_get_from_batch_cf(
+                               t->batch, r->options, r->cf[cf], key, key_len, ret_len, &err)
+              : t->batch ? rocksdb_writebatch_wi_get_from_batch_and_db_cf(
+                               t->batch, r->db, r->ro, r->cf[cf], key, key_len, ret_len, &err)
+                         : rocksdb_get_cf(r->db, r->ro, r->cf[cf], key, key_len, ret_len, &err);
 
     if (err)
         return rdb_error(r, err);
@@ -61,16 +77,21 @@ void txn_delete(struct txn *t, enum cf cf, const void *key, size_t key_len)
 rocksdb_iterator_t *txn_iterate(struct txn *t, enum cf cf)
 {
     struct rdb *r = t->rdb;
-    rocksdb_iterator_t *base = rocksdb_create_iterator_cf(r->db, r->ro, r->cf[cf]);
+    rocksdb_iterator_t *base =
+        rocksdb_create_iterator_cf(r->db, t->ro ? t->ro : r->ro, r->cf[cf]);
 
     return t->batch
                ? rocksdb_writebatch_wi_create_iterator_with_base_cf(t->batch, base, r->cf[cf])
                : base;
 }
 
-bool txn_gone(const struct txn *t, struct store_id id)
+static struct part *new_part_find(const struct txn *t, uint64_t pid)
 {
-    return (t->formatted && id.pid != 0) || (t->contents && id.pid == t->removed_pid);
+    struct part *p = t->new_parts;
+
+    while (p && (p->pid != pid || p->dropped))
+        p = p->next;
+    return p;
 }
 
 osd_status txn_load(struct txn *t, struct store_id id, struct store_meta *ret)
@@ -79,8 +100,6 @@ osd_status txn_load(struct txn *t, struct store_id id, struct store_meta *ret)
     char *value;
     size_t len;
 
-    if (txn_gone(t, id))
-        return OSD_E_NOT_FOUND;
     key_object(key, id);
     osd_status st = txn_get(t, CF_OBJECTS, key, sizeof(key), &value, &len);
     if (st)
@@ -119,11 +138,16 @@ osd_status run_add(struct run_list *l, uint64_t first, uint32_t count)
 
 /* ---- counters ---- */
 
-static struct part *txn_part(struct txn *t, uint64_t pid)
+struct part *txn_part(struct txn *t, uint64_t pid)
 {
-    if (t->new_part && t->new_part->pid == pid)
-        return t->new_part;
-    return part_find(t->rdb, pid);
+    struct part *p = new_part_find(t, pid);
+    const struct removed *gone = t->removed;
+
+    if (p)
+        return p;
+    while (gone && gone->pid != pid)
+        gone = gone->next;
+    return gone || (t->formatted && pid != 0) ? NULL : part_find(t->rdb, pid);
 }
 
 static struct delta *delta_of(struct txn *t, struct part *p)
@@ -179,7 +203,8 @@ static osd_status charge_part(struct txn *t, struct part *p, int64_t delta, uint
     if (!d)
         return OSD_E_NOMEM;
     pthread_mutex_lock(&p->mutex);
-    bool fits = move_delta(p->used, &p->used_open, &d->used, delta, limit);
+    uint64_t committed = t->formatted && p->pid == 0 ? 0 : p->used;
+    bool fits = move_delta(committed, &p->used_open, &d->used, delta, limit);
     pthread_mutex_unlock(&p->mutex);
     return fits ? OSD_OK : OSD_E_QUOTA;
 }
@@ -200,7 +225,8 @@ static osd_status charge_counters(struct txn *t, uint64_t pid, int64_t delta)
         if (st)
             return st;
     }
-    st = charge_part(t, r->root, delta, __atomic_load_n(&r->capacity, __ATOMIC_RELAXED));
+    uint64_t capacity = __atomic_load_n(&r->capacity, __ATOMIC_RELAXED);
+    st = charge_part(t, r->root, delta, t->new_capacity ? t->new_capacity : capacity);
     return st == OSD_E_QUOTA ? OSD_E_NO_SPACE : st;
 }
 
@@ -221,7 +247,8 @@ static osd_status count_objects(struct txn *t, struct part *p, int64_t delta, ui
     if (!d)
         return OSD_E_NOMEM;
     pthread_mutex_lock(&p->mutex);
-    bool fits = move_delta(p->count, &p->count_open, &d->count, delta, limit);
+    uint64_t committed = t->formatted && p->pid == 0 ? 0 : p->count;
+    bool fits = move_delta(committed, &p->count_open, &d->count, delta, limit);
     pthread_mutex_unlock(&p->mutex);
     if (!fits) {
         t->base.quota = quota;
@@ -293,9 +320,16 @@ static void txn_free(struct txn *t)
         store_unclaim(t->rdb->locks, &c->claim);
         free(c);
     }
+    while (t->removed) {
+        struct removed *d = t->removed;
+        t->removed = d->next;
+        free(d);
+    }
     store_locks_release(t->rdb->locks, &t->held);
     if (t->batch)
         rocksdb_writebatch_wi_destroy(t->batch);
+    if (t->ro)
+        rocksdb_readoptions_destroy(t->ro);
     free(t->allocated.v);
     free(t->freed.v);
     free(t);
@@ -308,9 +342,10 @@ void rdb_abort(struct store_txn *base)
     deltas_end(t, false);
     for (size_t i = 0; i < t->allocated.n; i++)
         blocks_release(t->rdb->blocks, t->allocated.v[i].first, t->allocated.v[i].count);
-    if (t->new_part) {
-        pthread_mutex_destroy(&t->new_part->mutex);
-        free(t->new_part);
+    while (t->new_parts) {
+        struct part *p = t->new_parts;
+        t->new_parts = p->next;
+        part_free(p);
     }
     txn_free(t);
 }
@@ -349,7 +384,7 @@ static osd_status write_with_ranges(struct txn *t, char **err)
     if (t->formatted)
         put_range_deletes(r, ranges, 1, UINT64_MAX);
     else
-        put_range_deletes(r, ranges, t->removed_pid, t->removed_pid + 1);
+        put_range_deletes(r, ranges, t->base.id.pid, t->base.id.pid + 1);
     const char *head = rocksdb_writebatch_data(ranges, &n1);
     const char *tail = rocksdb_writebatch_wi_data(batch_of(t), &n2);
     char *rep = malloc(n1 + n2 - BATCH_HEAD);
@@ -433,10 +468,16 @@ static void txn_applied(struct txn *t)
         refresh_meta(r, t, part_find(r, t->base.id.pid));
     if (t->root_meta || t->formatted)
         refresh_meta(r, t, r->root);
-    if (t->new_part)
-        part_insert(r, t->new_part);
-    if (t->removed_pid)
-        part_drop(r, t->removed_pid);
+    for (const struct removed *d = t->removed; d; d = d->next)
+        part_drop(r, d->pid);
+    while (t->new_parts) {
+        struct part *p = t->new_parts;
+        t->new_parts = p->next;
+        if (p->dropped)
+            part_free(p);
+        else
+            part_insert(r, p);
+    }
     if (t->record.seq)
         record_remember(r, &t->record);
     for (size_t i = 0; i < t->freed.n; i++)
@@ -484,8 +525,9 @@ osd_status rdb_get_meta(struct store_txn *base, struct store_id id, struct store
         if (!d)
             return p ? OSD_E_NOMEM : OSD_E_NOT_FOUND;
         pthread_mutex_lock(&p->mutex);
-        m.used = p->used + (uint64_t)d->used;
-        m.count = p->count + (uint64_t)d->count;
+        bool empty = t->formatted && p->pid == 0;
+        m.used = (empty ? 0 : p->used) + (uint64_t)d->used;
+        m.count = (empty ? 0 : p->count) + (uint64_t)d->count;
         pthread_mutex_unlock(&p->mutex);
     }
     t->shown_id = id;
@@ -534,8 +576,9 @@ osd_status rdb_put_meta(struct store_txn *base, struct store_id id, const struct
     txn_store(t, id, &next);
     if (id.oid == 0) {
         *(id.pid ? &t->part_meta : &t->root_meta) = true;
-        if (t->new_part && t->new_part->pid == id.pid)
-            t->new_part->meta = next;
+        struct part *p = new_part_find(t, id.pid);
+        if (p)
+            p->meta = next;
     }
     return OSD_OK;
 }
@@ -544,8 +587,13 @@ osd_status rdb_put_meta(struct store_txn *base, struct store_id id, const struct
 
 static osd_status claim(struct txn *t, struct store_id id)
 {
-    struct created *c = calloc(1, sizeof(*c));
+    struct created *c = t->created;
 
+    while (c && (c->claim.id.pid != id.pid || c->claim.id.oid != id.oid))
+        c = c->next;
+    if (c) /* created and removed before in this transaction */
+        return OSD_OK;
+    c = calloc(1, sizeof(*c));
     if (!c)
         return OSD_E_NOMEM;
     c->claim.id = id;
@@ -600,9 +648,9 @@ static osd_status create_partition(struct txn *t, struct store_id id,
     struct store_meta m = *meta;
     osd_status st;
 
-    if (t->new_part)
-        return OSD_E_INVALID;
     id.oid = 0;
+    if (t->base.id.pid != 0 && !store_held_covers(&t->held, id))
+        return OSD_E_INVALID;
     st = count_objects(t, r->root, 1, limits_of(t, r->root).partition_quota,
                        STORE_QUOTA_PARTITIONS);
     if (!st)
@@ -610,9 +658,11 @@ static osd_status create_partition(struct txn *t, struct store_id id,
     if (st)
         return st;
     m.used = m.count = m.length = 0;
-    t->new_part = part_new(id.pid, &m);
-    if (!t->new_part)
+    struct part *p = part_new(id.pid, &m);
+    if (!p)
         return OSD_E_NOMEM;
+    p->next = t->new_parts;
+    t->new_parts = p;
     txn_store(t, id, &m);
     *ret = id;
     return OSD_OK;
@@ -625,8 +675,12 @@ static osd_status create_object(struct txn *t, struct store_id id,
     struct part *p;
     osd_status st;
 
+    bool own_partition = t->base.id.pid == id.pid && t->base.id.oid == 0;
+    if (id.pid == 0 || (!own_partition && !txn_may_change(t, id) &&
+                        !txn_may_change(t, (struct store_id){id.pid, 0})))
+        return OSD_E_INVALID;
     p = txn_part(t, id.pid);
-    if (!p || id.pid == 0)
+    if (!p)
         return OSD_E_NOT_FOUND;
     st = count_objects(t, p, 1, limits_of(t, p).object_quota, STORE_QUOTA_OBJECTS);
     if (!st)
@@ -660,7 +714,7 @@ static osd_status free_partition_blocks(struct txn *t)
     uint8_t from[8];
     osd_status st = OSD_OK;
 
-    be64_put(from, t->removed_pid);
+    be64_put(from, t->base.id.pid);
     for (rocksdb_iter_seek(it, (char *)from, sizeof(from)); rocksdb_iter_valid(it) && !st;
          rocksdb_iter_next(it)) {
         size_t klen, len;
@@ -674,29 +728,94 @@ static osd_status free_partition_blocks(struct txn *t)
     return st;
 }
 
+/* Before everything below a partition goes by range: what the transaction did there so far must
+ * not be written behind the range deletion. Blocks it allocated become garbage of the commit.
+ */
+static osd_status forget_changes(struct txn *t)
+{
+    osd_status st = OSD_OK;
+
+    be64_put(t->hidden_from, t->base.id.pid ? t->base.id.pid : 1);
+    if (!t->ro)
+        t->ro = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_iterate_upper_bound(t->ro, (char *)t->hidden_from,
+                                                sizeof(t->hidden_from));
+    if (t->batch)
+        rocksdb_writebatch_wi_clear(t->batch);
+    if (t->record.seq)
+        record_put(t);
+    t->freed.n = 0;
+    for (size_t i = 0; i < t->allocated.n && !st; i++)
+        st = run_add(&t->freed, t->allocated.v[i].first, t->allocated.v[i].count);
+    return st;
+}
+
+static osd_status remove_any(struct txn *t, struct store_id id, bool contents);
+
+/* The contents of a partition that is removed among other changes. */
+static osd_status remove_one_by_one(struct txn *t, uint64_t pid)
+{
+    static const enum store_kind kinds[] = {STORE_USER, STORE_COLLECTION};
+    osd_status st = OSD_OK;
+
+    for (size_t k = 0; k < 2 && !st; k++) {
+        uint64_t ids[64], next = 1, changes;
+        size_t n;
+        while (next && !st) {
+            st = rdb_list(&t->base, pid, kinds[k], next, ids, 64, &n, &next, &changes);
+            for (size_t i = 0; i < n && !st; i++)
+                st = remove_any(t, (struct store_id){pid, ids[i]}, false);
+        }
+    }
+    return st;
+}
+
+static osd_status note_removed(struct txn *t, struct part *p)
+{
+    struct removed *d;
+
+    if (new_part_find(t, p->pid) == p) {
+        p->dropped = true;
+        return OSD_OK;
+    }
+    d = calloc(1, sizeof(*d));
+    if (!d)
+        return OSD_E_NOMEM;
+    *d = (struct removed){.pid = p->pid, .next = t->removed};
+    t->removed = d;
+    return OSD_OK;
+}
+
 static osd_status remove_partition(struct txn *t, struct store_id id, bool contents)
 {
-    struct part *p = part_find(t->rdb, id.pid);
+    bool by_range = contents && t->base.id.pid == id.pid && !new_part_find(t, id.pid);
+    struct part *p = txn_part(t, id.pid);
     uint8_t key[OBJECT_KEY_LEN];
     struct store_meta m;
-    osd_status st;
+    osd_status st = p ? rdb_get_meta(&t->base, id, &m) : OSD_E_NOT_FOUND;
 
-    if (!p)
-        return OSD_E_NOT_FOUND;
-    st = rdb_get_meta(&t->base, id, &m);
     if (!st && m.count > 0 && !contents)
         st = OSD_E_NOT_EMPTY;
+    if (!st && contents && !by_range)
+        st = remove_one_by_one(t, id.pid);
+    if (!st && !by_range)
+        st = attrs_remove(t, id);
+    if (!st)
+        st = rdb_get_meta(&t->base, id, &m); /* what is left of it by now */
     if (!st)
         st = count_objects(t, t->rdb->root, -1, STORE_NO_LIMIT, STORE_QUOTA_NONE);
     if (!st)
         st = charge_part(t, t->rdb->root, -(int64_t)m.used, STORE_NO_LIMIT);
+    if (!st && by_range)
+        st = forget_changes(t);
+    if (!st)
+        st = note_removed(t, p);
     if (st)
         return st;
     key_object(key, id);
     txn_delete(t, CF_OBJECTS, key, sizeof(key));
-    t->removed_pid = id.pid;
-    t->contents = contents;
-    return contents ? OSD_OK : attrs_remove(t, id);
+    t->contents |= by_range;
+    return OSD_OK;
 }
 
 static osd_status remove_any(struct txn *t, struct store_id id, bool contents)
@@ -736,9 +855,12 @@ osd_status rdb_format(struct store_txn *base, uint64_t capacity, const struct st
     struct store_meta m = *root;
     uint8_t field[8];
 
-    osd_status st = store_held_covers(&t->held, id) ? attrs_remove(t, id) : OSD_E_INVALID;
+    osd_status st = store_held_covers(&t->held, id) ? forget_changes(t) : OSD_E_INVALID;
+    if (!st)
+        st = attrs_remove(t, id);
     if (st)
         return txn_noted(base, st);
+    t->freed.n = 0; /* the commit retires every block there is */
     deltas_end(t, false);
     m.kind = STORE_ROOT;
     m.used = m.count = m.length = 0;

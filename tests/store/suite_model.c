@@ -5,7 +5,8 @@
  * The model says what store.h says in the plainest way it can be said. After every operation
  * the object it touched is compared with the model inside the transaction, after every
  * transaction the counters, now and then everything. STORE_MODEL_OPS and STORE_MODEL_SEED in
- * the environment change how long and which; a failure prints the seed and the operation.
+ * the environment change how long and which; STORE_MODEL_TRACE prints every operation as it
+ * goes.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -44,6 +45,7 @@ struct run {
     struct model *now, *before; /* before: at the begin of the transaction */
     uint64_t seed;
     unsigned part; /* of the transaction */
+    bool trace;
 };
 
 static uint64_t pick(struct run *c, uint64_t n)
@@ -398,6 +400,8 @@ static bool step(struct run *c, unsigned slot)
         which = pick(c, sizeof(operations) / sizeof(operations[0]));
     } while ((slot == 0 && operations[which].data) ||
              (operations[which].run == op_remove && pick(c, slot ? 2 : 6)));
+    if (c->trace)
+        print_message("  %s %u.%u\n", operations[which].name, c->part, slot);
     status = operations[which].run(c, o, id_of(c->part, slot));
     if (status == OSD_OK || status == OSD_E_NOT_FOUND)
         compare_object(c, c->part, slot);
@@ -419,6 +423,8 @@ static unsigned transaction(struct run *c)
     c->part = (unsigned)pick(c, PARTS);
     c->t = rig_begin(c->r, scope(c, reach, slot), STORE_EXCLUSIVE);
     memcpy(c->before, c->now, sizeof(*c->now));
+    if (c->trace)
+        print_message("transaction on %u.%u, reach %u\n", c->part, slot, reach);
     while (done < steps && go_on) {
         go_on = step(c, slot);
         done++;
@@ -443,7 +449,9 @@ static uint64_t from_environment(const char *name, uint64_t otherwise)
 
 static void test_store_model__random_operations_agree_with_the_model(void **state)
 {
-    struct run c = {.r = *state, .seed = from_environment("STORE_MODEL_SEED", 1)};
+    struct run c = {.r = *state,
+                    .seed = from_environment("STORE_MODEL_SEED", 1),
+                    .trace = getenv("STORE_MODEL_TRACE")};
     uint64_t ops = from_environment("STORE_MODEL_OPS", 20000), seed = c.seed, next_check = 0;
 
     c.now = calloc(1, sizeof(*c.now));
@@ -465,7 +473,9 @@ static void test_store_model__random_operations_agree_with_the_model(void **stat
 /* The same with the store closed and opened again every so often. */
 static void test_store_model__and_so_they_do_across_reopening(void **state)
 {
-    struct run c = {.r = *state, .seed = 77 + from_environment("STORE_MODEL_SEED", 1)};
+    struct run c = {.r = *state,
+                    .seed = 77 + from_environment("STORE_MODEL_SEED", 1),
+                    .trace = getenv("STORE_MODEL_TRACE")};
 
     if (!rig_persists())
         skip();
