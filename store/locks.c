@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
+#include "common/hash.h"
 #include "locks.h"
 
 #define SHARDS  16u
@@ -19,6 +21,7 @@ struct shard {
 };
 
 struct store_locks {
+    uint64_t seed;
     struct shard device[SHARDS];
     pthread_rwlock_t partition[STRIPES];
     pthread_rwlock_t object[STRIPES];
@@ -26,26 +29,19 @@ struct store_locks {
     struct store_claim *claims[CLAIMS];
 };
 
-static uint64_t mix(uint64_t x)
+static uint64_t hash_id(const struct store_locks *l, struct store_id id)
 {
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
-    return x ^ x >> 31;
-}
-
-static uint64_t hash_id(struct store_id id)
-{
-    return mix(mix(id.pid + 0x9e3779b97f4a7c15ULL) + id.oid);
+    return osd_hash(l->seed, id.pid, id.oid);
 }
 
 static pthread_rwlock_t *partition_lock(struct store_locks *l, struct store_id id)
 {
-    return &l->partition[hash_id((struct store_id){id.pid, 0}) % STRIPES];
+    return &l->partition[hash_id(l, (struct store_id){id.pid, 0}) % STRIPES];
 }
 
 static pthread_rwlock_t *object_lock(struct store_locks *l, struct store_id id)
 {
-    return &l->object[hash_id(id) % STRIPES];
+    return &l->object[hash_id(l, id) % STRIPES];
 }
 
 /* A number per thread, handed out round robin so that few threads never share a shard. */
@@ -84,6 +80,7 @@ struct store_locks *store_locks_new(void)
 
     if (!l)
         return NULL;
+    osd_random(&l->seed, sizeof(l->seed));
     for (unsigned i = 0; i < SHARDS; i++)
         init_locks(&l->device[i].lock, 1);
     init_locks(l->partition, STRIPES);
@@ -159,7 +156,7 @@ bool store_held_covers(const struct store_held *held, struct store_id id)
 
 osd_status store_claim(struct store_locks *l, struct store_claim *c)
 {
-    struct store_claim **bucket = &l->claims[hash_id(c->id) % CLAIMS];
+    struct store_claim **bucket = &l->claims[hash_id(l, c->id) % CLAIMS];
     osd_status status = OSD_OK;
 
     pthread_mutex_lock(&l->claims_lock);
@@ -176,7 +173,7 @@ osd_status store_claim(struct store_locks *l, struct store_claim *c)
 
 void store_unclaim(struct store_locks *l, struct store_claim *c)
 {
-    struct store_claim **at = &l->claims[hash_id(c->id) % CLAIMS];
+    struct store_claim **at = &l->claims[hash_id(l, c->id) % CLAIMS];
 
     pthread_mutex_lock(&l->claims_lock);
     while (*at && *at != c)

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "rocksdb_internal.h"
 
@@ -365,6 +366,7 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
         return NULL;
     r->base.ops = &rdb_ops;
     r->cfg = *cfg;
+    osd_random(&r->seed, sizeof(r->seed));
     if (!r->cfg.clock)
         r->cfg.clock = &osd_clock_system;
     r->locks = store_locks_new();

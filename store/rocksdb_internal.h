@@ -44,7 +44,7 @@ struct part {
     uint64_t changes;               /* atomic */
 };
 
-#define PART_BUCKETS  4096
+#define PART_BUCKETS  16384
 #define TOUCH_BUCKETS 1024
 #define TOUCH_MAX     65536
 
@@ -76,6 +76,7 @@ struct rdb {
     struct store_locks *locks;
     uint64_t capacity; /* atomic */
     bool failed;       /* a write below failed; atomic */
+    uint64_t seed;     /* of the hash tables */
 
     pthread_rwlock_t parts_lock;
     struct part *parts[PART_BUCKETS];

@@ -11,14 +11,8 @@
  */
 #include <stdlib.h>
 
+#include "common/hash.h"
 #include "rocksdb_internal.h"
-
-static size_t mix(uint64_t a, uint64_t b)
-{
-    uint64_t h = a * 0x9e3779b97f4a7c15ULL ^ (b + 1) * 0xff51afd7ed558ccdULL;
-
-    return (size_t)(h ^ h >> 29);
-}
 
 /* ---- partitions ---- */
 
@@ -29,7 +23,7 @@ struct part *part_find(struct rdb *r, uint64_t pid)
     if (pid == 0)
         return r->root;
     pthread_rwlock_rdlock(&r->parts_lock);
-    p = r->parts[mix(pid, 0) % PART_BUCKETS];
+    p = r->parts[osd_hash(r->seed, pid, 0) % PART_BUCKETS];
     while (p && p->pid != pid)
         p = p->next;
     pthread_rwlock_unlock(&r->parts_lock);
@@ -51,7 +45,7 @@ struct part *part_new(uint64_t pid, const struct store_meta *meta)
 
 void part_insert(struct rdb *r, struct part *p)
 {
-    struct part **head = &r->parts[mix(p->pid, 0) % PART_BUCKETS];
+    struct part **head = &r->parts[osd_hash(r->seed, p->pid, 0) % PART_BUCKETS];
 
     pthread_rwlock_wrlock(&r->parts_lock);
     p->next = *head;
@@ -67,7 +61,7 @@ void part_free(struct part *p)
 
 void part_drop(struct rdb *r, uint64_t pid)
 {
-    struct part **at = &r->parts[mix(pid, 0) % PART_BUCKETS], *p;
+    struct part **at = &r->parts[osd_hash(r->seed, pid, 0) % PART_BUCKETS], *p;
 
     pthread_rwlock_wrlock(&r->parts_lock);
     while (*at && (*at)->pid != pid)
@@ -94,7 +88,7 @@ void parts_clear(struct rdb *r)
 
 static struct touched **touch_find(struct rdb *r, struct store_id id)
 {
-    struct touched **at = &r->touched[mix(id.pid, id.oid) % TOUCH_BUCKETS];
+    struct touched **at = &r->touched[osd_hash(r->seed, id.pid, id.oid) % TOUCH_BUCKETS];
 
     while (*at && ((*at)->id.pid != id.pid || (*at)->id.oid != id.oid))
         at = &(*at)->next;
@@ -231,15 +225,15 @@ void rdb_touch(struct osd_store *s, struct store_id id, unsigned flags, uint64_t
 
 #define INDEX_SIZE (STORE_RECORDS * 2u)
 
-static size_t nonce_hash(const uint8_t *nonce)
+static size_t nonce_hash(const struct rdb *r, const uint8_t *nonce)
 {
-    return mix(be64_get(nonce), be32_get(nonce + 8)) % INDEX_SIZE;
+    return osd_hash(r->seed, be64_get(nonce), be32_get(nonce + 8)) % INDEX_SIZE;
 }
 
 /* Place of a nonce in the index, or the empty place where it would go. */
 static size_t index_find(const struct rdb *r, const uint8_t *nonce)
 {
-    size_t i = nonce_hash(nonce);
+    size_t i = nonce_hash(r, nonce);
 
     while (r->record_index[i] &&
            memcmp(r->records[r->record_index[i] - 1].nonce, nonce, STORE_NONCE_LEN) != 0)
@@ -257,7 +251,7 @@ static void index_drop(struct rdb *r, size_t hole)
         i = (i + 1) % INDEX_SIZE;
         if (!r->record_index[i])
             return;
-        size_t home = nonce_hash(r->records[r->record_index[i] - 1].nonce);
+        size_t home = nonce_hash(r, r->records[r->record_index[i] - 1].nonce);
         bool stays = hole < i ? home > hole && home <= i : home > hole || home <= i;
         if (stays)
             continue;
