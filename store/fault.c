@@ -279,6 +279,18 @@ static osd_status fault_record(struct store_txn *t, const uint8_t nonce[STORE_NO
     PASS(t, record, nonce, outcome, len);
 }
 
+static osd_status fault_set_member(struct store_txn *t, struct store_id collection,
+                                   uint64_t oid, bool member)
+{
+    PASS(t, set_member, collection, oid, member);
+}
+
+static osd_status fault_members(struct store_txn *t, struct store_id id, uint64_t from,
+                                uint64_t *ids, size_t max, size_t *ret_n, uint64_t *ret_next)
+{
+    PASS(t, members, id, from, ids, max, ret_n, ret_next);
+}
+
 static const struct store_ops fault_ops = {
     .size = sizeof(struct store_ops),
     .close = fault_close,
@@ -308,6 +320,8 @@ static const struct store_ops fault_ops = {
     .check = fault_check,
     .get_setting = fault_get_setting,
     .put_setting = fault_put_setting,
+    .set_member = fault_set_member,
+    .members = fault_members,
 };
 
 /* ---- control ---- */

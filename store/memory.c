@@ -248,6 +248,8 @@ static const struct store_ops memory_ops = {
     .check = mem_check,
     .get_setting = mem_get_setting,
     .put_setting = mem_put_setting,
+    .set_member = mem_set_member,
+    .members = mem_members,
 };
 
 static osd_status fill_store(struct mem_store *s, const struct store_config *cfg)

@@ -37,6 +37,16 @@ struct mem_object {
     struct store_meta meta;
     struct tree_node *attrs;  /* page << 32 | number -> mem_value */
     struct tree_node *blocks; /* offset / STORE_BLOCK -> mem_value */
+    /* collection: oid of each member; user object: cid of each collection it is in. Working
+     * copies do not keep this up to date: it changes at commit, by mem_part_work.pairs. */
+    struct tree_node *members;
+};
+
+/** A membership that a transaction makes or drops. */
+struct mem_pair {
+    struct mem_pair *next;
+    uint64_t cid, oid;
+    bool member;
 };
 
 /** A partition, or the root as partition 0. */
@@ -69,7 +79,8 @@ struct mem_part_work {
     struct mem_part *part;    /* as the transaction sees it: live, a new one, or NULL */
     struct tree_node *works;  /* oid -> mem_work; 0 is the partition itself */
     struct tree_node *merged; /* during commit: the objects of part as they will be */
-    int64_t used, count;      /* change against part */
+    struct mem_pair *pairs, **last_pair; /* memberships changed, in order */
+    int64_t used, count;                 /* change against part */
     uint64_t reserved_used, reserved_count, changes;
     struct store_locks *locks;
     struct store_claim claim;
@@ -222,6 +233,21 @@ osd_status mem_set_attr(struct store_txn *t, struct store_id id, uint32_t page, 
                         const void *value, uint32_t len);
 osd_status mem_each_attr(struct store_txn *t, struct store_id id, uint32_t page,
                          uint32_t number, store_attr_visit visit, void *arg);
+
+/* memory_members.c: memberships */
+osd_status mem_set_member(struct store_txn *t, struct store_id collection, uint64_t oid,
+                          bool member);
+osd_status mem_members(struct store_txn *t, struct store_id id, uint64_t from, uint64_t *ids,
+                       size_t max, size_t *ret_n, uint64_t *ret_next);
+
+/** Note that every membership of id ends. */
+osd_status mem_drop_members(struct mem_txn *t, struct store_id id);
+
+/** Carry the changed memberships out on the objects of a partition as they will be. */
+osd_status mem_merge_members(const struct mem_part_work *pw, struct tree_node **objects);
+
+/** Forget the changed memberships. */
+void mem_free_pairs(struct mem_part_work *pw);
 
 /* memory_check.c */
 osd_status mem_check(struct osd_store *s, bool repair, store_check_report report, void *arg,

@@ -98,6 +98,21 @@ static uint64_t check_object(struct checker *c, struct store_id id, struct mem_o
     return used;
 }
 
+/* Every membership is there from both sides, which are of the two kinds. */
+static void check_members(struct checker *c, struct mem_part *part, struct store_id id,
+                          const struct mem_object *o)
+{
+    uint8_t other = o->meta.kind == STORE_USER ? STORE_COLLECTION : STORE_USER;
+
+    for (const struct tree_node *n = tree_ceil(o->members, 0); n;
+         n = tree_next(o->members, n)) {
+        const struct mem_object *m = tree_get(part->objects, n->key);
+        if (!m || m->meta.kind != other || !tree_get(m->members, id.oid))
+            find(c, id, false, "membership with 0x%llx has one side",
+                 (unsigned long long)n->key);
+    }
+}
+
 static uint64_t check_part(struct checker *c, struct mem_part *part)
 {
     struct store_id id = {part->pid, 0};
@@ -107,8 +122,9 @@ static uint64_t check_part(struct checker *c, struct mem_part *part)
         find(c, id, false, "a partition of kind %u", part->self->meta.kind);
     for (const struct tree_node *n = tree_ceil(part->objects, 0); n;
          n = tree_next(part->objects, n)) {
-        used += check_object(c, (struct store_id){part->pid, n->key},
-                             (struct mem_object *)n->value);
+        struct store_id oid = {part->pid, n->key};
+        used += check_object(c, oid, (struct mem_object *)n->value);
+        check_members(c, part, oid, (struct mem_object *)n->value);
         count++;
     }
     check_counter(c, id, "used", &part->used, used);

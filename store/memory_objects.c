@@ -314,6 +314,8 @@ static osd_status remove_object(struct mem_txn *t, struct store_id id)
     if (status == OSD_OK)
         status = mem_part_work(t, id.pid, &pw);
     if (status == OSD_OK)
+        status = mem_drop_members(t, id);
+    if (status == OSD_OK)
         status = mem_use(t, w, -(int64_t)w->obj->meta.used);
     if (status == OSD_OK)
         status = mem_count(t, pw, -1);

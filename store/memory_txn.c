@@ -36,6 +36,7 @@ static void drop_object(struct store_ref *r)
 
     tree_unref(o->attrs);
     tree_unref(o->blocks);
+    tree_unref(o->members);
     free(o);
 }
 
@@ -57,6 +58,7 @@ struct mem_object *mem_object_copy(const struct mem_object *from)
     if (o) {
         o->attrs = tree_ref(from->attrs);
         o->blocks = tree_ref(from->blocks);
+        o->members = tree_ref(from->members);
     }
     return o;
 }
@@ -179,6 +181,7 @@ void mem_forget_part(struct mem_store *s, struct mem_part_work *pw)
     pthread_mutex_unlock(&s->lock);
     tree_unref(pw->works);
     pw->works = NULL;
+    mem_free_pairs(pw);
     if (pw->part && pw->part != pw->live)
         store_ref_put(&pw->part->ref);
     pw->part = NULL;
@@ -488,6 +491,8 @@ static osd_status merge_objects(struct mem_part_work *pw, struct tree_node **obj
         }
         if (old)
             mem_merge_stamps(w, old);
+        tree_unref(w->obj->members);
+        w->obj->members = old ? tree_ref(old->members) : NULL;
         status = tree_put(objects, n->key, store_ref_get(&w->obj->ref));
         if (status)
             store_ref_put(&w->obj->ref);
@@ -550,6 +555,8 @@ static osd_status prepare(struct mem_txn *t, struct tree_node **parts)
         if (pw->part) {
             pw->merged = tree_ref(pw->part->objects);
             status = merge_objects(pw, &pw->merged);
+            if (status == OSD_OK)
+                status = mem_merge_members(pw, &pw->merged);
         }
         if (status == OSD_OK && pw->pid != 0)
             status = merge_part(pw, parts);

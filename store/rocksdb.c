@@ -24,8 +24,8 @@
 #define BLOCK_CACHE    (64 * MIB)
 #define WRITE_BUFFERS  (96 * MIB)
 
-static const char *const cf_names[CF_MAX] = {"default", "objects", "attrs", "extents",
-                                             "records"};
+static const char *const cf_names[CF_MAX] = {"default", "objects", "attrs",
+                                             "extents", "records", "members"};
 
 /* ---- flush ---- */
 
@@ -356,6 +356,8 @@ static const struct store_ops rdb_ops = {
     .check = rdb_check,
     .get_setting = rdb_get_setting,
     .put_setting = rdb_put_setting,
+    .set_member = rdb_set_member,
+    .members = rdb_members,
 };
 
 static struct rdb *rdb_new(const struct store_config *cfg, const char *path)

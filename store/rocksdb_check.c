@@ -120,6 +120,20 @@ static osd_status check_objects(struct walk *w)
     return st;
 }
 
+/* Whether a membership lacks its other side. */
+static bool one_sided(struct txn *t, const uint8_t *k)
+{
+    uint8_t mirror[EXTENT_KEY_LEN];
+    size_t len;
+    char *value;
+
+    key_extent(mirror, (struct store_id){be64_get(k), be64_get(k + 16)}, be64_get(k + 8));
+    if (txn_get(t, CF_MEMBERS, mirror, sizeof(mirror), &value, &len))
+        return true;
+    rocksdb_free(value);
+    return false;
+}
+
 /* Keys of a family whose object does not exist. */
 static osd_status check_orphans(struct walk *w, enum cf cf, const char *what)
 {
@@ -135,6 +149,8 @@ static osd_status check_orphans(struct walk *w, enum cf cf, const char *what)
         struct store_id id = {be64_get(k), be64_get(k + 8)};
         osd_status one = txn_load((struct txn *)t, id, &m);
 
+        if (!one && cf == CF_MEMBERS && one_sided((struct txn *)t, k))
+            one = OSD_E_NOT_FOUND;
         if (one == OSD_E_NOT_FOUND) {
             found(w, id, what, w->repair);
             if (w->repair)
@@ -166,6 +182,8 @@ osd_status rdb_check(struct osd_store *s, bool repair, store_check_report report
         st = check_orphans(&w, CF_ATTRS, "attribute without object");
     if (!st)
         st = check_orphans(&w, CF_EXTENTS, "extent map without object");
+    if (!st)
+        st = check_orphans(&w, CF_MEMBERS, "membership without object or other side");
     free(w.buf);
     return st;
 }

@@ -8,6 +8,7 @@
  *   attrs     pid oid page number      -> value
  *   extents   pid oid chunk            -> map chunk (rocksdb_data.c)
  *   records   slot                     -> sequence, nonce, outcome
+ *   members   pid cid oid, pid oid cid -> nothing: a membership from both sides
  * Not on disk, rebuilt at open: block allocation, used and count of partitions, next object
  * ids, the index of records.
  */
@@ -23,7 +24,7 @@
 #include "store/locks.h"
 #include "store/store.h"
 
-enum cf { CF_DEFAULT, CF_OBJECTS, CF_ATTRS, CF_EXTENTS, CF_RECORDS, CF_MAX };
+enum cf { CF_DEFAULT, CF_OBJECTS, CF_ATTRS, CF_EXTENTS, CF_RECORDS, CF_MEMBERS, CF_MAX };
 
 #define OBJECT_KEY_LEN 16
 #define ATTR_KEY_LEN   24
@@ -213,6 +214,14 @@ osd_status rdb_list(struct store_txn *t, uint64_t pid, enum store_kind kind, uin
                     uint64_t *ids, size_t max, size_t *ret_n, uint64_t *ret_next,
                     uint64_t *ret_changes);
 osd_status attrs_remove(struct txn *t, struct store_id id);
+
+/* rocksdb_members.c */
+osd_status rdb_set_member(struct store_txn *t, struct store_id collection, uint64_t oid,
+                          bool member);
+osd_status rdb_members(struct store_txn *t, struct store_id id, uint64_t from, uint64_t *ids,
+                       size_t max, size_t *ret_n, uint64_t *ret_next);
+/** End every membership of id. */
+osd_status members_remove(struct txn *t, struct store_id id);
 
 /* rocksdb_state.c: partitions, touched timestamps, records */
 struct part *part_find(struct rdb *r, uint64_t pid);

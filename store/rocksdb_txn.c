@@ -26,7 +26,7 @@ osd_status rdb_error(struct rdb *r, char *err)
 /* Families whose keys begin with a partition id; range deletions cover them. */
 static bool ranged(enum cf cf)
 {
-    return cf == CF_OBJECTS || cf == CF_ATTRS || cf == CF_EXTENTS;
+    return cf == CF_OBJECTS || cf == CF_ATTRS || cf == CF_EXTENTS || cf == CF_MEMBERS;
 }
 
 /* Whether what is committed of a partition is deleted by range, which the batch does not show.
@@ -355,13 +355,13 @@ void rdb_abort(struct store_txn *base)
 static void put_range_deletes(struct rdb *r, rocksdb_writebatch_t *b, uint64_t from,
                               uint64_t to)
 {
-    static const enum cf families[] = {CF_OBJECTS, CF_ATTRS, CF_EXTENTS};
+    static const enum cf families[] = {CF_OBJECTS, CF_ATTRS, CF_EXTENTS, CF_MEMBERS};
     uint8_t lo[8], hi[9];
 
     be64_put(lo, from);
     be64_put(hi, to);
     hi[8] = 0xff;
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
         rocksdb_writebatch_delete_range_cf(b, r->cf[families[i]], (char *)lo, sizeof(lo),
                                            (char *)hi, to == UINT64_MAX ? 9 : 8);
 }
@@ -831,6 +831,8 @@ static osd_status remove_any(struct txn *t, struct store_id id, bool contents)
     st = data_remove(t, id);
     if (!st)
         st = attrs_remove(t, id);
+    if (!st)
+        st = members_remove(t, id);
     if (!st)
         st = charge_counters(t, id.pid, -(int64_t)m.used);
     if (!st)

@@ -20,6 +20,8 @@
  *      commit.
  *  (5) One id names at most one object of a partition, user object or collection.
  *  (6) Bytes never written read as zeros.
+ *  (7) A membership joins a collection and a user object of one partition that both exist; it
+ *      is seen from both sides.
  *
  * Used capacity, the same for every implementation: 4096 for each aligned 4096-byte block of a
  * user object that holds written data, plus (16 + length) for every attribute. Blocks inside a
@@ -39,7 +41,8 @@
  *
  * Who may change what: an object whose lock the transaction holds exclusively, what lies in a
  * partition (or the store) it holds exclusively, and what it created. Other objects can be
- * looked at by get_meta, get_attr and each_attr only, and show their last committed state.
+ * looked at by get_meta, get_attr, each_attr and members only, and show their last committed
+ * state.
  * Everything else is INVALID, as are data calls on what is no user object, an offset plus
  * length beyond 2^64, and values longer than stated. Calls with length 0 (read, write, clear,
  * punch) check their arguments and change nothing.
@@ -252,6 +255,20 @@ struct store_ops {
                               size_t *ret_len);
     osd_status (*put_setting)(struct osd_store *s, const char *name, const void *value,
                               size_t len);
+
+    /* Memberships: pairs of a collection and a user object of its partition. They cost no used
+     * capacity and change no metadata. remove() drops those of what it removes.
+     * set_member: make or drop the pair {collection, oid}; no error when it is so already.
+     * Whoever changes a user object may change its memberships. Since that does not lock the
+     * collection, whoever removes a collection holds its partition exclusively. NOT_FOUND
+     * (either does not exist); INVALID (not what it must be).
+     * members: ids >= from of the other side in ascending order: of a collection its user
+     * objects, of a user object its collections. Filled as by list. Any object can be looked
+     * at, as by get_attr. */
+    osd_status (*set_member)(struct store_txn *t, struct store_id collection, uint64_t oid,
+                             bool member);
+    osd_status (*members)(struct store_txn *t, struct store_id id, uint64_t from, uint64_t *ids,
+                          size_t max, size_t *ret_n, uint64_t *ret_next);
 };
 
 struct osd_store {

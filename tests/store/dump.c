@@ -109,6 +109,22 @@ static void dump_data(struct dumper *d, struct store_txn *t, uint64_t length)
         dump_run(d, t, start, at - start);
 }
 
+static void dump_members(struct dumper *d, struct store_txn *t, struct store_id id)
+{
+    uint64_t ids[IDS_PER_PAGE], next = 0;
+    size_t n = 0;
+
+    do {
+        osd_status status = d->s->ops->members(t, id, next, ids, IDS_PER_PAGE, &n, &next);
+        if (status) {
+            line(d, "  members failed: %s", osd_status_name(status));
+            return;
+        }
+        for (size_t i = 0; i < n; i++)
+            line(d, "  member %" PRIx64, ids[i]);
+    } while (next);
+}
+
 static void dump_object(struct dumper *d, struct store_id id)
 {
     struct store_meta m;
@@ -127,6 +143,8 @@ static void dump_object(struct dumper *d, struct store_id id)
     }
     if (status == OSD_OK && m.kind == STORE_USER)
         dump_data(d, t, m.length);
+    if (status == OSD_OK && id.oid != 0)
+        dump_members(d, t, id);
     if (status)
         line(d, "  failed: %s", osd_status_name(status));
     d->s->ops->abort(t);

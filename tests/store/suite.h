@@ -17,6 +17,7 @@ int suite_device(void);
 int suite_threads(void);
 int suite_fault(void);
 int suite_model(void);
+int suite_members(void);
 int suite_persist(void);
 
 #endif

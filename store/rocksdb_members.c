@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/rocksdb_members.c - memberships in the RocksDB store
+ *
+ * A membership is two keys without value, one from each side. Whoever writes them holds the
+ * user object (or its partition) exclusively, so nobody else writes the same keys.
+ */
+#include "rocksdb_internal.h"
+
+static osd_status expect_kind(struct txn *t, struct store_id id, enum store_kind kind)
+{
+    struct store_meta m;
+    osd_status st = txn_load(t, id, &m);
+
+    return st ? st : m.kind == kind ? OSD_OK : OSD_E_INVALID;
+}
+
+/* Both keys of a membership. */
+static void set_both(struct txn *t, uint64_t pid, uint64_t one, uint64_t other, bool member)
+{
+    uint64_t sides[2][2] = {{one, other}, {other, one}};
+
+    for (int i = 0; i < 2; i++) {
+        uint8_t key[EXTENT_KEY_LEN];
+        key_extent(key, (struct store_id){pid, sides[i][0]}, sides[i][1]);
+        if (member)
+            txn_put(t, CF_MEMBERS, key, sizeof(key), "", 0);
+        else
+            txn_delete(t, CF_MEMBERS, key, sizeof(key));
+    }
+}
+
+static osd_status do_set(struct txn *t, struct store_id collection, uint64_t oid, bool member)
+{
+    struct store_id id = {collection.pid, oid};
+    osd_status st = txn_may_change(t, id) ? expect_kind(t, id, STORE_USER) : OSD_E_INVALID;
+
+    if (!st)
+        st = expect_kind(t, collection, STORE_COLLECTION);
+    if (!st)
+        set_both(t, id.pid, collection.oid, oid, member);
+    return st;
+}
+
+osd_status rdb_set_member(struct store_txn *base, struct store_id collection, uint64_t oid,
+                          bool member)
+{
+    return txn_noted(base, do_set((struct txn *)base, collection, oid, member));
+}
+
+/* Ids of the other side from `from` on, at most max; the first one left out, or 0. */
+static uint64_t walk(struct txn *t, struct store_id id, uint64_t from, uint64_t *ids,
+                     size_t max, size_t *ret_n)
+{
+    rocksdb_iterator_t *it = txn_iterate(t, CF_MEMBERS);
+    uint8_t key[EXTENT_KEY_LEN];
+    uint64_t next = 0;
+    size_t n = 0;
+
+    key_extent(key, id, from);
+    for (rocksdb_iter_seek(it, (char *)key, sizeof(key)); rocksdb_iter_valid(it) && !next;
+         rocksdb_iter_next(it)) {
+        size_t len;
+        const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &len);
+        if (len != sizeof(key) || memcmp(k, key, OBJECT_KEY_LEN) != 0)
+            break;
+        if (n < max)
+            ids[n++] = be64_get(k + OBJECT_KEY_LEN);
+        else
+            next = be64_get(k + OBJECT_KEY_LEN);
+    }
+    rocksdb_iter_destroy(it);
+    *ret_n = n;
+    return next;
+}
+
+osd_status rdb_members(struct store_txn *base, struct store_id id, uint64_t from, uint64_t *ids,
+                       size_t max, size_t *ret_n, uint64_t *ret_next)
+{
+    struct txn *t = (struct txn *)base;
+    struct store_meta m;
+    osd_status st = txn_load(t, id, &m);
+
+    if (!st)
+        *ret_next = walk(t, id, from, ids, max, ret_n);
+    return st;
+}
+
+osd_status members_remove(struct txn *t, struct store_id id)
+{
+    uint64_t ids[64], next = 0;
+    size_t n;
+
+    do {
+        next = walk(t, id, next, ids, 64, &n);
+        for (size_t i = 0; i < n; i++)
+            set_both(t, id.pid, id.oid, ids[i], false);
+    } while (next);
+    return OSD_OK;
+}
