@@ -13,6 +13,9 @@ struct fault_store {
     osd_status status;
 };
 
+/* Transactions the calling thread has open, over all fault stores. */
+static _Thread_local unsigned mine;
+
 struct fault_txn {
     struct store_txn base;
     struct store_txn *inner;
@@ -86,7 +89,8 @@ static void fault_info(struct osd_store *s, struct store_info *ret)
 static void fault_touch(struct osd_store *s, struct store_id id, unsigned flags,
                         uint64_t now_ms)
 {
-    fault_of(s)->inner->ops->touch(fault_of(s)->inner, id, flags, now_ms);
+    if (mine == 0)
+        fault_of(s)->inner->ops->touch(fault_of(s)->inner, id, flags, now_ms);
 }
 
 static osd_status fault_recall(struct osd_store *s, const uint8_t nonce[STORE_NONCE_LEN],
@@ -103,7 +107,7 @@ static osd_status fault_flush(struct osd_store *s)
     struct osd_store *inner = fault_of(s)->inner;
     osd_status status = count(fault_of(s));
 
-    return status ? status : inner->ops->flush(inner);
+    return mine ? OSD_E_INVALID : status ? status : inner->ops->flush(inner);
 }
 
 static osd_status fault_check(struct osd_store *s, bool repair, store_check_report report,
@@ -112,7 +116,9 @@ static osd_status fault_check(struct osd_store *s, bool repair, store_check_repo
     struct osd_store *inner = fault_of(s)->inner;
     osd_status status = count(fault_of(s));
 
-    return status ? status : inner->ops->check(inner, repair, report, arg, ret);
+    return mine     ? OSD_E_INVALID
+           : status ? status
+                    : inner->ops->check(inner, repair, report, arg, ret);
 }
 
 static osd_status fault_get_setting(struct osd_store *s, const char *name, void *dst,
@@ -154,6 +160,7 @@ static osd_status fault_begin(struct osd_store *s, struct store_id id, enum stor
         return status;
     }
     __atomic_add_fetch(&f->open, 1, __ATOMIC_SEQ_CST);
+    mine++;
     *ret = &t->base;
     return OSD_OK;
 }
@@ -161,6 +168,7 @@ static osd_status fault_begin(struct osd_store *s, struct store_id id, enum stor
 static void forget(struct store_txn *t)
 {
     __atomic_sub_fetch(&fault_of(t->store)->open, 1, __ATOMIC_SEQ_CST);
+    mine--;
     free(t);
 }
 

@@ -10,7 +10,9 @@
  *  (2) A failed begin begins nothing. A failed commit has aborted. Any other failed call has
  * not reached the inner store and dooms its transaction: its commit aborts and returns the
  *      injected status.
- * Threads: like any store; which call is the Nth is then up to the scheduler.
+ *  (3) A flush, touch or check by a thread that has a transaction open reaches nothing: flush
+ * and check return INVALID, a touch dooms nothing but is lost. Threads: like any store; which
+ * call is the Nth is then up to the scheduler.
  */
 #ifndef STORE_FAULT_H
 #define STORE_FAULT_H

@@ -238,10 +238,12 @@ struct store_ops {
 
     /* Change timestamps outside a transaction: visible at once, on stable storage at the next
      * change of the object, store_flush() of it, or close. flags: enum store_touch. Never
-     * turns a time back. Unknown ids are ignored. */
+     * turns a time back. Unknown ids are ignored. Never called by a thread that has a
+     * transaction open. */
     void (*touch)(struct osd_store *s, struct store_id id, unsigned flags, uint64_t now_ms);
 
-    /* Everything committed before the call is on stable storage when it returns. */
+    /* Everything committed before the call is on stable storage when it returns. Never called
+     * by a thread that has a transaction open (it may wait for locks). */
     osd_status (*flush)(struct osd_store *s);
 
     /* Walk everything and report what breaks an invariant; repair only if asked. The store is

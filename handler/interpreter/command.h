@@ -123,6 +123,7 @@ struct command {
     uint64_t bytes_read; /* then: bytes that exist */
     unsigned touch;      /* timestamps of the object, beyond what act says */
     bool sync;           /* commit to stable storage */
+    bool flush;          /* then flush the store */
     bool set_clock;      /* the adjustable clock was set */
     uint64_t new_clock;
 

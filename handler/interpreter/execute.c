@@ -310,7 +310,7 @@ static osd_status finish(struct command *c, osd_status st)
     c->function = OSD_FN_COMMAND;
     st = ops_of(c)->commit(c->txn, flags);
     c->txn = NULL;
-    return st;
+    return st == OSD_OK && c->flush ? ops_of(c)->flush(c->dev->store) : st;
 }
 
 /* After the commit: lazy timestamps, the clock. */

