@@ -81,11 +81,12 @@ osd_status osd_attr_cursor_open(struct osd_bytes list, enum osd_gen gen,
                                 enum osd_list_type want, bool retrieved,
                                 struct osd_attr_cursor *ret, struct osd_wire_error *reterr)
 {
+    enum osd_list_type foreign = gen == OSD_GEN1 ? OSD_LIST_MULTI_V2 : OSD_LIST_MULTI_V1;
     size_t header = list_header_len(gen);
 
     if (list.len < header)
         return list_fail(reterr, 0, "attribute list shorter than its header");
-    if ((list.data[0] & 0x0f) != want)
+    if ((list.data[0] & 0x0f) != want || want == foreign)
         return list_fail(reterr, 0, "wrong attribute list type");
 
     size_t said = gen == OSD_GEN1 ? be16_get(list.data + 2) : be32_get(list.data + 4);
@@ -115,20 +116,29 @@ static osd_status next_group(struct osd_attr_cursor *c, struct osd_wire_error *r
     return OSD_OK;
 }
 
+/* Where the entries that the cursor stands in must end. */
+static size_t entries_end(const struct osd_attr_cursor *c)
+{
+    bool inside = c->type == OSD_LIST_MULTI_V2 && c->group_end < c->list.len;
+
+    return inside ? c->group_end : c->list.len;
+}
+
 osd_status osd_attr_cursor_next(struct osd_attr_cursor *c, struct osd_attr_entry *ret,
                                 struct osd_wire_error *reterr)
 {
     const struct head *h = head_of(c->gen, c->type);
     osd_status st = next_group(c, reterr);
-    size_t left;
+    size_t end = entries_end(c), left;
+    bool may_be_cut = c->lenient && end == c->list.len;
 
     if (st)
         return st;
-    left = c->list.len - c->at;
+    left = end - c->at;
     if (left == 0)
         return OSD_E_NOT_FOUND;
     if (left < h->len)
-        return c->lenient ? OSD_E_NOT_FOUND : list_fail(reterr, c->at, "cut attribute entry");
+        return may_be_cut ? OSD_E_NOT_FOUND : list_fail(reterr, c->at, "cut attribute entry");
 
     const uint8_t *p = c->list.data + c->at;
     struct osd_attr_entry e = {
@@ -140,8 +150,8 @@ osd_status osd_attr_cursor_next(struct osd_attr_cursor *c, struct osd_attr_entry
         e.undefined = c->gen == OSD_GEN1 ? e.len == 0xffff : c->lenient && e.len == 0;
         if (e.undefined)
             e.len = 0;
-        if (e.len > left - h->len && !c->lenient)
-            return list_fail(reterr, c->at, "attribute value reaches beyond the list");
+        if (e.len > left - h->len && !may_be_cut)
+            return list_fail(reterr, c->at, "attribute value reaches beyond its list");
     }
     size_t have = e.len < left - h->len ? e.len : left - h->len;
     e.value = (struct osd_bytes){.data = p + h->len, .len = have};

@@ -83,7 +83,7 @@ struct osd_attr_cursor {
  *
  * @param list   header and entries, exactly as long as the CDB says (3.3 rule 1: that length
  *               governs; the header's own may be zero).
- * @param want   expected type; OSD_LIST_SET also opens what OSD_LIST_MULTI_* is not.
+ * @param want   expected type; one that the generation does not have is refused.
  * @param retrieved true for Data-In read by a client: a cut last entry ends the list quietly,
  *               and the header's length bounds it.
  * @return OSD_OK; OSD_E_INVALID with the byte within the list in *reterr (in_cdb false).
@@ -92,7 +92,8 @@ osd_status osd_attr_cursor_open(struct osd_bytes list, enum osd_gen gen,
                                 enum osd_list_type want, bool retrieved,
                                 struct osd_attr_cursor *ret, struct osd_wire_error *reterr);
 
-/** Next entry. OSD_E_NOT_FOUND at the end; OSD_E_INVALID as above. */
+/** Next entry. OSD_E_NOT_FOUND at the end; OSD_E_INVALID as above, also in a retrieved list
+ * when an entry reaches out of its object's group. */
 osd_status osd_attr_cursor_next(struct osd_attr_cursor *c, struct osd_attr_entry *ret,
                                 struct osd_wire_error *reterr);
 
@@ -116,8 +117,9 @@ void osd_attr_put_undefined(struct osd_writer *w, enum osd_gen gen, struct osd_a
 void osd_attr_put_multi_v1(struct osd_writer *w, uint64_t oid, struct osd_attr_id id,
                            const void *value, uint16_t len, bool undefined);
 
-/** OSD-2 type Eh: head of one object's group; entries follow with osd_attr_put_value();
- *  osd_attr_group_close() patches the group's length. Returns the group's start for it. */
+/** OSD-2 type Eh: head of one object's group; entries follow with osd_attr_put_value(), 65,535
+ *  bytes at most (the caller sees to it); osd_attr_group_close() patches the group's length.
+ *  Returns the group's start for it. */
 size_t osd_attr_group_open(struct osd_writer *w, uint64_t oid, uint8_t object_type);
 void osd_attr_group_close(struct osd_writer *w, size_t group_start);
 

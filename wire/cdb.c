@@ -291,6 +291,7 @@ osd_status osd_offset_decode(uint32_t field, enum osd_gen gen, uint64_t *ret)
 osd_status osd_offset_encode(uint64_t value, enum osd_gen gen, uint32_t *ret)
 {
     int lowest = gen == OSD_GEN2 ? -5 : 0;
+    int highest = gen == OSD_GEN2 ? 7 : 15;
 
     if (value == OSD_OFFSET_UNUSED) {
         *ret = UINT32_MAX;
@@ -300,7 +301,7 @@ osd_status osd_offset_encode(uint64_t value, enum osd_gen gen, uint32_t *ret)
         *ret = 0;
         return OSD_OK;
     }
-    for (int e = lowest; e <= 7; e++) {
+    for (int e = lowest; e <= highest; e++) {
         if (value >> (e + 8) > 0x0fffffff)
             continue;
         if ((value >> (e + 8)) << (e + 8) != value)
@@ -314,8 +315,10 @@ osd_status osd_offset_encode(uint64_t value, enum osd_gen gen, uint32_t *ret)
 uint64_t osd_offset_align(uint64_t value, enum osd_gen gen)
 {
     int shift = gen == OSD_GEN2 ? 3 : 8;
+    int highest = gen == OSD_GEN2 ? 15 : 23;
 
-    while (shift < 15 && value >> shift >= 0x0fffffff)
+    /* Rounding up stays below 0fffffffh, which with one exponent would mean "unused". */
+    while (shift < highest && value >> shift >= 0x0ffffffe)
         shift++;
     uint64_t unit = 1ULL << shift;
     return (value + unit - 1) & ~(unit - 1);
@@ -580,6 +583,19 @@ osd_status osd_cdb_decode(const uint8_t *cdb, size_t len, struct osd_cdb *ret,
     return OSD_OK;
 }
 
+/* What bytes 10 and 11 of this command in this generation can say. */
+static bool options_fit(const struct osd_cdb *c)
+{
+    bool v2 = c->gen == OSD_GEN2;
+
+    if (c->attr.format < OSD_ATTR_CDB || c->attr.format > OSD_ATTR_LIST)
+        return false;
+    if (c->attr.format == OSD_ATTR_CDB && (!v2 || c->attr.set_len > sizeof(c->attr.value)))
+        return false;
+    return c->isolation <= (v2 ? 7 : 0) && (!c->immed_tr || (v2 && has_immed_tr(c->op))) &&
+           (!c->list_attr || (v2 && has_list_attr(c->op)));
+}
+
 osd_status osd_cdb_encode(const struct osd_cdb *cmd, uint8_t *dst, size_t *ret_len)
 {
     const struct osd_op_info *info = osd_op_info(cmd->op);
@@ -588,9 +604,7 @@ osd_status osd_cdb_encode(const struct osd_cdb *cmd, uint8_t *dst, size_t *ret_l
 
     if (!info || (c.gen != OSD_GEN1 && c.gen != OSD_GEN2) || !info->action[c.gen])
         return OSD_E_UNSUPPORTED;
-    if (c.attr.format < OSD_ATTR_CDB || c.attr.format > OSD_ATTR_LIST || c.isolation > 7 ||
-        (c.attr.format == OSD_ATTR_CDB &&
-         (c.gen == OSD_GEN1 || c.attr.set_len > sizeof(c.attr.value))))
+    if (!options_fit(&c))
         return OSD_E_INVALID;
 
     size_t len = c.gen == OSD_GEN1 ? OSD1_CDB_LEN : OSD2_CDB_LEN;

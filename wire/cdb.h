@@ -265,8 +265,8 @@ osd_status osd_offset_decode(uint32_t field, enum osd_gen gen, uint64_t *ret);
 /** Encode; OSD_E_INVALID when the value is not exactly representable. Zero is encoded 0. */
 osd_status osd_offset_encode(uint64_t value, enum osd_gen gen, uint32_t *ret);
 
-/** Smallest representable offset >= value (256-byte steps in OSD-1, 8 in OSD-2, coarser for
- *  huge values). */
+/** A representable offset >= value and near it (256-byte steps in OSD-1, 8 in OSD-2, coarser
+ *  for huge values), for values below 2^51 in OSD-1 and 2^43 in OSD-2. */
 uint64_t osd_offset_align(uint64_t value, enum osd_gen gen);
 
 #endif

@@ -137,6 +137,7 @@ static void get_descriptor(const uint8_t *p, size_t len, struct osd_sense *s)
     case D_ICV:
         if (len == 2 + OSD_ICV1_LEN || len == 2 + OSD_ICV2_LEN) {
             s->icv_len = (uint8_t)(len - 2);
+            memset(s->icv, 0, sizeof(s->icv));
             memcpy(s->icv, p + 2, len - 2);
         }
         break;
