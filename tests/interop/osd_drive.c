@@ -3,10 +3,11 @@
  * osd_drive.c - sends one of every OSD command over iSCSI and says what it meant by each
  *
  * usage: osd_drive iscsi://host/target/lun >meant.txt
- * One line per command on standard output: the tshark field names and values that a decoder must
- * find in the CDB. test-tshark.sh compares them with what tshark found on the wire. Field values
- * are random (fixed seed), so most commands are refused by the device; only the CDB matters
- * here. Commands go out one at a time, so the order on the wire is the order of the lines.
+ * One line per command on standard output: the tshark field names and values that a decoder
+ * must find in the CDB. test-tshark.sh compares them with what tshark found on the wire. Field
+ * values are random (fixed seed), so most commands are refused by the device; only the CDB
+ * matters here. Commands go out one at a time, so the order on the wire is the order of the
+ * lines.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -111,13 +112,12 @@ static const struct row {
       {LENGTH, "allocation_length"},
       {START, "initial_object_id"},
       {LIST_ID, "list_identifier"}}},
-    {OSD_OP_REMOVE_PARTITION,
-     OSD_GEN2,
-     {{PID, "partition_id"}, {OPTION, "remove_scope"}}},
+    {OSD_OP_REMOVE_PARTITION, OSD_GEN2, {{PID, "partition_id"}, {OPTION, "remove_scope"}}},
     {OSD_OP_SET_ATTRIBUTES, OSD_GEN2, {{PID, "partition_id"}, {OID, "user_object_id"}}},
 };
 
-/* Random but plausible values for the members a row names; sizes small, so that no data moves. */
+/* Random but plausible values for the members a row names; sizes small, so that no data moves.
+ */
 static void fill(const struct row *r, struct osd_cdb *c)
 {
     *c = (struct osd_cdb){.op = r->op, .gen = r->gen, .attr.format = OSD_ATTR_PAGE};
@@ -207,8 +207,8 @@ static void say(const struct row *r, const struct osd_cdb *c)
 }
 
 /* Send a CDB; which way data goes follows the command, as a real client would do it. */
-static osd_status send_cdb(struct iscsi_session *s, uint64_t lun, const uint8_t *cdb, size_t len,
-                           const struct osd_cdb *c)
+static osd_status send_cdb(struct iscsi_session *s, uint64_t lun, const uint8_t *cdb,
+                           size_t len, const struct osd_cdb *c)
 {
     static uint8_t data[1 << 16];
     struct iovec v = {.iov_base = data, .iov_len = 0};
