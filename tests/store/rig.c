@@ -43,7 +43,7 @@ static uint64_t fixed_time(void *arg)
 
 static const struct osd_clock fixed_clock = {fixed_time, NULL};
 
-static void open_store(struct rig *r)
+void rig_open(struct rig *r)
 {
     char reason[256] = "";
 
@@ -63,7 +63,7 @@ int rig_setup(void **state)
     assert_non_null(mkdtemp(r->dir));
     r->cfg = (struct store_config){
         .path = r->dir, .create = true, .capacity = RIG_CAPACITY, .clock = &fixed_clock};
-    open_store(r);
+    rig_open(r);
     *state = r;
     return 0;
 }
@@ -95,11 +95,16 @@ int rig_teardown(void **state)
     return status || result.findings ? -1 : 0;
 }
 
-void rig_reopen(struct rig *r)
+void rig_close(struct rig *r)
 {
     r->ops->close(r->s);
     r->opened = false;
-    open_store(r);
+}
+
+void rig_reopen(struct rig *r)
+{
+    rig_close(r);
+    rig_open(r);
 }
 
 void rig_check(struct rig *r)

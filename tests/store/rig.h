@@ -37,7 +37,9 @@ bool rig_persists(void);
 int rig_setup(void **state);
 int rig_teardown(void **state);
 
-/** Close and open again. */
+/** Close and open again, in one or in two steps. */
+void rig_close(struct rig *r);
+void rig_open(struct rig *r);
 void rig_reopen(struct rig *r);
 
 /** Fails the test unless the store's own check finds nothing. */
