@@ -15,7 +15,7 @@ static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVW
 
 struct parse {
     struct osd_cfg cfg;
-    bool has_security;
+    unsigned seen; /* bit i: keys[i] was given */
     char *reason;
     size_t reason_len;
 };
@@ -69,7 +69,6 @@ static osd_status key_capacity(struct parse *p, const char *v)
 
 static osd_status key_security(struct parse *p, const char *v)
 {
-    p->has_security = true;
     if (strcmp(v, "nosec") == 0)
         return OSD_OK;
     if (strcmp(v, "capkey") == 0 || strcmp(v, "cmdrsp") == 0 || strcmp(v, "alldata") == 0)
@@ -104,14 +103,31 @@ static osd_status key_threads(struct parse *p, const char *v)
     return OSD_OK;
 }
 
+/* tcmu-runner evaluates this one itself and aborts when a command of ours is slower. */
+static osd_status key_runner_timeout(struct parse *p, const char *v)
+{
+    return complain(p,
+                    "leave tcmur_cmd_time_out=%s out: tcmu-runner would end at a slow "
+                    "command; the backstore's attribute cmd_time_out sets a limit",
+                    v);
+}
+
+enum { KEY_SECURITY = 1 };
+
 static const struct {
     const char *key;
     osd_status (*set)(struct parse *p, const char *value);
-} keys[] = {{"capacity", key_capacity},
-            {"security", key_security},
-            {"sync", key_sync},
-            {"store", key_store},
-            {"threads", key_threads}};
+} keys[] = {{"capacity", key_capacity}, [KEY_SECURITY] = {"security", key_security},
+            {"sync", key_sync},         {"store", key_store},
+            {"threads", key_threads},   {"tcmur_cmd_time_out", key_runner_timeout}};
+
+static osd_status set_key(struct parse *p, unsigned i, const char *value)
+{
+    if (p->seen & 1u << i)
+        return complain(p, "%s= is given twice: leave one out", keys[i].key);
+    p->seen |= 1u << i;
+    return keys[i].set(p, value);
+}
 
 static osd_status parse_option(struct parse *p, const char *option)
 {
@@ -119,10 +135,10 @@ static osd_status parse_option(struct parse *p, const char *option)
 
     if (!eq || eq == option)
         return complain(p, "\"%s\" is not key=value", option);
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+    for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         if (strlen(keys[i].key) == (size_t)(eq - option) &&
             strncmp(keys[i].key, option, (size_t)(eq - option)) == 0)
-            return keys[i].set(p, eq + 1);
+            return set_key(p, i, eq + 1);
     return complain(p,
                     "unknown option \"%.*s\" (known: capacity, security, sync, store, threads)",
                     (int)(eq - option), option);
@@ -155,7 +171,7 @@ osd_status osd_cfgstring_parse(const char *s, struct osd_cfg *ret, char *reason,
         if ((st = parse_option(&p, option)))
             return st;
     }
-    if (!p.has_security)
+    if (!(p.seen & 1u << KEY_SECURITY))
         return complain(&p, "security= is missing: this version has no credentials, so "
                             "security=nosec must be asked for");
     *ret = p.cfg;

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/tcmu/test_handler.c - the whole plugin between a stand-in for tcmu-runner and the
+ * memory store: iovecs, residuals, completions from several threads, open and close
+ */
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runner.h"
+#include "wire/cdb.h"
+#include "wire/sense.h"
+
+#define CFG    "osd//test;store=memory;security=nosec;threads=4"
+#define PID    0x10000ULL
+#define OID    0x10000ULL
+#define LBAS   (8LL << 20) /* of 512 bytes: 4 GiB */
+#define BIG    (256u << 10)
+#define POISON 0xa5
+
+int handler_init(void);
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+static _Thread_local bool no_memory;
+
+void *__wrap_malloc(size_t size)
+{
+    return no_memory ? NULL : __real_malloc(size);
+}
+
+/* ---- a device with one partition and one object ---- */
+
+static struct osd_cdb command(enum osd_op op, uint64_t oid)
+{
+    return (struct osd_cdb){
+        .op = op,
+        .gen = OSD_GEN2,
+        .pid = PID,
+        .oid = oid,
+        .attr = {.format = OSD_ATTR_PAGE,
+                 .retrieved_off = OSD_OFFSET_UNUSED,
+                 .set_off = OSD_OFFSET_UNUSED},
+        .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED}};
+}
+
+static int submit(struct tcmu_device *dev, const struct osd_cdb *c, struct iovec *iov,
+                  int n_iov)
+{
+    uint8_t raw[OSD_CDB_MAX];
+    size_t len;
+
+    assert_int_equal(osd_cdb_encode(c, raw, &len), OSD_OK);
+    return runner_submit(dev, raw, len, iov, n_iov);
+}
+
+static struct flight run(struct tcmu_device *dev, const struct osd_cdb *c, void *buf,
+                         size_t len)
+{
+    struct iovec v = {buf, len};
+
+    return runner_wait(dev, submit(dev, c, &v, len ? 1 : 0));
+}
+
+static void run_good(struct tcmu_device *dev, const struct osd_cdb *c, void *buf, size_t len)
+{
+    assert_int_equal(run(dev, c, buf, len).status, SAM_GOOD);
+}
+
+static void create(struct tcmu_device *dev, uint64_t oid)
+{
+    struct osd_cdb c = command(OSD_OP_CREATE, oid);
+
+    c.count = 1;
+    run_good(dev, &c, NULL, 0);
+}
+
+static int open_device(void **state)
+{
+    struct osd_cdb c = command(OSD_OP_CREATE_PARTITION, 0);
+
+    *state = runner_device(CFG, LBAS, "wwn-of-this-unit");
+    assert_int_equal(runner_handler->open(*state, false), 0);
+    run_good(*state, &c, NULL, 0);
+    create(*state, OID);
+    return 0;
+}
+
+static int close_device(void **state)
+{
+    runner_handler->close(*state);
+    assert_int_equal(runner_submitted(*state), runner_completed(*state));
+    runner_device_free(*state);
+    return 0;
+}
+
+static struct osd_sense sense_of(const struct flight *f)
+{
+    struct osd_sense s;
+
+    assert_int_equal(f->status, SAM_CHECK_CONDITION);
+    assert_int_equal(f->sense[0], 0x72); /* descriptor format, always */
+    assert_int_equal(osd_sense_decode(f->sense, sizeof(f->sense), &s), OSD_OK);
+    return s;
+}
+
+static void write_object(struct tcmu_device *dev, uint64_t oid, uint64_t start, void *data,
+                         size_t len)
+{
+    struct osd_cdb c = command(OSD_OP_WRITE, oid);
+
+    c.start = start;
+    c.length = len;
+    run_good(dev, &c, data, len);
+}
+
+/* ---- Data-In, Data-Out ---- */
+
+static void assert_filled(const uint8_t *p, size_t len, uint8_t value)
+{
+    for (size_t i = 0; i < len; i++)
+        assert_int_equal(p[i], value);
+}
+
+/* The data area still holds another command's data: not one byte of it may stay. */
+static void test_tcmu_handler__short_answer_is_zero_filled_and_counted(void **state)
+{
+    static const uint8_t inquiry[6] = {0x12, 0, 0, 0x10, 0, 0};
+    uint8_t a[10], b[50], c[4000];
+    struct iovec v[3] = {{a, sizeof(a)}, {b, sizeof(b)}, {c, sizeof(c)}};
+
+    memset(a, POISON, sizeof(a));
+    memset(b, POISON, sizeof(b));
+    memset(c, POISON, sizeof(c));
+    struct flight f = runner_wait(*state, runner_submit(*state, inquiry, 6, v, 3));
+    assert_int_equal(f.status, SAM_GOOD);
+    assert_int_equal(f.uflags, RING_FLAG_READ_LEN);
+    assert_int_equal(f.read_len, a[4] + 5u); /* as the INQUIRY data says itself */
+    assert_int_equal(a[0], 0x11);
+    assert_filled(c + f.read_len - 60, 4060 - f.read_len, 0);
+}
+
+/* In pieces of odd sizes what goes in comes out, and lands where it should. */
+static void test_tcmu_handler__data_in_pieces(void **state)
+{
+    static uint8_t out[10000], in[10000];
+    struct iovec vo[3] = {{out, 1}, {out + 1, 4098}, {out + 4099, 5901}};
+    struct iovec vi[4] = {{in, 4097}, {in + 4097, 0}, {in + 4097, 3}, {in + 4100, 5900}};
+    struct osd_cdb w = command(OSD_OP_WRITE, OID), r = command(OSD_OP_READ, OID);
+
+    for (size_t i = 0; i < sizeof(out); i++)
+        out[i] = (uint8_t)(i * 7 + i / 256);
+    w.length = r.length = sizeof(out);
+    struct flight f = runner_wait(*state, submit(*state, &w, vo, 3));
+    assert_int_equal(f.status, SAM_GOOD);
+    assert_int_equal(f.uflags, 0); /* a read length on a write would spoil its residual */
+    f = runner_wait(*state, submit(*state, &r, vi, 4));
+    assert_int_equal(f.status, SAM_GOOD);
+    assert_int_equal(f.read_len, sizeof(in));
+    assert_memory_equal(in, out, sizeof(in));
+}
+
+/* READ past the end: the bytes that exist, the sense, and the residual, all in one answer. */
+static void test_tcmu_handler__data_in_with_check_condition(void **state)
+{
+    struct osd_cdb r = command(OSD_OP_READ, OID);
+    uint8_t in[4096], hello[] = "hello";
+    struct flight f;
+
+    write_object(*state, OID, 0, hello, 5);
+    memset(in, POISON, sizeof(in));
+    r.length = 512;
+    f = run(*state, &r, in, sizeof(in));
+    assert_int_equal(sense_of(&f).asc, ASC_READ_PAST_END);
+    assert_int_equal(sense_of(&f).command_info, 5);
+    assert_int_equal(f.uflags, RING_FLAG_READ_LEN);
+    assert_int_equal(f.read_len, 512);
+    assert_memory_equal(in, hello, 5);
+    assert_filled(in + 5, sizeof(in) - 5, 0);
+}
+
+static void test_tcmu_handler__failed_read_shows_nothing(void **state)
+{
+    struct osd_cdb r = command(OSD_OP_READ, OID + 1);
+    uint8_t in[512];
+    struct flight f;
+
+    memset(in, POISON, sizeof(in));
+    r.length = sizeof(in);
+    f = run(*state, &r, in, sizeof(in));
+    assert_int_equal(sense_of(&f).asc, ASC_INVALID_FIELD_CDB);
+    assert_filled(in, sizeof(in), 0);
+}
+
+/* Every operation code there is, with a buffer and without: always an answer, and only GOOD or
+ * sense in descriptor format. */
+static void test_tcmu_handler__any_operation_code_is_answered(void **state)
+{
+    uint8_t cdb[300], data[64];
+    struct iovec v = {data, sizeof(data)};
+
+    for (int op = 0; op < 256; op++) {
+        memset(cdb, 0, sizeof(cdb));
+        cdb[0] = (uint8_t)op;
+        for (int with_data = 0; with_data < 2; with_data++) {
+            struct flight f =
+                runner_wait(*state, runner_submit(*state, cdb, sizeof(cdb), &v, with_data));
+            if (f.status != SAM_GOOD)
+                (void)sense_of(&f);
+        }
+    }
+    cdb[0] = 0xc0;
+    struct flight f = runner_wait(*state, runner_submit(*state, cdb, 10, NULL, 0));
+    assert_int_equal(sense_of(&f).key, SENSE_ILLEGAL_REQUEST);
+    assert_int_equal(sense_of(&f).asc, ASC_INVALID_OPCODE);
+}
+
+/* The CDB ends with its memory: a handler that reads on is caught by the sanitizer. */
+static void test_tcmu_handler__cdb_lengths_of_7fh(void **state)
+{
+    uint8_t cdb[263] = {0x7f};
+
+    for (unsigned add = 0; add < 256; add++) {
+        cdb[7] = (uint8_t)add;
+        struct flight f = runner_wait(*state, runner_submit(*state, cdb, 8 + add, NULL, 0));
+        assert_int_equal(f.status, SAM_CHECK_CONDITION);
+    }
+}
+
+/* ---- threads ---- */
+
+static void test_tcmu_handler__short_here_long_elsewhere(void **state)
+{
+    static uint8_t big[BIG];
+    struct osd_cdb w = command(OSD_OP_WRITE, OID);
+    struct flight f;
+
+    w.length = 16;
+    f = run(*state, &w, big, 16);
+    assert_true(pthread_equal(f.completed_by, pthread_self()));
+    w.length = BIG;
+    f = run(*state, &w, big, BIG);
+    assert_int_equal(f.status, SAM_GOOD);
+    assert_false(pthread_equal(f.completed_by, pthread_self()));
+}
+
+/* Without memory for the hand-over the command runs where it arrived. */
+static void test_tcmu_handler__long_without_memory(void **state)
+{
+    struct osd_cdb f = command(OSD_OP_FLUSH, OID);
+    uint8_t raw[OSD_CDB_MAX];
+    size_t len;
+    int n;
+
+    assert_int_equal(osd_cdb_encode(&f, raw, &len), OSD_OK);
+    runner_raise_while_handling(&no_memory);
+    n = runner_submit(*state, raw, len, NULL, 0);
+    runner_raise_while_handling(NULL);
+    struct flight got = runner_wait(*state, n);
+    assert_true(pthread_equal(got.completed_by, pthread_self()));
+}
+
+#define MIXED 600
+
+/* Short and long ones mixed, many at once, the ring wraps all the time: each is completed
+ * exactly once (the stand-in aborts otherwise) and the data are right. */
+static void test_tcmu_handler__many_in_flight(void **state)
+{
+    static uint8_t bufs[8][BIG], back[BIG];
+    int numbers[8];
+
+    for (uint64_t i = 0; i < 8; i++) {
+        create(*state, OID + 1 + i);
+        memset(bufs[i], (int)(i + 1), BIG);
+    }
+    for (int round = 0; round < MIXED / 8; round++) {
+        for (uint64_t i = 0; i < 8; i++) {
+            struct osd_cdb w = command(OSD_OP_WRITE, OID + 1 + i);
+            size_t len = i % 2 ? BIG : 100;
+            struct iovec v = {bufs[i], len};
+            w.length = len;
+            numbers[i] = submit(*state, &w, &v, 1);
+        }
+        for (int i = 0; i < 8; i++)
+            assert_int_equal(runner_wait(*state, numbers[i]).status, SAM_GOOD);
+    }
+    for (uint64_t i = 0; i < 8; i++) {
+        struct osd_cdb r = command(OSD_OP_READ, OID + 1 + i);
+        r.length = i % 2 ? BIG : 100;
+        run_good(*state, &r, back, r.length);
+        assert_memory_equal(back, bufs[i], r.length);
+    }
+}
+
+struct submitter {
+    struct tcmu_device *dev;
+    struct osd_cdb cdb;
+    struct iovec iov;
+    uint8_t buf[BIG];
+};
+
+/* The address sanitizer does not see that cancellation ends this function's frame. */
+static void *__attribute__((no_sanitize("address"))) submit_for_ever(void *arg)
+{
+    struct submitter *s = arg;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL); /* as the stand-in needs it */
+    for (;;) {
+        runner_wait(s->dev, submit(s->dev, &s->cdb, &s->iov, 1));
+        pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
+        pthread_testcancel();
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    }
+    return NULL;
+}
+
+/* SIGTERM: tcmu-runner cancels the command thread, then closes. What was handed over is
+ * completed before close() returns. */
+static void test_tcmu_handler__cancelled_thread_and_close(void **state)
+{
+    static struct submitter s;
+    pthread_t thread;
+
+    s.dev = *state;
+    s.cdb = command(OSD_OP_WRITE, OID);
+    s.cdb.length = BIG;
+    s.iov = (struct iovec){s.buf, BIG};
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(pthread_create(&thread, NULL, submit_for_ever, &s), 0);
+        for (unsigned seen = runner_completed(*state); runner_completed(*state) < seen + 3;)
+            sched_yield();
+        pthread_cancel(thread);
+        pthread_join(thread, NULL);
+    }
+    /* close_device() asserts that nothing is missing */
+}
+
+static void test_tcmu_handler__close_waits_for_the_pool(void **state)
+{
+    static uint8_t bufs[8][BIG];
+    struct osd_cdb w = command(OSD_OP_WRITE, OID);
+    struct tcmu_device *dev = runner_device(CFG, LBAS, NULL);
+    struct osd_cdb p = command(OSD_OP_CREATE_PARTITION, 0);
+
+    (void)state;
+    assert_int_equal(runner_handler->open(dev, false), 0);
+    run_good(dev, &p, NULL, 0);
+    create(dev, OID);
+    w.length = BIG;
+    for (int i = 0; i < 8; i++) {
+        struct iovec v = {bufs[i], BIG};
+        submit(dev, &w, &v, 1);
+    }
+    runner_handler->close(dev);
+    assert_int_equal(runner_reap(dev), 0);
+    assert_int_equal(runner_completed(dev), runner_submitted(dev));
+    runner_device_free(dev);
+}
+
+/* ---- configuration ---- */
+
+static void test_tcmu_handler__registration(void **state)
+{
+    (void)state;
+    assert_string_equal(runner_handler->subtype, "osd");
+    assert_int_equal(runner_handler->nr_threads, 0); /* the ring's tail is ours only then */
+    for (int i = 0; i < 6; i++)
+        assert_null(runner_handler->data_ops[i]);
+    assert_non_null(strstr(runner_handler->cfg_desc, "security=nosec"));
+}
+
+static void test_tcmu_handler__check_config(void **state)
+{
+    char *reason = NULL;
+
+    (void)state;
+    assert_true(runner_handler->check_config("osd//x;security=nosec", &reason));
+    assert_null(reason);
+    assert_false(runner_handler->check_config("osd//x", &reason));
+    assert_non_null(strstr(reason, "security=nosec"));
+    free(reason);
+}
+
+/* A restored configuration was not checked: open() refuses it, in words, in the log. */
+static void test_tcmu_handler__open_checks_again(void **state)
+{
+    static const struct {
+        const char *cfg, *words;
+    } wrong[] = {
+        {"osd//x;security=nosec;colour=blue", "unknown option \"colour\""},
+        {"osd//proc/no/such/place;security=nosec", "/proc/no/such/place"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct tcmu_device *dev = runner_device(wrong[i].cfg, LBAS, NULL);
+        runner_last_error[0] = 0;
+        assert_int_equal(runner_handler->open(dev, false), -1);
+        if (!strstr(runner_last_error, wrong[i].words))
+            fail_msg("no \"%s\" in \"%s\"", wrong[i].words, runner_last_error);
+        runner_device_free(dev);
+    }
+}
+
+/* Page 80h is the wwn that the administrator gave, whatever its length. */
+static void test_tcmu_handler__serial_number_is_the_wwn(void **state)
+{
+    static const uint8_t vpd80[6] = {0x12, 1, 0x80, 0, 255, 0};
+    uint8_t in[255];
+    struct iovec v = {in, sizeof(in)};
+    struct flight f = runner_wait(*state, runner_submit(*state, vpd80, 6, &v, 1));
+
+    assert_int_equal(f.status, SAM_GOOD);
+    assert_int_equal(f.read_len, 4 + strlen("wwn-of-this-unit"));
+    assert_memory_equal(in + 4, "wwn-of-this-unit", strlen("wwn-of-this-unit"));
+}
+
+/* capacity= decides, without it the LUN's size does; FORMAT OSD may ask for no more. */
+static void test_tcmu_handler__capacity(void **state)
+{
+    static const struct {
+        const char *cfg;
+        uint64_t want;
+    } cases[] = {
+        {CFG ";capacity=64m", 64 << 20},
+        {CFG, 512ULL * LBAS},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct tcmu_device *dev = runner_device(cases[i].cfg, LBAS, NULL);
+        struct osd_cdb c = command(OSD_OP_FORMAT_OSD, 0);
+
+        c.pid = 0;
+        assert_int_equal(runner_handler->open(dev, false), 0);
+        c.length = cases[i].want + 1;
+        assert_int_equal(run(dev, &c, NULL, 0).status, SAM_CHECK_CONDITION);
+        c.length = cases[i].want;
+        run_good(dev, &c, NULL, 0);
+        runner_handler->close(dev);
+        runner_device_free(dev);
+    }
+}
+
+int main(void)
+{
+#define on_device(f) cmocka_unit_test_setup_teardown(f, open_device, close_device)
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tcmu_handler__registration),
+        cmocka_unit_test(test_tcmu_handler__check_config),
+        cmocka_unit_test(test_tcmu_handler__open_checks_again),
+        cmocka_unit_test(test_tcmu_handler__capacity),
+        on_device(test_tcmu_handler__serial_number_is_the_wwn),
+        on_device(test_tcmu_handler__short_answer_is_zero_filled_and_counted),
+        on_device(test_tcmu_handler__data_in_pieces),
+        on_device(test_tcmu_handler__data_in_with_check_condition),
+        on_device(test_tcmu_handler__failed_read_shows_nothing),
+        on_device(test_tcmu_handler__any_operation_code_is_answered),
+        on_device(test_tcmu_handler__cdb_lengths_of_7fh),
+        on_device(test_tcmu_handler__short_here_long_elsewhere),
+        on_device(test_tcmu_handler__long_without_memory),
+        on_device(test_tcmu_handler__many_in_flight),
+        on_device(test_tcmu_handler__cancelled_thread_and_close),
+        cmocka_unit_test(test_tcmu_handler__close_waits_for_the_pool),
+    };
+
+    handler_init();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
