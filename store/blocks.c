@@ -20,10 +20,10 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-#define MAX_FILES    65536u /* 4 TiB of data */
-#define WORDS        (BLOCKS_PER_FILE / 64)
-#define WANT_SYNC    8192u /* blocks waiting: 32 MiB */
-#define LOW_CHECK_MS 100
+#define MAX_FILES 65536u /* 4 TiB of data */
+#define WORDS     (BLOCKS_PER_FILE / 64)
+#define WANT_SYNC 8192u /* blocks waiting: 32 MiB */
+#define LOOK_MS   100
 
 struct data_file {
     int fd;
@@ -44,14 +44,14 @@ struct blocks {
     bool read_only;
     uint64_t reserve;
     struct data_file *files[MAX_FILES];
-    uint32_t n_files;
+    uint32_t n_files; /* changed under the mutex, read without it */
     uint32_t hint_file, hint_block;
     struct run *waiting;
     size_t n_waiting, cap_waiting;
     uint64_t waiting_blocks;
-    uint64_t mark; /* grows with every sync */
-    uint64_t low_checked_ms;
-    bool low;
+    uint64_t mark;      /* grows with every sync */
+    uint64_t looked_ms; /* when available was looked at, 0: never */
+    uint64_t available; /* bytes of the file system */
 };
 
 static void file_path(const struct blocks *b, uint32_t n, char path[PATH_MAX])
@@ -84,7 +84,22 @@ static osd_status open_existing(struct blocks *b)
     return OSD_OK;
 }
 
-osd_status blocks_open(const char *dir, bool read_only, uint64_t reserve, struct blocks **ret)
+/* How much of the file system data files leave alone. */
+static osd_status find_reserve(struct blocks *b)
+{
+    struct statvfs vfs;
+
+    if (statvfs(b->dir, &vfs) != 0)
+        return errno_status();
+    b->reserve = (uint64_t)vfs.f_blocks * vfs.f_frsize / 20;
+    if (b->reserve < BLOCKS_RESERVE_MIN)
+        b->reserve = BLOCKS_RESERVE_MIN;
+    if (b->reserve > BLOCKS_RESERVE_MAX)
+        b->reserve = BLOCKS_RESERVE_MAX;
+    return OSD_OK;
+}
+
+osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret)
 {
     struct blocks *b = calloc(1, sizeof(*b));
     osd_status st = OSD_OK;
@@ -93,7 +108,6 @@ osd_status blocks_open(const char *dir, bool read_only, uint64_t reserve, struct
         return OSD_E_NOMEM;
     pthread_mutex_init(&b->mutex, NULL);
     b->read_only = read_only;
-    b->reserve = reserve;
     b->mark = 1;
     if (dir) {
         b->dir = strdup(dir);
@@ -103,6 +117,8 @@ osd_status blocks_open(const char *dir, bool read_only, uint64_t reserve, struct
             st = errno_status();
         else
             st = open_existing(b);
+        if (!st)
+            st = find_reserve(b);
     }
     if (st) {
         blocks_close(b);
@@ -159,28 +175,27 @@ osd_status blocks_mark(struct blocks *b, uint64_t first, uint32_t count)
     return OSD_OK;
 }
 
-/* File system space, looked at now and then. Caller holds the mutex. */
-static bool low_now(struct blocks *b)
+/* Look at the space of the file system, unless that was done within max_age ms. When it cannot
+ * be told, the last value stands. Caller holds the mutex. */
+static void look(struct blocks *b, uint64_t max_age)
 {
+    uint64_t now = osd_monotonic_ms();
     struct statvfs vfs;
-    uint64_t now;
 
-    if (!b->dir)
-        return false;
-    now = osd_monotonic_ms();
-    if (b->low_checked_ms && now - b->low_checked_ms < LOW_CHECK_MS)
-        return b->low;
-    b->low_checked_ms = now;
-    b->low = statvfs(b->dir, &vfs) == 0 && (uint64_t)vfs.f_bavail * vfs.f_frsize < b->reserve;
-    return b->low;
+    if (!b->dir || (b->looked_ms && now - b->looked_ms < max_age))
+        return;
+    b->looked_ms = now;
+    if (statvfs(b->dir, &vfs) == 0)
+        b->available = (uint64_t)vfs.f_bavail * vfs.f_frsize;
 }
 
-bool blocks_low(struct blocks *b)
+bool blocks_full(struct blocks *b)
 {
     pthread_mutex_lock(&b->mutex);
-    bool low = low_now(b);
+    look(b, LOOK_MS);
+    bool full = b->dir && b->available < b->reserve / 2;
     pthread_mutex_unlock(&b->mutex);
-    return low;
+    return full;
 }
 
 static int make_file(struct blocks *b, uint32_t n)
@@ -193,32 +208,53 @@ static int make_file(struct blocks *b, uint32_t n)
     return open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 }
 
+/* A new name in the directory survives loss of power only when the directory is synced. */
+static osd_status sync_directory(const struct blocks *b)
+{
+    int fd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    osd_status st = fd < 0 || fsync(fd) != 0 ? errno_status() : OSD_OK;
+
+    if (fd >= 0)
+        close(fd);
+    return st;
+}
+
+/* Give a new data file its size, and its space where the file system can reserve it. */
+static osd_status reserve_file(const struct blocks *b, int fd, off_t size)
+{
+    if (b->dir && fallocate(fd, 0, 0, size) == 0)
+        return sync_directory(b);
+    if (b->dir && errno != EOPNOTSUPP && errno != ENOSYS)
+        return errno_status();
+    if (ftruncate(fd, size) != 0)
+        return errno_status();
+    return b->dir ? sync_directory(b) : OSD_OK;
+}
+
 /* One more file, with its space reserved where the file system can. Caller holds the mutex. */
 static osd_status add_file(struct blocks *b)
 {
     const off_t size = (off_t)BLOCKS_PER_FILE * STORE_BLOCK;
     struct data_file *f;
 
-    if (b->n_files == MAX_FILES)
+    look(b, 0);
+    if (b->n_files == MAX_FILES || (b->dir && b->available < b->reserve + (uint64_t)size))
         return OSD_E_NO_SPACE;
     int fd = make_file(b, b->n_files);
     if (fd < 0)
         return errno_status();
-    if (!b->dir || fallocate(fd, 0, 0, size) != 0) {
-        bool unsupported = !b->dir || errno == EOPNOTSUPP || errno == ENOSYS;
-        if (!unsupported || ftruncate(fd, size) != 0) {
-            osd_status st = errno_status();
-            close(fd);
-            return st;
-        }
-    }
+    osd_status st = reserve_file(b, fd, size);
     f = calloc(1, sizeof(*f));
-    if (!f) {
+    if (!st && !f)
+        st = OSD_E_NOMEM;
+    if (st) {
+        free(f);
         close(fd);
-        return OSD_E_NOMEM;
+        return st;
     }
     f->fd = fd;
-    b->files[b->n_files++] = f;
+    b->files[b->n_files] = f;
+    __atomic_store_n(&b->n_files, b->n_files + 1, __ATOMIC_RELEASE);
     return OSD_OK;
 }
 
@@ -272,8 +308,6 @@ static osd_status alloc_locked(struct blocks *b, uint32_t want, uint64_t *ret_fi
         if (take_from(b, file, at, want, ret_first, ret_n))
             return OSD_OK;
     }
-    if (low_now(b))
-        return OSD_E_NO_SPACE;
     osd_status st = add_file(b);
     if (st)
         return st;
@@ -338,12 +372,17 @@ void blocks_retire_all(struct blocks *b)
     pthread_mutex_unlock(&b->mutex);
 }
 
-bool blocks_want_sync(struct blocks *b)
+uint64_t blocks_waiting(struct blocks *b)
 {
     pthread_mutex_lock(&b->mutex);
-    bool want = b->waiting_blocks >= WANT_SYNC;
+    uint64_t waiting = b->waiting_blocks;
     pthread_mutex_unlock(&b->mutex);
-    return want;
+    return waiting;
+}
+
+bool blocks_want_sync(struct blocks *b)
+{
+    return blocks_waiting(b) >= WANT_SYNC;
 }
 
 osd_status blocks_sync(struct blocks *b, uint64_t *ret_mark)
@@ -408,7 +447,7 @@ static osd_status transfer(struct blocks *b, bool out, uint64_t first, uint32_t 
 osd_status blocks_read(struct blocks *b, uint64_t first, uint32_t skip, const struct iovec *v,
                        int n, size_t len)
 {
-    if (first / BLOCKS_PER_FILE >= b->n_files)
+    if (first / BLOCKS_PER_FILE >= __atomic_load_n(&b->n_files, __ATOMIC_ACQUIRE))
         return OSD_E_CORRUPT;
     return transfer(b, false, first, skip, v, n, len);
 }

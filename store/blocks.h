@@ -17,16 +17,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/bytes.h"
 #include "common/iov.h"
 #include "store/store.h"
 
 #define BLOCKS_PER_FILE 16384u /* 64 MiB */
 
+/* A twentieth of the file system is kept for the metadata, within these bounds. */
+#define BLOCKS_RESERVE_MIN (64 * MIB)
+#define BLOCKS_RESERVE_MAX (1024 * MIB)
+
 struct blocks;
 
-/** Open the data files below directory dir (created if needed); dir NULL: memory only.
- *  reserve: bytes of the file system that are never allocated. */
-osd_status blocks_open(const char *dir, bool read_only, uint64_t reserve, struct blocks **ret);
+/** Open the data files below directory dir (created if needed); dir NULL: memory only. A part
+ * of the file system, BLOCKS_RESERVE_MIN or more, is never given to data files. */
+osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret);
 void blocks_close(struct blocks *b);
 
 /** Mark a run as in use while maps are walked at open. OSD_E_CORRUPT when part of it already
@@ -41,6 +46,9 @@ void blocks_release(struct blocks *b, uint64_t first, uint32_t count);
 
 /** Give back a run that a committed transaction no longer refers to: waits for a sync. */
 void blocks_retire(struct blocks *b, uint64_t first, uint32_t count);
+
+/** Blocks that wait for a sync. */
+uint64_t blocks_waiting(struct blocks *b);
 
 /** Whether enough blocks wait for a sync that one should be made soon. */
 bool blocks_want_sync(struct blocks *b);
@@ -60,8 +68,8 @@ osd_status blocks_write(struct blocks *b, uint64_t first, const struct iovec *v,
 /** Forget all allocation (format); everything in use is retired. */
 void blocks_retire_all(struct blocks *b);
 
-/** True when the file system below has less than the reserve left (checked at most every
- *  100 ms). Always false in memory. */
-bool blocks_low(struct blocks *b);
+/** True when half of the reserve is gone too: nothing that grows may be written, so that what
+ *  frees space still can be (looked at every 100 ms at most). Always false in memory. */
+bool blocks_full(struct blocks *b);
 
 #endif

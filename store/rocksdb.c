@@ -20,7 +20,6 @@
 #include "rocksdb_internal.h"
 
 #define FORMAT_VERSION 1
-#define RESERVE        (64 * MIB) /* of the file system, never used for data */
 #define BLOCK_CACHE    (64 * MIB)
 #define WRITE_BUFFERS  (96 * MIB)
 
@@ -435,7 +434,7 @@ static osd_status open_parts(struct rdb *r, const char *db, const char *data, ch
 
     if (st)
         return st;
-    st = blocks_open(data, r->cfg.read_only, RESERVE, &r->blocks);
+    st = blocks_open(data, r->cfg.read_only, &r->blocks);
     if (!st)
         st = check_format(r, reason, reason_len);
     if (st == OSD_E_NOT_FOUND && r->cfg.create) {

@@ -167,6 +167,20 @@ static osd_status block_unmap(struct txn *t, struct chunk *c, uint32_t i)
     return st;
 }
 
+/* Blocks that only wait for a sync are worth one before the store counts as full. After a
+ * failed write nothing is allocated: the log may hold a transaction whose blocks were given
+ * back. */
+static osd_status find_blocks(struct rdb *r, uint32_t want, uint64_t *first, uint32_t *got)
+{
+    osd_status st = __atomic_load_n(&r->failed, __ATOMIC_RELAXED)
+                        ? OSD_E_IO
+                        : blocks_alloc(r->blocks, want, first, got);
+
+    if (st == OSD_E_NO_SPACE && blocks_waiting(r->blocks) && rdb_sync(r) == OSD_OK)
+        st = blocks_alloc(r->blocks, want, first, got);
+    return st;
+}
+
 /* Write n whole blocks of a chunk from pieces of memory, to fresh places. */
 static osd_status blocks_put(struct txn *t, struct chunk *c, uint32_t at, uint32_t n,
                              const struct osd_iov *src, uint64_t src_off)
@@ -175,7 +189,7 @@ static osd_status blocks_put(struct txn *t, struct chunk *c, uint32_t at, uint32
         struct iovec v[PIECES];
         uint64_t first;
         uint32_t got;
-        osd_status st = blocks_alloc(t->rdb->blocks, n, &first, &got);
+        osd_status st = find_blocks(t->rdb, n, &first, &got);
         if (st)
             return st;
         st = run_add(&t->allocated, first, got);

@@ -216,7 +216,7 @@ static osd_status charge_counters(struct txn *t, uint64_t pid, int64_t delta)
     struct part *p = txn_part(t, pid);
     osd_status st;
 
-    if (delta > 0 && blocks_low(r->blocks))
+    if (delta > 0 && blocks_full(r->blocks))
         return OSD_E_NO_SPACE;
     if (pid != 0) {
         st = p ? charge_part(t, p, delta, limits_of(t, p).capacity_quota) : OSD_E_NOT_FOUND;
@@ -246,6 +246,8 @@ static osd_status count_objects(struct txn *t, struct part *p, int64_t delta, ui
 
     if (!d)
         return OSD_E_NOMEM;
+    if (delta > 0 && blocks_full(t->rdb->blocks))
+        return OSD_E_NO_SPACE;
     pthread_mutex_lock(&p->mutex);
     uint64_t committed = t->formatted && p->pid == 0 ? 0 : p->count;
     bool fits = move_delta(committed, &p->count_open, &d->count, delta, limit);

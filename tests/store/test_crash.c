@@ -352,7 +352,8 @@ int main(int argc, char **argv)
     };
 
     if (argc == 5 && strcmp(argv[1], "worker") == 0)
-        return worker_main(argv[2], atoi(argv[3]), strtoull(argv[4], NULL, 10));
+        return worker_main(argv[2], (int)strtol(argv[3], NULL, 10),
+                           strtoull(argv[4], NULL, 10));
     rig_choose("rocksdb");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/store/test_space.c - the file system below the RocksDB store fills up, and heals
+ *
+ * statvfs() and fallocate() are wrapped: the test says how much space there is.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "rig.h"
+#include "store/blocks.h"
+
+#define FS_SIZE  (20 * BLOCKS_RESERVE_MIN)
+#define FILE_LEN ((uint64_t)BLOCKS_PER_FILE * STORE_BLOCK)
+
+static uint64_t available;
+static int fallocate_errno;
+
+int __wrap_statvfs64(const char *path, struct statvfs *ret);
+int __wrap_statvfs64(const char *path, struct statvfs *ret)
+{
+    *ret = (struct statvfs){.f_frsize = 4096,
+                            .f_bsize = 4096,
+                            .f_blocks = FS_SIZE / 4096,
+                            .f_bavail = available / 4096};
+    return 0;
+}
+
+int __real_fallocate64(int fd, int mode, off_t offset, off_t len);
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len);
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
+{
+    if (fallocate_errno) {
+        errno = fallocate_errno;
+        return -1;
+    }
+    available -= available < (uint64_t)len ? available : (uint64_t)len;
+    return __real_fallocate64(fd, mode, offset, len);
+}
+
+/* The store looks at the space ten times in a second at most. */
+static void set_available(uint64_t bytes)
+{
+    available = bytes;
+    usleep(120000);
+}
+
+static int setup(void **state)
+{
+    available = FS_SIZE;
+    fallocate_errno = 0;
+    return rig_setup(state);
+}
+
+#define SPACE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
+
+static osd_status try_write(struct rig *r, struct store_id id, uint64_t off, uint64_t len)
+{
+    struct store_txn *t = rig_begin(r, id, STORE_EXCLUSIVE);
+    uint8_t *bytes = malloc(len);
+
+    assert_non_null(bytes);
+    rig_fill(bytes, len, (unsigned)(off >> 20));
+    osd_status st = rig_txn_write(t, id, off, bytes, len);
+    free(bytes);
+    if (st) {
+        r->ops->abort(t);
+        return st;
+    }
+    rig_commit(r, t);
+    return OSD_OK;
+}
+
+static osd_status try_set(struct rig *r, struct store_id id, uint32_t len)
+{
+    struct store_txn *t = rig_begin(r, id, STORE_EXCLUSIVE);
+    uint8_t value[100] = {1};
+    osd_status st = r->ops->set_attr(t, id, 1, 1, value, len);
+
+    if (st) {
+        r->ops->abort(t);
+        return st;
+    }
+    rig_commit(r, t);
+    return OSD_OK;
+}
+
+static osd_status try_create(struct rig *r, uint64_t pid)
+{
+    struct store_meta m = rig_meta(STORE_USER);
+    struct store_id id = {pid, 0};
+    struct store_txn *t = rig_begin(r, id, STORE_EXCLUSIVE);
+    osd_status st = r->ops->create(t, id, &m, &id);
+
+    if (st) {
+        r->ops->abort(t);
+        return st;
+    }
+    rig_commit(r, t);
+    return OSD_OK;
+}
+
+/* Write MiB after MiB until the store says it is full; returns how many it took. */
+static uint64_t fill_up(struct rig *r, struct store_id id)
+{
+    uint64_t n = 0;
+    osd_status st;
+
+    while ((st = try_write(r, id, n * MIB, MIB)) == OSD_OK)
+        n++;
+    rig_fails(st, OSD_E_NO_SPACE);
+    return n;
+}
+
+static void verify(struct rig *r, struct store_id id, uint64_t n)
+{
+    static uint8_t got[MIB], want[MIB];
+
+    for (uint64_t i = 0; i < n; i++) {
+        rig_read(r, id, i * MIB, got, MIB);
+        rig_fill(want, MIB, (unsigned)i);
+        assert_memory_equal(got, want, MIB);
+    }
+}
+
+static void test_store_space__full_refuses_data_keeps_all_and_heals_by_removal(void **state)
+{
+    struct rig *r = *state;
+    uint64_t pid = rig_partition(r).pid;
+    struct store_id a = rig_object(r, pid), b = rig_object(r, pid);
+    struct store_info info;
+
+    rig_write(r, b, 0, "first", 5); /* opens the first data file */
+    set_available(BLOCKS_RESERVE_MIN + FILE_LEN + 4096);
+    uint64_t n = fill_up(r, a);
+    assert_true(n >= 2 * FILE_LEN / MIB - 2); /* the rest of one file and another one */
+    verify(r, a, n);
+    rig_ok(try_set(r, a, 50)); /* metadata has a reserve of its own */
+    rig_ok(try_create(r, pid));
+    r->ops->info(r->s, &info);
+    assert_false(info.read_only);
+    rig_remove(r, a);
+    rig_ok(try_write(r, b, MIB, 16 * MIB)); /* into what the removal freed */
+    rig_check(r);
+}
+
+static void test_store_space__overwriting_goes_on_while_full(void **state)
+{
+    struct rig *r = *state;
+    struct store_id a = rig_object(r, rig_partition(r).pid);
+    uint64_t n;
+
+    rig_write(r, a, 0, "first", 5);
+    set_available(BLOCKS_RESERVE_MIN);
+    n = fill_up(r, a);
+    rig_truncate(r, a, (n - 4) * MIB); /* room for copies of what is written anew */
+    for (int i = 0; i < 20; i++)
+        rig_ok(try_write(r, a, (uint64_t)i * MIB, 2 * MIB));
+    rig_check(r);
+}
+
+static void test_store_space__below_half_the_reserve_only_shrinking_is_left(void **state)
+{
+    struct rig *r = *state;
+    struct store_id p = rig_partition(r), a = rig_object(r, p.pid), b = rig_object(r, p.pid);
+
+    rig_write(r, a, 0, "first", 5);
+    rig_set_attr(r, a, 1, 1, "value", 5);
+    set_available(BLOCKS_RESERVE_MIN / 2 - 4096);
+    rig_fails(try_set(r, b, 50), OSD_E_NO_SPACE);
+    rig_fails(try_create(r, p.pid), OSD_E_NO_SPACE);
+    rig_fails(try_write(r, b, 0, 10), OSD_E_NO_SPACE);
+    rig_ok(try_set(r, a, 0));
+    rig_truncate(r, a, 0);
+    rig_remove(r, a);
+    set_available(BLOCKS_RESERVE_MIN); /* the file system has space again */
+    rig_ok(try_set(r, b, 50));
+    rig_ok(try_create(r, p.pid));
+    rig_ok(try_write(r, b, 0, 10));
+}
+
+static void test_store_space__a_refused_reservation_is_no_failure_of_the_store(void **state)
+{
+    struct rig *r = *state;
+    struct store_id a = rig_object(r, rig_partition(r).pid);
+    struct store_info info;
+
+    fallocate_errno = ENOSPC;
+    rig_fails(try_write(r, a, 0, 10), OSD_E_NO_SPACE);
+    r->ops->info(r->s, &info);
+    assert_false(info.read_only);
+    fallocate_errno = EOPNOTSUPP; /* file systems without reservations work as well */
+    rig_ok(try_write(r, a, 0, 10));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SPACE_TEST(test_store_space__full_refuses_data_keeps_all_and_heals_by_removal),
+        SPACE_TEST(test_store_space__overwriting_goes_on_while_full),
+        SPACE_TEST(test_store_space__below_half_the_reserve_only_shrinking_is_left),
+        SPACE_TEST(test_store_space__a_refused_reservation_is_no_failure_of_the_store),
+    };
+
+    rig_choose("rocksdb");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
