@@ -1,68 +1,111 @@
 #!/usr/bin/env python3
-"""compare_tshark.py CAPTURE MEANT - tshark's view of each OSD CDB against what was meant.
+"""compare_tshark.py CAPTURE MEANT - tshark's view of OSD commands and answers against ours.
 
-MEANT has one line per command, "field=value ..." with tshark's field names without the protocol
-prefix. Exit status 0 when every command was found, in order, with every field equal.
+Each line of MEANT is a kind and "field=value" pairs (see osd_drive.c): cdb a command, out its
+Data-Out, in its Data-In, sense its sense data. The lines of a kind must be what tshark found of
+that kind, in that order, every field equal. Data without OSD fields in it is nobody's concern.
+Packets that tshark calls malformed, or warns about, are differences too.
 """
 import json
 import subprocess
 import sys
 
-PREFIXES = ("scsi_osd.", "scsi_osd2.")
+PREFIXES = ("scsi_osd.", "scsi_osd2.", "scsi.")
+GENERATED = ("scsi_osd.opcode", "scsi_osd.svcaction")  # put beside data by tshark itself
+KINDS = ("cdb", "out", "in", "sense")
 
 
-def fields_of(layers, into):
-    """Flatten a tshark JSON layer tree into {field name: first value}."""
-    if isinstance(layers, dict):
-        for key, value in layers.items():
+def flatten(tree, into):
+    """Field names and values of a tshark JSON tree; the first of several counts."""
+    for item in tree if isinstance(tree, list) else [tree]:
+        if not isinstance(item, dict):
+            continue
+        for key, value in item.items():
             if isinstance(value, (dict, list)):
-                fields_of(value, into)
+                flatten(value, into)
+                if isinstance(value, list) and value and isinstance(value[0], str):
+                    into.setdefault(key, value[0])
             else:
                 into.setdefault(key, value)
-    elif isinstance(layers, list):
-        for item in layers:
-            fields_of(item, into)
+    return into
 
 
 def number(text):
     """tshark prints numbers as decimal, 0x hex, or byte strings with colons."""
-    if ":" in text:
-        return int(text.replace(":", ""), 16)
-    return int(text, 0)
+    return int(text.replace(":", ""), 16) if ":" in text else int(text, 0)
 
 
-def commands(capture):
-    """Fields of every packet that carries an OSD CDB, in order."""
+def kind_of(fields, opcode):
+    """What a SCSI part of a packet is, by its fields and the opcode of its iSCSI PDU."""
+    if "scsi_osd.addcdblen" in fields:
+        return "cdb"
+    if "scsi.sns.key" in fields:
+        return "sense"
+    if any(f.startswith("scsi_osd") and f not in GENERATED for f in fields):
+        return "in" if opcode == 0x25 else "out"
+    return None
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def parts(capture, found):
+    """Sort what tshark sees into found[kind]; return its complaints."""
     out = subprocess.run(
-        ["tshark", "-r", capture, "-Y", "scsi_osd.svcaction", "-T", "json",
-         "--no-duplicate-keys"],
+        ["tshark", "-r", capture, "-Y", "iscsi", "-T", "json", "--no-duplicate-keys"],
         check=True, capture_output=True, text=True).stdout
+    complaints = []
     for packet in json.loads(out):
-        found = {}
-        fields_of(packet["_source"]["layers"], found)
-        if "scsi_osd.opcode" in found:
-            yield found
+        layers = packet["_source"]["layers"]
+        pdus = as_list(layers.get("iscsi", []))
+        for i, part in enumerate(as_list(layers.get("scsi", []))):
+            fields = flatten(part, {})
+            pdu = flatten(pdus[min(i, len(pdus) - 1)], {}) if pdus else {}
+            kind = kind_of(fields, int(pdu.get("iscsi.opcode", "0"), 0))
+            if kind:
+                found[kind].append(fields)
+        everything = flatten(layers, {})
+        if "_ws.malformed" in layers or everything.get("_ws.expert.group") == "150994944":
+            complaints.append(f"frame {everything['frame.number']}: "
+                              f"{everything.get('_ws.expert.message', 'malformed')}")
+    return complaints
+
+
+def compare(kind, index, want, have):
+    """Number of fields of one line that tshark sees otherwise."""
+    bad = 0
+    for name, value in want.items():
+        text = next((have[p + name] for p in PREFIXES if p + name in have), None)
+        if text is None or number(text) != int(value, 0):
+            print(f"{kind} {index} {have.get('scsi_osd.svcaction', '')}: "
+                  f"{name} is {text}, meant {value}")
+            bad += 1
+    return bad
 
 
 def main():
     capture, meant_path = sys.argv[1:]
-    with open(meant_path, encoding="ascii") as f:
-        meant = [dict(p.split("=") for p in line.split()) for line in f if line.strip()]
-    seen = list(commands(capture))
-    bad = 0
+    meant = {kind: [] for kind in KINDS}
+    found = {kind: [] for kind in KINDS}
+    with open(meant_path, encoding="ascii") as lines:
+        for line in lines:
+            kind, *pairs = line.split()
+            meant[kind].append(dict(p.split("=") for p in pairs))
+    complaints = parts(capture, found)
+    bad = len(complaints)
+    for complaint in complaints:
+        print(complaint)
     compared = 0
-    if not meant or len(seen) != len(meant):
-        print(f"{len(meant)} commands meant, {len(seen)} seen by tshark")
-        bad += 1
-    for i, (want, have) in enumerate(zip(meant, seen)):
-        for name, value in want.items():
-            text = next((have[p + name] for p in PREFIXES if p + name in have), None)
-            compared += 1
-            if text is None or number(text) != int(value):
-                print(f"command {i} (service action {int(want['svcaction']):04x}): "
-                      f"{name} is {text}, meant {int(value):#x}")
-                bad += 1
-    print(f"{len(seen)} commands, {compared} fields compared, {bad} differences")
+    for kind in KINDS:
+        if not meant[kind] or len(meant[kind]) != len(found[kind]):
+            print(f"{kind}: {len(meant[kind])} meant, {len(found[kind])} seen by tshark")
+            bad += 1
+        for i, (want, have) in enumerate(zip(meant[kind], found[kind])):
+            compared += len(want)
+            bad += compare(kind, i, want, have)
+    counts = ", ".join(f"{len(found[k])} {k}" for k in KINDS)
+    print(f"{counts}: {compared} fields compared, {bad} differences")
     return 1 if bad else 0
 
 

@@ -1,275 +1,650 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * osd_drive.c - sends one of every OSD command over iSCSI and says what it meant by each
+ * osd_drive.c - sends OSD commands over iSCSI and says what it meant by each
  *
  * usage: osd_drive iscsi://host/target/lun >meant.txt
- * One line per command on standard output: the tshark field names and values that a decoder
- * must find in the CDB. test-tshark.sh compares them with what tshark found on the wire. Field
- * values are random (fixed seed), so most commands are refused by the device; only the CDB
- * matters here. Commands go out one at a time, so the order on the wire is the order of the
- * lines.
+ * Each line of standard output is a kind (cdb, out, in, sense) and "field=value" pairs with the
+ * names of Wireshark's fields; compare_tshark.py looks for them in a capture. First one of
+ * every command with random field values, which the device refuses; then objects live and die,
+ * so that answers are seen as well. Commands go out one at a time: the order on the wire is
+ * that of the lines. Values come from struct osd_cdb or from our own decoders, never from the
+ * encoded bytes.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "common/bytes.h"
 #include "initiator/initiator.h"
+#include "wire/attrs.h"
 #include "wire/cdb.h"
+#include "wire/list.h"
+#include "wire/sense.h"
 
-static uint64_t state = 0x9e3779b97f4a7c15ULL;
+#define ROUNDS 4
+#define BUFFER 65536
 
-static uint64_t next_random(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
-
-/* Members of the command that tshark shows, and by which name. */
-enum member { PID, OID, LENGTH, START, LIST_ID, COUNT, OPTION, KEY_VERSION, NO_MEMBER };
-
-struct meaning {
-    enum member member;
-    const char *field;
+/* One session, the last command and its answer. */
+struct drive {
+    struct iscsi_session *session;
+    uint64_t lun, rng;
+    uint8_t out[BUFFER], in[BUFFER];
+    size_t out_len;
+    struct iscsi_command cmd;
 };
 
-#define MEANINGS 6
+static void die(const char *what, const char *why)
+{
+    fprintf(stderr, "osd_drive: %s: %s\n", what, why);
+    exit(1);
+}
 
-/* What tshark 4.0 decodes of each command. OSD-2 bodies it does not dissect are left out. */
+static uint64_t next_random(struct drive *d)
+{
+    d->rng ^= d->rng << 13;
+    d->rng ^= d->rng >> 7;
+    d->rng ^= d->rng << 17;
+    return d->rng;
+}
+
+static void random_bytes(struct drive *d, uint8_t *dst, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        dst[i] = (uint8_t)next_random(d);
+}
+
+/* ---- what is meant ---- */
+
+static void say(const char *field, uint64_t value)
+{
+    printf(" %s=0x%" PRIx64, field, value);
+}
+
+static void say_bytes(const char *field, const uint8_t *p, size_t len)
+{
+    printf(" %s=0x", field);
+    for (size_t i = 0; i < len; i++)
+        printf("%02x", p[i]);
+}
+
+/* An offset field as Wireshark shows it in page format: exponent and mantissa. In list format
+ * it multiplies them out. */
+static void say_offset(const char *field, uint64_t off, enum osd_gen gen)
+{
+    if (off == OSD_OFFSET_UNUSED)
+        say(field, UINT32_MAX);
+    else if (gen == OSD_GEN1)
+        say(field, off / 256);
+    else
+        say(field, off ? 0xb0000000 | off / 8 : 0);
+}
+
+static void say_multiplied(const char *field, uint64_t off)
+{
+    say(field, off == OSD_OFFSET_UNUSED ? UINT32_MAX : off);
+}
+
+static void say_attr_params(const struct osd_cdb *c)
+{
+    const struct osd_attr_params *a = &c->attr;
+
+    if (a->format == OSD_ATTR_PAGE) {
+        say("get_attributes_page", a->get_page);
+        say("get_attributes_allocation_length", a->get_alloc_len);
+        say_offset("retrieved_attributes_offset", a->retrieved_off, c->gen);
+        say("set_attributes_page", a->set_page);
+        say("set_attribute_number", a->set_number);
+        say("set_attribute_length", a->set_len);
+        say_offset("set_attributes_offset", a->set_off, c->gen);
+    } else if (a->format == OSD_ATTR_LIST) {
+        say("get_attributes_list_length", a->get_list_len);
+        say_multiplied("get_attributes_list_offset", a->get_list_off);
+        say("get_attributes_allocation_length", a->get_alloc_len);
+        say_multiplied("retrieved_attributes_offset", a->retrieved_off);
+        say("set_attributes_list_length", a->set_len);
+        say_multiplied("set_attributes_list_offset", a->set_off);
+    } else { /* tshark 4.0 reads the two-byte length as four */
+        say("set_attributes_page", a->set_page);
+        say("set_attribute_number", a->set_number);
+    }
+}
+
+/* tshark 4.0 knows the capability of OSD-1 only, also inside OSD-2 CDBs. */
+static void say_capability(const struct osd_capability *cap)
+{
+    uint8_t bytes[6], descriptor[24] = {0};
+
+    say("capability_format", cap->format);
+    if (cap->format != 1)
+        return;
+    say("key_version", cap->key_version);
+    say("icva", cap->icv_algorithm);
+    say("security_method", cap->method);
+    be48_put(bytes, cap->expiration);
+    say_bytes("capability_expiration_time", bytes, sizeof(bytes));
+    say_bytes("audit", cap->audit, sizeof(cap->audit));
+    say_bytes("capability_discriminator", cap->discriminator, sizeof(cap->discriminator));
+    be48_put(bytes, cap->created);
+    say_bytes("object_created_time", bytes, sizeof(bytes));
+    say("object_type", cap->object_type);
+    say("permissions", cap->permissions);
+    say("object_descriptor_type", cap->descriptor);
+    be32_put(descriptor, cap->policy_tag);
+    be64_put(descriptor + 4, cap->allowed_pid);
+    be64_put(descriptor + 12, cap->allowed_oid);
+    say_bytes("object_descriptor", descriptor, sizeof(descriptor));
+}
+
+/* tshark 4.0 looks for the security parameters where OSD-1 has them. */
+static void say_security(const struct osd_cdb *c)
+{
+    if (c->gen != OSD_GEN1)
+        return;
+    say_bytes("ricv", c->sec.request_icv, OSD_ICV1_LEN);
+    say_bytes("request_nonce", c->sec.nonce, OSD_NONCE_LEN);
+    say_offset("diicvo", c->sec.data_in_icv_off, OSD_GEN1);
+    say_offset("doicvo", c->sec.data_out_icv_off, OSD_GEN1);
+}
+
+/* ---- one command ---- */
+
+/* Members of struct osd_cdb with their width, and the name tshark has for them. */
+struct meaning {
+    const char *field;
+    size_t member, size;
+};
+
+#define M(name, member)                                                                        \
+    {                                                                                          \
+        name, offsetof(struct osd_cdb, member), sizeof(((struct osd_cdb *)0)->member)          \
+    }
+#define PID    M("partition_id", pid)
+#define OID    M("user_object_id", oid)
+#define CID    M("collection_object_id", oid)
+#define LENGTH M("length", length)
+#define START  M("starting_byte_address", start)
+#define CONT   M("cdb_continuation.length", cont_len)
+#define LISTED                                                                                 \
+    M("allocation_length", length), M("initial_object_id", start), M("list_identifier", list_id)
+
+/* What tshark 4.0 dissects of each command. known: only the service action is known to it. */
 static const struct row {
     enum osd_op op;
     enum osd_gen gen;
-    struct meaning m[MEANINGS];
+    bool only_known;
+    struct meaning m[6];
 } rows[] = {
-    {OSD_OP_APPEND,
-     OSD_GEN1,
-     {{PID, "partition_id"}, {OID, "user_object_id"}, {LENGTH, "length"}}},
+    {OSD_OP_APPEND, 1, 0, {PID, OID, LENGTH}},
     {OSD_OP_CREATE,
-     OSD_GEN1,
-     {{PID, "partition_id"},
-      {OID, "requested_user_object_id"},
-      {COUNT, "number_of_user_objects"}}},
-    {OSD_OP_CREATE_AND_WRITE,
-     OSD_GEN1,
-     {{PID, "partition_id"},
-      {OID, "requested_user_object_id"},
-      {LENGTH, "length"},
-      {START, "starting_byte_address"}}},
-    {OSD_OP_CREATE_COLLECTION,
-     OSD_GEN1,
-     {{PID, "partition_id"}, {OID, "requested_collection_object_id"}}},
-    {OSD_OP_CREATE_PARTITION, OSD_GEN1, {{PID, "requested_partition_id"}}},
-    {OSD_OP_FLUSH,
-     OSD_GEN1,
-     {{PID, "partition_id"}, {OID, "user_object_id"}, {OPTION, "flush.scope"}}},
-    {OSD_OP_FLUSH_COLLECTION,
-     OSD_GEN1,
-     {{PID, "partition_id"},
-      {OID, "collection_object_id"},
-      {OPTION, "flush_collection.scope"}}},
-    {OSD_OP_FLUSH_PARTITION,
-     OSD_GEN1,
-     {{PID, "partition_id"}, {OPTION, "flush_partition.scope"}}},
-    {OSD_OP_FLUSH_OSD, OSD_GEN1, {{OPTION, "flush_osd.scope"}}},
-    {OSD_OP_GET_ATTRIBUTES, OSD_GEN1, {{PID, "partition_id"}, {OID, "user_object_id"}}},
-    {OSD_OP_LIST,
-     OSD_GEN1,
-     {{PID, "partition_id"},
-      {LENGTH, "allocation_length"},
-      {START, "initial_object_id"},
-      {LIST_ID, "list_identifier"}}},
-    {OSD_OP_LIST_COLLECTION,
-     OSD_GEN1,
-     {{PID, "partition_id"},
-      {OID, "collection_object_id"},
-      {LENGTH, "allocation_length"},
-      {START, "initial_object_id"},
-      {LIST_ID, "list_identifier"}}},
-    {OSD_OP_READ,
-     OSD_GEN1,
-     {{PID, "partition_id"},
-      {OID, "user_object_id"},
-      {LENGTH, "length"},
-      {START, "starting_byte_address"}}},
-    {OSD_OP_REMOVE, OSD_GEN1, {{PID, "partition_id"}, {OID, "user_object_id"}}},
-    {OSD_OP_REMOVE_COLLECTION,
-     OSD_GEN1,
-     {{PID, "partition_id"}, {OID, "collection_object_id"}}},
-    {OSD_OP_REMOVE_PARTITION, OSD_GEN1, {{PID, "partition_id"}}},
-    {OSD_OP_SET_ATTRIBUTES, OSD_GEN1, {{PID, "partition_id"}, {OID, "user_object_id"}}},
-    {OSD_OP_WRITE,
-     OSD_GEN1,
-     {{PID, "partition_id"},
-      {OID, "user_object_id"},
-      {LENGTH, "length"},
-      {START, "starting_byte_address"}}},
-    {OSD_OP_CREATE_PARTITION, OSD_GEN2, {{PID, "requested_partition_id"}}},
-    {OSD_OP_GET_ATTRIBUTES, OSD_GEN2, {{PID, "partition_id"}, {OID, "user_object_id"}}},
-    {OSD_OP_LIST,
-     OSD_GEN2,
-     {{PID, "partition_id"},
-      {LENGTH, "allocation_length"},
-      {START, "initial_object_id"},
-      {LIST_ID, "list_identifier"}}},
-    {OSD_OP_REMOVE_PARTITION, OSD_GEN2, {{PID, "partition_id"}, {OPTION, "remove_scope"}}},
-    {OSD_OP_SET_ATTRIBUTES, OSD_GEN2, {{PID, "partition_id"}, {OID, "user_object_id"}}},
+     1,
+     0,
+     {PID, M("requested_user_object_id", oid), M("number_of_user_objects", count)}},
+    {OSD_OP_CREATE_AND_WRITE, 1, 0, {PID, M("requested_user_object_id", oid), LENGTH, START}},
+    {OSD_OP_CREATE_COLLECTION, 1, 0, {PID, M("requested_collection_object_id", oid)}},
+    {OSD_OP_CREATE_PARTITION, 1, 0, {M("requested_partition_id", pid)}},
+    {OSD_OP_FLUSH, 1, 0, {PID, OID, M("flush.scope", option)}},
+    {OSD_OP_FLUSH_COLLECTION, 1, 0, {PID, CID, M("flush_collection.scope", option)}},
+    {OSD_OP_FLUSH_PARTITION, 1, 0, {PID, M("flush_partition.scope", option)}},
+    {OSD_OP_FLUSH_OSD, 1, 0, {M("flush_osd.scope", option)}},
+    {OSD_OP_FORMAT_OSD, 1, 0, {M("formatted_capacity", length)}},
+    {OSD_OP_GET_ATTRIBUTES, 1, 0, {PID, OID}},
+    {OSD_OP_LIST, 1, 0, {PID, LISTED, M("sort_order", option)}},
+    {OSD_OP_LIST_COLLECTION, 1, 0, {PID, CID, LISTED}},
+    {OSD_OP_READ, 1, 0, {PID, OID, LENGTH, START}},
+    {OSD_OP_REMOVE, 1, 0, {PID, OID}},
+    {OSD_OP_REMOVE_COLLECTION, 1, 0, {PID, CID, M("collection.fcr", option)}},
+    {OSD_OP_REMOVE_PARTITION, 1, 0, {PID}},
+    {OSD_OP_SET_ATTRIBUTES, 1, 0, {PID, OID}},
+    {OSD_OP_SET_KEY,
+     1,
+     0,
+     {PID, M("set_key_version", key_version), M("key_to_set", option),
+      M("key_identifier", key_id), M("seed", seed)}},
+    {OSD_OP_WRITE, 1, 0, {PID, OID, LENGTH, START}},
+    {OSD_OP_CREATE_PARTITION, 2, 0, {M("requested_partition_id", pid), CONT}},
+    {OSD_OP_CREATE_USER_TRACKING_COLLECTION,
+     2,
+     0,
+     {PID, M("requested_collection_object_id", oid), M("source_collection_object_id", start),
+      CONT}},
+    {OSD_OP_GET_ATTRIBUTES, 2, 0, {PID, OID, CONT}},
+    {OSD_OP_LIST, 2, 0, {PID, LISTED, M("list_attr", list_attr), M("sort_order", option)}},
+    {OSD_OP_LIST_COLLECTION, 2, 0, {PID, CID, LISTED, M("list_attr", list_attr)}},
+    {OSD_OP_QUERY,
+     2,
+     0,
+     {PID, CID, M("allocation_length", length), M("matches_collection_object_id", start), CONT,
+      M("immed_tr", immed_tr)}},
+    {OSD_OP_REMOVE_COLLECTION, 2, 0, {PID, CID, CONT}},
+    {OSD_OP_REMOVE_PARTITION, 2, 0, {PID, M("remove_scope", option), CONT}},
+    {OSD_OP_SET_ATTRIBUTES, 2, 0, {PID, OID, CONT}},
+    {OSD_OP_APPEND, 2, true, {{0}}},
+    {OSD_OP_CLEAR, 2, true, {{0}}},
+    {OSD_OP_COPY_USER_OBJECTS, 2, true, {{0}}},
+    {OSD_OP_CREATE, 2, true, {{0}}},
+    {OSD_OP_CREATE_AND_WRITE, 2, true, {{0}}},
+    {OSD_OP_READ, 2, true, {{0}}},
+    {OSD_OP_REMOVE, 2, true, {{0}}},
+    {OSD_OP_REMOVE_MEMBER_OBJECTS, 2, true, {{0}}},
+    {OSD_OP_GET_MEMBER_ATTRIBUTES, 2, true, {{0}}},
+    {OSD_OP_SET_MEMBER_ATTRIBUTES, 2, true, {{0}}},
+    {OSD_OP_WRITE, 2, true, {{0}}},
 };
+#define N_ROWS (sizeof(rows) / sizeof(rows[0]))
+#define N_M    (sizeof(rows[0].m) / sizeof(rows[0].m[0]))
 
-/* Random but plausible values for the members a row names; sizes small, so that no data moves.
- */
-static void fill(const struct row *r, struct osd_cdb *c)
+static const struct row *row_of(const struct osd_cdb *c)
 {
-    *c = (struct osd_cdb){.op = r->op, .gen = r->gen, .attr.format = OSD_ATTR_PAGE};
-    for (int i = 0; i < MEANINGS && r->m[i].field; i++) {
-        switch (r->m[i].member) {
-        case PID:
-            c->pid = OSD_ID_FIRST + next_random() % 0xffffffff;
-            break;
-        case OID:
-            c->oid = OSD_ID_FIRST + next_random() % 0xffffffff;
-            break;
-        case LENGTH:
-            c->length = next_random() % 4096;
-            break;
-        case START:
-            c->start = next_random() >> 8;
-            break;
-        case LIST_ID:
-            c->list_id = (uint32_t)next_random();
-            break;
-        case COUNT:
-            c->count = (uint16_t)(1 + next_random() % 100);
-            break;
-        case OPTION:
-            c->option = (uint8_t)(next_random() % 2);
-            break;
-        case KEY_VERSION:
-        case NO_MEMBER:
-            break;
-        }
-    }
-    if (r->op == OSD_OP_CREATE && c->count > 1)
-        c->oid = 0;
-    c->attr.get_page = 1 + (uint32_t)(next_random() % 3);
-    c->attr.get_alloc_len = (uint32_t)(next_random() % 256);
-    c->attr.retrieved_off = osd_offset_align(c->length, r->gen);
-    c->attr.set_off = OSD_OFFSET_UNUSED;
-    c->cap = (struct osd_capability){
-        .format = (uint8_t)r->gen,
-        .expiration = next_random() >> 16,
-        .object_type = OSD_TYPE_USER,
-        .permissions = (uint16_t)(next_random() & 0xffe0),
-        .descriptor = OSD_DESC_USER,
-        .policy_tag = (uint32_t)next_random(),
-        .allowed_pid = c->pid,
-        .allowed_oid = c->oid,
-    };
-    c->sec.data_in_icv_off = OSD_OFFSET_UNUSED;
-    c->sec.data_out_icv_off = OSD_OFFSET_UNUSED;
+    for (size_t i = 0; i < N_ROWS; i++)
+        if (rows[i].op == c->op && rows[i].gen == c->gen)
+            return &rows[i];
+    die(osd_op_info(c->op)->name, "no row");
+    return NULL;
 }
 
-static uint64_t member_value(const struct osd_cdb *c, enum member m)
+static void say_member(const struct osd_cdb *c, const struct meaning *m)
 {
-    switch (m) {
-    case PID:
-        return c->pid;
-    case OID:
-        return c->oid;
-    case LENGTH:
-        return c->length;
-    case START:
-        return c->start;
-    case LIST_ID:
-        return c->list_id;
-    case COUNT:
-        return c->count;
-    case OPTION:
-        return c->option;
-    case KEY_VERSION:
-        return c->key_version;
-    case NO_MEMBER:
+    const uint8_t *p = (const uint8_t *)c + m->member;
+    uint16_t v16;
+    uint32_t v32;
+    uint64_t v64;
+
+    switch (m->size) {
+    case 1:
+        say(m->field, *p);
         break;
+    case 2:
+        memcpy(&v16, p, sizeof(v16));
+        say(m->field, v16);
+        break;
+    case 4:
+        memcpy(&v32, p, sizeof(v32));
+        say(m->field, v32);
+        break;
+    case 8:
+        memcpy(&v64, p, sizeof(v64));
+        say(m->field, v64);
+        break;
+    default:
+        say_bytes(m->field, p, m->size);
     }
-    return 0;
 }
 
-static void say(const struct row *r, const struct osd_cdb *c)
+static bool is_flush1(const struct osd_cdb *c)
 {
-    printf("svcaction=%u getset=%d timestamps_control=%u get_attributes_page=%" PRIu32
-           " get_attributes_allocation_length=%" PRIu32 " capability_format=%u object_type=%u"
-           " permissions=%u",
-           osd_op_info(r->op)->action[r->gen], c->attr.format, c->timestamps, c->attr.get_page,
-           c->attr.get_alloc_len, c->cap.format, c->cap.object_type, c->cap.permissions);
-    for (int i = 0; i < MEANINGS && r->m[i].field; i++)
-        printf(" %s=%" PRIu64, r->m[i].field, member_value(c, r->m[i].member));
+    return c->gen == OSD_GEN1 && (c->op == OSD_OP_FLUSH || c->op == OSD_OP_FLUSH_COLLECTION ||
+                                  c->op == OSD_OP_FLUSH_OSD || c->op == OSD_OP_FLUSH_PARTITION);
+}
+
+static void say_cdb(const struct osd_cdb *c)
+{
+    const struct row *r = row_of(c);
+    bool list = c->op == OSD_OP_LIST || c->op == OSD_OP_LIST_COLLECTION;
+
+    printf("cdb");
+    say("opcode", OSD_OPCODE);
+    say("addcdblen", c->gen == OSD_GEN1 ? 192 : 228);
+    say("svcaction", osd_op_info(c->op)->action[c->gen]);
+    if (!r->only_known) {
+        say("getset", c->attr.format);
+        say("timestamps_control", c->timestamps);
+        if (!is_flush1(c) && !list && c->op != OSD_OP_SET_KEY && c->op != OSD_OP_FORMAT_OSD &&
+            c->op != OSD_OP_QUERY) {
+            say("option.fua", c->fua);
+            say("option.dpo", c->dpo);
+        }
+        for (size_t i = 0; i < N_M && r->m[i].field; i++)
+            say_member(c, &r->m[i]);
+        say_attr_params(c);
+        say_capability(&c->cap);
+        say_security(c);
+    }
     printf("\n");
 }
 
-/* Send a CDB; which way data goes follows the command, as a real client would do it. */
-static osd_status send_cdb(struct iscsi_session *s, uint64_t lun, const uint8_t *cdb,
-                           size_t len, const struct osd_cdb *c)
+/* What our own decoder makes of the sense data. */
+static void say_sense(const struct iscsi_command *cmd)
 {
-    static uint8_t data[1 << 16];
-    struct iovec v = {.iov_base = data, .iov_len = 0};
-    struct iscsi_command cmd = {.lun = lun, .cdb = cdb, .cdb_len = len};
+    struct osd_sense s;
 
-    if (!c) {
-        v.iov_len = 96;
-        cmd.in = osd_iov_make(&v, 1);
-    } else if (osd_op_info(c->op)->data_out) {
-        v.iov_len = c->length;
-        cmd.out = osd_iov_make(&v, 1);
-    } else {
-        v.iov_len = sizeof(data);
-        cmd.in = osd_iov_make(&v, 1);
+    if (osd_sense_decode(cmd->sense, cmd->sense_len, &s))
+        die("sense", "does not decode");
+    printf("sense");
+    say("sns.key", s.key);
+    say("sns.ascascq", s.asc);
+    if (s.has_field) {
+        say("sns.sksv", 1);
+        say("sns.sks.fp.cd", s.field_in_cdb);
+        say("sns.sks.fp.field", s.field);
     }
-    osd_status st = iscsi_execute(s, &cmd);
-    if (!c && !st && cmd.scsi_status != 0) /* a unit attention may precede the first INQUIRY */
-        return OSD_E_PROTOCOL;
-    return st;
+    if (s.n_attrs) {
+        say("sns.desc.osd_attr.page", s.attrs[0].page);
+        say("sns.desc.osd_attr.number", s.attrs[0].number);
+    }
+    if (s.has_object) {
+        say("sns.desc.osd_object.not_initiated", s.not_initiated);
+        say("sns.desc.osd_object.completed", s.completed);
+        say("sns.desc.osd_object.partition_id", s.pid);
+        say("sns.desc.osd_object.object_id", s.oid);
+    }
+    printf("\n");
+}
+
+/* Send a CDB with what stands in out, or for Data-In; not both. Says the CDB and the sense. */
+static void run(struct drive *d, const struct osd_cdb *c)
+{
+    uint8_t cdb[OSD_CDB_MAX];
+    struct iovec v = {.iov_base = d->out_len ? d->out : d->in, .iov_len = d->out_len};
+    size_t len;
+
+    if (osd_cdb_encode(c, cdb, &len))
+        die(osd_op_info(c->op)->name, "cannot be encoded");
+    d->cmd = (struct iscsi_command){.lun = d->lun, .cdb = cdb, .cdb_len = len};
+    if (d->out_len) {
+        d->cmd.out = osd_iov_make(&v, 1);
+    } else {
+        v.iov_len = 4096;
+        d->cmd.in = osd_iov_make(&v, 1);
+    }
+    say_cdb(c);
+    osd_status st = iscsi_execute(d->session, &d->cmd);
+    if (st)
+        die(osd_op_info(c->op)->name, osd_status_text(st));
+    if (d->cmd.scsi_status == SAM_CHECK_CONDITION)
+        say_sense(&d->cmd);
+    d->out_len = 0;
+}
+
+/* ---- every command, random ---- */
+
+static struct osd_capability random_capability(struct drive *d, const struct osd_cdb *c)
+{
+    struct osd_capability cap = {
+        .format = (uint8_t)(c->gen == OSD_GEN1 ? 1 : 1 + next_random(d) % 2),
+        .key_version = next_random(d) & 15,
+        .icv_algorithm = next_random(d) & 15,
+        .method = next_random(d) & 3,
+        .expiration = next_random(d) >> 16,
+        .created = next_random(d) >> 16,
+        .object_type = OSD_TYPE_COLLECTION, /* of no command that we offer */
+        .permissions = (uint16_t)(next_random(d) & 0xffe0),
+        .descriptor = OSD_DESC_USER,
+        .policy_tag = (uint32_t)next_random(d),
+        .allowed_pid = c->pid,
+        .allowed_oid = c->oid,
+    };
+
+    random_bytes(d, cap.audit, sizeof(cap.audit));
+    random_bytes(d, cap.discriminator, sizeof(cap.discriminator));
+    return cap;
+}
+
+static uint64_t random_offset(struct drive *d, enum osd_gen gen)
+{
+    uint64_t v = next_random(d);
+
+    return v % 4 == 0 ? OSD_OFFSET_UNUSED : osd_offset_align(v % 1000000, gen);
+}
+
+static struct osd_attr_params random_attrs(struct drive *d, const struct osd_cdb *c)
+{
+    enum osd_attr_format format = OSD_ATTR_PAGE + next_random(d) % 2;
+
+    if (osd_op_info(c->op)->data_out) /* tshark would take the data for attributes */
+        return (struct osd_attr_params){.format = format,
+                                        .get_alloc_len = (uint32_t)next_random(d),
+                                        .retrieved_off = random_offset(d, c->gen),
+                                        .set_off = OSD_OFFSET_UNUSED};
+    if (c->op == OSD_OP_SET_ATTRIBUTES && c->gen == OSD_GEN2 && next_random(d) % 2)
+        return (struct osd_attr_params){.format = OSD_ATTR_CDB,
+                                        .set_page = 0x10000 | (uint32_t)next_random(d) % 0xffff,
+                                        .set_number = (uint32_t)next_random(d) >> 1,
+                                        .set_len = next_random(d) % 19};
+    if (format == OSD_ATTR_PAGE)
+        return (struct osd_attr_params){.format = format,
+                                        .get_page = (uint32_t)next_random(d),
+                                        .get_alloc_len = (uint32_t)next_random(d),
+                                        .retrieved_off = random_offset(d, c->gen),
+                                        .set_page = (uint32_t)next_random(d),
+                                        .set_number = (uint32_t)next_random(d),
+                                        .set_len = (uint32_t)next_random(d),
+                                        .set_off = random_offset(d, c->gen)};
+    return (struct osd_attr_params){.format = format,
+                                    .get_list_len = (uint32_t)next_random(d),
+                                    .get_list_off = random_offset(d, c->gen),
+                                    .get_alloc_len = (uint32_t)next_random(d),
+                                    .retrieved_off = random_offset(d, c->gen),
+                                    .set_len = (uint32_t)next_random(d),
+                                    .set_off = random_offset(d, c->gen)};
+}
+
+/* Largest value of byte 10's or 11's command-specific bits. */
+static uint8_t option_limit(const struct osd_cdb *c)
+{
+    switch (c->op) {
+    case OSD_OP_LIST:
+        return 15;
+    case OSD_OP_REMOVE_PARTITION:
+        return c->gen == OSD_GEN2 ? 7 : 0;
+    case OSD_OP_REMOVE_COLLECTION:
+        return 1;
+    default:
+        return is_flush1(c) || c->op == OSD_OP_SET_KEY ? 3 : 0;
+    }
+}
+
+static void random_command(struct drive *d, const struct row *r)
+{
+    struct osd_cdb c = {.op = r->op, .gen = r->gen};
+    bool list = r->op == OSD_OP_LIST || r->op == OSD_OP_LIST_COLLECTION;
+
+    c.pid = next_random(d) | 1;
+    c.oid = r->op == OSD_OP_SET_KEY ? 0 : next_random(d) | 1;
+    c.length = osd_op_info(r->op)->data_out ? 1 + next_random(d) % 4000 : next_random(d);
+    c.start = next_random(d);
+    c.count = (uint16_t)next_random(d);
+    c.list_id = (uint32_t)next_random(d);
+    c.option = (uint8_t)(next_random(d) % (option_limit(&c) + 1u));
+    c.key_version = next_random(d) & 15;
+    c.timestamps = next_random(d) % 2 ? 0x7f : 0;
+    c.fua = !is_flush1(&c) && next_random(d) % 2;
+    c.dpo = !is_flush1(&c) && next_random(d) % 2;
+    c.list_attr = list && r->gen == OSD_GEN2 && next_random(d) % 2;
+    random_bytes(d, c.key_id, sizeof(c.key_id));
+    random_bytes(d, c.seed, sizeof(c.seed));
+    c.attr = random_attrs(d, &c);
+    c.cap = random_capability(d, &c);
+    random_bytes(d, c.sec.request_icv, r->gen == OSD_GEN1 ? OSD_ICV1_LEN : OSD_ICV2_LEN);
+    random_bytes(d, c.sec.nonce, sizeof(c.sec.nonce));
+    c.sec.data_in_icv_off = random_offset(d, r->gen);
+    c.sec.data_out_icv_off = random_offset(d, r->gen);
+    if (osd_op_info(r->op)->data_out)
+        d->out_len = c.length;
+    run(d, &c);
+    if (d->cmd.scsi_status != SAM_CHECK_CONDITION)
+        die(osd_op_info(r->op)->name, "a command with random fields was not refused");
+}
+
+/* ---- objects live and die ---- */
+
+static struct osd_cdb command(enum osd_op op, enum osd_gen gen, uint64_t pid, uint64_t oid)
+{
+    struct osd_cdb c = {
+        .op = op,
+        .gen = gen,
+        .pid = pid,
+        .oid = oid,
+        .attr = {.format = OSD_ATTR_PAGE, .set_off = OSD_OFFSET_UNUSED},
+        .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED}};
+    bool user = oid != 0 || op == OSD_OP_CREATE;
+
+    c.cap = (struct osd_capability){.format = 1,
+                                    .object_type = user  ? OSD_TYPE_USER
+                                                   : pid ? OSD_TYPE_PARTITION
+                                                         : OSD_TYPE_ROOT,
+                                    .permissions = 0xffe0,
+                                    .descriptor = user ? OSD_DESC_USER : OSD_DESC_PAR,
+                                    .allowed_pid = pid,
+                                    .allowed_oid = user ? oid : 0};
+    return c;
+}
+
+static void expect_good(struct drive *d, const struct osd_cdb *c)
+{
+    run(d, c);
+    if (d->cmd.scsi_status != SAM_GOOD)
+        die(osd_op_info(c->op)->name, "was refused");
+}
+
+/* A command that answers its current command page, which names the object. tshark reads pages
+ * in lists only, so there is no line for it. */
+static void with_current(struct drive *d, struct osd_cdb *c)
+{
+    struct osd_current_command cc;
+
+    c->attr.get_page = OSD_PAGE_CURRENT;
+    c->attr.get_alloc_len = c->gen == OSD_GEN1 ? 56 : 76;
+    expect_good(d, c);
+    struct osd_bytes page = {d->in, d->cmd.in_len};
+    if (osd_current_command_parse(page, c->gen, &cc) || cc.pid != c->pid || cc.oid != c->oid)
+        die(osd_op_info(c->op)->name, "no current command page");
+}
+
+/* SET ATTRIBUTES with a list of one: the list travels in Data-Out. */
+static void set_name(struct drive *d, enum osd_gen gen, uint64_t pid, uint64_t oid)
+{
+    struct osd_writer w = osd_writer_make(d->out, BUFFER);
+    struct osd_cdb c = command(OSD_OP_SET_ATTRIBUTES, gen, pid, oid);
+
+    osd_attr_list_open(&w, gen, OSD_LIST_SET);
+    osd_attr_put_value(&w, gen, (struct osd_attr_id){OSD_PG_INFORMATION, 9}, "alice", 5);
+    osd_attr_list_close(&w, gen, 0);
+    d->out_len = w.full;
+    c.attr = (struct osd_attr_params){.format = OSD_ATTR_LIST, .set_len = (uint32_t)w.full};
+    expect_good(d, &c);
+    printf("out");
+    say("attributes_list.type", OSD_LIST_SET);
+    say("attributes.page", OSD_PG_INFORMATION);
+    say("attribute.number", 9);
+    say("attribute.length", 5);
+    printf("\n");
+}
+
+static void list(struct drive *d, enum osd_gen gen, uint64_t pid)
+{
+    struct osd_cdb c = command(OSD_OP_LIST, gen, pid, 0);
+    size_t at = OSD_LIST_HEADER_LEN;
+    struct osd_list_head h;
+    struct osd_list_entry e;
+
+    c.length = 4096;
+    expect_good(d, &c);
+    struct osd_bytes data = {d->in, d->cmd.in_len};
+    if (osd_list_head_decode(data, gen, &h) || osd_list_entry_next(data, &h, &at, &e))
+        die("LIST", "no list");
+    printf("in"); /* tshark calls a list malformed that the allocation length cut */
+    say("additional_length", h.additional_len);
+    say("continuation_object_id", h.continuation);
+    say("list_identifier", h.list_id);
+    say("list.lstchg", h.changed);
+    say(pid ? "user_object_id" : "partition_id", e.id);
+    printf("\n");
+}
+
+/* A quota that is used up: the sense data names it. */
+static void exceed_quota(struct drive *d, enum osd_gen gen, uint64_t pid)
+{
+    struct osd_cdb c = command(OSD_OP_SET_ATTRIBUTES, gen, pid, 0);
+
+    be64_put(d->out, 1);
+    d->out_len = 8;
+    c.attr = (struct osd_attr_params){.format = OSD_ATTR_PAGE,
+                                      .set_page = OSD_PAGE_P + OSD_PG_QUOTAS,
+                                      .set_number = 0x10002,
+                                      .set_len = 8};
+    expect_good(d, &c);
+    c = command(OSD_OP_CREATE, gen, pid, 0);
+    run(d, &c);
+    if (d->cmd.scsi_status != SAM_CHECK_CONDITION)
+        die("CREATE", "went beyond the quota");
+}
+
+static void life(struct drive *d, enum osd_gen gen)
+{
+    uint64_t pid = 0x20000 + gen, oid = 0x10005;
+    struct osd_cdb c = command(OSD_OP_CREATE_PARTITION, gen, pid, 0);
+
+    with_current(d, &c);
+    c = command(OSD_OP_CREATE_PARTITION, gen, pid + 0x1000, 0);
+    expect_good(d, &c);
+    c = command(OSD_OP_CREATE, gen, pid, oid);
+    with_current(d, &c);
+    c = command(OSD_OP_CREATE, gen, pid, oid + 1);
+    expect_good(d, &c);
+    c = command(OSD_OP_WRITE, gen, pid, oid);
+    c.length = d->out_len = 100;
+    random_bytes(d, d->out, 100);
+    expect_good(d, &c);
+    c = command(OSD_OP_READ, gen, pid, oid);
+    c.length = 256; /* more than there is: data and sense */
+    run(d, &c);
+    if (d->cmd.scsi_status != SAM_CHECK_CONDITION || memcmp(d->in, d->out, 100) != 0)
+        die("READ", "expected the data and a word on its end");
+    set_name(d, gen, pid, oid);
+    c = command(OSD_OP_GET_ATTRIBUTES, gen, pid, oid);
+    with_current(d, &c);
+    list(d, gen, pid);
+    list(d, gen, 0);
+    exceed_quota(d, gen, pid);
+    c = command(OSD_OP_REMOVE_PARTITION, gen, pid, 0);
+    run(d, &c); /* not empty */
+    for (uint64_t i = 0; i < 2; i++) {
+        c = command(OSD_OP_REMOVE, gen, pid, oid + i);
+        expect_good(d, &c);
+    }
+    for (uint64_t i = 0; i < 2; i++) {
+        c = command(OSD_OP_REMOVE_PARTITION, gen, pid + 0x1000 * i, 0);
+        expect_good(d, &c);
+    }
+}
+
+/* tshark learns from INQUIRY that the logical unit is an OSD. */
+static void inquire(struct drive *d)
+{
+    static const uint8_t inquiry[6] = {0x12, 0, 0, 0, 96, 0};
+    struct iovec v = {.iov_base = d->in, .iov_len = 96};
+
+    for (int i = 0; i < 3; i++) { /* a unit attention may come first */
+        d->cmd = (struct iscsi_command){.lun = d->lun,
+                                        .cdb = inquiry,
+                                        .cdb_len = sizeof(inquiry),
+                                        .in = osd_iov_make(&v, 1)};
+        if (iscsi_execute(d->session, &d->cmd) == OSD_OK && d->cmd.scsi_status == SAM_GOOD)
+            return;
+    }
+    die("INQUIRY", "failed");
 }
 
 int main(int argc, char **argv)
 {
-    static const uint8_t inquiry[6] = {0x12, 0, 0, 0, 96, 0};
+    static struct drive d = {.rng = 0x9e3779b97f4a7c15ULL};
     struct iscsi_options opt = {.login_timeout_ms = 10000};
-    struct iscsi_session *s;
     struct iscsi_url url;
     char why[256];
 
-    if (argc != 2) {
-        fprintf(stderr, "usage: osd_drive iscsi://host/target/lun\n");
-        return 2;
-    }
+    if (argc != 2)
+        die("usage", "osd_drive iscsi://host/target/lun");
     if (iscsi_url_parse(argv[1], &url, why, sizeof(why)) ||
-        iscsi_connect(&url, &opt, &s, why, sizeof(why))) {
-        fprintf(stderr, "osd_drive: %s\n", why);
-        return 1;
-    }
-    if (send_cdb(s, url.lun, inquiry, sizeof(inquiry), NULL)) {
-        fprintf(stderr, "osd_drive: INQUIRY failed\n");
-        return 1;
-    }
-    for (size_t i = 0; i < 3 * sizeof(rows) / sizeof(rows[0]); i++) {
-        const struct row *r = &rows[i % (sizeof(rows) / sizeof(rows[0]))];
-        uint8_t cdb[OSD_CDB_MAX];
-        struct osd_cdb c;
-        size_t len;
-
-        fill(r, &c);
-        if (osd_cdb_encode(&c, cdb, &len)) {
-            fprintf(stderr, "osd_drive: cannot encode %s\n", osd_op_info(r->op)->name);
-            return 1;
-        }
-        say(r, &c);
-        osd_status st = send_cdb(s, url.lun, cdb, len, &c);
-        if (st) {
-            fprintf(stderr, "osd_drive: %s: %s\n", osd_op_info(r->op)->name,
-                    osd_status_text(st));
-            return 1;
-        }
-    }
-    iscsi_disconnect(s);
+        iscsi_connect(&url, &opt, &d.session, why, sizeof(why)))
+        die(argv[1], why);
+    d.lun = url.lun;
+    inquire(&d);
+    for (int round = 0; round < ROUNDS; round++)
+        for (size_t i = 0; i < N_ROWS; i++)
+            random_command(&d, &rows[i]);
+    life(&d, OSD_GEN1);
+    life(&d, OSD_GEN2);
+    iscsi_disconnect(d.session);
     return 0;
 }
