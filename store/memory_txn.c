@@ -439,6 +439,7 @@ osd_status mem_begin(struct osd_store *store, struct store_id id, enum store_mod
 static void free_part_work(struct mem_part_work *pw)
 {
     tree_unref(pw->works);
+    mem_free_pairs(pw);
     if (pw->claimed)
         store_unclaim(pw->locks, &pw->claim);
     if (pw->pid == 0)

@@ -7,6 +7,7 @@
  */
 #include "attributes.h"
 
+#include "collections.h"
 #include "segments.h"
 
 /* Fields of the CDB by enum attr_refusal (reference 1.5). */
@@ -83,13 +84,15 @@ struct checker {
 };
 
 /* The object whose attributes are meant, as far as its type goes. With LIST_ATTR the get list
- * speaks of the members. */
+ * speaks of what is listed, in member commands both lists of the members. */
 static struct attr_object subject(const struct command *c, bool get)
 {
     struct attr_object o = c->object;
 
-    if (get && c->cdb.list_attr)
-        o.type = c->target.pid ? OSD_TYPE_USER : OSD_TYPE_PARTITION;
+    if (c->act->flags & ACT_MEMBERS || (get && c->cdb.list_attr))
+        o.type = !c->target.pid                                          ? OSD_TYPE_PARTITION
+                 : c->cdb.op == OSD_OP_LIST_COLLECTION && !c->target.oid ? OSD_TYPE_COLLECTION
+                                                                         : OSD_TYPE_USER;
     return o;
 }
 
@@ -155,26 +158,69 @@ osd_status attributes_each_get(struct command *c, attr_check check, void *arg)
         return walk_gets(c, check_get_entry, &k);
     if (!c->gets)
         return OSD_OK;
-    if (!has_page_format(c, a->get_page) ||
+    if (!has_page_format(c, a->get_page) || c->act->flags & ACT_MEMBERS ||
         (c->n_objects > 1 && a->get_page != OSD_PAGE_CURRENT))
         return fail_cdb(c, 52);
-    if (!osd_page_layout(a->get_page, c->cdb.gen))
+    if (!osd_page_layout(a->get_page, c->cdb.gen) &&
+        a->get_page != OSD_PAGE_U + OSD_PG_COLLECTIONS)
         return OSD_OK; /* the null page and the current command page need no permission */
     return run_check(&k, (struct osd_attr_id){a->get_page, OSD_ATTR_ALL});
 }
 
+/* ---- whose attributes ---- */
+
+typedef osd_status (*object_fn)(struct command *c, const struct attr_object *o, void *arg);
+
+struct member_call {
+    object_fn fn;
+    void *arg;
+};
+
+static osd_status call_member(struct command *c, uint64_t oid, void *arg)
+{
+    struct attr_object o = {.id = {c->target.pid, oid}, .type = OSD_TYPE_USER, .exists = true};
+    const struct member_call *call = arg;
+
+    return call->fn(c, &o, call->arg);
+}
+
+/* Every object whose attributes the command means: the members, or n_objects from object on. */
+static osd_status each_object(struct command *c, object_fn fn, void *arg)
+{
+    struct member_call call = {fn, arg};
+    struct attr_object o = c->object;
+    osd_status st = OSD_OK;
+
+    if (c->act->flags & ACT_MEMBERS)
+        return members_each(c, c->target, call_member, &call);
+    for (uint32_t i = 0; i < c->n_objects && st == OSD_OK; i++, o.id.oid++)
+        st = fn(c, &o, arg);
+    return st;
+}
+
 /* ---- setting ---- */
+
+struct setting {
+    struct osd_attr_id id;
+    const uint8_t *value;
+    uint32_t len;
+    enum attr_refusal *ret_why;
+};
+
+static osd_status set_one(struct command *c, const struct attr_object *o, void *arg)
+{
+    const struct setting *s = arg;
+
+    return attr_set(c, o, s->id, s->value, s->len, s->ret_why);
+}
 
 /* Set one attribute on every object of the command. */
 static osd_status set_all(struct command *c, struct osd_attr_id id, const uint8_t *value,
                           uint32_t len, enum attr_refusal *ret_why)
 {
-    struct attr_object o = c->object;
-    osd_status st = OSD_OK;
+    struct setting s = {id, value, len, ret_why};
 
-    for (uint32_t i = 0; i < c->n_objects && st == OSD_OK; i++, o.id.oid++)
-        st = attr_set(c, &o, id, value, len, ret_why);
-    return st;
+    return each_object(c, set_one, &s);
 }
 
 static osd_status refused(struct command *c, osd_status st, struct osd_attr_id id)
@@ -305,22 +351,39 @@ static osd_status put_group(struct emit *e)
     return st;
 }
 
-/* A list of one object, or of all that CREATE has made. */
+/* Whether the retrieved list speaks of several objects. */
+static bool is_multi(const struct command *c)
+{
+    return c->n_objects > 1 || c->act->flags & ACT_MEMBERS;
+}
+
+static osd_status put_object(struct command *c, const struct attr_object *o, void *arg)
+{
+    struct osd_writer *w = arg;
+    struct emit e = {
+        .c = c, .object = o, .w = w, .multi_v1 = is_multi(c) && c->cdb.gen == OSD_GEN1};
+    size_t start = w->full;
+    osd_status st =
+        is_multi(c) && c->cdb.gen == OSD_GEN2 ? put_group(&e) : walk_gets(c, get_entry, &e);
+
+    if (st == OSD_E_NOT_FOUND && c->act->flags & ACT_MEMBERS) { /* a member removed meanwhile */
+        w->full = start;
+        return OSD_OK;
+    }
+    return st;
+}
+
+/* A list of one object, or of the members, or of all that CREATE has made. */
 static osd_status put_list(struct command *c, struct osd_writer *w)
 {
-    bool many = c->n_objects > 1;
     enum osd_gen gen = c->cdb.gen;
-    struct attr_object o = c->object;
-    osd_status st = OSD_OK;
+    osd_status st;
 
     osd_attr_list_open(w, gen,
-                       !many             ? OSD_LIST_SET
+                       !is_multi(c)      ? OSD_LIST_SET
                        : gen == OSD_GEN1 ? OSD_LIST_MULTI_V1
                                          : OSD_LIST_MULTI_V2);
-    for (uint32_t i = 0; i < c->n_objects && st == OSD_OK; i++, o.id.oid++) {
-        struct emit e = {.c = c, .object = &o, .w = w, .multi_v1 = many && gen == OSD_GEN1};
-        st = many && gen == OSD_GEN2 ? put_group(&e) : walk_gets(c, get_entry, &e);
-    }
+    st = each_object(c, put_object, w);
     osd_attr_list_close(w, gen, 0);
     return st;
 }
@@ -370,6 +433,26 @@ static osd_status put_layout(struct command *c, const struct osd_page_layout *l,
     return OSD_OK;
 }
 
+static void put_membership(void *arg, struct osd_attr_id id, const uint8_t *value, uint32_t len)
+{
+    if (id.number != 0)
+        osd_writer_put(arg, value, len);
+}
+
+/* The collections page: the ids one after the other (reference 4.7). */
+static osd_status put_collections(struct command *c, struct osd_writer *w)
+{
+    uint32_t page = c->cdb.attr.get_page;
+    uint8_t len[4];
+    osd_status st;
+
+    osd_page_put_null(w, page);
+    st = attr_each(c, &c->object, page, put_membership, w);
+    be32_put(len, (uint32_t)(w->full - 8));
+    osd_writer_patch(w, 4, len, sizeof(len));
+    return st;
+}
+
 static osd_status put_page(struct command *c, struct osd_writer *w)
 {
     uint32_t page = c->cdb.attr.get_page;
@@ -379,6 +462,8 @@ static osd_status put_page(struct command *c, struct osd_writer *w)
         return put_current(c, w);
     if (l && c->object.exists && l->total <= PAGE_MAX)
         return put_layout(c, l, w);
+    if (page == OSD_PAGE_U + OSD_PG_COLLECTIONS && c->object.exists)
+        return put_collections(c, w);
     osd_page_put_null(w, page);
     return OSD_OK;
 }

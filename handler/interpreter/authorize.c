@@ -11,6 +11,7 @@
 
 #include "attributes.h"
 #include "continuation.h"
+#include "query.h"
 
 #define AT(offset)       (OSD_CAPABILITY_AT + (offset))
 #define POLICY_TAG       0x40000001u
@@ -85,16 +86,11 @@ static bool descriptor_fits(const struct command *c)
     return c->cdb.cap.descriptor == want;
 }
 
-static bool creates(const struct command *c)
-{
-    return c->act->target == TARGET_NEW_USER || c->act->target == TARGET_NEW_PARTITION;
-}
-
 static osd_status check_created(struct command *c)
 {
     uint64_t want = c->cdb.cap.created;
 
-    if (want == 0 || creates(c) || !c->exists || c->target_type == OSD_TYPE_ROOT)
+    if (want == 0 || action_creates(c->act) || !c->exists || c->target_type == OSD_TYPE_ROOT)
         return OSD_OK;
     return want == c->meta.created ? OSD_OK : fail_cdb(c, AT(42));
 }
@@ -105,8 +101,10 @@ static uint16_t needed(const struct command *c)
 {
     uint16_t perms = c->act->perms;
 
-    if (c->cdb.op == OSD_OP_LIST && c->cdb.list_attr)
+    if (c->cdb.list_attr)
         perms |= OSD_PERM_M_OBJECT;
+    if (c->cdb.op == OSD_OP_QUERY && c->mutating)
+        perms |= OSD_PERM_WRITE;
     if (c->cdb.op == OSD_OP_REMOVE_PARTITION && c->cdb.option == 1)
         perms |= OSD_PERM_GBL_REM;
     return layout1(c) ? perms & OSD1_PERMISSIONS : perms;
@@ -131,7 +129,7 @@ static osd_status check_policy_tag(struct command *c)
     uint32_t base;
     osd_status st;
 
-    if (want == 0 || creates(c) || !c->exists)
+    if (want == 0 || action_creates(c->act) || !c->exists)
         return OSD_OK;
     base = c->target_type == OSD_TYPE_USER         ? OSD_PAGE_U
            : c->target_type == OSD_TYPE_COLLECTION ? OSD_PAGE_C
@@ -149,7 +147,7 @@ static osd_status check_ids(struct command *c)
 {
     const struct osd_capability *cap = &c->cdb.cap;
     bool any_pid = c->act->target == TARGET_NEW_PARTITION && cap->allowed_pid == 0;
-    bool any_oid = c->act->target == TARGET_NEW_USER && cap->allowed_oid == 0;
+    bool any_oid = action_creates(c->act) && cap->allowed_oid == 0;
 
     if (cap->allowed_pid != c->cdb.pid && !any_pid)
         return fail_cdb(c, 16);
@@ -299,10 +297,14 @@ osd_status authorize_sets(struct command *c)
 
 osd_status authorize_gets(struct command *c)
 {
-    struct access a = {.c = c, .perm = OSD_PERM_GET_ATTR};
+    struct access a = {.c = c, /* M_OBJECT is the right to see what is listed */
+                       .perm = c->cdb.list_attr ? OSD_PERM_M_OBJECT : OSD_PERM_GET_ATTR};
     osd_status st = OSD_OK;
 
     if (!nothing_to_check(c))
         st = load_allowed(&a);
-    return st ? st : attributes_each_get(c, nothing_to_check(c) ? NULL : check_attr, &a);
+    if (st == OSD_OK)
+        st = attributes_each_get(c, nothing_to_check(c) ? NULL : check_attr, &a);
+    a.perm = OSD_PERM_QUERY; /* a criterion tells of the attribute without getting it */
+    return st ? st : query_each(c, nothing_to_check(c) ? NULL : check_attr, &a);
 }

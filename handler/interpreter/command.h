@@ -54,12 +54,21 @@ enum target {
     TARGET_USER,
     TARGET_ANY,       /* GET and SET ATTRIBUTES */
     TARGET_CONTAINER, /* LIST: the root with pid 0, else a partition */
-    TARGET_NEW_USER,  /* CREATE: the partition exists, the object will */
+    TARGET_COLLECTION,
+    TARGET_COLLECTIONS, /* LIST COLLECTION: the partition with cid 0, else a collection */
+    TARGET_NEW_USER,    /* CREATE: the partition exists, the object will */
+    TARGET_NEW_COLLECTION,
     TARGET_NEW_PARTITION
 };
 
 /** When the command's own work comes among the attribute phases (reference 2.2). */
 enum order { ORDER_WORK_SET_GET, ORDER_SET_GET_WORK, ORDER_GET_SET };
+
+/** Whether a command changes objects by itself. */
+enum mutates { MUTATES_NO, MUTATES_YES, MUTATES_SECOND /* if it names a second object */ };
+
+#define ACT_WHOLE   0x01 /* holds the partition if it changes anything */
+#define ACT_MEMBERS 0x02 /* its attributes are those of the collection's members */
 
 struct command;
 
@@ -67,21 +76,34 @@ struct command;
 struct action {
     enum target target;
     enum order order;
-    uint8_t type;                         /* capability object type; 0: that of the object */
-    uint8_t descriptor;                   /* enum osd_descriptor; 0: that of the object */
-    uint16_t perms;                       /* all of these ... */
-    uint16_t perms_alt;                   /* ... or, if not 0, all of these */
-    bool mutating;                        /* changes objects by itself */
+    uint8_t type;       /* capability object type; 0: that of the object */
+    uint8_t descriptor; /* enum osd_descriptor; 0: that of the object */
+    uint16_t perms;     /* all of these ... */
+    uint16_t perms_alt; /* ... or, if not 0, all of these */
+    enum mutates mutates;
     unsigned touch;                       /* timestamps of the object, enum store_touch */
     unsigned touch_partition;             /* those of its partition */
     osd_status (*run)(struct command *c); /* NULL: not offered */
+    unsigned flags;                       /* ACT_* */
 };
 
 /** Row of a command; NULL for commands that are not offered. */
 const struct action *action_of(enum osd_op op);
 
+/** Whether a command changes objects by itself. */
+bool command_mutates(const struct osd_cdb *cdb);
+
 /** Whether a command changes objects, by itself or by setting attributes. */
 bool command_changes(const struct osd_cdb *cdb);
+
+/** Whether what the command addresses comes into being by it. */
+static inline bool action_creates(const struct action *a)
+{
+    return a->target == TARGET_NEW_USER || a->target == TARGET_NEW_COLLECTION ||
+           a->target == TARGET_NEW_PARTITION;
+}
+
+#define CHANGED_MAX 16
 
 /** Whether a service action is offered (REPORT SUPPORTED OPERATION CODES). */
 bool action_supported(uint16_t service_action);
@@ -94,6 +116,7 @@ struct command {
     uint64_t now;
     struct store_txn *txn;
     bool check_only; /* the phases will not be run */
+    bool mutating;   /* changes objects by itself */
 
     /* what is addressed, as it was when the transaction began */
     struct store_id target;
@@ -109,6 +132,7 @@ struct command {
     uint64_t data_off; /* command data */
     struct osd_bytes continuation, set_list, get_list;
     struct osd_bytes scatter; /* scatter/gather entries inside continuation */
+    struct osd_bytes query;   /* query list inside continuation */
     uint32_t n_extents;       /* see continuation.h */
     void *owned[3];           /* copies of scattered segments */
     int n_owned;
@@ -119,12 +143,14 @@ struct command {
     uint64_t data_in_len, attr_in_off, attr_in_len;
     uint64_t append_start;
     int64_t used_change;
-    bool past_end;       /* READ reached beyond the end */
-    uint64_t bytes_read; /* then: bytes that exist */
-    unsigned touch;      /* timestamps of the object, beyond what act says */
-    bool sync;           /* commit to stable storage */
-    bool flush;          /* then flush the store */
-    bool set_clock;      /* the adjustable clock was set */
+    bool past_end;                 /* READ reached beyond the end */
+    uint64_t bytes_read;           /* then: bytes that exist */
+    unsigned touch;                /* timestamps of the object, beyond what act says */
+    uint64_t changed[CHANGED_MAX]; /* collections that gain or lose members */
+    unsigned n_changed;            /* ... so many; those beyond are not stamped */
+    bool sync;                     /* commit to stable storage */
+    bool flush;                    /* then flush the store */
+    bool set_clock;                /* the adjustable clock was set */
     uint64_t new_clock;
 
     /* exactly once */

@@ -30,6 +30,20 @@ osd_status run_punch(struct command *c);
 osd_status run_flush(struct command *c);
 osd_status run_read_map(struct command *c);
 
+/* query.c */
+osd_status run_query(struct command *c);
+
+/* collections.c */
+osd_status run_create_collection(struct command *c);
+osd_status run_create_tracking(struct command *c);
+osd_status run_remove_collection(struct command *c);
+osd_status run_remove_members(struct command *c);
+osd_status run_set_members(struct command *c);
+
+/** Metadata of a new object of the command's partition, without limits of its own except the
+ *  length. */
+struct store_meta fresh_object(const struct command *c, enum store_kind kind);
+
 /** Write the command data to its extents of an object. */
 osd_status write_data(struct command *c, struct store_id id);
 

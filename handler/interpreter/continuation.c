@@ -2,9 +2,9 @@
 /*
  * handler/interpreter/continuation.c - the CDB continuation segment (reference 3.6)
  *
- * The only descriptor taken is the scatter/gather list of READ, WRITE and CREATE AND WRITE, at
- * most one. Whatever is wrong is reported at byte 48 of the CDB, except that the sum of the
- * lengths must be the length field.
+ * Each kind of descriptor is taken by the commands that have a use for it, at most once.
+ * Whatever is wrong is reported at byte 48 of the CDB, except that the sum of the lengths of a
+ * scatter/gather list must be the length field.
  */
 #include "continuation.h"
 
@@ -13,12 +13,46 @@
 #define FORMAT       0x01
 #define ENTRY        16
 
-enum { TYPE_END = 0x0000, TYPE_SCATTER_GATHER = 0x0001 };
+#define TYPE_END 0x0000
 
-static bool takes_list(const struct command *c)
+static bool is_scattered(enum osd_op op)
 {
-    return c->cdb.op == OSD_OP_READ || c->cdb.op == OSD_OP_WRITE ||
-           c->cdb.op == OSD_OP_CREATE_AND_WRITE;
+    return op == OSD_OP_READ || op == OSD_OP_WRITE || op == OSD_OP_CREATE_AND_WRITE;
+}
+
+static bool is_query(enum osd_op op)
+{
+    return op == OSD_OP_QUERY;
+}
+
+static bool is_entries(uint32_t len, uint8_t pad)
+{
+    return len != 0 && len % ENTRY == 0 && pad == 0;
+}
+
+static bool is_list(uint32_t len, uint8_t pad)
+{
+    (void)pad;
+    return len != 0;
+}
+
+/* Kinds of descriptors: which commands take them, what their length must be, where they go. */
+static const struct kind {
+    uint16_t type;
+    bool (*taken)(enum osd_op op);
+    bool (*well_formed)(uint32_t len, uint8_t pad);
+    size_t member; /* struct osd_bytes of struct command */
+} kinds[] = {
+    {0x0001, is_scattered, is_entries, offsetof(struct command, scatter)},
+    {0x0002, is_query, is_list, offsetof(struct command, query)},
+};
+
+static const struct kind *find_kind(const struct command *c, uint16_t type)
+{
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (kinds[i].type == type && kinds[i].taken(c->cdb.op))
+            return &kinds[i];
+    return NULL;
 }
 
 static osd_status check_head(struct command *c)
@@ -33,14 +67,21 @@ static osd_status check_head(struct command *c)
     return OSD_OK;
 }
 
-static osd_status take_list(struct command *c, const uint8_t *descriptor, uint32_t len)
+/* Take one descriptor; room is what lies behind its head. */
+static osd_status take(struct command *c, const uint8_t *descriptor, size_t room)
 {
-    bool padded = (descriptor[3] & 7) != 0;
+    const struct kind *k = find_kind(c, be16_get(descriptor));
+    uint32_t len = be32_get(descriptor + 4);
+    uint8_t pad = descriptor[3] & 7;
+    struct osd_bytes *member;
 
-    if (!takes_list(c) || c->scatter.len != 0 || len == 0 || len % ENTRY != 0 || padded)
+    if (!k || !k->well_formed(len, pad) || len > room || pad > room - len ||
+        (len + pad) % 8 != 0)
         return fail_cdb(c, FIELD);
-    c->scatter = (struct osd_bytes){.data = descriptor + 8, .len = len};
-    c->n_extents = len / ENTRY;
+    member = (struct osd_bytes *)((char *)c + k->member);
+    if (member->len != 0)
+        return fail_cdb(c, FIELD);
+    *member = (struct osd_bytes){.data = descriptor + 8, .len = len};
     return OSD_OK;
 }
 
@@ -50,19 +91,17 @@ static osd_status walk_descriptors(struct command *c)
     size_t at = CONTINUATION_HEAD, end = c->continuation.len;
 
     while (at < end) { /* all lengths are multiples of 8, so a head always fits */
-        uint16_t type = be16_get(p + at);
-        uint32_t len = be32_get(p + at + 4);
         osd_status st;
 
-        if (type == TYPE_END)
+        if (be16_get(p + at) == TYPE_END)
             break;
-        if (type != TYPE_SCATTER_GATHER || len > end - at - 8)
-            return fail_cdb(c, FIELD);
-        st = take_list(c, p + at, len);
+        st = take(c, p + at, end - at - 8);
         if (st)
             return st;
-        at += 8 + len;
+        at += 8 + be32_get(p + at + 4) + (p[at + 3] & 7);
     }
+    if (c->scatter.len)
+        c->n_extents = (uint32_t)(c->scatter.len / ENTRY);
     return OSD_OK;
 }
 

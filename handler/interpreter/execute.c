@@ -10,7 +10,7 @@
 
 #include "attributes.h"
 #include "authorize.h"
-#include "command.h"
+#include "collections.h"
 #include "continuation.h"
 #include "segments.h"
 
@@ -40,6 +40,13 @@ static void address(struct command *c)
         c->target.oid = 0;
         c->target_type = c->target.pid ? OSD_TYPE_PARTITION : OSD_TYPE_ROOT;
         break;
+    case TARGET_COLLECTIONS:
+        c->target_type = c->target.oid ? OSD_TYPE_COLLECTION : OSD_TYPE_PARTITION;
+        break;
+    case TARGET_COLLECTION:
+    case TARGET_NEW_COLLECTION:
+        c->target_type = OSD_TYPE_COLLECTION;
+        break;
     case TARGET_USER:
     case TARGET_NEW_USER:
         c->target_type = OSD_TYPE_USER;
@@ -54,12 +61,24 @@ static void address(struct command *c)
     c->n_objects = 1;
 }
 
+/* An object of a partition, which the command will make. */
+static bool creates_inside(const struct command *c)
+{
+    return action_creates(c->act) && c->act->target != TARGET_NEW_PARTITION;
+}
+
+/* Whether the command works on what lies around in the partition. */
+static bool needs_whole(const struct command *c)
+{
+    return c->act->flags & ACT_WHOLE && (c->mutating || c->sets);
+}
+
 /* What the transaction locks: the object, or what contains the objects to be created. */
 static struct store_id lock_id(const struct command *c)
 {
     if (c->act->target == TARGET_NEW_PARTITION || c->target.pid == 0)
         return root_id;
-    if (c->act->target == TARGET_NEW_USER)
+    if (creates_inside(c) || needs_whole(c))
         return (struct store_id){c->target.pid, 0};
     return c->target;
 }
@@ -69,13 +88,13 @@ static enum store_mode lock_mode(const struct command *c)
 {
     if (c->check_only)
         return STORE_SHARED;
-    if (c->act->target == TARGET_NEW_USER)
-        return c->cdb.count > 1 ? STORE_EXCLUSIVE : STORE_SHARED;
     if (c->act->target == TARGET_NEW_PARTITION || c->replay.found)
         return STORE_SHARED;
     if (c->target.pid == 0 && c->target_type != OSD_TYPE_ROOT)
         return STORE_SHARED;
-    return c->act->mutating || c->sets ? STORE_EXCLUSIVE : STORE_SHARED;
+    if (creates_inside(c))
+        return c->cdb.count > 1 || needs_whole(c) ? STORE_EXCLUSIVE : STORE_SHARED;
+    return c->mutating || c->sets ? STORE_EXCLUSIVE : STORE_SHARED;
 }
 
 static uint8_t type_of(uint8_t kind)
@@ -98,7 +117,7 @@ static osd_status load_target(struct command *c)
     if (st)
         return st == OSD_E_NOT_FOUND ? OSD_OK : st;
     c->has_partition = true;
-    if (c->target.oid == 0 || c->act->target == TARGET_NEW_USER) {
+    if (c->target.oid == 0 || creates_inside(c)) {
         c->meta = c->partition;
         c->exists = c->target_type == type_of(c->meta.kind);
         return OSD_OK;
@@ -132,9 +151,9 @@ static osd_status require_target(struct command *c)
 
     if (c->replay.found || c->act->target == TARGET_NEW_PARTITION)
         return OSD_OK;
-    if (!c->has_partition || (c->act->target == TARGET_NEW_USER && c->target.pid == 0))
+    if (!c->has_partition || (creates_inside(c) && c->target.pid == 0))
         return fail_cdb(c, 16);
-    if (c->exists || c->act->target == TARGET_NEW_USER)
+    if (c->exists || creates_inside(c))
         return OSD_OK;
     return fail_cdb(c, inside ? 24 : 16);
 }
@@ -145,7 +164,7 @@ static osd_status work(struct command *c)
 {
     osd_status st;
 
-    if (c->replay.found && c->act->mutating)
+    if (c->replay.found && c->mutating)
         return OSD_OK;
     st = c->act->run(c);
     c->cache_valid = false;
@@ -155,11 +174,6 @@ static osd_status work(struct command *c)
 static osd_status set_attributes(struct command *c)
 {
     return c->replay.found ? OSD_OK : attributes_set(c);
-}
-
-static bool created(const struct command *c)
-{
-    return c->act->target == TARGET_NEW_USER || c->act->target == TARGET_NEW_PARTITION;
 }
 
 static bool bypassed(const struct command *c)
@@ -180,7 +194,7 @@ static void stamp(struct store_meta *m, unsigned touch, uint64_t now)
 /* How much the command changes the used capacity. */
 static osd_status measure(struct command *c)
 {
-    uint64_t before = created(c) ? 0 : c->meta.used;
+    uint64_t before = action_creates(c->act) ? 0 : c->meta.used;
     struct store_meta m;
     osd_status st;
 
@@ -194,6 +208,19 @@ static osd_status measure(struct command *c)
     return st;
 }
 
+static osd_status stamp_member(struct command *c, uint64_t oid, void *arg)
+{
+    struct store_id id = {c->target.pid, oid};
+    const unsigned *touch = arg;
+    struct store_meta m;
+    osd_status st = ops_of(c)->get_meta(c->txn, id, &m);
+
+    if (st)
+        return st;
+    stamp(&m, *touch, c->now);
+    return ops_of(c)->put_meta(c->txn, id, &m);
+}
+
 /* Implied attributes that belong to the transaction. Times of access, and those of the
  * partition, are touched after the commit. */
 static osd_status implied(struct command *c)
@@ -203,16 +230,20 @@ static osd_status implied(struct command *c)
     struct store_meta m;
     osd_status st;
 
-    if (c->replay.found || !(c->act->mutating || c->sets))
+    if (c->replay.found || !(c->mutating || c->sets))
         return OSD_OK;
     st = measure(c);
-    if (st || created(c) || c->act->order == ORDER_SET_GET_WORK || bypassed(c) || !touch)
+    if (st || action_creates(c->act) || c->act->order == ORDER_SET_GET_WORK || bypassed(c) ||
+        !touch)
         return st;
     st = ops_of(c)->get_meta(c->txn, c->object.id, &m);
     if (st)
         return st;
     stamp(&m, touch, c->now);
-    return ops_of(c)->put_meta(c->txn, c->object.id, &m);
+    st = ops_of(c)->put_meta(c->txn, c->object.id, &m);
+    return st == OSD_OK && c->act->flags & ACT_MEMBERS && c->sets
+               ? members_each(c, c->target, stamp_member, &touch)
+               : st;
 }
 
 static const struct phase checks[] = {
@@ -321,7 +352,7 @@ static void aftermath(struct command *c)
 
     if (c->replay.found)
         return;
-    if (c->act->mutating || c->sets)
+    if (c->mutating || c->sets)
         touch &= ~(unsigned)(STORE_TOUCH_DATA_MODIFIED | STORE_TOUCH_ATTR_MODIFIED);
     if (!bypassed(c)) {
         if (touch)
@@ -330,6 +361,9 @@ static void aftermath(struct command *c)
             ops->touch(c->dev->store, (struct store_id){c->target.pid, 0},
                        c->act->touch_partition | (c->touch & STORE_TOUCH_DATA_MODIFIED),
                        c->now);
+        for (unsigned i = 0; i < c->n_changed; i++)
+            ops->touch(c->dev->store, (struct store_id){c->target.pid, c->changed[i]},
+                       STORE_TOUCH_DATA_MODIFIED, c->now);
     }
     if (c->set_clock)
         device_set_clock(c->dev, c->new_clock);
@@ -348,6 +382,7 @@ static osd_status prepare(struct command *c, bool check_in)
         return fail_cdb(c, c->req->cdb_len >= 10 ? 8 : 7);
     if (osd_cdb_decode(c->req->cdb, c->req->cdb_len, &c->cdb, &err))
         return fail_cdb(c, err.field);
+    c->mutating = command_mutates(&c->cdb);
     address(c);
     st = segments_plan(c, check_in);
     return st ? st : continuation_parse(c);

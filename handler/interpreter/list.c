@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * handler/interpreter/list.c - LIST (reference 2.4, 3.1)
+ * handler/interpreter/list.c - LIST and LIST COLLECTION (reference 2.4, 3.1)
  *
  * The list identifier is the container's change counter at the first LIST, with the top bit set
- * so that it is never zero; LSTCHG compares it with the counter of now.
+ * so that it is never zero; LSTCHG compares it with the counter of now. Of a collection's
+ * members the time they last changed is the counter.
  * Announced length: exact when the rest is short enough to be counted, otherwise an upper bound
  * (the number of objects in the container), or without bound when attributes are listed.
  */
@@ -17,10 +18,18 @@
 #define LOOK_AHEAD CHUNK /* ids counted beyond the page before an upper bound has to do */
 #define ID_FLAG    0x80000000u
 
+static const struct {
+    uint8_t type;
+    enum osd_list_what lists;
+} what[] = {[STORE_PARTITION] = {OSD_TYPE_PARTITION, OSD_LISTS_PARTITIONS},
+            [STORE_COLLECTION] = {OSD_TYPE_COLLECTION, OSD_LISTS_COLLECTIONS},
+            [STORE_USER] = {OSD_TYPE_USER, OSD_LISTS_USERS}};
+
 struct listing {
     struct command *c;
     struct osd_writer w;
     enum store_kind kind;
+    bool of_members;    /* of the collection addressed */
     uint64_t announced; /* bytes of the entries so far, returned or not */
     uint64_t continuation;
     uint64_t changes;
@@ -33,6 +42,10 @@ static osd_status next_chunk(struct listing *l, uint64_t from, uint64_t *ids, si
 {
     struct command *c = l->c;
 
+    if (l->of_members) {
+        l->changes = c->meta.data_modified;
+        return ops_of(c)->members(c->txn, c->target, from, ids, CHUNK, ret_n, ret_next);
+    }
     return ops_of(c)->list(c->txn, c->target.pid, l->kind, from, ids, CHUNK, ret_n, ret_next,
                            &l->changes);
 }
@@ -66,8 +79,8 @@ static osd_status walk_ids(struct listing *l)
         put_ids(l, ids, n);
         beyond += l->full ? n : 0;
     } while (from != 0 && beyond < LOOK_AHEAD);
-    if (from != 0 && 8 * l->c->meta.count > l->announced)
-        l->announced = 8 * l->c->meta.count;
+    if (from != 0 && 8 * l->c->partition.count > l->announced)
+        l->announced = 8 * l->c->partition.count;
     return OSD_OK;
 }
 
@@ -78,10 +91,10 @@ static osd_status walk_ids(struct listing *l)
 static osd_status put_entry(struct listing *l, uint64_t id, uint8_t *scratch)
 {
     struct command *c = l->c;
-    bool users = l->kind == STORE_USER;
-    struct attr_object o = {.id = users ? (struct store_id){c->target.pid, id}
-                                        : (struct store_id){id, 0},
-                            .type = users ? OSD_TYPE_USER : OSD_TYPE_PARTITION,
+    bool inside = l->kind != STORE_PARTITION;
+    struct attr_object o = {.id = inside ? (struct store_id){c->target.pid, id}
+                                         : (struct store_id){id, 0},
+                            .type = what[l->kind].type,
                             .exists = true};
     struct osd_writer e = osd_writer_make(scratch, ENTRY_MAX);
     size_t start = osd_list_entry_open(&e, id, o.type);
@@ -143,7 +156,8 @@ static void put_head(struct listing *l)
         .continuation = l->continuation,
         .changed = given != 0 && given != current_id(l),
         .with_attrs = c->cdb.list_attr,
-        .what = l->kind == STORE_PARTITION ? OSD_LISTS_PARTITIONS : OSD_LISTS_USERS};
+        .what = what[l->kind].lists,
+        .list_collection = c->cdb.op == OSD_OP_LIST_COLLECTION};
 
     if (l->continuation)
         h.list_id = given ? given : current_id(l);
@@ -166,9 +180,16 @@ static osd_status fill(struct listing *l)
     return OSD_OK;
 }
 
+static enum store_kind kind_listed(const struct command *c)
+{
+    if (c->cdb.op == OSD_OP_LIST_COLLECTION)
+        return c->target.oid ? STORE_USER : STORE_COLLECTION;
+    return c->target.pid ? STORE_USER : STORE_PARTITION;
+}
+
 osd_status run_list(struct command *c)
 {
-    struct listing l = {.c = c, .kind = c->target.pid ? STORE_USER : STORE_PARTITION};
+    struct listing l = {.c = c, .kind = kind_listed(c), .of_members = c->target.oid != 0};
     struct in_window iw;
     osd_status st;
 

@@ -7,6 +7,7 @@
  * answer a repetition.
  */
 #include "attributes.h"
+#include "collections.h"
 #include "commands.h"
 
 #define USER_POLICY_TAG 0x40000002u /* of the partition: given to new objects */
@@ -20,10 +21,9 @@ osd_status run_none(struct command *c)
 
 /* ---- CREATE ---- */
 
-/* What a new user object takes from its partition. */
-static struct store_meta fresh_user(const struct command *c)
+struct store_meta fresh_object(const struct command *c, enum store_kind kind)
 {
-    return (struct store_meta){.kind = STORE_USER,
+    return (struct store_meta){.kind = (uint8_t)kind,
                                .created = c->now,
                                .attr_accessed = c->now,
                                .attr_modified = c->now,
@@ -52,7 +52,7 @@ static osd_status new_tag(struct command *c, uint32_t *ret)
 /* Create one object; oid 0 lets the store choose. */
 static osd_status create_one(struct command *c, uint64_t oid, uint32_t tag, uint64_t *ret)
 {
-    struct store_meta m = fresh_user(c);
+    struct store_meta m = fresh_object(c, STORE_USER);
     struct store_id id = {c->target.pid, oid};
     uint8_t raw[4];
     osd_status st = ops_of(c)->create(c->txn, id, &m, &id);
@@ -190,6 +190,8 @@ osd_status run_remove(struct command *c)
 
     if (partition && c->cdb.option > SCOPE_CONTENTS)
         return fail_cdb(c, 11);
+    if (!partition && (st = collections_of_changed(c, c->target)))
+        return st;
     st = ops_of(c)->remove(c->txn, c->target, partition && c->cdb.option == SCOPE_CONTENTS);
     if (st == OSD_E_NOT_EMPTY)
         return fail_kind(c, FAULT_NOT_EMPTY);

@@ -133,7 +133,7 @@ osd_status replay_enter(struct command *c)
     size_t len = c->cdb.gen == OSD_GEN1 ? OSD1_CDB_LEN : OSD2_CDB_LEN;
     struct replay *r = &c->replay;
 
-    if (is_zero(c->cdb.sec.nonce, OSD_NONCE_LEN) || !(c->act->mutating || c->sets))
+    if (is_zero(c->cdb.sec.nonce, OSD_NONCE_LEN) || !(c->mutating || c->sets))
         return OSD_OK;
     memcpy(r->entry.nonce, c->cdb.sec.nonce, OSD_NONCE_LEN);
     if (!inflight_add(&c->dev->inflight, &r->entry))

@@ -80,12 +80,15 @@ struct osd_cdb rig_cmd(enum osd_op op, enum osd_gen gen, uint64_t pid, uint64_t 
 void rig_cap(struct osd_cdb *c, uint8_t type, uint16_t perms)
 {
     bool par = type == OSD_TYPE_ROOT || type == OSD_TYPE_PARTITION;
+    bool col = type == OSD_TYPE_COLLECTION && c->gen == OSD_GEN2;
 
     c->cap = (struct osd_capability){.format = c->gen == OSD_GEN1 ? 1 : 2,
                                      .expiration = 0x020251fe2400,
                                      .object_type = type,
                                      .permissions = perms,
-                                     .descriptor = par ? OSD_DESC_PAR : OSD_DESC_USER,
+                                     .descriptor = par   ? OSD_DESC_PAR
+                                                   : col ? OSD_DESC_COL
+                                                         : OSD_DESC_USER,
                                      .allowed_pid = c->pid,
                                      .allowed_oid = par ? 0 : c->oid};
 }
@@ -240,6 +243,43 @@ void rig_objects(struct rig *rig)
 {
     rig_partition(rig, RIG_PID);
     rig_object(rig, RIG_PID, RIG_OID);
+}
+
+void rig_collection(struct rig *rig, uint64_t pid, uint64_t cid)
+{
+    struct osd_cdb c = rig_cmd(OSD_OP_CREATE_COLLECTION, OSD_GEN2, pid, cid);
+
+    rig_good(rig, &c);
+}
+
+void rig_tracking(struct rig *rig, uint64_t pid, uint64_t cid, uint64_t source)
+{
+    struct osd_cdb c = rig_cmd(OSD_OP_CREATE_USER_TRACKING_COLLECTION, OSD_GEN2, pid, cid);
+
+    c.start = source;
+    rig_good(rig, &c);
+}
+
+void rig_join(struct rig *rig, uint64_t oid, uint32_t number, uint64_t cid)
+{
+    rig_set_u(rig, RIG_PID, oid, OSD_PG_COLLECTIONS, number, cid, 8);
+    expect_good(rig);
+}
+
+size_t rig_members(struct rig *rig, uint64_t cid, uint64_t *ids, size_t max)
+{
+    struct osd_cdb c = rig_cmd(OSD_OP_LIST_COLLECTION, OSD_GEN2, RIG_PID, cid);
+    size_t n;
+
+    c.length = rig->in_len = 24 + 8 * max;
+    rig->out_len = 0;
+    rig_run(rig, &c);
+    expect_good(rig);
+    n = (rig->r.in_len - 24) / 8;
+    for (size_t i = 0; i < n; i++)
+        ids[i] = be64_get(rig->in + 24 + 8 * i);
+    rig->in_len = 0;
+    return n;
 }
 
 void rig_write(struct rig *rig, uint64_t oid, uint64_t start, const void *data, size_t len)

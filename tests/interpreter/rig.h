@@ -30,6 +30,7 @@
 #define RIG_BUF (1 << 20)
 #define RIG_PID 0x10000ULL
 #define RIG_OID 0x10005ULL
+#define RIG_CID 0x10100ULL
 #define BOTH(g)                                                                                \
     enum osd_gen g = OSD_GEN1;                                                                 \
     g <= OSD_GEN2;                                                                             \
@@ -80,6 +81,12 @@ void rig_good(struct rig *rig, const struct osd_cdb *c);
 void rig_objects(struct rig *rig);
 void rig_partition(struct rig *rig, uint64_t pid);
 void rig_object(struct rig *rig, uint64_t pid, uint64_t oid);
+/** Collection RIG_CID or another; a user object's membership under an attribute number. */
+void rig_collection(struct rig *rig, uint64_t pid, uint64_t cid);
+void rig_tracking(struct rig *rig, uint64_t pid, uint64_t cid, uint64_t source);
+void rig_join(struct rig *rig, uint64_t oid, uint32_t number, uint64_t cid);
+/** Members of a collection of RIG_PID (cid 0: its collections); returns how many. */
+size_t rig_members(struct rig *rig, uint64_t cid, uint64_t *ids, size_t max);
 void rig_write(struct rig *rig, uint64_t oid, uint64_t start, const void *data, size_t len);
 
 /** Value of one attribute by a GET ATTRIBUTES in list format; returns its length, -1 when

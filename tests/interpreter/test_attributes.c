@@ -79,7 +79,8 @@ static const struct {
     {2, R1, 0x122, 8},
     {2, R1, 0x123, 1},
     {2, R1, 0x7000001, 4},
-    {0, R1, 0x7000002, -1},
+    {2, R1, 0x7000002, 4},
+    {2, R1, 0x7000003, -1},
     {0, R1, 0x200, -1},
     {0, OSD_PAGE_R + 2, 1, 8},
     {0, OSD_PAGE_R + 2, 0x10081, 4},
@@ -485,8 +486,8 @@ static void test_interpreter_attributes__all_of_a_page_and_of_all_pages(void **s
             client = client || ids[i].page == 0x10004;
         }
         assert_true(client);
-        /* Seven pages in the directory: five of the standard's, two of the client's. */
-        assert_int_equal(get_all(rig, g, 0, ids, 64, 4096), 7);
+        /* Eight pages in the directory: six of the standard's, two of the client's. */
+        assert_int_equal(get_all(rig, g, 0, ids, 64, 4096), 8);
     }
 }
 

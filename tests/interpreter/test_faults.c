@@ -39,7 +39,14 @@ static void add_attributes(struct rig *rig, struct osd_cdb *c)
     const struct osd_attr_id want[] = {{OSD_PAGE_ALL, OSD_ATTR_ALL}, {OSD_PAGE_CURRENT, 3}};
     bool root = c->pid == 0 && c->op != OSD_OP_CREATE_PARTITION;
     bool user = c->oid != 0 || c->op == OSD_OP_CREATE;
-    uint32_t base = root ? OSD_PAGE_R : user ? OSD_PAGE_U : OSD_PAGE_P;
+    bool collection = c->oid == RIG_CID || c->op == OSD_OP_CREATE_COLLECTION ||
+                      c->op == OSD_OP_CREATE_USER_TRACKING_COLLECTION;
+    bool member =
+        c->op == OSD_OP_GET_MEMBER_ATTRIBUTES || c->op == OSD_OP_SET_MEMBER_ATTRIBUTES;
+    uint32_t base = root                    ? OSD_PAGE_R
+                    : collection && !member ? OSD_PAGE_C
+                    : user                  ? OSD_PAGE_U
+                                            : OSD_PAGE_P;
 
     c->attr.format = OSD_ATTR_LIST;
     c->attr.get_list_off = 256;
@@ -77,6 +84,15 @@ static const struct {
     {OSD_OP_CREATE_PARTITION, 0, 0, 0, 0, 0},
     {OSD_OP_LIST, RIG_PID, 0, 1000, 0, 0},
     {OSD_OP_LIST, 0, 0, 1000, 0, 0},
+    {OSD_OP_CREATE_COLLECTION, RIG_PID, 0, 0, 0, 0},
+    {OSD_OP_LIST_COLLECTION, RIG_PID, RIG_CID, 1000, 0, 0},
+    {OSD_OP_LIST_COLLECTION, RIG_PID, 0, 1000, 0, 0},
+    {OSD_OP_FLUSH_COLLECTION, RIG_PID, RIG_CID, 0, 2, 0},
+    {OSD_OP_CREATE_USER_TRACKING_COLLECTION, RIG_PID, 0, 0, 0, 0},
+    {OSD_OP_GET_MEMBER_ATTRIBUTES, RIG_PID, RIG_CID, 0, 0, 0},
+    {OSD_OP_SET_MEMBER_ATTRIBUTES, RIG_PID, RIG_CID, 0, 0, 0},
+    {OSD_OP_REMOVE_MEMBER_OBJECTS, RIG_PID, RIG_CID, 0, 0, 0},
+    {OSD_OP_REMOVE_COLLECTION, RIG_PID, RIG_CID, 0, 1, 0},
     {OSD_OP_REMOVE, RIG_PID, RIG_OID, 0, 0, 0},
     {OSD_OP_REMOVE_PARTITION, RIG_PID, 0, 0, 1, 0},
     {OSD_OP_FORMAT_OSD, 0, 0, 0, 0, 0},
@@ -122,6 +138,8 @@ static void fail_all(struct osd_cdb c, osd_status st)
     rig_open_on(&rig, faulty);
     rig_objects(&rig);
     rig_write(&rig, RIG_OID, 0, rig.out, 4000);
+    rig_collection(&rig, RIG_PID, RIG_CID);
+    rig_join(&rig, RIG_OID, 1, RIG_CID);
     rig.now += 7; /* a touch too many would show */
     before = store_dump(faulty, STORE_DUMP_TIMES);
     if (c.gen == OSD_GEN2 || c.op != OSD_OP_CREATE_PARTITION)

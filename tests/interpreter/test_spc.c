@@ -136,7 +136,7 @@ static void test_interpreter_spc__supported_operation_codes(void **state)
     assert_true(reports(rig, 0x8805));
     assert_true(reports(rig, 0x88b1));
     assert_true(reports(rig, OSD_ACT_STAGE));
-    assert_false(reports(rig, 0x8815)); /* CREATE COLLECTION is not offered */
+    assert_true(reports(rig, 0x8815));
     assert_false(reports(rig, 0x8899));
     run(rig, tmf, 12, 16);
     expect_good(rig);

@@ -132,10 +132,41 @@ static void test_interpreter_vectors__osd2(void **state)
     expect_cdb(rig, 16);
 }
 
-/* What is not offered says so at byte 8. */
-static void test_interpreter_vectors__collections_keys_and_queries_are_refused(void **state)
+static void test_interpreter_vectors__osd2_collections(void **state)
 {
-    static const char *const names[] = {"V9", "V15", "V16", "V18", "V22"};
+    uint8_t data[2000] = {1}, cid[8];
+    struct rig *rig = *state;
+
+    rig_objects(rig);
+    rig_write(rig, RIG_OID, 0, data, 300);
+    run_vector(rig, "V16", 76);
+    expect_good(rig);
+    assert_int_equal(rig->r.in_len, 76);
+    assert_int_equal(rig->in[40], OSD_TYPE_COLLECTION);
+    assert_int_equal(be64_get(rig->in + 52), 0x10100);
+    be64_put(cid, 0x10100);
+    rig_set(rig, OSD_GEN2, RIG_PID, RIG_OID, OSD_PG_COLLECTIONS, 1, cid, 8);
+    expect_good(rig);
+    run_vector(rig, "V18", 4096);
+    expect_sample(rig, "V18.din");
+    run_vector(rig, "V15", 256); /* a linked collection cannot be asked */
+    expect_cdb(rig, 24);
+    struct osd_cdb c = rig_cmd(OSD_OP_REMOVE_COLLECTION, OSD_GEN2, RIG_PID, 0x10100);
+    c.option = 1;
+    rig_good(rig, &c);
+    c = rig_cmd(OSD_OP_CREATE_USER_TRACKING_COLLECTION, OSD_GEN2, RIG_PID, 0x10100);
+    rig_good(rig, &c);
+    run_vector(rig, "V15", 256);
+    expect_good(rig);
+    assert_int_equal(rig->r.in_len, 12);
+    assert_int_equal(be64_get(rig->in), 4);
+    assert_int_equal(rig->in[11], 0x84);
+}
+
+/* What is not offered says so at byte 8. */
+static void test_interpreter_vectors__keys_are_refused(void **state)
+{
+    static const char *const names[] = {"V9", "V22"};
     struct rig *rig = *state;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -165,7 +196,8 @@ int main(void)
         rig_test(test_interpreter_vectors__osd1_append_tells_where),
         rig_test(test_interpreter_vectors__osd1_list),
         rig_test(test_interpreter_vectors__osd2),
-        rig_test(test_interpreter_vectors__collections_keys_and_queries_are_refused),
+        rig_test(test_interpreter_vectors__osd2_collections),
+        rig_test(test_interpreter_vectors__keys_are_refused),
         rig_test(test_interpreter_vectors__other_methods_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/collections.c - CREATE, REMOVE COLLECTION, CREATE USER TRACKING
+ * COLLECTION, REMOVE MEMBER OBJECTS, members (reference 2.4, 9.2)
+ *
+ * Commands that work on many members hold the whole partition. A tracked command with IMMED_TR
+ * is carried out before its status like any other, so its collection never shows one under way.
+ */
+#include "collections.h"
+
+#include "attributes.h"
+#include "commands.h"
+
+#define CHUNK 256
+
+void collection_changed(struct command *c, uint64_t cid)
+{
+    for (unsigned i = 0; i < c->n_changed; i++)
+        if (c->changed[i] == cid)
+            return;
+    if (c->n_changed < sizeof(c->changed) / sizeof(c->changed[0]))
+        c->changed[c->n_changed++] = cid;
+}
+
+osd_status collections_of_changed(struct command *c, struct store_id object)
+{
+    uint64_t ids[CHANGED_MAX], next;
+    size_t n = 0;
+    osd_status st = ops_of(c)->members(c->txn, object, 0, ids, CHANGED_MAX, &n, &next);
+
+    for (size_t i = 0; i < n; i++)
+        collection_changed(c, ids[i]);
+    return st;
+}
+
+osd_status members_each(struct command *c, struct store_id collection, member_visit visit,
+                        void *arg)
+{
+    uint64_t ids[CHUNK], next = 0;
+    size_t n = 0;
+    osd_status st;
+
+    do {
+        st = ops_of(c)->members(c->txn, collection, next, ids, CHUNK, &n, &next);
+        for (size_t i = 0; i < n && st == OSD_OK; i++)
+            st = visit(c, ids[i], arg);
+    } while (st == OSD_OK && next);
+    return st;
+}
+
+/* ---- creation ---- */
+
+static osd_status create_collection(struct command *c, uint8_t type)
+{
+    struct store_meta m = fresh_object(c, STORE_COLLECTION);
+    struct store_id id = c->target;
+    osd_status st;
+
+    m.type = type;
+    if (id.oid != 0 && id.oid < OSD_ID_FIRST)
+        return fail_cdb(c, 24);
+    st = ops_of(c)->create(c->txn, id, &m, &id);
+    if (st == OSD_E_EXISTS)
+        return fail_cdb(c, 24);
+    c->object = (struct attr_object){.id = id, .type = OSD_TYPE_COLLECTION, .exists = true};
+    return st;
+}
+
+osd_status run_create_collection(struct command *c)
+{
+    return create_collection(c, COLLECTION_LINKED);
+}
+
+static osd_status copy_member(struct command *c, uint64_t oid, void *arg)
+{
+    uint64_t *n = arg;
+
+    ++*n;
+    return ops_of(c)->set_member(c->txn, c->object.id, oid, true);
+}
+
+static osd_status is_collection(struct command *c, struct store_id id, bool *ret)
+{
+    struct store_meta m;
+    osd_status st = ops_of(c)->get_meta(c->txn, id, &m);
+
+    *ret = st == OSD_OK && m.kind == STORE_COLLECTION;
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
+osd_status run_create_tracking(struct command *c)
+{
+    struct store_id source = {c->target.pid, c->cdb.start};
+    bool there = true;
+    uint64_t n = 0;
+    osd_status st = source.oid ? is_collection(c, source, &there) : OSD_OK;
+
+    if (st == OSD_OK && !there)
+        return fail_cdb(c, 40);
+    if (st == OSD_OK)
+        st = create_collection(c, COLLECTION_TRACKING);
+    if (st == OSD_OK && source.oid)
+        st = members_each(c, source, copy_member, &n);
+    return st ? st : tracking_finish(c, n, n);
+}
+
+/* ---- removal ---- */
+
+struct leave {
+    const struct attr_object *member;
+    uint64_t cid;
+    struct osd_attr_id handle; /* the attribute that holds cid */
+};
+
+static void find_handle(void *arg, struct osd_attr_id id, const uint8_t *value, uint32_t len)
+{
+    struct leave *l = arg;
+
+    if (id.number != 0 && len == 8 && be64_get(value) == l->cid)
+        l->handle = id;
+}
+
+/* Undefine the attribute through which a user object is in the collection. */
+static osd_status dissolve(struct command *c, uint64_t oid, void *arg)
+{
+    struct attr_object o = {.id = {c->target.pid, oid}, .type = OSD_TYPE_USER, .exists = true};
+    struct leave l = {.cid = c->target.oid};
+    uint32_t page = OSD_PAGE_U + OSD_PG_COLLECTIONS;
+    osd_status st = attr_each(c, &o, page, find_handle, &l);
+
+    (void)arg;
+    if (st || l.handle.number == 0)
+        return st;
+    return ops_of(c)->set_attr(c->txn, o.id, page, l.handle.number, NULL, 0);
+}
+
+osd_status run_remove_collection(struct command *c)
+{
+    uint64_t first, next;
+    size_t n = 0;
+    osd_status st = ops_of(c)->members(c->txn, c->target, 0, &first, 1, &n, &next);
+
+    if (st == OSD_OK && n > 0 && c->cdb.option == 0)
+        return fail_kind(c, FAULT_NOT_EMPTY);
+    if (st == OSD_OK && c->meta.type == COLLECTION_LINKED)
+        st = members_each(c, c->target, dissolve, NULL);
+    if (st == OSD_OK)
+        st = ops_of(c)->remove(c->txn, c->target, false);
+    c->object.exists = false;
+    return st;
+}
+
+static osd_status remove_member(struct command *c, uint64_t oid, void *arg)
+{
+    struct store_id id = {c->target.pid, oid};
+    uint64_t *n = arg;
+    osd_status st = collections_of_changed(c, id);
+
+    ++*n;
+    return st ? st : ops_of(c)->remove(c->txn, id, false);
+}
+
+osd_status run_remove_members(struct command *c)
+{
+    uint64_t n = 0;
+    osd_status st = members_each(c, c->target, remove_member, &n);
+
+    return st ? st : tracking_finish(c, n, n);
+}
+
+/* ---- member attributes ---- */
+
+static osd_status count_member(struct command *c, uint64_t oid, void *arg)
+{
+    (void)c, (void)oid;
+    ++*(uint64_t *)arg;
+    return OSD_OK;
+}
+
+/* The attribute phases do the work. */
+osd_status run_set_members(struct command *c)
+{
+    uint64_t n = 0;
+    osd_status st = c->cdb.immed_tr ? members_each(c, c->target, count_member, &n) : OSD_OK;
+
+    return st ? st : tracking_finish(c, n, n);
+}
+
+/* ---- tracking ---- */
+
+static osd_status track(struct command *c, uint32_t number, uint64_t value)
+{
+    uint8_t raw[8];
+
+    be64_put(raw, value);
+    return ops_of(c)->set_attr(c->txn, c->object.id, OSD_PAGE_C + OSD_PG_COLLECTIONS, number,
+                               raw, sizeof(raw));
+}
+
+osd_status tracking_finish(struct command *c, uint64_t members, uint64_t processed)
+{
+    osd_status st;
+
+    if (!c->cdb.immed_tr)
+        return OSD_OK;
+    st = track(c, TRACK_MEMBERS, members);
+    return st ? st : track(c, TRACK_PROCESSED, processed);
+}

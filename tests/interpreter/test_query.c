@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/interpreter/test_query.c - QUERY: criteria, both kinds of result, malformed lists
+ */
+#include "rig.h"
+
+#define TRACKED (RIG_CID + 1)
+#define SEGMENT 40
+#define LIST    (SEGMENT + 8) /* the query list in Data-Out */
+#define LENGTH  1, 0x82
+#define COLOUR  0x10000, 1
+#define UNBOUND NULL, 0
+
+/* Ten members of a tracking collection: object i has length i * 100; odd ones have a colour. */
+static void ten_members(struct rig *rig)
+{
+    rig_partition(rig, RIG_PID);
+    rig_collection(rig, RIG_PID, RIG_CID);
+    for (uint64_t i = 0; i < 10; i++) {
+        rig_object(rig, RIG_PID, RIG_OID + i);
+        rig_set_u(rig, RIG_PID, RIG_OID + i, LENGTH, i * 100, 8);
+        if (i % 2)
+            rig_set(rig, OSD_GEN2, RIG_PID, RIG_OID + i, COLOUR,
+                    i < 5 ? "red" : "blue-and-green", i < 5 ? 3 : 14);
+        rig_join(rig, RIG_OID + i, 1, RIG_CID);
+    }
+    rig_tracking(rig, RIG_PID, TRACKED, RIG_CID);
+}
+
+/* The query being put together in rig->out. */
+struct draft {
+    struct rig *rig;
+    size_t len; /* of the query list */
+    struct osd_cdb c;
+};
+
+static struct draft query(struct rig *rig, uint8_t type)
+{
+    struct draft d = {
+        .rig = rig, .len = 4, .c = rig_cmd(OSD_OP_QUERY, OSD_GEN2, RIG_PID, TRACKED)};
+
+    memset(rig->out, 0, 4096);
+    rig->out[LIST] = type;
+    d.c.length = 1000;
+    return d;
+}
+
+static void criterion(struct draft *d, uint32_t page, uint32_t number, const void *min,
+                      uint16_t min_len, const void *max, uint16_t max_len)
+{
+    struct osd_writer w = osd_writer_make(d->rig->out + LIST + d->len, 4096);
+
+    osd_writer_be16(&w, 0);
+    osd_writer_be16(&w, (uint16_t)(12 + min_len + max_len));
+    osd_writer_be32(&w, page);
+    osd_writer_be32(&w, number);
+    osd_writer_be16(&w, min_len);
+    osd_writer_put(&w, min, min_len);
+    osd_writer_be16(&w, max_len);
+    osd_writer_put(&w, max, max_len);
+    d->len += w.full;
+}
+
+static void ask(struct draft *d)
+{
+    uint8_t *p = d->rig->out, pad = (uint8_t)(-d->len & 7);
+
+    p[0] = 1;
+    be16_put(p + 2, 0x88a0);
+    be16_put(p + SEGMENT, 2);
+    p[SEGMENT + 3] = pad;
+    be32_put(p + SEGMENT + 4, (uint32_t)d->len);
+    d->c.cont_len = (uint32_t)(LIST + d->len + pad);
+    d->rig->out_len = d->c.cont_len;
+    d->rig->in_len = d->c.length;
+    rig_run(d->rig, &d->c);
+}
+
+/* Bit i: object i is in the answer, which is well formed. */
+static unsigned answer(struct draft *d)
+{
+    struct rig *rig = d->rig;
+    unsigned found = 0;
+
+    ask(d);
+    expect_good(rig);
+    assert_int_equal(be64_get(rig->in) + 8, rig->r.in_len);
+    assert_int_equal(rig->in[11], 0x84);
+    for (size_t at = 12; at < rig->r.in_len; at += 8)
+        found |= 1u << (be64_get(rig->in + at) - RIG_OID);
+    return found;
+}
+
+static void test_interpreter_query__bounds_are_inclusive_and_may_be_open(void **state)
+{
+    static const uint8_t b300[8] = {[6] = 1, [7] = 44}, b700[2] = {2, 188};
+    struct rig *rig = *state;
+
+    ten_members(rig);
+    for (uint8_t type = 0; type < 2; type++) {
+        struct draft d = query(rig, type);
+        criterion(&d, LENGTH, b300, 8, b700, 2); /* 300..700, of different lengths */
+        assert_int_equal(answer(&d), 0x0f8);
+        d = query(rig, type);
+        criterion(&d, LENGTH, b300, 8, UNBOUND);
+        assert_int_equal(answer(&d), 0x3f8);
+        d = query(rig, type);
+        criterion(&d, LENGTH, UNBOUND, b300, 8);
+        assert_int_equal(answer(&d), 0x00f);
+        d = query(rig, type);
+        criterion(&d, LENGTH, UNBOUND, UNBOUND);
+        assert_int_equal(answer(&d), 0x3ff);
+        d = query(rig, type);
+        criterion(&d, LENGTH, b700, 2, b300, 8);
+        assert_int_equal(answer(&d), 0);
+    }
+}
+
+static void test_interpreter_query__unions_and_intersections(void **state)
+{
+    static const uint8_t b300[2] = {1, 44}, b600[2] = {2, 88};
+    struct rig *rig = *state;
+
+    ten_members(rig);
+    struct draft d = query(rig, 0);
+    criterion(&d, COLOUR, "red", 3, "red", 3);
+    criterion(&d, LENGTH, b600, 2, UNBOUND);
+    assert_int_equal(answer(&d), 0x00a | 0x3c0);
+    d = query(rig, 1);
+    criterion(&d, COLOUR, "blue", 4, "blue-and-greenish", 17);
+    criterion(&d, LENGTH, b600, 2, UNBOUND);
+    assert_int_equal(answer(&d), 0x280);
+    d = query(rig, 1);
+    criterion(&d, COLOUR, "red", 3, "red", 3);
+    criterion(&d, LENGTH, b300, 2, b300, 2);
+    assert_int_equal(answer(&d), 0x008);
+    d = query(rig, 0); /* long values compare like words, the shorter one first */
+    criterion(&d, COLOUR, "blue-and-green", 14, "blue-and-green", 14);
+    assert_int_equal(answer(&d), 0x2a0);
+    d = query(rig, 0);
+    criterion(&d, COLOUR, UNBOUND, "blue-and-gree", 13);
+    assert_int_equal(answer(&d), 0);
+}
+
+static void test_interpreter_query__without_criteria_everything_matches(void **state)
+{
+    struct rig *rig = *state;
+
+    ten_members(rig);
+    for (uint8_t type = 0; type < 2; type++) {
+        struct draft d = query(rig, type);
+        assert_int_equal(answer(&d), 0x3ff);
+        d = query(rig, type);
+        d.len += 4; /* an entry of length 0 */
+        assert_int_equal(answer(&d), 0x3ff);
+    }
+}
+
+static void test_interpreter_query__undefined_attributes_match_no_bound(void **state)
+{
+    struct rig *rig = *state;
+
+    ten_members(rig);
+    struct draft d = query(rig, 1);
+    criterion(&d, COLOUR, "", 0, "\xff", 1); /* an upper bound alone */
+    assert_int_equal(answer(&d) & 0x155, 0);
+    d = query(rig, 1);
+    criterion(&d, COLOUR, UNBOUND, UNBOUND);
+    assert_int_equal(answer(&d), 0x3ff);
+}
+
+static void test_interpreter_query__an_allocation_length_cuts(void **state)
+{
+    struct rig *rig = *state;
+
+    ten_members(rig);
+    struct draft d = query(rig, 0);
+    d.c.length = 12 + 16;
+    ask(&d);
+    expect_good(rig);
+    assert_int_equal(rig->r.in_len, 28);
+    assert_int_equal(be64_get(rig->in), 4 + 80);
+}
+
+static void test_interpreter_query__into_a_collection(void **state)
+{
+    static const uint8_t b600[2] = {2, 88};
+    struct rig *rig = *state;
+    uint64_t ids[16];
+
+    ten_members(rig);
+    rig_tracking(rig, RIG_PID, RIG_CID + 2, RIG_CID); /* its members will be dropped */
+    for (int immediate = 0; immediate < 2; immediate++) {
+        struct draft d = query(rig, 0);
+        d.c.length = 0;
+        d.c.start = RIG_CID + 2;
+        d.c.immed_tr = immediate;
+        criterion(&d, LENGTH, b600, 2, UNBOUND);
+        ask(&d);
+        expect_good(rig);
+        assert_int_equal(rig->r.in_len, 0);
+        assert_int_equal(rig_members(rig, RIG_CID + 2, ids, 16), 4);
+        assert_int_equal(ids[0], RIG_OID + 6);
+    }
+    assert_int_equal(rig_get_u(rig, RIG_PID, TRACKED, OSD_PAGE_C + OSD_PG_COLLECTIONS, 0x11),
+                     10);
+}
+
+static void test_interpreter_query__collections_it_cannot_use(void **state)
+{
+    static const uint64_t bad[] = {TRACKED, RIG_CID, RIG_CID + 9, RIG_OID};
+    struct rig *rig = *state;
+
+    ten_members(rig);
+    struct draft d = query(rig, 0);
+    d.c.start = TRACKED; /* data in and a collection */
+    ask(&d);
+    expect_cdb(rig, 32);
+    d.c.start = 0;
+    d.c.length = 0;
+    ask(&d);
+    expect_cdb(rig, 32);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        d.c.start = bad[i];
+        ask(&d);
+        expect_cdb(rig, 40);
+    }
+    d = query(rig, 0);
+    d.c.immed_tr = true;
+    ask(&d);
+    expect_cdb(rig, 11);
+    d = query(rig, 0);
+    d.c.oid = RIG_CID; /* linked */
+    ask(&d);
+    expect_cdb(rig, 24);
+    d.c.oid = RIG_OID;
+    ask(&d);
+    expect_cdb(rig, 24);
+    d = query(rig, 0);
+    d.c.cont_len = 0;
+    rig->out_len = 0;
+    rig_run(rig, &d.c);
+    expect_cdb(rig, 48);
+}
+
+static void test_interpreter_query__malformed_lists_point_into_data_out(void **state)
+{
+    struct rig *rig = *state;
+    struct draft d;
+
+    ten_members(rig);
+    d = query(rig, 2);
+    ask(&d);
+    expect_param(rig, LIST);
+    d = query(rig, 0);
+    d.len = 3;
+    ask(&d);
+    expect_param(rig, LIST);
+    d = query(rig, 0);
+    d.len = 7;
+    ask(&d);
+    expect_param(rig, LIST + 4);
+    d = query(rig, 0);
+    criterion(&d, OSD_PAGE_P + 1, 1, UNBOUND, UNBOUND);
+    ask(&d);
+    expect_param(rig, LIST + 8);
+    d = query(rig, 0);
+    criterion(&d, 1, OSD_ATTR_ALL, UNBOUND, UNBOUND);
+    ask(&d);
+    expect_param(rig, LIST + 12);
+    for (uint16_t len = 1; len < 20; len++) {
+        if (len == 12 + 2)
+            continue;
+        d = query(rig, 0);
+        criterion(&d, LENGTH, "a", 1, "b", 1);
+        be16_put(rig->out + LIST + 4 + 2, len);
+        ask(&d);
+        expect_param(rig, LIST + 6);
+    }
+    d = query(rig, 0); /* a list for a command that has no use for it */
+    ask(&d);
+    expect_good(rig);
+    d.c.op = OSD_OP_READ;
+    d.c.oid = RIG_OID;
+    be16_put(rig->out + 2, 0x8885);
+    rig_run(rig, &d.c);
+    expect_cdb(rig, 48);
+}
+
+static void test_interpreter_query__needs_permissions(void **state)
+{
+    struct rig *rig = *state;
+
+    ten_members(rig);
+    struct draft d = query(rig, 0);
+    criterion(&d, LENGTH, UNBOUND, UNBOUND);
+    rig_cap(&d.c, OSD_TYPE_COLLECTION, (uint16_t)~OSD_PERM_QUERY);
+    ask(&d);
+    expect_cdb(rig, 129);
+    d.c.cap.permissions = OSD_PERM_QUERY;
+    ask(&d);
+    expect_good(rig);
+    rig_tracking(rig, RIG_PID, RIG_CID + 2, 0);
+    d.c.start = RIG_CID + 2;
+    d.c.length = 0;
+    ask(&d);
+    expect_cdb(rig, 129);
+    d.c.cap.permissions |= OSD_PERM_WRITE;
+    ask(&d);
+    expect_good(rig);
+    /* comparing with a security attribute is reading it */
+    d = query(rig, 0);
+    criterion(&d, OSD_PG_SECURITY, 0x40000001, UNBOUND, UNBOUND);
+    rig_cap(&d.c, OSD_TYPE_COLLECTION, OSD_PERM_QUERY);
+    ask(&d);
+    expect_cdb(rig, 129);
+    d.c.cap.permissions |= OSD_PERM_POL_SEC;
+    ask(&d);
+    expect_good(rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        rig_test(test_interpreter_query__bounds_are_inclusive_and_may_be_open),
+        rig_test(test_interpreter_query__unions_and_intersections),
+        rig_test(test_interpreter_query__without_criteria_everything_matches),
+        rig_test(test_interpreter_query__undefined_attributes_match_no_bound),
+        rig_test(test_interpreter_query__an_allocation_length_cuts),
+        rig_test(test_interpreter_query__into_a_collection),
+        rig_test(test_interpreter_query__collections_it_cannot_use),
+        rig_test(test_interpreter_query__malformed_lists_point_into_data_out),
+        rig_test(test_interpreter_query__needs_permissions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
