@@ -101,7 +101,8 @@ static const struct {
 /* A flush follows the commit: the attributes that came with it stay set when it fails. */
 static bool commits_first(enum osd_op op)
 {
-    return op == OSD_OP_FLUSH || op == OSD_OP_FLUSH_PARTITION || op == OSD_OP_FLUSH_OSD;
+    return op == OSD_OP_FLUSH || op == OSD_OP_FLUSH_COLLECTION ||
+           op == OSD_OP_FLUSH_PARTITION || op == OSD_OP_FLUSH_OSD;
 }
 
 /* Fail the nth call of a command. True when there is no nth call any more. */
