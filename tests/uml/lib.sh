@@ -70,3 +70,23 @@ END
 no_timeout() {
     echo 0 >$TARGET/core/user_0/"$1"/attrib/cmd_time_out 2>/dev/null || true
 }
+
+# probe [OPTION]... CDBHEX - one SCSI command by hand; prints transport, status, in, sense, data
+probe() {
+    local cdb=${*: -1}
+    "$BUILD/tests/initiator/iscsi_probe" -p 000000000000 "${@:1:$#-1}" "$OSD_DEVICE" "$cdb"
+}
+
+# expect RC COMMAND... - it ends with this exit code, a program within 60 s
+expect() {
+    local want=$1 rc=0
+    shift
+    if [ "$(type -t "$1")" = function ]; then "$@" || rc=$?; else timeout 60 "$@" || rc=$?; fi
+    [ $rc -eq "$want" ] || die "$*: exit code $rc, want $want"
+}
+
+# delete_osd NAME - take it out of the target and delete it
+delete_osd() {
+    targetcli "/iscsi/$IQN/tpg1/luns delete lun0"
+    targetcli "/backstores/user:osd delete $1"
+}
