@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench/inproc.c - time per command in process: interpreter and store, no transport
+ *
+ * Rounds: in each of them every operation runs one batch, peers right beside what they are
+ * compared with, so noise of the machine meets both. A figure is the median of the rounds,
+ * shown with the smallest and the largest; a ratio is the median of the rounds' own ratios.
+ * The first round warms up and is not counted. The measuring thread is pinned to one CPU; the
+ * store's background threads are not.
+ */
+#include <getopt.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "ops.h"
+
+#define MAX_ROUNDS  99
+#define MAX_THREADS 4
+
+struct ratio {
+    const char *name, *a, *b; /* speed of a / speed of b */
+    double target;
+};
+
+static const struct ratio ratios[] = {
+    {"WRITE 1 MiB new data / pwrite, new file", "write_1m", "peer_write_1m", 0.80},
+    {"WRITE 1 MiB new data / pwrite, pages already there", "write_1m", "peer_rewrite_1m", 0},
+    {"READ 1 MiB / pread", "read_1m", "peer_read_1m", 0.85},
+    {"WRITE 64 KiB new data / pwrite", "write_64k", "peer_write_64k", 0},
+    {"READ 64 KiB / pread", "read_64k", "peer_read_64k", 0},
+    {"WRITE 4 KiB overwrite / pwrite", "write_4k", "peer_overwrite_4k", 0},
+    {"READ 4 KiB / pread", "read_4k", "peer_read_4k", 0},
+    {"CREATE / file per object", "create", "peer_create", 0},
+};
+
+/* Speed of four threads on objects of their own over that of one. */
+static const struct {
+    const char *op;
+    double target;
+} scaled[] = {{"create", 2.5}, {"set_1", 2.5}, {"get_1", 2.5}, {"write_64k", 2.0}};
+
+struct options {
+    const char *store, *dir, *json, *only;
+    unsigned rounds;
+    uint64_t objects;
+    int cpu;
+    bool threads;
+};
+
+struct series {
+    double v[MAX_ROUNDS];
+    unsigned n;
+};
+
+/* ---- figures ---- */
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static struct series sorted(const struct series *s)
+{
+    struct series r = *s;
+
+    qsort(r.v, r.n, sizeof(r.v[0]), compare);
+    return r;
+}
+
+static double median(const struct series *sorted_s)
+{
+    return sorted_s->v[sorted_s->n / 2];
+}
+
+/* One line of the report and one entry of the JSON. */
+static void report(json_t *list, const char *name, const char *what, const char *unit,
+                   const struct series *s, double target, bool at_most)
+{
+    struct series o = sorted(s);
+    double m = median(&o);
+    json_t *raw = json_array();
+    char goal[32] = "";
+
+    for (unsigned i = 0; i < s->n; i++)
+        json_array_append_new(raw, json_real(s->v[i]));
+    json_array_append_new(list,
+                          json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:o}", "name", name,
+                                    "what", what, "unit", unit, "median", m, "min", o.v[0],
+                                    "max", o.v[o.n - 1], "target", target, "rounds", raw));
+    if (target > 0)
+        snprintf(goal, sizeof(goal), "%s %6.2f  %s", at_most ? "<=" : ">=", target,
+                 (at_most ? m <= target : m >= target) ? "yes" : "NO");
+    printf("| %-50s | %9.2f | %9.2f - %9.2f | %-16s |\n", what, m, o.v[0], o.v[o.n - 1], goal);
+    fflush(stdout);
+}
+
+/* ---- one thread ---- */
+
+static bool wanted(const struct options *o, const struct bench_op *op)
+{
+    return (!o->only || strcmp(o->only, op->name) == 0) &&
+           (o->objects || strcmp(op->name, "list_many") != 0);
+}
+
+static const struct series *series_of(const struct series *all, const char *name)
+{
+    return &all[bench_op_find(name) - bench_ops];
+}
+
+static void measure_ops(const struct options *o, struct bench_work *w, struct series *all)
+{
+    for (unsigned round = 0; round <= o->rounds; round++)
+        for (unsigned i = 0; i < bench_n_ops; i++) {
+            const struct bench_op *op = &bench_ops[i];
+            if (!wanted(o, op))
+                continue;
+            double us = (double)bench_batch(w, op) / 1000.0 / op->batch;
+            if (round > 0)
+                all[i].v[all[i].n++] = us;
+        }
+}
+
+static void report_ops(const struct options *o, const struct series *all, json_t *list)
+{
+    printf("| %-50s | %9s | %21s | %-16s |\n", "us per command", "median", "spread", "goal");
+    for (unsigned i = 0; i < bench_n_ops; i++)
+        if (all[i].n > 0)
+            report(list, bench_ops[i].name, bench_ops[i].what, "us", &all[i],
+                   bench_ops[i].target_us, true);
+}
+
+static void report_ratios(const struct series *all, json_t *list)
+{
+    printf("| %-50s | %9s | %21s | %-16s |\n", "speed / speed of the peer", "median", "spread",
+           "goal");
+    for (unsigned i = 0; i < sizeof(ratios) / sizeof(ratios[0]); i++) {
+        const struct series *a = series_of(all, ratios[i].a), *b = series_of(all, ratios[i].b);
+        struct series r = {.n = a->n < b->n ? a->n : b->n};
+        for (unsigned k = 0; k < r.n; k++)
+            r.v[k] = b->v[k] / a->v[k];
+        if (r.n > 0)
+            report(list, ratios[i].a, ratios[i].name, "ratio", &r, ratios[i].target, false);
+    }
+}
+
+/* ---- several threads ---- */
+
+struct runner {
+    pthread_t thread;
+    pthread_barrier_t *start;
+    struct bench_work *work;
+    const struct bench_op *op;
+    uint64_t from, to; /* ns */
+    int cpu;
+};
+
+static void pin(int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    if (sched_setaffinity(0, sizeof(set), &set) != 0)
+        bench_die("cannot run on CPU %d: %m", cpu);
+}
+
+static void *run_batch(void *arg)
+{
+    struct runner *r = arg;
+    struct bench_work *w = r->work;
+
+    pin(r->cpu);
+    w->turn++;
+    r->op->prepare(w, r->op);
+    pthread_barrier_wait(r->start);
+    r->from = bench_now_ns();
+    for (unsigned i = 0; i < r->op->batch; i++)
+        r->op->step(w, r->op, i);
+    r->to = bench_now_ns();
+    pthread_barrier_wait(r->start);
+    r->op->tidy(w, r->op);
+    return NULL;
+}
+
+/* Commands per microsecond of n threads together. */
+static double rate(struct bench_work *works, const struct bench_op *op, unsigned n)
+{
+    struct runner r[MAX_THREADS];
+    pthread_barrier_t start;
+    uint64_t from = UINT64_MAX, to = 0;
+
+    pthread_barrier_init(&start, NULL, n);
+    for (unsigned i = 0; i < n; i++) {
+        r[i] = (struct runner){.start = &start, .work = &works[i], .op = op, .cpu = (int)i};
+        if (pthread_create(&r[i].thread, NULL, run_batch, &r[i]))
+            bench_die("no thread");
+    }
+    for (unsigned i = 0; i < n; i++) {
+        pthread_join(r[i].thread, NULL);
+        from = r[i].from < from ? r[i].from : from;
+        to = r[i].to > to ? r[i].to : to;
+    }
+    pthread_barrier_destroy(&start);
+    return 1000.0 * n * op->batch / (double)(to - from);
+}
+
+static void measure_threads(const struct options *o, struct bench_work *works, json_t *list)
+{
+    printf("| %-50s | %9s | %21s | %-16s |\n", "speed of 4 threads / of 1", "median", "spread",
+           "goal");
+    for (unsigned i = 0; i < sizeof(scaled) / sizeof(scaled[0]); i++) {
+        const struct bench_op *op = bench_op_find(scaled[i].op);
+        struct series s = {.n = 0};
+        for (unsigned round = 0; round <= o->rounds; round++) {
+            double one = rate(works, op, 1), four = rate(works, op, MAX_THREADS);
+            if (round > 0)
+                s.v[s.n++] = four / one;
+        }
+        report(list, op->name, op->what, "ratio", &s, scaled[i].target, false);
+    }
+}
+
+/* ---- the program ---- */
+
+static void describe(json_t *root, const struct options *o)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+    struct utsname u;
+    char date[32], line[256], cpu[256] = "unknown";
+    FILE *f = fopen("/proc/cpuinfo", "r");
+
+    while (f && fgets(line, sizeof(line), f))
+        if (sscanf(line, "model name : %255[^\n]", cpu) == 1)
+            break;
+    if (f)
+        fclose(f);
+    uname(&u);
+    gmtime_r(&now, &tm);
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%MZ", &tm);
+    printf(
+        "%s, %ld CPUs, Linux %s, %s; store %s in %s, %llu objects in the large partition\n\n",
+        cpu, sysconf(_SC_NPROCESSORS_ONLN), u.release, date, o->store, o->dir,
+        (unsigned long long)o->objects);
+    json_object_set_new(root, "machine",
+                        json_pack("{s:s, s:i, s:s}", "cpu", cpu, "cpus",
+                                  (int)sysconf(_SC_NPROCESSORS_ONLN), "kernel", u.release));
+    json_object_set_new(root, "date", json_string(date));
+    json_object_set_new(root, "store", json_string(o->store));
+    json_object_set_new(root, "dir", json_string(o->dir));
+    json_object_set_new(root, "objects", json_integer((json_int_t)o->objects));
+}
+
+static noreturn void usage(void)
+{
+    fputs("usage: inproc [--store rocksdb|memory] [--dir DIR] [--rounds N] [--objects N]\n"
+          "              [--cpu N] [--threads] [--only OPERATION] [--json FILE]\n"
+          "  --dir      where the store and the peers' files go (default /dev/shm)\n"
+          "  --rounds   counted rounds (default 7)\n"
+          "  --objects  objects in the partition of the long listing (default 100000)\n"
+          "  --threads  also 4 threads against 1\n"
+          "  --only     one operation, for a profiler\n",
+          stderr);
+    exit(2);
+}
+
+static unsigned long long number(const char *text)
+{
+    char *end;
+    unsigned long long n = strtoull(text, &end, 10);
+
+    if (*text == 0 || *end != 0)
+        usage();
+    return n;
+}
+
+static struct options parse(int argc, char **argv)
+{
+    static const struct option longs[] = {
+        {"store", 1, NULL, 's'}, {"dir", 1, NULL, 'd'},     {"rounds", 1, NULL, 'r'},
+        {"json", 1, NULL, 'j'},  {"objects", 1, NULL, 'o'}, {"cpu", 1, NULL, 'c'},
+        {"only", 1, NULL, 'y'},  {"threads", 0, NULL, 't'}, {NULL, 0, NULL, 0}};
+    struct options o = {
+        .store = "rocksdb", .dir = "/dev/shm", .rounds = 7, .objects = 100000, .cpu = -1};
+
+    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+        switch (c) {
+        case 's':
+            o.store = optarg;
+            break;
+        case 'd':
+            o.dir = optarg;
+            break;
+        case 'j':
+            o.json = optarg;
+            break;
+        case 'y':
+            o.only = optarg;
+            break;
+        case 'r':
+            o.rounds = (unsigned)number(optarg);
+            break;
+        case 'o':
+            o.objects = number(optarg);
+            break;
+        case 'c':
+            o.cpu = (int)number(optarg);
+            break;
+        case 't':
+            o.threads = true;
+            break;
+        default:
+            usage();
+        }
+    }
+    if (optind != argc || o.rounds < 1 || o.rounds > MAX_ROUNDS ||
+        (o.only && !bench_op_find(o.only)))
+        usage();
+    return o;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = parse(argc, argv);
+    struct series *all = calloc(bench_n_ops, sizeof(*all));
+    struct bench_work works[MAX_THREADS];
+    unsigned n_works = o.threads ? MAX_THREADS : 1;
+    json_t *root = json_object(), *lists[3] = {json_array(), json_array(), json_array()};
+    char dir[4096], store[4200];
+
+    if (!all)
+        bench_die("out of memory");
+    snprintf(dir, sizeof(dir), "%s/liosd-bench-%d", o.dir, (int)getpid());
+    snprintf(store, sizeof(store), "%s/store", dir);
+    if (mkdir(dir, 0700) != 0)
+        bench_die("%s: %m", dir);
+    describe(root, &o);
+    struct osd_device *dev = bench_unit_open(o.store, store);
+    if (o.cpu >= 0)
+        pin(o.cpu);
+    bench_furnish(dev, o.objects);
+    for (unsigned i = 0; i < n_works; i++)
+        bench_work_init(&works[i], dev, dir, i, o.objects);
+    measure_ops(&o, works, all);
+    report_ops(&o, all, lists[0]);
+    report_ratios(all, lists[1]);
+    if (o.threads)
+        measure_threads(&o, works, lists[2]);
+    json_object_set_new(root, "operations", lists[0]);
+    json_object_set_new(root, "ratios", lists[1]);
+    json_object_set_new(root, "threads", lists[2]);
+    if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
+        bench_die("cannot write %s", o.json);
+    json_decref(root);
+    for (unsigned i = 0; i < n_works; i++)
+        bench_work_end(&works[i]);
+    osd_device_close(dev);
+    bench_remove_tree(dir);
+    free(all);
+    return 0;
+}

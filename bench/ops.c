@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench/ops.c - see ops.h
+ *
+ * Ids: partition PID holds what every work uses; LIST_PID exactly 1,000 objects; MANY_PID as
+ * many as asked for. A work's ids: BACKGROUND objects with one attribute, then BIG with
+ * BENCH_BUF bytes, then fresh ones.
+ */
+#include "ops.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PID        0x10000ULL
+#define LIST_PID   0x10001ULL
+#define MANY_PID   0x10002ULL
+#define FRESH_PID  0x20000ULL
+#define OID        0x1000000ULL
+#define WORK_IDS   (1ULL << 24)
+#define BIG        BENCH_BACKGROUND
+#define FRESH      0x10000ULL
+#define ATTR_LEN   16
+#define PAGE_IDS   1000
+#define LIST_BYTES (24 + 8 * PAGE_IDS)
+#define FILL_RUN   4096 /* objects per CREATE while filling */
+
+/* ---- ids ---- */
+
+static uint64_t background(const struct bench_work *w, unsigned i)
+{
+    return w->first_oid + i * 7919u % BENCH_BACKGROUND;
+}
+
+static uint64_t fresh(const struct bench_work *w, unsigned i)
+{
+    return w->first_oid + FRESH + w->turn % 64 * FRESH + i;
+}
+
+/* ---- partitions ---- */
+
+static void make_partition(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_CREATE_PARTITION, FRESH_PID, 0, 0);
+}
+
+static void prepare_remove_partition(struct bench_work *w, const struct bench_op *op);
+
+static void step_partition(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    bench_cmd_pid(&w->cmd, FRESH_PID + w->first_oid + i);
+    bench_cmd_run(w->dev, &w->cmd);
+}
+
+static void all_partitions(struct bench_work *w, const struct bench_op *op, enum osd_op what)
+{
+    bench_cmd_make(&w->cmd, what, FRESH_PID, 0, 0);
+    for (unsigned i = 0; i < op->batch; i++)
+        step_partition(w, op, i);
+}
+
+static void drop_partitions(struct bench_work *w, const struct bench_op *op)
+{
+    all_partitions(w, op, OSD_OP_REMOVE_PARTITION);
+}
+
+static void prepare_remove_partition(struct bench_work *w, const struct bench_op *op)
+{
+    all_partitions(w, op, OSD_OP_CREATE_PARTITION);
+    bench_cmd_make(&w->cmd, OSD_OP_REMOVE_PARTITION, FRESH_PID, 0, 0);
+}
+
+/* ---- objects ---- */
+
+static void step_fresh(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    bench_cmd_oid(&w->cmd, fresh(w, i));
+    bench_cmd_run(w->dev, &w->cmd);
+}
+
+static void all_fresh(struct bench_work *w, const struct bench_op *op, enum osd_op what)
+{
+    bench_cmd_make(&w->cmd, what, PID, OID, 0);
+    for (unsigned i = 0; i < op->batch; i++)
+        step_fresh(w, op, i);
+}
+
+static void prepare_create(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_CREATE, PID, OID, 0);
+}
+
+static void drop_fresh(struct bench_work *w, const struct bench_op *op)
+{
+    all_fresh(w, op, OSD_OP_REMOVE);
+}
+
+static void prepare_remove(struct bench_work *w, const struct bench_op *op)
+{
+    all_fresh(w, op, OSD_OP_CREATE);
+    bench_cmd_make(&w->cmd, OSD_OP_REMOVE, PID, OID, 0);
+}
+
+/* ---- attributes ---- */
+
+static void step_background(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    bench_cmd_oid(&w->cmd, background(w, i));
+    bench_cmd_run(w->dev, &w->cmd);
+}
+
+static void prepare_set(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_SET_ATTRIBUTES, PID, OID, 0);
+    bench_cmd_sets(&w->cmd, w->list, sizeof(w->list), 1, w->buf + w->turn % 64, ATTR_LEN);
+}
+
+static void prepare_get(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_GET_ATTRIBUTES, PID, OID, 0);
+    bench_cmd_gets(&w->cmd, w->list, sizeof(w->list), 1, w->in, 64);
+}
+
+/* ---- bytes ---- */
+
+static void data_cmd(struct bench_work *w, enum osd_op what, uint64_t oid, uint64_t size)
+{
+    bench_cmd_make(&w->cmd, what, PID, oid, size);
+    *(what == OSD_OP_READ ? &w->cmd.in : &w->cmd.out) = (struct iovec){w->buf, size};
+}
+
+/* Somewhere in the big object, aligned to the size. */
+static uint64_t somewhere(const struct bench_op *op, unsigned i)
+{
+    return i * 7919ULL * op->size % BENCH_BUF;
+}
+
+static void prepare_read(struct bench_work *w, const struct bench_op *op)
+{
+    data_cmd(w, OSD_OP_READ, w->first_oid + BIG, op->size);
+}
+
+static void prepare_overwrite(struct bench_work *w, const struct bench_op *op)
+{
+    data_cmd(w, OSD_OP_WRITE, w->first_oid + BIG, op->size);
+}
+
+static void step_somewhere(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    bench_cmd_start(&w->cmd, somewhere(op, i));
+    bench_cmd_run(w->dev, &w->cmd);
+}
+
+static void step_once_only(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    bench_cmd_nonce(&w->cmd, w->first_oid + w->turn * op->batch + i);
+    step_somewhere(w, op, i);
+}
+
+static void prepare_append(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_CREATE, PID, fresh(w, 0), 0);
+    bench_cmd_run(w->dev, &w->cmd);
+    data_cmd(w, OSD_OP_APPEND, fresh(w, 0), op->size);
+}
+
+static void step_same(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    bench_cmd_run(w->dev, &w->cmd);
+}
+
+static void drop_one(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_REMOVE, PID, fresh(w, 0), 0);
+    bench_cmd_run(w->dev, &w->cmd);
+}
+
+/* New data: one object that grows. */
+static void prepare_grow(struct bench_work *w, const struct bench_op *op)
+{
+    prepare_append(w, op);
+    data_cmd(w, OSD_OP_WRITE, fresh(w, 0), op->size);
+}
+
+static void step_grow(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    bench_cmd_start(&w->cmd, i * op->size);
+    bench_cmd_run(w->dev, &w->cmd);
+}
+
+/* ---- listings ---- */
+
+static void prepare_list(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_LIST, op->size ? MANY_PID : LIST_PID, 0, LIST_BYTES);
+    w->cmd.in = (struct iovec){w->buf, LIST_BYTES};
+}
+
+static void step_list(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    if (op->size && w->many_objects > PAGE_IDS)
+        bench_cmd_start(&w->cmd,
+                        OSD_ID_FIRST + i * 7919ULL * PAGE_IDS % (w->many_objects - PAGE_IDS));
+    bench_cmd_run(w->dev, &w->cmd);
+}
+
+/* ---- peers: the same bytes in a file ---- */
+
+static void peer_path(const struct bench_work *w, char path[4096])
+{
+    snprintf(path, 4096, "%s/peer-%llx", w->dir, (unsigned long long)w->first_oid);
+}
+
+static void peer_open(struct bench_work *w, const struct bench_op *op)
+{
+    char path[4096];
+
+    peer_path(w, path);
+    w->fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    if (w->fd < 0)
+        bench_die("%s: %m", path);
+}
+
+static void peer_open_filled(struct bench_work *w, const struct bench_op *op)
+{
+    peer_open(w, op);
+    if (pwrite(w->fd, w->buf, BENCH_BUF, 0) != BENCH_BUF)
+        bench_die("pwrite: %m");
+}
+
+/* As long as the batch will make it: what is measured then finds its pages there. */
+static void peer_open_written(struct bench_work *w, const struct bench_op *op)
+{
+    peer_open(w, op);
+    for (unsigned i = 0; i < op->batch; i++)
+        op->step(w, op, i);
+}
+
+static void peer_close(struct bench_work *w, const struct bench_op *op)
+{
+    char path[4096];
+
+    close(w->fd);
+    peer_path(w, path);
+    unlink(path);
+}
+
+static void peer_write(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    if (pwrite(w->fd, w->buf, op->size, (off_t)(i * op->size)) != (ssize_t)op->size)
+        bench_die("pwrite: %m");
+}
+
+static void peer_overwrite(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    if (pwrite(w->fd, w->buf, op->size, (off_t)somewhere(op, i)) != (ssize_t)op->size)
+        bench_die("pwrite: %m");
+}
+
+static void peer_read(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    if (pread(w->fd, w->buf, op->size, (off_t)somewhere(op, i)) != (ssize_t)op->size)
+        bench_die("pread: %m");
+}
+
+/* One file per object, as somebody would do by hand. */
+static void peer_name(const struct bench_work *w, unsigned i, char path[4096])
+{
+    snprintf(path, 4096, "%s/object-%llx", w->dir, (unsigned long long)fresh(w, i));
+}
+
+static void peer_create(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    char path[4096];
+
+    peer_name(w, i, path);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (fd < 0)
+        bench_die("%s: %m", path);
+    close(fd);
+}
+
+static void peer_remove_all(struct bench_work *w, const struct bench_op *op)
+{
+    char path[4096];
+
+    for (unsigned i = 0; i < op->batch; i++) {
+        peer_name(w, i, path);
+        unlink(path);
+    }
+}
+
+static void nothing(struct bench_work *w, const struct bench_op *op)
+{
+}
+
+/* ---- the table ---- */
+
+const struct bench_op bench_ops[] = {
+    {"create_partition", "CREATE PARTITION", 12, 1000, 0, make_partition, step_partition,
+     drop_partitions},
+    {"remove_partition", "REMOVE PARTITION (empty)", 0, 1000, 0, prepare_remove_partition,
+     step_partition, nothing},
+    {"create", "CREATE", 12, 4000, 0, prepare_create, step_fresh, drop_fresh},
+    {"peer_create", "file per object: open(O_CREAT), close", 0, 4000, 0, nothing, peer_create,
+     peer_remove_all},
+    {"remove", "REMOVE (no data)", 15, 4000, 0, prepare_remove, step_fresh, nothing},
+    {"set_1", "SET ATTRIBUTES, 1 of 16 bytes", 8, 4000, 0, prepare_set, step_background,
+     nothing},
+    {"get_1", "GET ATTRIBUTES, 1 of 16 bytes", 3, 4000, 0, prepare_get, step_background,
+     nothing},
+    {"read_4k", "READ 4 KiB", 3, 4000, 4096, prepare_read, step_somewhere, nothing},
+    {"peer_read_4k", "pread 4 KiB", 0, 4000, 4096, peer_open_filled, peer_read, peer_close},
+    {"write_4k", "WRITE 4 KiB, overwrite", 6, 4000, 4096, prepare_overwrite, step_somewhere,
+     nothing},
+    {"write_4k_once", "WRITE 4 KiB, overwrite, with nonce", 0, 4000, 4096, prepare_overwrite,
+     step_once_only, nothing},
+    {"peer_overwrite_4k", "pwrite 4 KiB, overwrite", 0, 4000, 4096, peer_open_filled,
+     peer_overwrite, peer_close},
+    {"append_64", "APPEND 64 bytes", 6, 4000, 64, prepare_append, step_same, drop_one},
+    {"list_1k", "LIST, page of 1,000 of 1,000", 250, 100, 0, prepare_list, step_list, nothing},
+    {"list_many", "LIST, page of 1,000 of many", 250, 100, 1, prepare_list, step_list, nothing},
+    {"write_64k", "WRITE 64 KiB, new data", 0, 512, 65536, prepare_grow, step_grow, drop_one},
+    {"peer_write_64k", "pwrite 64 KiB, new file", 0, 512, 65536, peer_open, peer_write,
+     peer_close},
+    {"read_64k", "READ 64 KiB", 0, 512, 65536, prepare_read, step_somewhere, nothing},
+    {"peer_read_64k", "pread 64 KiB", 0, 512, 65536, peer_open_filled, peer_read, peer_close},
+    {"write_1m", "WRITE 1 MiB, new data", 0, 48, BENCH_BUF, prepare_grow, step_grow, drop_one},
+    {"peer_write_1m", "pwrite 1 MiB, new file", 0, 48, BENCH_BUF, peer_open, peer_write,
+     peer_close},
+    {"peer_rewrite_1m", "pwrite 1 MiB, pages already there", 0, 48, BENCH_BUF,
+     peer_open_written, peer_write, peer_close},
+    {"read_1m", "READ 1 MiB", 0, 48, BENCH_BUF, prepare_read, step_somewhere, nothing},
+    {"peer_read_1m", "pread 1 MiB", 0, 48, BENCH_BUF, peer_open_filled, peer_read, peer_close},
+};
+const unsigned bench_n_ops = sizeof(bench_ops) / sizeof(bench_ops[0]);
+
+const struct bench_op *bench_op_find(const char *name)
+{
+    for (unsigned i = 0; i < bench_n_ops; i++)
+        if (strcmp(bench_ops[i].name, name) == 0)
+            return &bench_ops[i];
+    return NULL;
+}
+
+uint64_t bench_batch(struct bench_work *w, const struct bench_op *op)
+{
+    w->turn++;
+    op->prepare(w, op);
+    uint64_t t0 = bench_now_ns();
+    for (unsigned i = 0; i < op->batch; i++)
+        op->step(w, op, i);
+    uint64_t t = bench_now_ns() - t0;
+    op->tidy(w, op);
+    return t;
+}
+
+/* ---- furniture ---- */
+
+/* n objects whose ids the store chooses: OSD_ID_FIRST and following in a fresh partition. */
+static void fill(struct osd_device *dev, uint64_t pid, uint64_t n)
+{
+    struct osd_cdb cdb = {
+        .op = OSD_OP_CREATE,
+        .gen = OSD_GEN2,
+        .pid = pid,
+        .attr = {.format = OSD_ATTR_PAGE,
+                 .retrieved_off = OSD_OFFSET_UNUSED,
+                 .set_off = OSD_OFFSET_UNUSED},
+        .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED}};
+    struct bench_cmd c = {0};
+
+    for (uint64_t done = 0; done < n; done += cdb.count) {
+        cdb.count = (uint16_t)(n - done < FILL_RUN ? n - done : FILL_RUN);
+        if (osd_cdb_encode(&cdb, c.cdb, &c.cdb_len))
+            bench_die("CREATE cannot be encoded");
+        bench_cmd_run(dev, &c);
+    }
+}
+
+void bench_furnish(struct osd_device *dev, uint64_t many_objects)
+{
+    static const uint64_t pids[] = {PID, LIST_PID, MANY_PID};
+    struct bench_cmd c;
+
+    for (unsigned i = 0; i < 3; i++) {
+        bench_cmd_make(&c, OSD_OP_CREATE_PARTITION, pids[i], 0, 0);
+        bench_cmd_run(dev, &c);
+    }
+    fill(dev, LIST_PID, PAGE_IDS);
+    fill(dev, MANY_PID, many_objects);
+}
+
+void bench_work_init(struct bench_work *w, struct osd_device *dev, const char *dir,
+                     unsigned number, uint64_t many_objects)
+{
+    static const struct bench_op all = {.batch = BENCH_BACKGROUND};
+
+    *w = (struct bench_work){.dev = dev,
+                             .dir = dir,
+                             .first_oid = OID + number * WORK_IDS,
+                             .many_objects = many_objects};
+    w->buf = malloc(BENCH_BUF);
+    if (!w->buf)
+        bench_die("out of memory");
+    for (unsigned i = 0; i < BENCH_BUF; i++)
+        w->buf[i] = (uint8_t)(i * 2654435761u >> 13);
+    bench_cmd_make(&w->cmd, OSD_OP_CREATE, PID, OID, 0);
+    for (unsigned i = 0; i <= BENCH_BACKGROUND; i++) {
+        bench_cmd_oid(&w->cmd, w->first_oid + i);
+        bench_cmd_run(dev, &w->cmd);
+    }
+    prepare_set(w, &all);
+    for (unsigned i = 0; i < BENCH_BACKGROUND; i++)
+        step_background(w, &all, i);
+    data_cmd(w, OSD_OP_WRITE, w->first_oid + BIG, BENCH_BUF);
+    bench_cmd_run(dev, &w->cmd);
+}
+
+void bench_work_end(struct bench_work *w)
+{
+    free(w->buf);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench/ops.h - the operations that are measured, as a table
+ *
+ * An operation is measured in batches: prepare (not measured), n times step, tidy (not
+ * measured). After tidy everything is as it was before prepare, so batches can be repeated and
+ * interleaved in any order.
+ * Threads: each thread has a work of its own; works of one device share the two partitions and
+ * nothing else.
+ */
+#ifndef BENCH_OPS_H
+#define BENCH_OPS_H
+
+#include "unit.h"
+
+#define BENCH_BUF        (1u << 20)
+#define BENCH_BACKGROUND 1000 /* objects of every work that are there all the time */
+
+struct bench_work {
+    struct osd_device *dev;
+    const char *dir;       /* where peers put their files */
+    uint64_t first_oid;    /* 2^24 ids from here on are this work's own */
+    uint64_t many_objects; /* objects in the large partition; 0 = none */
+    uint64_t turn;         /* grows with every batch; makes fresh ids */
+    struct bench_cmd cmd;
+    uint8_t list[512], in[512];
+    uint8_t *buf; /* BENCH_BUF bytes */
+    int fd;
+};
+
+struct bench_op {
+    const char *name;
+    const char *what;
+    double target_us; /* 0 = none stated */
+    unsigned batch;   /* steps */
+    uint64_t size;    /* of what one step moves */
+    void (*prepare)(struct bench_work *w, const struct bench_op *op);
+    void (*step)(struct bench_work *w, const struct bench_op *op, unsigned i);
+    void (*tidy)(struct bench_work *w, const struct bench_op *op);
+};
+
+extern const struct bench_op bench_ops[];
+extern const unsigned bench_n_ops;
+
+/** NULL when there is none of that name. */
+const struct bench_op *bench_op_find(const char *name);
+
+/** Partitions and objects that all works share: call once per device. */
+void bench_furnish(struct osd_device *dev, uint64_t many_objects);
+
+/** Make work number `number` (0..15) with its background objects. */
+void bench_work_init(struct bench_work *w, struct osd_device *dev, const char *dir,
+                     unsigned number, uint64_t many_objects);
+void bench_work_end(struct bench_work *w);
+
+/** One batch; returns nanoseconds of the n steps together. */
+uint64_t bench_batch(struct bench_work *w, const struct bench_op *op);
+
+#endif
