@@ -380,11 +380,6 @@ uint64_t blocks_waiting(struct blocks *b)
     return waiting;
 }
 
-bool blocks_want_sync(struct blocks *b)
-{
-    return blocks_waiting(b) >= WANT_SYNC;
-}
-
 osd_status blocks_sync(struct blocks *b, uint64_t *ret_mark)
 {
     osd_status st = OSD_OK;

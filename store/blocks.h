@@ -50,9 +50,6 @@ void blocks_retire(struct blocks *b, uint64_t first, uint32_t count);
 /** Blocks that wait for a sync. */
 uint64_t blocks_waiting(struct blocks *b);
 
-/** Whether enough blocks wait for a sync that one should be made soon. */
-bool blocks_want_sync(struct blocks *b);
-
 /** Before a sync: returns a mark; fdatasync of all files written since the last time follows.
  */
 osd_status blocks_sync(struct blocks *b, uint64_t *ret_mark);

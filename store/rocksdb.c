@@ -47,7 +47,9 @@ osd_status rdb_sync(struct rdb *r)
         if (err)
             st = rdb_error(r, err);
     }
-    if (!st) {
+    if (st) { /* what failed to reach the disk may be gone: nothing can be built upon it */
+        __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
+    } else {
         blocks_sync_done(r->blocks, mark);
         r->flush_done = upto;
     }
@@ -297,6 +299,7 @@ static void rdb_close(struct osd_store *s)
 {
     struct rdb *r = (struct rdb *)s;
 
+    keeper_stop(r);
     if (r->db && r->root && !r->cfg.read_only)
         rdb_flush(s);
     touch_clear(r);
@@ -317,7 +320,6 @@ static void rdb_close(struct osd_store *s)
     blocks_close(r->blocks);
     store_locks_free(r->locks);
     pthread_rwlock_destroy(&r->parts_lock);
-    pthread_mutex_destroy(&r->touch_lock);
     pthread_mutex_destroy(&r->record_lock);
     pthread_mutex_destroy(&r->flush_lock);
     free(r->records);
@@ -361,10 +363,11 @@ static const struct store_ops rdb_ops = {
 
 static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
 {
-    struct rdb *r = calloc(1, sizeof(*r));
+    struct rdb *r = aligned_alloc(_Alignof(struct rdb), sizeof(*r));
 
     if (!r)
         return NULL;
+    memset(r, 0, sizeof(*r));
     r->base.ops = &rdb_ops;
     r->cfg = *cfg;
     osd_random(&r->seed, sizeof(r->seed));
@@ -372,7 +375,7 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
         r->cfg.clock = &osd_clock_system;
     r->locks = store_locks_new();
     pthread_rwlock_init(&r->parts_lock, NULL);
-    pthread_mutex_init(&r->touch_lock, NULL);
+    touch_init(r);
     pthread_mutex_init(&r->record_lock, NULL);
     pthread_mutex_init(&r->flush_lock, NULL);
     r->ro = rocksdb_readoptions_create();
@@ -448,6 +451,8 @@ static osd_status open_parts(struct rdb *r, const char *db, const char *data, ch
         st = recover_extents(r);
     if (!st)
         st = records_load(r);
+    if (!st && !r->cfg.read_only)
+        st = keeper_start(r);
     if (st && reason_len > 0 && reason[0] == 0)
         snprintf(reason, reason_len, "store %s: %s; run osdctl check", r->path,
                  osd_status_text(st));

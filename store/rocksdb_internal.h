@@ -46,8 +46,9 @@ struct part {
 };
 
 #define PART_BUCKETS  16384
-#define TOUCH_BUCKETS 1024
-#define TOUCH_MAX     65536
+#define TOUCH_SHARDS  16u
+#define TOUCH_BUCKETS 512u  /* of a shard */
+#define TOUCH_MAX     4096u /* objects of a shard */
 
 /** Timestamps that are newer than the object's record. */
 struct touched {
@@ -57,11 +58,27 @@ struct touched {
     struct touched *next;
 };
 
+/** The touched ones whose ids hash alike. */
+struct touch_shard {
+    _Alignas(64) pthread_mutex_t mutex;
+    struct touched *bucket[TOUCH_BUCKETS];
+    size_t n;
+};
+
 struct outcome {
     uint64_t seq; /* 0 = empty slot */
     uint8_t nonce[STORE_NONCE_LEN];
     uint8_t len;
     uint8_t data[STORE_OUTCOME_MAX];
+};
+
+/** The background thread (rocksdb_keeper.c). */
+struct keeper {
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t bell;
+    bool running, rung, stop; /* rung, stop: under the mutex */
+    bool unsynced;            /* something was committed since the last round; atomic */
 };
 
 struct rdb {
@@ -84,15 +101,14 @@ struct rdb {
     struct part *root;
     uint64_t next_pid; /* atomic */
 
-    pthread_mutex_t touch_lock;
-    struct touched *touched[TOUCH_BUCKETS];
-    size_t n_touched;
+    struct touch_shard touch[TOUCH_SHARDS];
 
     pthread_mutex_t record_lock;
     struct outcome *records; /* STORE_RECORDS slots */
     uint32_t *record_index;  /* hash -> slot + 1, open addressing */
     uint64_t record_seq;     /* atomic */
 
+    struct keeper keeper;
     pthread_mutex_t flush_lock;
     uint64_t flush_asked, flush_done; /* atomic */
 };
@@ -223,20 +239,13 @@ osd_status rdb_members(struct store_txn *t, struct store_id id, uint64_t from, u
 /** End every membership of id. */
 osd_status members_remove(struct txn *t, struct store_id id);
 
-/* rocksdb_state.c: partitions, touched timestamps, records */
+/* rocksdb_state.c: partitions, records */
 struct part *part_find(struct rdb *r, uint64_t pid);
 struct part *part_new(uint64_t pid, const struct store_meta *meta);
 void part_free(struct part *p);
 void part_insert(struct rdb *r, struct part *p);
 void part_drop(struct rdb *r, uint64_t pid);
 void parts_clear(struct rdb *r);
-/** Overlay an object's touched timestamps. */
-void touch_apply(struct rdb *r, struct store_id id, struct store_meta *m);
-/** Forget those of the given flags (enum store_touch). */
-void touch_forget(struct rdb *r, struct store_id id, unsigned flags);
-osd_status touch_flush(struct rdb *r);
-void touch_clear(struct rdb *r);
-void rdb_touch(struct osd_store *s, struct store_id id, unsigned flags, uint64_t now_ms);
 osd_status rdb_record(struct store_txn *t, const uint8_t nonce[STORE_NONCE_LEN],
                       const void *outcome, size_t len);
 /** Put the transaction's record into its batch. */
@@ -245,6 +254,27 @@ osd_status rdb_recall(struct osd_store *s, const uint8_t nonce[STORE_NONCE_LEN],
                       void *ret_outcome, size_t *ret_len);
 void record_remember(struct rdb *r, const struct outcome *o);
 osd_status records_load(struct rdb *r);
+
+/* rocksdb_touch.c: timestamps that are newer than the records */
+void touch_init(struct rdb *r);
+/** Overlay an object's touched timestamps. */
+void touch_apply(struct rdb *r, struct store_id id, struct store_meta *m);
+/** Forget those of the given flags (enum store_touch). */
+void touch_forget(struct rdb *r, struct store_id id, unsigned flags);
+/** Write them all into the records. Not by a thread that has a transaction open. */
+osd_status touch_flush(struct rdb *r);
+/** Forget everything; also the end of a table that touch_init() made. */
+void touch_clear(struct rdb *r);
+/** Whether so many objects are touched that their timestamps should be written. */
+bool touch_many(struct rdb *r);
+void rdb_touch(struct osd_store *s, struct store_id id, unsigned flags, uint64_t now_ms);
+
+/* rocksdb_keeper.c */
+osd_status keeper_start(struct rdb *r);
+/** Have the keeper look now. Any thread, between start and stop. */
+void keeper_ring(struct rdb *r);
+/** End it; nothing happens when none was started. */
+void keeper_stop(struct rdb *r);
 
 /* rocksdb_check.c */
 osd_status rdb_check(struct osd_store *s, bool repair, store_check_report report, void *arg,

@@ -12,6 +12,11 @@
 
 #include "rocksdb_internal.h"
 
+/* Freed blocks that wait for a sync: from when on the keeper makes one (32 MiB), and from when
+ * on whoever commits does (256 MiB). */
+#define WAITING_MANY 8192u
+#define WAITING_MAX  65536u
+
 /* ---- batch access ---- */
 
 osd_status rdb_error(struct rdb *r, char *err)
@@ -447,9 +452,7 @@ static void apply_format(struct txn *t)
 
     parts_clear(r);
     blocks_retire_all(r->blocks);
-    pthread_mutex_lock(&r->touch_lock);
     touch_clear(r);
-    pthread_mutex_unlock(&r->touch_lock);
     pthread_mutex_lock(&r->root->mutex);
     r->root->count = 0;
     r->root->used = 0;
@@ -505,9 +508,17 @@ osd_status rdb_commit(struct store_txn *base, unsigned flags)
         txn_applied(t);
     bool wrote = t->batch != NULL;
     txn_free(t);
-    if (flags & STORE_COMMIT_SYNC || (sync && wrote) || (wrote && blocks_want_sync(r->blocks)))
-        st = rdb_sync(r);
-    return st;
+    if (flags & STORE_COMMIT_SYNC || (sync && wrote))
+        return rdb_sync(r);
+    if (!wrote)
+        return OSD_OK;
+    __atomic_store_n(&r->keeper.unsynced, true, __ATOMIC_RELEASE);
+    uint64_t waiting = blocks_waiting(r->blocks);
+    if (waiting >= WAITING_MAX)
+        return rdb_sync(r);
+    if (waiting >= WAITING_MANY)
+        keeper_ring(r);
+    return OSD_OK;
 }
 
 /* ---- metadata ---- */

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/rocksdb_keeper.c - the RocksDB store's background thread
+ *
+ * It syncs what was committed at the latest KEEPER_MS after it was, so that loss of power costs
+ * no more than that, and writes touched timestamps before there are too many of them. Commands
+ * only ring the bell.
+ * Invariants:
+ *  (1) One keeper per open store that may be written; it holds no lock while it sleeps.
+ *  (2) A sync that fails makes the store refuse writes, whoever asked for it (rdb_sync()).
+ *  (3) keeper_stop() returns when the thread has ended; nothing rings after it.
+ */
+#include <time.h>
+
+#include "common/log.h"
+#include "rocksdb_internal.h"
+
+#define KEEPER_MS 5000u
+
+static struct timespec deadline(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    ts.tv_sec += KEEPER_MS / 1000;
+    return ts;
+}
+
+/* Sleep until the bell rings, the time is over or the end has come; whether to go on. */
+static bool keeper_wait(struct keeper *k)
+{
+    struct timespec until = deadline();
+    int rc = 0;
+
+    pthread_mutex_lock(&k->mutex);
+    while (!k->rung && !k->stop && rc == 0)
+        rc = pthread_cond_timedwait(&k->bell, &k->mutex, &until);
+    k->rung = false;
+    bool go_on = !k->stop;
+    pthread_mutex_unlock(&k->mutex);
+    return go_on;
+}
+
+static void keeper_round(struct rdb *r)
+{
+    osd_status st = OSD_OK;
+
+    if (touch_many(r))
+        st = touch_flush(r);
+    if (!st && __atomic_exchange_n(&r->keeper.unsynced, false, __ATOMIC_ACQ_REL))
+        st = rdb_sync(r);
+    if (st)
+        osd_log(OSD_LOG_ERROR, "store %s: %s", r->path, osd_status_text(st));
+}
+
+static void *keeper_main(void *arg)
+{
+    struct rdb *r = arg;
+
+    while (keeper_wait(&r->keeper))
+        keeper_round(r);
+    return NULL;
+}
+
+osd_status keeper_start(struct rdb *r)
+{
+    struct keeper *k = &r->keeper;
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&k->mutex, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&k->bell, &attr);
+    pthread_condattr_destroy(&attr);
+    if (pthread_create(&k->thread, NULL, keeper_main, r) != 0)
+        return OSD_E_NOMEM;
+    k->running = true;
+    return OSD_OK;
+}
+
+void keeper_ring(struct rdb *r)
+{
+    struct keeper *k = &r->keeper;
+
+    pthread_mutex_lock(&k->mutex);
+    k->rung = true;
+    pthread_cond_signal(&k->bell);
+    pthread_mutex_unlock(&k->mutex);
+}
+
+void keeper_stop(struct rdb *r)
+{
+    struct keeper *k = &r->keeper;
+
+    if (!k->running)
+        return;
+    pthread_mutex_lock(&k->mutex);
+    k->stop = true;
+    pthread_cond_signal(&k->bell);
+    pthread_mutex_unlock(&k->mutex);
+    pthread_join(k->thread, NULL);
+    pthread_mutex_destroy(&k->mutex);
+    pthread_cond_destroy(&k->bell);
+    k->running = false;
+}
