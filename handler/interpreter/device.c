@@ -163,6 +163,18 @@ osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_devic
     return OSD_OK;
 }
 
+void osd_device_set_serial(struct osd_device *dev, const char *serial)
+{
+    struct osd_identity *id = &dev->identity;
+
+    if (!serial[0])
+        return;
+    memset(id->serial, 0, sizeof(id->serial));
+    memcpy(id->serial, serial, strnlen(serial, sizeof(id->serial) - 1));
+    make_naa(id->serial, id->naa);
+    osd_system_id(id, dev->system_id);
+}
+
 void osd_device_close(struct osd_device *dev)
 {
     if (!dev)

@@ -39,6 +39,10 @@ struct osd_device_config {
  *  store stays the caller's on failure. */
 osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_device **ret);
 
+/** The unit serial number, and the names made of it, where the transport learns it late; "" =
+ *  no change; longer than 64 characters is cut. Before the first osd_device_execute(). */
+void osd_device_set_serial(struct osd_device *dev, const char *serial);
+
 /** Ends the device after all osd_device_execute() calls returned; closes the store. */
 void osd_device_close(struct osd_device *dev);
 

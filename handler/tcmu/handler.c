@@ -30,6 +30,7 @@ struct lun {
     struct osd_device *osd;
     struct osd_pool *pool;
     void *map;
+    bool named;            /* the device has its serial number; the command thread's own */
     pthread_mutex_t mutex; /* ring tail, pending */
     pthread_cond_t idle;
     uint64_t pending; /* handed over, not yet completed */
@@ -119,6 +120,18 @@ static bool hand_over(struct lun *lun, struct tcmulib_cmd *cmd)
     return true;
 }
 
+/* targetcli gives a backstore its wwn only after it was opened, but before it is exported: the
+ * first command is the time to read it. */
+static void name_device(struct lun *lun)
+{
+    char *wwn = tcmu_cfgfs_dev_get_wwn(lun->dev);
+
+    if (wwn)
+        osd_device_set_serial(lun->osd, wwn);
+    free(wwn);
+    lun->named = true;
+}
+
 static int handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *rcmd)
 {
     struct lun *lun = tcmur_dev_get_private(dev);
@@ -128,6 +141,8 @@ static int handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *rcmd)
     pthread_mutex_lock(&lun->mutex);
     lun->pending++;
     pthread_mutex_unlock(&lun->mutex);
+    if (!lun->named)
+        name_device(lun);
     if (!hand_over(lun, rcmd->lib_cmd))
         execute(lun, rcmd->lib_cmd);
     pthread_setcancelstate(old, NULL);
@@ -168,12 +183,8 @@ static osd_status open_device(struct lun *lun, const struct osd_cfg *cfg, char *
     uint64_t size =
         (uint64_t)tcmu_dev_get_num_lbas(lun->dev) * tcmu_dev_get_block_size(lun->dev);
     struct osd_device_config dc = {.clock = &osd_clock_system};
-    char *wwn = tcmu_cfgfs_dev_get_wwn(lun->dev);
     osd_status st = open_store(cfg, size, &dc.store, why, why_len);
 
-    if (wwn)
-        snprintf(dc.serial, sizeof(dc.serial), "%s", wwn);
-    free(wwn);
     if (st)
         return st;
     st = osd_device_open(&dc, &lun->osd);

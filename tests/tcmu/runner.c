@@ -17,7 +17,7 @@
 #define ENTRY     272u /* does not divide the ring: padding at its end */
 
 struct tcmu_device {
-    char cfgstring[512], wwn[64];
+    char cfgstring[512], wwn[128];
     bool has_wwn;
     int64_t lbas;
     void *priv;
@@ -207,14 +207,19 @@ unsigned runner_completed(struct tcmu_device *dev)
     return read_counter(dev, &dev->n_completed);
 }
 
+void runner_set_wwn(struct tcmu_device *dev, const char *wwn)
+{
+    snprintf(dev->wwn, sizeof(dev->wwn), "%s", wwn ? wwn : "");
+    dev->has_wwn = wwn != NULL;
+}
+
 struct tcmu_device *runner_device(const char *cfgstring, int64_t lbas, const char *wwn)
 {
     struct tcmu_device *dev = calloc(1, sizeof(*dev));
 
     assert_non_null(dev);
     snprintf(dev->cfgstring, sizeof(dev->cfgstring), "%s", cfgstring);
-    snprintf(dev->wwn, sizeof(dev->wwn), "%s", wwn ? wwn : "");
-    dev->has_wwn = wwn != NULL;
+    runner_set_wwn(dev, wwn);
     dev->lbas = lbas;
     dev->map = aligned_alloc(64, CMDR_OFF + CMDR_SIZE);
     assert_non_null(dev->map);

@@ -34,6 +34,7 @@ extern struct tcmur_handler *runner_handler;
 
 /** Make the device; the handler's open() is the caller's business. NULL wwn: has none. */
 struct tcmu_device *runner_device(const char *cfgstring, int64_t lbas, const char *wwn);
+void runner_set_wwn(struct tcmu_device *dev, const char *wwn);
 void runner_device_free(struct tcmu_device *dev);
 
 /** Hand a command to the handler, in this thread. Waits while the ring is full. Returns its

@@ -409,17 +409,37 @@ static void test_tcmu_handler__open_checks_again(void **state)
     }
 }
 
-/* Page 80h is the wwn that the administrator gave, whatever its length. */
-static void test_tcmu_handler__serial_number_is_the_wwn(void **state)
+static void expect_serial(struct tcmu_device *dev, const char *want, size_t len)
 {
     static const uint8_t vpd80[6] = {0x12, 1, 0x80, 0, 255, 0};
     uint8_t in[255];
     struct iovec v = {in, sizeof(in)};
-    struct flight f = runner_wait(*state, runner_submit(*state, vpd80, 6, &v, 1));
+    struct flight f = runner_wait(dev, runner_submit(dev, vpd80, 6, &v, 1));
 
     assert_int_equal(f.status, SAM_GOOD);
-    assert_int_equal(f.read_len, 4 + strlen("wwn-of-this-unit"));
-    assert_memory_equal(in + 4, "wwn-of-this-unit", strlen("wwn-of-this-unit"));
+    assert_int_equal(f.read_len, 4 + len);
+    assert_memory_equal(in + 4, want, len);
+}
+
+static void test_tcmu_handler__serial_number_is_the_wwn(void **state)
+{
+    expect_serial(*state, "wwn-of-this-unit", 16);
+}
+
+/* targetcli sets the wwn after tcmu-runner opened the backstore; a unit that changed its name
+ * at its next start would be a stranger to every initiator. */
+static void test_tcmu_handler__wwn_set_after_open(void **state)
+{
+    static const char longest[] =
+        "0123456789012345678901234567890123456789012345678901234567890123456789";
+    struct tcmu_device *dev = runner_device(CFG, LBAS, "");
+
+    (void)state;
+    assert_int_equal(runner_handler->open(dev, false), 0);
+    runner_set_wwn(dev, longest);
+    expect_serial(dev, longest, 64);
+    runner_handler->close(dev);
+    runner_device_free(dev);
 }
 
 /* capacity= decides, without it the LUN's size does; FORMAT OSD may ask for no more. */
@@ -458,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_tcmu_handler__open_checks_again),
         cmocka_unit_test(test_tcmu_handler__capacity),
         on_device(test_tcmu_handler__serial_number_is_the_wwn),
+        cmocka_unit_test(test_tcmu_handler__wwn_set_after_open),
         on_device(test_tcmu_handler__short_answer_is_zero_filled_and_counted),
         on_device(test_tcmu_handler__data_in_pieces),
         on_device(test_tcmu_handler__data_in_with_check_condition),

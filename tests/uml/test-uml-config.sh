@@ -33,4 +33,4 @@ echo "restoreconfig brought the data back"
 
 osdctl --json info | jq -e .ok
 targetcli "/iscsi/$IQN/tpg1/luns delete lun0" && targetcli "/backstores/user:osd delete osd0"
-osdctl check $STORE/osd0
+osdctl check "$STORE/osd0"

@@ -21,4 +21,4 @@ diff -r /run/tmp/tree /run/tmp/back
 echo "== a second copy finds everything there"
 osdctl --json cp -r /run/tmp/tree 0x10000 | jq -e '.data.failed == 0 and .data.skipped == .data.items'
 stop_runner TERM
-osdctl check $STORE/osd0
+osdctl check "$STORE/osd0"

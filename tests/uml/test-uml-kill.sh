@@ -45,4 +45,4 @@ osdctl get 0x20000/0x10000 /run/tmp/got
 cmp /run/tmp/want /run/tmp/got
 
 stop_runner TERM
-osdctl check $STORE/osd0
+osdctl check "$STORE/osd0"

@@ -35,11 +35,11 @@ timeout 60 targetcli "/backstores/user:osd delete osd0" || die "deleting the bac
 rc=0
 wait $load || rc=$?
 [ $rc -eq 1 ] || die "clients of a deleted unit: exit code $rc, want 1 (they should be told)"
-expect 0 osdctl check $STORE/osd0
+expect 0 osdctl check "$STORE/osd0"
 
 echo "== made again on the same store"
 targetcli "/backstores/user:osd create name=osd0 size=4T cfgstring=$STORE/osd0;capacity=1T;security=nosec"
 targetcli "/iscsi/$IQN/tpg1/luns create /backstores/user:osd/osd0"
 expect 0 "$LOAD" verify -c 6 -n 100000 -s 500 -a /run/tmp/acked 0x10000 0x10002
 stop_runner TERM
-expect 0 osdctl check $STORE/osd0
+expect 0 osdctl check "$STORE/osd0"

@@ -31,4 +31,4 @@ osdctl rm partition 0x10000
 
 echo "== clean stop leaves a clean store"
 stop_runner TERM
-osdctl check $STORE/osd0
+osdctl check "$STORE/osd0"

@@ -55,7 +55,7 @@ echo content >/run/tmp/f
 expect 0 osdctl put /run/tmp/f 0x10000/0x10000
 [ "$(osdctl cat 0x10000/0x10000)" = content ]
 stop_runner TERM || die "tcmu-runner does not end"
-expect 0 osdctl check $STORE/osd0
+expect 0 osdctl check "$STORE/osd0"
 
 echo "== the same without the drop-in (what it is for)"
 start LIOSD_NOTHING=

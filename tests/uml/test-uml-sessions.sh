@@ -1,0 +1,74 @@
+#!/bin/bash
+# iSCSI as administrators set it up: data digests, CHAP one way and both ways with ACLs, several
+# portals of which one goes away under load.
+# shellcheck source=tests/uml/lib.sh
+. "$ROOT/tests/uml/lib.sh"
+set -e
+LOAD="$BUILD/tests/uml/osd_load"
+CLIENT=iqn.2026-11.org.liosd:$(hostname)
+BASE=127.0.0.1/$IQN/0
+
+create_osd osd0
+no_timeout osd0
+osdctl mk partition 0x10000
+
+echo "== data digests"
+targetcli "/iscsi/$IQN/tpg1 set parameter DataDigest=CRC32C"
+head -c 3000000 /dev/urandom >/run/tmp/in
+expect 0 osdctl -d "iscsi://$BASE?digest=data" put /run/tmp/in 0x10000/0x10000
+expect 0 osdctl -d "iscsi://$BASE?digest=data" get 0x10000/0x10000 /run/tmp/out
+cmp /run/tmp/in /run/tmp/out
+targetcli "/iscsi/$IQN/tpg1 set parameter DataDigest=CRC32C,None"
+
+echo "== CHAP"
+targetcli <<END
+/iscsi/$IQN/tpg1 set attribute authentication=1 generate_node_acls=0
+/iscsi/$IQN/tpg1/acls create $CLIENT
+/iscsi/$IQN/tpg1/acls/$CLIENT set auth userid=reader password=secretsecret12
+END
+expect 0 osdctl -d "iscsi://reader%secretsecret12@$BASE" get 0x10000/0x10000 /run/tmp/out
+cmp /run/tmp/in /run/tmp/out
+expect 5 osdctl -d "iscsi://reader%wrongwrong1234@$BASE" info
+expect 5 osdctl -d "iscsi://other%secretsecret12@$BASE" info
+expect 5 osdctl -d "iscsi://$BASE" info
+echo "== CHAP, both ways"
+targetcli "/iscsi/$IQN/tpg1/acls/$CLIENT set auth mutual_userid=target mutual_password=itsmeitsme1234"
+both="iscsi://reader%secretsecret12@$BASE?mutual=target%itsmeitsme1234"
+expect 0 osdctl -d "$both" get 0x10000/0x10000 /run/tmp/out
+cmp /run/tmp/in /run/tmp/out
+expect 0 osdctl -d "$both&digest=data" info
+expect 5 osdctl -d "iscsi://reader%secretsecret12@$BASE?mutual=target%itsnotme123456" info
+echo "== an initiator without an ACL"
+hostname stranger
+expect 5 osdctl -d "iscsi://reader%secretsecret12@$BASE" info
+hostname osdtest
+
+echo "== portals"
+targetcli <<END
+/iscsi/$IQN/tpg1 set attribute authentication=0 generate_node_acls=1
+/iscsi/$IQN/tpg1/acls delete $CLIENT
+/iscsi/$IQN/tpg1/portals delete 0.0.0.0 3260
+/iscsi/$IQN/tpg1/portals create 127.0.0.1 3260
+/iscsi/$IQN/tpg1/portals create 127.0.0.2 3261
+END
+"$BUILD/tests/initiator/iscsi_probe" -d iscsi://127.0.0.1/ >/run/tmp/targets
+cat /run/tmp/targets
+grep -q 127.0.0.1:3260 /run/tmp/targets && grep -q 127.0.0.2:3261 /run/tmp/targets ||
+    die "discovery does not name both portals"
+export OSD_DEVICE="iscsi://$BASE?portal=127.0.0.2:3261"
+expect 0 osdctl create 0x10000/0x10001
+timeout 120 "$LOAD" append -c 4 -n 2000 -s 500 -a /run/tmp/acked 0x10000 0x10001 &
+load=$!
+sleep 0.7
+kill -0 $load || die "the load ended too early"
+targetcli "/iscsi/$IQN/tpg1/portals delete 127.0.0.1 3260"
+# existing connections outlive their portal: cut them
+echo 0 >$TARGET/iscsi/$IQN/tpgt_1/enable
+echo 1 >$TARGET/iscsi/$IQN/tpgt_1/enable
+kill -0 $load || die "the load ended too early"
+wait $load || die "a client did not find the other portal"
+expect 0 "$LOAD" verify -c 4 -n 2000 -s 500 -a /run/tmp/acked 0x10000 0x10001
+expect 0 osdctl info
+expect 6 osdctl -d "iscsi://$BASE" info
+stop_runner TERM
+expect 0 osdctl check "$STORE/osd0"
