@@ -11,6 +11,7 @@
 
 #include "attributes.h"
 #include "continuation.h"
+#include "copy.h"
 #include "query.h"
 
 #define AT(offset)       (OSD_CAPABILITY_AT + (offset))
@@ -122,25 +123,32 @@ static bool permits_command(const struct command *c)
 
 /* ---- what the descriptor allows ---- */
 
+/* Whether an object has this policy access tag. */
+static osd_status has_tag(struct command *c, struct store_id id, uint8_t type, uint32_t want,
+                          bool *ret)
+{
+    uint32_t base = type == OSD_TYPE_USER         ? OSD_PAGE_U
+                    : type == OSD_TYPE_COLLECTION ? OSD_PAGE_C
+                                                  : OSD_PAGE_P;
+    struct attr_object o = {.id = id, .type = type, .exists = true};
+    struct attr_value v;
+    osd_status st =
+        attr_get(c, &o, (struct osd_attr_id){base + OSD_PG_SECURITY, POLICY_TAG}, &v);
+
+    *ret = st == OSD_OK && v.len == 4 && be32_get(v.data) == want;
+    return st;
+}
+
 static osd_status check_policy_tag(struct command *c)
 {
     uint32_t want = c->cdb.cap.policy_tag;
-    struct attr_value v;
-    uint32_t base;
+    bool same;
     osd_status st;
 
     if (want == 0 || action_creates(c->act) || !c->exists)
         return OSD_OK;
-    base = c->target_type == OSD_TYPE_USER         ? OSD_PAGE_U
-           : c->target_type == OSD_TYPE_COLLECTION ? OSD_PAGE_C
-                                                   : OSD_PAGE_P;
-    struct attr_object o = {.id = c->target, .type = c->target_type, .exists = true};
-    st = attr_get(c, &o, (struct osd_attr_id){base + OSD_PG_SECURITY, POLICY_TAG}, &v);
-    if (st)
-        return st;
-    if (v.len == 4 && be32_get(v.data) == want)
-        return OSD_OK;
-    return fail_cdb(c, layout1(c) ? AT(56) : AT(60));
+    st = has_tag(c, c->target, c->target_type, want, &same);
+    return st ? st : same ? OSD_OK : fail_cdb(c, layout1(c) ? AT(56) : AT(60));
 }
 
 static osd_status check_ids(struct command *c)
@@ -188,6 +196,50 @@ static osd_status check_range(struct command *c)
     return st;
 }
 
+/* ---- further objects of the command ---- */
+
+/* Whether a further capability lets a user object be used; created is its time of creation. */
+static bool extends(const struct command *c, const struct osd_capability *cap,
+                    struct store_id id, uint64_t created, uint16_t perms)
+{
+    return cap->format == 2 && cap->method == OSD_SEC_NOSEC &&
+           cap->object_type == OSD_TYPE_USER && cap->descriptor == OSD_DESC_USER &&
+           cap->allowed_pid == id.pid && cap->allowed_oid == id.oid &&
+           (cap->permissions & perms) == perms &&
+           (cap->expiration == 0 || c->now <= cap->expiration) &&
+           (cap->created == 0 || cap->created == created) &&
+           (cap->boot_epoch == 0 || cap->boot_epoch == c->dev->boot_epoch);
+}
+
+/* The source of a copy needs a capability of its own. A missing source is reported by the
+ * command. */
+static osd_status check_source(struct command *c)
+{
+    struct store_meta m;
+    struct store_id id;
+    osd_status st;
+
+    if (c->copy_source.len == 0)
+        return OSD_OK;
+    id = copy_source(c);
+    st = ops_of(c)->get_meta(c->txn, id, &m);
+    if (st)
+        return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+    for (size_t at = 0; at < c->extensions.len; at += OSD2_CAPABILITY_LEN) {
+        uint16_t perms = OSD_PERM_READ | (copy_wants_attributes(c) ? OSD_PERM_GET_ATTR : 0);
+        struct osd_capability cap;
+        bool same = true;
+        osd_capability_decode(c->extensions.data + at, OSD_GEN2, &cap);
+        if (!extends(c, &cap, id, m.created, perms))
+            continue;
+        if (cap.policy_tag)
+            st = has_tag(c, id, OSD_TYPE_USER, cap.policy_tag, &same);
+        if (st || same)
+            return st;
+    }
+    return fail_cdb(c, 48);
+}
+
 osd_status authorize_command(struct command *c)
 {
     const struct osd_capability *cap = &c->cdb.cap;
@@ -211,7 +263,8 @@ osd_status authorize_command(struct command *c)
         return fail_cdb(c, AT(64));
     if ((st = check_ids(c)))
         return st;
-    return check_range(c);
+    st = check_range(c);
+    return st ? st : check_source(c);
 }
 
 /* ---- attributes ---- */

@@ -131,10 +131,11 @@ struct command {
     /* where the parts of Data-Out are, and what is wanted in Data-In */
     uint64_t data_off; /* command data */
     struct osd_bytes continuation, set_list, get_list;
-    struct osd_bytes scatter; /* scatter/gather entries inside continuation */
-    struct osd_bytes query;   /* query list inside continuation */
-    uint32_t n_extents;       /* see continuation.h */
-    void *owned[3];           /* copies of scattered segments */
+    struct osd_bytes scatter;                 /* scatter/gather entries inside continuation */
+    struct osd_bytes query;                   /* query list inside continuation */
+    struct osd_bytes copy_source, extensions; /* likewise: see copy.c, authorize.c */
+    uint32_t n_extents;                       /* see continuation.h */
+    void *owned[3];                           /* copies of scattered segments */
     int n_owned;
     bool sets, gets;
     bool keeps_in; /* the one buffer is Data-Out: nothing to fill */

@@ -30,6 +30,9 @@ osd_status run_punch(struct command *c);
 osd_status run_flush(struct command *c);
 osd_status run_read_map(struct command *c);
 
+/* copy.c */
+osd_status run_copy(struct command *c);
+
 /* query.c */
 osd_status run_query(struct command *c);
 

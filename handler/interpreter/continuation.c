@@ -25,6 +25,22 @@ static bool is_query(enum osd_op op)
     return op == OSD_OP_QUERY;
 }
 
+static bool is_copy(enum osd_op op)
+{
+    return op == OSD_OP_COPY_USER_OBJECTS;
+}
+
+static bool is_source(uint32_t len, uint8_t pad)
+{
+    (void)pad;
+    return len == 18 || len == 20; /* deployed initiators leave the reserved bytes out */
+}
+
+static bool is_capabilities(uint32_t len, uint8_t pad)
+{
+    return len != 0 && len % OSD2_CAPABILITY_LEN == 0 && pad == 0;
+}
+
 static bool is_entries(uint32_t len, uint8_t pad)
 {
     return len != 0 && len % ENTRY == 0 && pad == 0;
@@ -45,6 +61,8 @@ static const struct kind {
 } kinds[] = {
     {0x0001, is_scattered, is_entries, offsetof(struct command, scatter)},
     {0x0002, is_query, is_list, offsetof(struct command, query)},
+    {0x0101, is_copy, is_source, offsetof(struct command, copy_source)},
+    {0xffee, is_copy, is_capabilities, offsetof(struct command, extensions)},
 };
 
 static const struct kind *find_kind(const struct command *c, uint16_t type)

@@ -12,6 +12,7 @@
 #include "authorize.h"
 #include "collections.h"
 #include "continuation.h"
+#include "copy.h"
 #include "segments.h"
 
 struct phase {
@@ -78,6 +79,8 @@ static struct store_id lock_id(const struct command *c)
 {
     if (c->act->target == TARGET_NEW_PARTITION || c->target.pid == 0)
         return root_id;
+    if (c->copy_source.len && copy_source(c).pid != c->target.pid)
+        return root_id; /* two partitions */
     if (creates_inside(c) || needs_whole(c))
         return (struct store_id){c->target.pid, 0};
     return c->target;
@@ -382,6 +385,8 @@ static osd_status prepare(struct command *c, bool check_in)
         return fail_cdb(c, c->req->cdb_len >= 10 ? 8 : 7);
     if (osd_cdb_decode(c->req->cdb, c->req->cdb_len, &c->cdb, &err))
         return fail_cdb(c, err.field);
+    if (c->cdb.isolation == 3 || c->cdb.isolation > 5)
+        return fail_cdb(c, 10);
     c->mutating = command_mutates(&c->cdb);
     address(c);
     st = segments_plan(c, check_in);

@@ -107,7 +107,14 @@ static const struct row rows_information_r[] = {
     {0x121, 1, 8, GEN2, row_get_const, NULL, 1},
     {0x122, 1, 8, GEN2, row_get_const, NULL, OSD_ATTR_VALUE_MAX},
     {0x123, 1, 1, GEN2, row_get_const, NULL, 1},
+    {0x200, 1, 4, GEN2, row_get_const, NULL, 1},
+    {0x281, 1, 4, GEN2, row_get_const, NULL, 1},
+    {0x2fd, 3, 4, GEN2, row_get_const, NULL, 1},
+    {0x300, 1, 4, GEN2, row_get_const, NULL, 1},
+    {0x310, 1, 4, GEN2, row_get_const, NULL, 1},
     {0x7000001, 2, 4, GEN2, row_get_const, NULL, CONTINUATION_MAX - CONTINUATION_HEAD - 8},
+    {0x7000101, 1, 4, GEN2, row_get_const, NULL, 20},
+    {0x700ffee, 1, 4, GEN2, row_get_const, NULL, CONTINUATION_MAX - CONTINUATION_HEAD - 8},
 };
 const struct page_rows page_information_r = ROWS(rows_information_r);
 
@@ -116,7 +123,9 @@ static const struct row rows_information_p[] = {
     {0x9, 1, 0, ZERO, row_get_stored, row_set_stored, 0},
     {0x81, 1, 8, 0, row_get_meta, NULL, M(used)},
     {0x83, 1, 4, GEN2, row_get_const, NULL, 0},
+    {0x84, 1, 8, GEN2, row_get_const, NULL, STORE_BLOCK},
     {0xc1, 1, 8, 0, row_get_meta, NULL, M(count)},
+    {0xd1, 1, 8, GEN2, row_get_meta, NULL, M(used)},
 };
 const struct page_rows page_information_p = ROWS(rows_information_p);
 
@@ -137,5 +146,6 @@ static const struct row rows_information_u[] = {
     {0x81, 1, 8, 0, row_get_meta, NULL, M(used)},
     {0x82, 1, 8, 0, row_get_meta, set_length, M(length)},
     {0x83, 1, 4, GEN2, row_get_const, NULL, 0},
+    {0xd1, 1, 8, GEN2, row_get_meta, NULL, M(used)},
 };
 const struct page_rows page_information_u = ROWS(rows_information_u);

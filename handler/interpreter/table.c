@@ -34,6 +34,8 @@
 static const struct action actions[OSD_OP_MAX] = {
     [OSD_OP_APPEND] = {TARGET_USER, W_S_G, USER, OSD_PERM_APPEND, 0, YES, TM, TM, run_append},
     [OSD_OP_CLEAR] = {TARGET_USER, W_S_G, USER, P_WRITE, 0, YES, TM, TM, run_clear},
+    [OSD_OP_COPY_USER_OBJECTS] = {TARGET_NEW_USER, W_S_G, USER, P_CREATE | P_WRITE, 0, YES, 0,
+                                  TM, run_copy, ACT_WHOLE},
     [OSD_OP_CREATE] = {TARGET_NEW_USER, W_S_G, USER, P_CREATE, 0, YES, 0, TM, run_create},
     [OSD_OP_CREATE_AND_WRITE] = {TARGET_NEW_USER, W_S_G, USER, P_CREATE | P_WRITE, 0, YES, 0,
                                  TM, run_create_and_write},
@@ -113,6 +115,7 @@ static bool is_long(const struct osd_cdb *c)
 {
     switch (c->op) {
     case OSD_OP_FORMAT_OSD:
+    case OSD_OP_COPY_USER_OBJECTS:
     case OSD_OP_CREATE_USER_TRACKING_COLLECTION:
     case OSD_OP_FLUSH:
     case OSD_OP_FLUSH_COLLECTION:

@@ -589,6 +589,23 @@ static void test_interpreter_data__reserved_cdb_fields(void **state)
     assert_int_equal(rig->sense.not_initiated, OSD_FN_ALL);
 }
 
+static void test_interpreter_data__isolation_methods(void **state)
+{
+    struct rig *rig = *state;
+
+    rig_objects(rig);
+    for (uint8_t method = 0; method < 8; method++) {
+        struct osd_cdb c = rig_cmd(OSD_OP_READ, OSD_GEN2, RIG_PID, RIG_OID);
+        c.isolation = method;
+        rig->out_len = rig->in_len = 0;
+        rig_run(rig, &c);
+        if (method == 3 || method > 5)
+            expect_cdb(rig, 10);
+        else
+            expect_good(rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -608,6 +625,7 @@ int main(void)
         rig_test(test_interpreter_data__one_buffer_serves_one_direction),
         rig_test(test_interpreter_data__segments_must_not_overlap_or_leave_the_buffer),
         rig_test(test_interpreter_data__reserved_cdb_fields),
+        rig_test(test_interpreter_data__isolation_methods),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -38,8 +38,8 @@ static void add_attributes(struct rig *rig, struct osd_cdb *c)
 {
     const struct osd_attr_id want[] = {{OSD_PAGE_ALL, OSD_ATTR_ALL}, {OSD_PAGE_CURRENT, 3}};
     bool root = c->pid == 0 && c->op != OSD_OP_CREATE_PARTITION;
-    bool user = c->oid != 0 || c->op == OSD_OP_CREATE;
-    bool collection = c->oid == RIG_CID || c->op == OSD_OP_CREATE_COLLECTION ||
+    bool user = c->oid != 0 || c->op == OSD_OP_CREATE || c->op == OSD_OP_COPY_USER_OBJECTS;
+    bool collection = c->oid >= RIG_CID || c->op == OSD_OP_CREATE_COLLECTION ||
                       c->op == OSD_OP_CREATE_USER_TRACKING_COLLECTION;
     bool member =
         c->op == OSD_OP_GET_MEMBER_ATTRIBUTES || c->op == OSD_OP_SET_MEMBER_ATTRIBUTES;
@@ -58,6 +58,33 @@ static void add_attributes(struct rig *rig, struct osd_cdb *c)
         rig, c->gen, 512, (struct osd_attr_id){base + 0x10001, 7}, "seven", 5);
     rig->out_len = 1024;
     rig->in_len = 16384;
+}
+
+/* The continuation segment a case needs, in front of the lists. */
+static void add_continuation(struct rig *rig, struct osd_cdb *c)
+{
+    bool copies = c->op == OSD_OP_COPY_USER_OBJECTS, asks = c->op == OSD_OP_QUERY;
+    uint8_t *p = rig->out;
+
+    if (!copies && !asks)
+        return;
+    memset(p, 0, 256);
+    p[0] = 1;
+    be16_put(p + 2, osd_op_info(c->op)->action[OSD_GEN2]);
+    be16_put(p + 40, copies ? 0x0101 : 2);
+    be32_put(p + 44, copies ? 20 : 4 + 4 + 12 + 1);
+    p[43] = copies ? 4 : 3;
+    if (copies) {
+        be64_put(p + 48, RIG_PID);
+        be64_put(p + 56, RIG_OID);
+        p[64] = 1;
+    } else { /* creation time from zero on */
+        be16_put(p + 54, 13);
+        be32_put(p + 56, 3);
+        be32_put(p + 60, 1);
+        be16_put(p + 64, 1);
+    }
+    c->cont_len = 72;
 }
 
 static const struct {
@@ -91,6 +118,9 @@ static const struct {
     {OSD_OP_CREATE_USER_TRACKING_COLLECTION, RIG_PID, 0, 0, 0, 0},
     {OSD_OP_GET_MEMBER_ATTRIBUTES, RIG_PID, RIG_CID, 0, 0, 0},
     {OSD_OP_SET_MEMBER_ATTRIBUTES, RIG_PID, RIG_CID, 0, 0, 0},
+    {OSD_OP_COPY_USER_OBJECTS, RIG_PID, 0, 0, 0, 0},
+    {OSD_OP_QUERY, RIG_PID, RIG_CID + 1, 100, 0, 0},
+    {OSD_OP_QUERY, RIG_PID, RIG_CID + 1, 0, 0, 0},
     {OSD_OP_REMOVE_MEMBER_OBJECTS, RIG_PID, RIG_CID, 0, 0, 0},
     {OSD_OP_REMOVE_COLLECTION, RIG_PID, RIG_CID, 0, 1, 0},
     {OSD_OP_REMOVE, RIG_PID, RIG_OID, 0, 0, 0},
@@ -141,12 +171,19 @@ static void fail_all(struct osd_cdb c, osd_status st)
     rig_write(&rig, RIG_OID, 0, rig.out, 4000);
     rig_collection(&rig, RIG_PID, RIG_CID);
     rig_join(&rig, RIG_OID, 1, RIG_CID);
+    rig_tracking(&rig, RIG_PID, RIG_CID + 1, RIG_CID);
+    rig_tracking(&rig, RIG_PID, RIG_CID + 2, RIG_CID);
+    if (c.op == OSD_OP_QUERY && c.length == 0) {
+        c.start = RIG_CID + 2;
+        c.immed_tr = true;
+    }
     rig.now += 7; /* a touch too many would show */
     before = store_dump(faulty, STORE_DUMP_TIMES);
     if (c.gen == OSD_GEN2 || c.op != OSD_OP_CREATE_PARTITION)
         add_attributes(&rig, &c);
     else
         rig.in_len = 0;
+    add_continuation(&rig, &c);
     while (!fail_nth(&rig, &c, before, nth, st))
         nth++;
     if (c.op != OSD_OP_READ)
