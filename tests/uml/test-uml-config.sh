@@ -1,6 +1,6 @@
 #!/bin/bash
 # Administration: wrong configuration is explained in words, saved configuration comes back with
-# its data, a vendor operation code does not wedge the device.
+# its data.
 # shellcheck source=tests/uml/lib.sh
 . "$ROOT/tests/uml/lib.sh"
 set -e
@@ -16,6 +16,22 @@ refused "relative;security=nosec" "absolute path"
 refused "$STORE/x" "security=nosec must be asked for"
 refused "$STORE/x;security=nosec;capacity=much" "capacity=much"
 refused "$STORE/x;security=nosec;colour=blue" "unknown option"
+refused "$STORE/x;security=cmdrsp" "not built in this version"
+refused "$STORE/x;security=nosec;threads=1000" "a number from 1 to 64"
+refused "$STORE/x;security=nosec;sync=maybe" "neither normal nor always"
+refused "$STORE/x;security=nosec;security=nosec" "given twice"
+refused "$STORE/x;security=nosec;tcmur_cmd_time_out=5" "leave tcmur_cmd_time_out=5 out"
+refused "$STORE/x:y;security=nosec" "not allowed"
+refused "$STORE/x;security=nosec;store=tape" "example: /var/lib/osd/osd0"
+[ ! -e "$STORE/x" ] || die "a refused configuration left a store behind"
+echo "== what only opening the store can tell is in tcmu-runner's log"
+touch "$STORE/file"
+for path in "$STORE/file" /proc/liosd; do
+    rc=0
+    targetcli "/backstores/user:osd create name=bad size=4T cfgstring=$path;security=nosec" || rc=$?
+    [ $rc -ne 0 ] || die "a store in $path was created"
+    grep -q "osd:0: .*$path" /var/log/tcmu-runner.log || die "no reason in the log for $path"
+done
 echo "wrong configurations are explained"
 
 create_osd osd0
@@ -32,5 +48,7 @@ targetcli restoreconfig
 echo "restoreconfig brought the data back"
 
 osdctl --json info | jq -e .ok
+echo "== help shows how"
+targetcli "/backstores/user:osd help create" | grep -q "security=nosec" || die "help create"
 targetcli "/iscsi/$IQN/tpg1/luns delete lun0" && targetcli "/backstores/user:osd delete osd0"
 osdctl check "$STORE/osd0"
