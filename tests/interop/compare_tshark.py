@@ -3,30 +3,36 @@
 
 Each line of MEANT is a kind and "field=value" pairs (see osd_drive.c): cdb a command, out its
 Data-Out, in its Data-In, sense its sense data. The lines of a kind must be what tshark found of
-that kind, in that order, every field equal. Data without OSD fields in it is nobody's concern.
+that kind, in that order, every field equal; "field=a,b,c" are all values of a field. Data without OSD fields in it is nobody's concern.
 Packets that tshark calls malformed, or warns about, are differences too.
 """
 import json
 import subprocess
 import sys
 
-PREFIXES = ("scsi_osd.", "scsi_osd2.", "scsi.")
+PREFIXES = ("scsi_osd.", "scsi_osd2.", "scsi.", "")
 GENERATED = ("scsi_osd.opcode", "scsi_osd.svcaction")  # put beside data by tshark itself
 KINDS = ("cdb", "out", "in", "sense")
 
 
+class Pairs(list):
+    """A JSON object with its keys in order, the same key perhaps several times."""
+
+    def all(self, key):
+        return [v for k, v in self if k == key]
+
+
 def flatten(tree, into):
-    """Field names and values of a tshark JSON tree; the first of several counts."""
-    for item in tree if isinstance(tree, list) else [tree]:
-        if not isinstance(item, dict):
-            continue
-        for key, value in item.items():
-            if isinstance(value, (dict, list)):
-                flatten(value, into)
-                if isinstance(value, list) and value and isinstance(value[0], str):
-                    into.setdefault(key, value[0])
+    """Field names of a tshark JSON tree, each with all its values in the order of the packet."""
+    if isinstance(tree, Pairs):
+        for key, value in tree:
+            if isinstance(value, str):
+                into.setdefault(key, []).append(value)
             else:
-                into.setdefault(key, value)
+                flatten(value, into)
+    elif isinstance(tree, list):
+        for item in tree:
+            flatten(item, into)
     return into
 
 
@@ -46,28 +52,24 @@ def kind_of(fields, opcode):
     return None
 
 
-def as_list(value):
-    return value if isinstance(value, list) else [value]
-
-
 def parts(capture, found):
     """Sort what tshark sees into found[kind]; return its complaints."""
     out = subprocess.run(
-        ["tshark", "-r", capture, "-Y", "iscsi", "-T", "json", "--no-duplicate-keys"],
+        ["tshark", "-r", capture, "-Y", "iscsi", "-T", "json"],
         check=True, capture_output=True, text=True).stdout
     complaints = []
-    for packet in json.loads(out):
-        layers = packet["_source"]["layers"]
-        pdus = as_list(layers.get("iscsi", []))
-        for i, part in enumerate(as_list(layers.get("scsi", []))):
+    for packet in json.loads(out, object_pairs_hook=Pairs):
+        layers = packet.all("_source")[0].all("layers")[0]
+        pdus = layers.all("iscsi")
+        for i, part in enumerate(layers.all("scsi")):
             fields = flatten(part, {})
             pdu = flatten(pdus[min(i, len(pdus) - 1)], {}) if pdus else {}
-            kind = kind_of(fields, int(pdu.get("iscsi.opcode", "0"), 0))
+            kind = kind_of(fields, int(pdu.get("iscsi.opcode", ["0"])[0], 0))
             if kind:
                 found[kind].append(fields)
         everything = flatten(layers, {})
-        if "_ws.malformed" in layers or everything.get("_ws.expert.group") == "150994944":
-            complaints.append(f"frame {everything['frame.number']}: "
+        if layers.all("_ws.malformed") or "150994944" in everything.get("_ws.expert.group", ()):
+            complaints.append(f"frame {everything['frame.number'][0]}: "
                               f"{everything.get('_ws.expert.message', 'malformed')}")
     return complaints
 
@@ -76,10 +78,13 @@ def compare(kind, index, want, have):
     """Number of fields of one line that tshark sees otherwise."""
     bad = 0
     for name, value in want.items():
-        text = next((have[p + name] for p in PREFIXES if p + name in have), None)
-        if text is None or number(text) != int(value, 0):
+        seen = next((have[p + name] for p in PREFIXES if p + name in have), [])
+        meant = [int(v, 0) for v in value.split(",")]
+        if "," not in value:  # one value: the first of those that tshark has
+            seen = seen[:1]
+        if [number(text) for text in seen] != meant:
             print(f"{kind} {index} {have.get('scsi_osd.svcaction', '')}: "
-                  f"{name} is {text}, meant {value}")
+                  f"{name} is {','.join(seen)}, meant {value}")
             bad += 1
     return bad
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * osd_drive.c - sends OSD commands over iSCSI and says what it meant by each
+ * osd_drive.c - sends OSD commands and says what it meant by each
  *
  * usage: osd_drive iscsi://host/target/lun >meant.txt
+ *        osd_drive FILE.pcap >meant.txt   (without a network, see carrier.h)
  * Each line of standard output is a kind (cdb, out, in, sense) and "field=value" pairs with the
  * names of Wireshark's fields; compare_tshark.py looks for them in a capture. First one of
  * every command with random field values, which the device refuses; then objects live and die,
@@ -15,23 +16,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "carrier.h"
 #include "common/bytes.h"
-#include "initiator/initiator.h"
 #include "wire/attrs.h"
 #include "wire/cdb.h"
 #include "wire/list.h"
 #include "wire/sense.h"
 
-#define ROUNDS 4
-#define BUFFER 65536
+#define ROUNDS  4
+#define BUFFER  65536
+#define DATA_IN 4096 /* room for every answer */
 
-/* One session, the last command and its answer. */
+/* The last command and its answer. */
 struct drive {
-    struct iscsi_session *session;
-    uint64_t lun, rng;
+    struct carrier *carrier;
+    uint64_t rng;
     uint8_t out[BUFFER], in[BUFFER];
-    size_t out_len;
-    struct iscsi_command cmd;
+    size_t out_len; /* Data-Out of the next command */
+    bool both;      /* the next command has Data-In although it has Data-Out */
+    struct exchange x;
 };
 
 static void die(const char *what, const char *why)
@@ -304,11 +307,11 @@ static void say_cdb(const struct osd_cdb *c)
 }
 
 /* What our own decoder makes of the sense data. */
-static void say_sense(const struct iscsi_command *cmd)
+static void say_sense(const struct exchange *x)
 {
     struct osd_sense s;
 
-    if (osd_sense_decode(cmd->sense, cmd->sense_len, &s))
+    if (osd_sense_decode(x->sense, x->sense_len, &s))
         die("sense", "does not decode");
     printf("sense");
     say("sns.key", s.key);
@@ -331,29 +334,28 @@ static void say_sense(const struct iscsi_command *cmd)
     printf("\n");
 }
 
-/* Send a CDB with what stands in out, or for Data-In; not both. Says the CDB and the sense. */
+/* Send a CDB with what stands in out. Says the CDB and the sense data. */
 static void run(struct drive *d, const struct osd_cdb *c)
 {
     uint8_t cdb[OSD_CDB_MAX];
-    struct iovec v = {.iov_base = d->out_len ? d->out : d->in, .iov_len = d->out_len};
     size_t len;
 
     if (osd_cdb_encode(c, cdb, &len))
         die(osd_op_info(c->op)->name, "cannot be encoded");
-    d->cmd = (struct iscsi_command){.lun = d->lun, .cdb = cdb, .cdb_len = len};
-    if (d->out_len) {
-        d->cmd.out = osd_iov_make(&v, 1);
-    } else {
-        v.iov_len = 4096;
-        d->cmd.in = osd_iov_make(&v, 1);
-    }
+    d->x = (struct exchange){.cdb = cdb,
+                             .cdb_len = len,
+                             .out = d->out,
+                             .out_len = d->out_len,
+                             .in = d->in,
+                             .in_cap = d->out_len && !d->both ? 0 : DATA_IN};
     say_cdb(c);
-    osd_status st = iscsi_execute(d->session, &d->cmd);
+    osd_status st = d->carrier->execute(d->carrier, &d->x);
     if (st)
         die(osd_op_info(c->op)->name, osd_status_text(st));
-    if (d->cmd.scsi_status == SAM_CHECK_CONDITION)
-        say_sense(&d->cmd);
+    if (d->x.status == SAM_CHECK_CONDITION)
+        say_sense(&d->x);
     d->out_len = 0;
+    d->both = false;
 }
 
 /* ---- every command, random ---- */
@@ -462,7 +464,7 @@ static void random_command(struct drive *d, const struct row *r)
     if (osd_op_info(r->op)->data_out)
         d->out_len = c.length;
     run(d, &c);
-    if (d->cmd.scsi_status != SAM_CHECK_CONDITION)
+    if (d->x.status != SAM_CHECK_CONDITION)
         die(osd_op_info(r->op)->name, "a command with random fields was not refused");
 }
 
@@ -483,7 +485,7 @@ static struct osd_cdb command(enum osd_op op, enum osd_gen gen, uint64_t pid, ui
                                     .object_type = user  ? OSD_TYPE_USER
                                                    : pid ? OSD_TYPE_PARTITION
                                                          : OSD_TYPE_ROOT,
-                                    .permissions = 0xffe0,
+                                    .permissions = gen == OSD_GEN1 ? 0xffe0 : 0xfffc,
                                     .descriptor = user ? OSD_DESC_USER : OSD_DESC_PAR,
                                     .allowed_pid = pid,
                                     .allowed_oid = user ? oid : 0};
@@ -493,7 +495,7 @@ static struct osd_cdb command(enum osd_op op, enum osd_gen gen, uint64_t pid, ui
 static void expect_good(struct drive *d, const struct osd_cdb *c)
 {
     run(d, c);
-    if (d->cmd.scsi_status != SAM_GOOD)
+    if (d->x.status != SAM_GOOD)
         die(osd_op_info(c->op)->name, "was refused");
 }
 
@@ -506,7 +508,7 @@ static void with_current(struct drive *d, struct osd_cdb *c)
     c->attr.get_page = OSD_PAGE_CURRENT;
     c->attr.get_alloc_len = c->gen == OSD_GEN1 ? 56 : 76;
     expect_good(d, c);
-    struct osd_bytes page = {d->in, d->cmd.in_len};
+    struct osd_bytes page = {d->in, d->x.in_len};
     if (osd_current_command_parse(page, c->gen, &cc) || cc.pid != c->pid || cc.oid != c->oid)
         die(osd_op_info(c->op)->name, "no current command page");
 }
@@ -540,7 +542,7 @@ static void list(struct drive *d, enum osd_gen gen, uint64_t pid)
 
     c.length = 4096;
     expect_good(d, &c);
-    struct osd_bytes data = {d->in, d->cmd.in_len};
+    struct osd_bytes data = {d->in, d->x.in_len};
     if (osd_list_head_decode(data, gen, &h) || osd_list_entry_next(data, &h, &at, &e))
         die("LIST", "no list");
     printf("in"); /* tshark calls a list malformed that the allocation length cut */
@@ -566,7 +568,7 @@ static void exceed_quota(struct drive *d, enum osd_gen gen, uint64_t pid)
     expect_good(d, &c);
     c = command(OSD_OP_CREATE, gen, pid, 0);
     run(d, &c);
-    if (d->cmd.scsi_status != SAM_CHECK_CONDITION)
+    if (d->x.status != SAM_CHECK_CONDITION)
         die("CREATE", "went beyond the quota");
 }
 
@@ -589,7 +591,7 @@ static void life(struct drive *d, enum osd_gen gen)
     c = command(OSD_OP_READ, gen, pid, oid);
     c.length = 256; /* more than there is: data and sense */
     run(d, &c);
-    if (d->cmd.scsi_status != SAM_CHECK_CONDITION || memcmp(d->in, d->out, 100) != 0)
+    if (d->x.status != SAM_CHECK_CONDITION || memcmp(d->in, d->out, 100) != 0)
         die("READ", "expected the data and a word on its end");
     set_name(d, gen, pid, oid);
     c = command(OSD_OP_GET_ATTRIBUTES, gen, pid, oid);
@@ -609,18 +611,225 @@ static void life(struct drive *d, enum osd_gen gen)
     }
 }
 
+/* ---- lists both ways: what a command asks for, what comes back ---- */
+
+#define MAX_SEEN  64
+#define N_SET     3    /* attributes that are set */
+#define RETRIEVED 1024 /* where retrieved attributes begin in Data-In */
+
+/* The first is undefined. In OSD-1 it is left out: tshark 4.0 takes its length FFFFh for a
+ * length.
+ */
+#define MAX_ASKED 5
+static const struct osd_attr_id all_asked[MAX_ASKED] = {{OSD_PG_INFORMATION, 0xd1},
+                                                        {OSD_PG_INFORMATION, 0x82},
+                                                        {OSD_PAGE_CURRENT, 2},
+                                                        {OSD_PAGE_CURRENT, 3},
+                                                        {OSD_PAGE_CURRENT, 4}};
+
+static size_t asked(enum osd_gen gen, const struct osd_attr_id **ret)
+{
+    size_t skip = gen == OSD_GEN1;
+
+    *ret = all_asked + skip;
+    return MAX_ASKED - skip;
+}
+
+/* "a,b,c": every value that tshark has of a field, in order. */
+static void say_all(const char *field, const uint64_t *values, size_t n)
+{
+    printf(" %s=", field);
+    for (size_t i = 0; i < n; i++)
+        printf("%s0x%" PRIx64, i ? "," : "", values[i]);
+}
+
+/* Append a list to Data-Out where the next one may begin; returns its offset and length. */
+static size_t append_list(struct drive *d, const struct osd_cdb *c, enum osd_list_type type,
+                          uint32_t *ret_len)
+{
+    size_t at = osd_offset_align(d->out_len, c->gen);
+    struct osd_writer w = osd_writer_make(d->out + at, BUFFER - at);
+    const struct osd_attr_id *get;
+    size_t n = asked(c->gen, &get);
+
+    memset(d->out + d->out_len, 0, at - d->out_len);
+    osd_attr_list_open(&w, c->gen, type);
+    for (size_t i = 0; i < n && type == OSD_LIST_GET; i++)
+        osd_attr_put_get(&w, c->gen, get[i]);
+    for (uint32_t i = 1; i <= N_SET && type == OSD_LIST_SET; i++)
+        osd_attr_put_value(&w, c->gen, (struct osd_attr_id){OSD_PG_CLIENT, i}, "value", i);
+    osd_attr_list_close(&w, c->gen, 0);
+    *ret_len = (uint32_t)w.full;
+    d->out_len = at + w.full;
+    return at;
+}
+
+/* Set some attributes, get some, and name both lists in the CDB. */
+static void ask(struct drive *d, struct osd_cdb *c, bool set)
+{
+    c->attr = (struct osd_attr_params){.format = OSD_ATTR_LIST,
+                                       .get_alloc_len = 1024,
+                                       .retrieved_off = RETRIEVED,
+                                       .set_off = OSD_OFFSET_UNUSED};
+    if (set)
+        c->attr.set_off = append_list(d, c, OSD_LIST_SET, &c->attr.set_len);
+    c->attr.get_list_off = append_list(d, c, OSD_LIST_GET, &c->attr.get_list_len);
+    d->both = true;
+}
+
+/* Both lists of Data-Out, in the order in which tshark shows them: get, then set. */
+static void say_asked(enum osd_gen gen, bool set)
+{
+    uint64_t pages[MAX_ASKED + N_SET], numbers[MAX_ASKED + N_SET];
+    uint64_t types[2] = {OSD_LIST_GET, OSD_LIST_SET};
+    const struct osd_attr_id *get;
+    size_t n = asked(gen, &get);
+
+    for (size_t i = 0; i < n; i++) {
+        pages[i] = get[i].page;
+        numbers[i] = get[i].number;
+    }
+    for (uint32_t i = 1; i <= N_SET && set; i++) {
+        pages[n] = OSD_PG_CLIENT;
+        numbers[n++] = i;
+    }
+    printf("out");
+    say_all("attributes_list.type", types, set ? 2 : 1);
+    say_all("attributes.page", pages, n);
+    say_all("attribute.number", numbers, n);
+    printf("\n");
+}
+
+/* What an attribute list says, by our own decoder. */
+struct seen {
+    uint64_t pages[MAX_SEEN], numbers[MAX_SEEN], lengths[MAX_SEEN], objects[MAX_SEEN],
+        logical[MAX_SEEN];
+    size_t n, n_objects, n_logical;
+};
+
+static void look(struct osd_attr_cursor *cur, struct seen *s)
+{
+    struct osd_wire_error err;
+    struct osd_attr_entry e;
+
+    while (s->n < MAX_SEEN && osd_attr_cursor_next(cur, &e, &err) == OSD_OK) {
+        s->pages[s->n] = e.id.page;
+        s->numbers[s->n] = e.id.number;
+        s->lengths[s->n++] = e.len;
+        if (e.id.page == OSD_PAGE_CURRENT && e.id.number == 4)
+            s->objects[s->n_objects++] = be64_get(e.value.data);
+        if (e.id.page == OSD_PG_INFORMATION && e.id.number == 0x82)
+            s->logical[s->n_logical++] = be64_get(e.value.data);
+    }
+}
+
+static void say_seen(const struct seen *s)
+{
+    say_all("attributes.page", s->pages, s->n);
+    say_all("attribute.number", s->numbers, s->n);
+    say_all("attribute.length", s->lengths, s->n);
+    say_all("attr.object_id", s->objects, s->n_objects);
+    say_all("user_object.logical_length", s->logical, s->n_logical);
+    printf("\n");
+}
+
+static void say_retrieved(struct drive *d, const struct osd_cdb *c, enum osd_list_type type)
+{
+    struct osd_bytes list = {d->in + RETRIEVED, d->x.in_len - RETRIEVED};
+    struct osd_attr_cursor cur;
+    struct osd_wire_error err;
+    struct seen s = {.n = 0};
+
+    if (d->x.in_len < RETRIEVED || osd_attr_cursor_open(list, c->gen, type, true, &cur, &err))
+        die(osd_op_info(c->op)->name, "no attributes came back");
+    look(&cur, &s);
+    printf("in");
+    say("attributes_list.type", type);
+    say_seen(&s);
+}
+
+/* A command with lists in both directions. */
+static void both(struct drive *d, struct osd_cdb *c, bool set, enum osd_list_type type)
+{
+    ask(d, c, set);
+    expect_good(d, c);
+    if (row_of(c)->only_known)
+        return;
+    say_asked(c->gen, set);
+    say_retrieved(d, c, type);
+}
+
+/* OSD-2 LIST with attributes: the get list goes out, entries with attributes come back. */
+static void list_with_attributes(struct drive *d, uint64_t pid)
+{
+    struct osd_cdb c = command(OSD_OP_LIST, OSD_GEN2, pid, 0);
+    size_t at = OSD_LIST_HEADER_LEN, n = 0;
+    uint64_t ids[MAX_SEEN];
+    struct osd_list_head h;
+    struct osd_list_entry e;
+    struct seen s = {.n = 0};
+
+    ask(d, &c, false);
+    c.list_attr = true;
+    c.attr.get_alloc_len = 0; /* attributes come inside the list */
+    c.attr.retrieved_off = OSD_OFFSET_UNUSED;
+    c.length = DATA_IN;
+    expect_good(d, &c);
+    say_asked(OSD_GEN2, false);
+    struct osd_bytes data = {d->in, d->x.in_len};
+    if (osd_list_head_decode(data, OSD_GEN2, &h) || !h.with_attrs)
+        die("LIST", "no attributes came back");
+    while (n < MAX_SEEN && osd_list_entry_next(data, &h, &at, &e) == OSD_OK) {
+        struct osd_attr_cursor cur;
+        ids[n++] = e.id;
+        osd_list_entry_attrs(&e, &cur);
+        look(&cur, &s);
+    }
+    printf("in");
+    say("object_descriptor_format", 0x22);
+    say_all("user_object_id", ids, n);
+    say_seen(&s);
+}
+
+static void lists_both_ways(struct drive *d, enum osd_gen gen)
+{
+    uint64_t pid = 0x30000 + gen, oid = 0x10005;
+    struct osd_cdb c = command(OSD_OP_CREATE_PARTITION, gen, pid, 0);
+
+    expect_good(d, &c);
+    c = command(OSD_OP_CREATE, gen, pid, oid);
+    both(d, &c, true, OSD_LIST_SET);
+    c = command(OSD_OP_CREATE, gen, pid, 0);
+    c.count = 3;
+    both(d, &c, false, gen == OSD_GEN1 ? OSD_LIST_MULTI_V1 : OSD_LIST_MULTI_V2);
+    c = command(OSD_OP_WRITE, gen, pid, oid);
+    c.length = d->out_len = 700;
+    both(d, &c, true, OSD_LIST_SET);
+    c = command(OSD_OP_APPEND, gen, pid, oid);
+    c.length = d->out_len = 100;
+    both(d, &c, false, OSD_LIST_SET);
+    c = command(OSD_OP_READ, gen, pid, oid);
+    c.length = 800;
+    both(d, &c, true, OSD_LIST_SET);
+    c = command(OSD_OP_GET_ATTRIBUTES, gen, pid, oid);
+    both(d, &c, true, OSD_LIST_SET);
+    c = command(OSD_OP_SET_ATTRIBUTES, gen, pid, oid);
+    both(d, &c, true, OSD_LIST_SET);
+    if (gen == OSD_GEN2)
+        list_with_attributes(d, pid);
+    c = command(OSD_OP_REMOVE, gen, pid, oid);
+    both(d, &c, false, OSD_LIST_SET);
+}
+
 /* tshark learns from INQUIRY that the logical unit is an OSD. */
 static void inquire(struct drive *d)
 {
     static const uint8_t inquiry[6] = {0x12, 0, 0, 0, 96, 0};
-    struct iovec v = {.iov_base = d->in, .iov_len = 96};
 
     for (int i = 0; i < 3; i++) { /* a unit attention may come first */
-        d->cmd = (struct iscsi_command){.lun = d->lun,
-                                        .cdb = inquiry,
-                                        .cdb_len = sizeof(inquiry),
-                                        .in = osd_iov_make(&v, 1)};
-        if (iscsi_execute(d->session, &d->cmd) == OSD_OK && d->cmd.scsi_status == SAM_GOOD)
+        d->x = (struct exchange){
+            .cdb = inquiry, .cdb_len = sizeof(inquiry), .in = d->in, .in_cap = 96};
+        if (d->carrier->execute(d->carrier, &d->x) == OSD_OK && d->x.status == SAM_GOOD)
             return;
     }
     die("INQUIRY", "failed");
@@ -629,22 +838,22 @@ static void inquire(struct drive *d)
 int main(int argc, char **argv)
 {
     static struct drive d = {.rng = 0x9e3779b97f4a7c15ULL};
-    struct iscsi_options opt = {.login_timeout_ms = 10000};
-    struct iscsi_url url;
-    char why[256];
 
     if (argc != 2)
-        die("usage", "osd_drive iscsi://host/target/lun");
-    if (iscsi_url_parse(argv[1], &url, why, sizeof(why)) ||
-        iscsi_connect(&url, &opt, &d.session, why, sizeof(why)))
-        die(argv[1], why);
-    d.lun = url.lun;
+        die("usage", "osd_drive iscsi://host/target/lun or FILE.pcap");
+    bool remote = strncmp(argv[1], "iscsi://", 8) == 0;
+    d.carrier = remote ? carrier_iscsi(argv[1]) : carrier_capture(argv[1]);
+    if (!d.carrier)
+        return 1;
     inquire(&d);
     for (int round = 0; round < ROUNDS; round++)
         for (size_t i = 0; i < N_ROWS; i++)
             random_command(&d, &rows[i]);
-    life(&d, OSD_GEN1);
-    life(&d, OSD_GEN2);
-    iscsi_disconnect(d.session);
+    for (enum osd_gen gen = OSD_GEN1; gen <= OSD_GEN2; gen++) {
+        life(&d, gen);
+        if (d.carrier->both_ways)
+            lists_both_ways(&d, gen);
+    }
+    d.carrier->close(d.carrier);
     return 0;
 }
