@@ -4,20 +4,36 @@
  */
 #include "rig.h"
 
+#include <ftw.h>
+
 static uint64_t rig_now(void *arg)
 {
     return ((struct rig *)arg)->now;
 }
 
-struct osd_store *rig_memory(struct rig *rig, uint64_t capacity)
+struct osd_store *rig_store(struct rig *rig, uint64_t capacity)
 {
-    struct store_config cfg = {.create = true, .capacity = capacity, .clock = &rig->clock};
+    struct store_config cfg = {
+        .path = rig->dir, .create = true, .capacity = capacity, .clock = &rig->clock};
+    const char *kind = getenv("RIG_STORE");
+    bool rocksdb = kind && strcmp(kind, "rocksdb") == 0;
     struct osd_store *s;
 
     rig->now = RIG_NOW;
     rig->clock = (struct osd_clock){.now_ms = rig_now, .arg = rig};
-    assert_int_equal(store_memory_open(&cfg, &s, NULL, 0), OSD_OK);
+    rig->dir[0] = 0;
+    if (rocksdb) {
+        snprintf(rig->dir, sizeof(rig->dir), "/tmp/interpreter-XXXXXX");
+        assert_non_null(mkdtemp(rig->dir));
+    }
+    assert_int_equal((rocksdb ? store_rocksdb_open : store_memory_open)(&cfg, &s, NULL, 0),
+                     OSD_OK);
     return s;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    return remove(path);
 }
 
 void rig_open_on(struct rig *rig, struct osd_store *store)
@@ -36,12 +52,14 @@ void rig_open_on(struct rig *rig, struct osd_store *store)
 
 void rig_open(struct rig *rig)
 {
-    rig_open_on(rig, rig_memory(rig, 0));
+    rig_open_on(rig, rig_store(rig, 0));
 }
 
 void rig_close(struct rig *rig)
 {
     osd_device_close(rig->dev);
+    if (rig->dir[0])
+        nftw(rig->dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
     free(rig->out);
     free(rig->in);
 }

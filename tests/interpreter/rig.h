@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/interpreter/rig.h - a logical unit on the memory store with a clock that stands still
+ * tests/interpreter/rig.h - a logical unit on an empty store with a clock that stands still
  *
  * rig_run() executes one command with Data-In poisoned and asserts what must always hold: the
  * response is filled, sense decodes and fits, everything behind in_len is zero.
@@ -46,6 +46,7 @@ struct rig {
     uint8_t *out, *in;      /* RIG_BUF bytes each */
     size_t out_len, in_len; /* what the next rig_run() offers */
     bool shared;
+    char dir[40]; /* of a store that persists; "" otherwise */
 };
 
 /** Group setup and teardown of one unit. */
@@ -53,8 +54,9 @@ void rig_open(struct rig *rig);
 void rig_close(struct rig *rig);
 /** The same on a store of the caller's (taken over). */
 void rig_open_on(struct rig *rig, struct osd_store *store);
-/** Close and open again on the same... memory store keeps nothing: used for device state. */
-struct osd_store *rig_memory(struct rig *rig, uint64_t capacity);
+/** An empty store with the rig's clock: the memory store, or what RIG_STORE in the environment
+ *  names ("rocksdb"). rig_close() removes its directory. */
+struct osd_store *rig_store(struct rig *rig, uint64_t capacity);
 
 /** A command in page format without attributes and without capability. */
 struct osd_cdb rig_cmd(enum osd_op op, enum osd_gen gen, uint64_t pid, uint64_t oid);

@@ -165,7 +165,7 @@ static void fail_all(struct osd_cdb c, osd_status st)
     uint64_t nth = 1;
     char *before;
 
-    assert_int_equal(store_fault_wrap(rig_memory(&rig, 0), &faulty), OSD_OK);
+    assert_int_equal(store_fault_wrap(rig_store(&rig, 0), &faulty), OSD_OK);
     rig_open_on(&rig, faulty);
     rig_objects(&rig);
     rig_write(&rig, RIG_OID, 0, rig.out, 4000);
@@ -225,7 +225,7 @@ static void test_interpreter_faults__open_fails_cleanly(void **state)
     uint64_t nth = 1;
 
     (void)state;
-    assert_int_equal(store_fault_wrap(rig_memory(&rig, 0), &cfg.store), OSD_OK);
+    assert_int_equal(store_fault_wrap(rig_store(&rig, 0), &cfg.store), OSD_OK);
     for (;; nth++) {
         store_fault_arm(cfg.store, nth, OSD_E_IO);
         osd_status st = osd_device_open(&cfg, &dev);

@@ -223,7 +223,7 @@ static void test_interpreter_objects__format_larger_than_the_device(void **state
     struct rig small = {0};
 
     (void)state;
-    rig_open_on(&small, rig_memory(&small, 1 << 20));
+    rig_open_on(&small, rig_store(&small, 1 << 20));
     for (BOTH(g)) {
         struct osd_cdb c = rig_cmd(OSD_OP_FORMAT_OSD, g, 0, 0);
         c.length = (1 << 20) + 1;
@@ -438,7 +438,7 @@ static void test_interpreter_objects__a_full_device_reads_like_a_full_partition(
     struct osd_cdb c = rig_cmd(OSD_OP_WRITE, OSD_GEN2, RIG_PID, RIG_OID);
 
     (void)state;
-    rig_open_on(&small, rig_memory(&small, 64 << 10));
+    rig_open_on(&small, rig_store(&small, 64 << 10));
     rig_objects(&small);
     c.length = 128 << 10;
     small.out_len = 128 << 10;

@@ -213,7 +213,7 @@ static void test_interpreter_device__only_nosec_is_built(void **state)
 {
     struct rig *rig = *state;
     struct rig other = {0};
-    struct osd_device_config cfg = {.store = rig_memory(&other, 0),
+    struct osd_device_config cfg = {.store = rig_store(&other, 0),
                                     .default_method = OSD_SEC_CMDRSP};
     struct osd_device *dev = NULL;
 
@@ -226,7 +226,7 @@ static void test_interpreter_device__only_nosec_is_built(void **state)
 static void test_interpreter_device__a_serial_number_is_made_up(void **state)
 {
     struct rig other = {0};
-    struct osd_device_config cfg = {.store = rig_memory(&other, 0)};
+    struct osd_device_config cfg = {.store = rig_store(&other, 0)};
     uint8_t cdb[6] = {0x12, 1, 0x80, 0, 255, 0}, in[255];
     struct iovec v = {in, sizeof(in)};
     struct osd_request req = {.cdb = cdb, .cdb_len = 6, .in = osd_iov_make(&v, 1)};
