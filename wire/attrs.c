@@ -101,6 +101,17 @@ osd_status osd_attr_cursor_open(struct osd_bytes list, enum osd_gen gen,
     return OSD_OK;
 }
 
+bool osd_attr_list_cut(struct osd_bytes list, enum osd_gen gen)
+{
+    size_t header = list_header_len(gen);
+
+    if (list.len < header)
+        return false;
+    if (gen == OSD_GEN1)
+        return be16_get(list.data + 2) == 0xffff || be16_get(list.data + 2) > list.len - header;
+    return be32_get(list.data + 4) > list.len - header;
+}
+
 /* Enter the next object's group of a type Eh list. */
 static osd_status next_group(struct osd_attr_cursor *c, struct osd_wire_error *reterr)
 {

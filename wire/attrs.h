@@ -97,6 +97,10 @@ osd_status osd_attr_cursor_open(struct osd_bytes list, enum osd_gen gen,
 osd_status osd_attr_cursor_next(struct osd_attr_cursor *c, struct osd_attr_entry *ret,
                                 struct osd_wire_error *reterr);
 
+/** Whether a retrieved list is longer than its bytes, by what its header says. An OSD-1 header
+ *  cannot say more than FFFFh; that counts as cut. */
+bool osd_attr_list_cut(struct osd_bytes list, enum osd_gen gen);
+
 /** Append the list header with a zero length; osd_attr_list_close() patches it. */
 void osd_attr_list_open(struct osd_writer *w, enum osd_gen gen, enum osd_list_type type);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client/osdctl/main.c - the command line: options, the table of verbs, errors and exit codes
+ * client/osdctl/main.c - the command line: tables of verbs and options, what goes with what
+ *
+ * Help, man page and bash completion name the same verbs and options (tests/osdctl compares
+ * them). Every option is judged before the first error is reported, so that --json counts
+ * wherever it stands.
  */
 #include <errno.h>
 #include <getopt.h>
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,37 +15,42 @@
 #include "osdctl.h"
 #include "verbs.h"
 
+enum needs { DEVICE, NO_DEVICE };
+
+/* options: those that only some verbs have. */
 static const struct verb {
     const char *name;
     int min_args, max_args;
     const char *args;
     const char *help;
-    int (*run)(struct options *o, struct osd_session *s, int argc, char **argv);
-    bool no_device; /* opens no session */
+    verb_function *run;
+    enum needs needs;
+    const char *options;
 } verbs[] = {
-    {"info", 0, 0, "", "what the device is and holds", verb_info, false},
-    {"ls", 0, 1, "[PID]", "list partitions, or the objects of one (-l: lengths)", verb_ls,
-     false},
+    {"info", 0, 0, "", "what the device is and holds", verb_info, DEVICE, ""},
+    {"ls", 0, 1, "[PID]", "list partitions, or the objects of one (-l: sizes)", verb_ls, DEVICE,
+     "l"},
     {"mk", 2, 2, "partition PID|0", "create a partition (0: the device chooses)", verb_mk,
-     false},
-    {"create", 1, 1, "PID[/OID]", "create an empty object", verb_create, false},
-    {"put", 2, 2, "FILE PID[/OID]", "store a file (- is standard input)", verb_put, false},
-    {"get", 2, 2, "PID/OID FILE", "fetch an object into a file", verb_get, false},
-    {"cat", 1, 1, "PID/OID", "write an object to standard output", verb_cat, false},
-    {"rm", 1, 2, "PID/OID | partition PID", "remove (--contents: a partition with all in it)",
-     verb_rm, false},
-    {"stat", 1, 1, "PID[/OID]", "length, capacity, timestamps", verb_stat, false},
-    {"attr", 2, 5, "get|set|ls PID[/OID] [PAGE NUMBER [VALUE]]", "attributes", verb_attr,
-     false},
-    {"quota", 1, 3, "PID [capacity|objects|length VALUE]", "show or set quotas", verb_quota,
-     false},
-    {"flush", 0, 0, "", "bring everything to stable storage", verb_flush, false},
-    {"format", 0, 1, "[CAPACITY] --yes", "remove everything", verb_format, false},
-    {"cp", 2, 2, "-r DIR PID | -r PID DIR", "copy a directory tree in or out", verb_cp, false},
-    {"append", 2, 2, "FILE PID/OID", "append a file to an object", verb_append, false},
-    {"check", 0, 1, "[STORE]", "check a store that nobody serves (--repair)", verb_check, true},
+     DEVICE, ""},
+    {"create", 1, 1, "PID[/OID]", "create an empty object", verb_create, DEVICE, ""},
+    {"put", 2, 2, "FILE PID[/OID]", "store a file (- is standard input)", verb_put, DEVICE, ""},
+    {"append", 2, 2, "FILE PID/OID", "append a file to an object", verb_append, DEVICE, ""},
+    {"get", 2, 2, "PID/OID FILE", "fetch an object into a file", verb_get, DEVICE, ""},
+    {"cat", 1, 1, "PID/OID", "write an object to standard output", verb_cat, DEVICE, ""},
+    {"rm", 1, 2, "PID/OID | partition PID", "remove an object or a partition", verb_rm, DEVICE,
+     "c"},
+    {"stat", 1, 1, "PID[/OID]", "length, capacity, timestamps", verb_stat, DEVICE, ""},
+    {"attr", 2, 5, "ls|get|set|rm ID [PAGE [NUMBER [VALUE]]]", "attributes", verb_attr, DEVICE,
+     ""},
+    {"quota", 1, 3, "PID [capacity|objects|length SIZE|none]", "show or set quotas", verb_quota,
+     DEVICE, ""},
+    {"cp", 2, 2, "-r DIR PID | -r PID DIR", "copy a directory tree in or out", verb_cp, DEVICE,
+     "rqPn"},
+    {"flush", 0, 0, "", "bring everything to stable storage", verb_flush, DEVICE, ""},
+    {"format", 0, 1, "[CAPACITY] --yes", "remove everything", verb_format, DEVICE, "y"},
+    {"check", 0, 1, "[STORE]", "check a store that nobody serves", verb_check, NO_DEVICE, "R"},
     {"explain", 1, 1, "SENSE-HEX|EXIT-CODE", "say what sense data or an exit code means",
-     verb_explain, true},
+     verb_explain, NO_DEVICE, ""},
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -58,218 +65,124 @@ static const struct option long_options[] = {{"device", required_argument, NULL,
                                              {"capacity", required_argument, NULL, 'K'},
                                              {"generation", required_argument, NULL, 'g'},
                                              {"progress", required_argument, NULL, 'P'},
+                                             {"dry-run", no_argument, NULL, 'n'},
                                              {"quiet", no_argument, NULL, 'q'},
                                              {"help", no_argument, NULL, 'h'},
                                              {"version", no_argument, NULL, 'V'},
                                              {NULL, 0, NULL, 0}};
+#define VERB_OPTIONS "rlycRPqn" /* the others go with every verb */
 
-static void help(void)
+static int help(void)
 {
     printf("usage: osdctl [OPTION]... VERB [ARGUMENT]...\n\n"
            "A T10 object-based storage device from the command line.\n\nverbs:\n");
     for (size_t i = 0; i < N_VERBS; i++)
-        printf("  %-8s %-40s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
-    printf(
-        "\noptions:\n"
-        "  -d, --device URL      iscsi://[user%%secret@]host[:port]/iqn/lun or file:///path\n"
-        "                        (default: environment variable OSD_DEVICE)\n"
-        "  -j, --json            results and errors as JSON on standard output\n"
-        "  -r, --recursive       cp: a whole tree\n"
-        "  -l, --long            ls: with lengths\n"
-        "  -y, --yes             format: yes, remove everything\n"
-        "      --contents        rm partition: with everything in it\n"
-        "      --repair          check: repair what can be repaired\n"
-        "      --create-store    file:// URLs: make the store if there is none\n"
-        "      --capacity SIZE   of a store made here\n"
-        "  -g, --generation N    speak OSD-1 or OSD-2 (default 2)\n"
-        "      --progress FD     cp: write \"done/total\" lines of bytes to a descriptor\n"
-        "  -q, --quiet           no progress bar\n"
-        "  -h, --help            this text\n"
-        "      --version         the version\n\nSee osdctl(1).\n");
+        printf("  %-8s %-41s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
+    printf("\noptions:\n"
+           "  -d, --device URL      iscsi://[user%%secret@]host[:port]/iqn/lun or "
+           "file:///path\n"
+           "                        (default: environment variable OSD_DEVICE)\n"
+           "  -j, --json            result or error as one JSON document\n"
+           "  -r, --recursive       cp: a whole tree\n"
+           "  -l, --long            ls: with sizes\n"
+           "  -y, --yes             format: yes, remove everything\n"
+           "      --contents        rm partition: with everything in it\n"
+           "      --repair          check: repair what can be repaired\n"
+           "      --create-store    file:// URLs: make the store if there is none\n"
+           "      --capacity SIZE   of a store made here\n"
+           "  -g, --generation N    speak OSD-1 or OSD-2 (default 2)\n"
+           "  -n, --dry-run         cp: say what would be copied, copy nothing\n"
+           "      --progress FD     cp: \"done/total\" lines of bytes to a descriptor\n"
+           "  -q, --quiet           cp: no progress bar\n"
+           "  -h, --help            this text\n"
+           "      --version         the version\n\nSee osdctl(1).\n");
+    return 0;
 }
 
-/* ---- reporting ---- */
+/* ---- options ---- */
 
-static const int exit_codes[OSD_STATUS_MAX] = {
-    [OSD_OK] = 0,
-    [OSD_E_NOMEM] = EXIT_FAILED,
-    [OSD_E_INVALID] = EXIT_FAILED,
-    [OSD_E_NOT_FOUND] = EXIT_NOT_FOUND,
-    [OSD_E_EXISTS] = EXIT_EXISTS,
-    [OSD_E_NOT_EMPTY] = EXIT_FAILED,
-    [OSD_E_QUOTA] = EXIT_NO_SPACE,
-    [OSD_E_NO_SPACE] = EXIT_NO_SPACE,
-    [OSD_E_DENIED] = EXIT_DENIED,
-    [OSD_E_PAST_END] = EXIT_FAILED,
-    [OSD_E_IO] = EXIT_FAILED,
-    [OSD_E_CORRUPT] = EXIT_INTEGRITY,
-    [OSD_E_BUSY] = EXIT_BUSY,
-    [OSD_E_UNREACHABLE] = EXIT_UNREACHABLE,
-    [OSD_E_PROTOCOL] = EXIT_PROTOCOL,
-    [OSD_E_TIMEOUT] = EXIT_BUSY,
-    [OSD_E_UNSUPPORTED] = EXIT_FAILED,
-    [OSD_E_VERSION] = EXIT_FAILED,
-    [OSD_E_INTERRUPTED] = EXIT_INTERRUPTED,
-    [OSD_E_PARTIAL] = EXIT_PARTIAL,
-};
-
-int exit_code(osd_status st)
+static bool flag_option(int c, struct options *o)
 {
-    return (unsigned)st < OSD_STATUS_MAX ? exit_codes[st] : EXIT_FAILED;
-}
+    bool *const flags[] = {['j'] = &json_output, ['r'] = &o->recursive, ['l'] = &o->long_list,
+                           ['y'] = &o->yes,      ['c'] = &o->contents,  ['R'] = &o->repair,
+                           ['C'] = &o->create,   ['q'] = &o->quiet,     ['n'] = &o->dry_run};
 
-static void print_json(json_t *o)
-{
-    json_dumpf(o, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
-    putchar('\n');
-    json_decref(o);
-}
-
-void report_data(const struct options *o, json_t *data)
-{
-    if (o->json)
-        print_json(json_pack("{s:s, s:b, s:o}", "schema", "osdctl/1", "ok", 1, "data", data));
-    else
-        json_decref(data);
-}
-
-int report_failure(const struct options *o, osd_status st)
-{
-    if (o->json)
-        print_json(json_pack("{s:s, s:b, s:{s:i, s:s, s:s}}", "schema", "osdctl/1", "ok", 0,
-                             "error", "code", exit_code(st), "status", osd_status_name(st),
-                             "message", osd_last_error()));
-    else
-        fprintf(stderr, "osdctl: %s\n", osd_last_error());
-    return exit_code(st);
-}
-
-int usage_error(const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    fprintf(stderr, "osdctl: ");
-    vfprintf(stderr, fmt, ap);
-    fprintf(stderr, "; see osdctl --help\n");
-    va_end(ap);
-    return EXIT_USAGE;
-}
-
-/* ---- numbers ---- */
-
-bool parse_number(const char *s, uint64_t *ret)
-{
-    char *end;
-
-    if (s[0] < '0' || s[0] > '9')
+    if (c <= 0 || (size_t)c >= sizeof(flags) / sizeof(flags[0]) || !flags[c])
         return false;
-    errno = 0;
-    uint64_t v = strtoull(s, &end, 0);
-    if (errno || *end)
-        return false;
-    *ret = v;
+    *flags[c] = true;
     return true;
 }
 
-bool parse_size(const char *s, uint64_t *ret)
-{
-    static const char units[] = "kmgt";
-    size_t len = strlen(s);
-    char digits[32];
-    int shift = 0;
-
-    if (len == 0 || len >= sizeof(digits))
-        return false;
-    memcpy(digits, s, len + 1);
-    const char *u = strchr(units, digits[len - 1] | 0x20);
-    if (u && *u) {
-        shift = 10 * (int)(u - units + 1);
-        digits[len - 1] = 0;
-    }
-    if (!parse_number(digits, ret) || (shift && *ret > UINT64_MAX >> shift))
-        return false;
-    *ret <<= shift;
-    return true;
-}
-
-bool parse_target(const char *s, struct target *ret)
-{
-    const char *slash = strchr(s, '/');
-    char pid[32];
-    size_t len = slash ? (size_t)(slash - s) : strlen(s);
-
-    if (len >= sizeof(pid))
-        return false;
-    memcpy(pid, s, len);
-    pid[len] = 0;
-    ret->oid = 0;
-    return parse_number(pid, &ret->pid) && (!slash || parse_number(slash + 1, &ret->oid));
-}
-
-/* ---- main ---- */
-
-/* Returns -1 to go on, an exit code otherwise. */
-static int parse_options(int argc, char **argv, struct options *o)
+static bool value_option(int c, struct options *o)
 {
     uint64_t n;
+
+    switch (c) {
+    case 'd':
+        o->device = optarg;
+        return true;
+    case 'K':
+        return parse_size(optarg, &o->capacity);
+    case 'g':
+        if (!parse_number(optarg, &n) || n < 1 || n > 2)
+            return false;
+        o->generation = (int)n;
+        return true;
+    case 'P':
+        if (!parse_number(optarg, &n) || n > 1023)
+            return false;
+        o->progress_fd = (int)n;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static const char *option_name(int c)
+{
+    for (const struct option *l = long_options; l->name; l++)
+        if (l->val == c)
+            return l->name;
+    return "?";
+}
+
+struct parsed {
+    char given[64]; /* options of particular verbs, as letters */
+    char bad[256];  /* the first error */
+    int early;      /* 'h' or 'V' */
+};
+
+static void note_error(struct parsed *p, int c, char **argv)
+{
+    if (p->bad[0])
+        return;
+    if (c == ':')
+        snprintf(p->bad, sizeof(p->bad), "%s needs a value", argv[optind - 1]);
+    else if (c == '?' && optopt > ' ' && optopt < 127)
+        snprintf(p->bad, sizeof(p->bad), "unknown option -%c", optopt);
+    else if (c == '?')
+        snprintf(p->bad, sizeof(p->bad), "unknown option %.200s", argv[optind - 1]);
+    else
+        snprintf(p->bad, sizeof(p->bad), "--%s: \"%.200s\" is out of its range", option_name(c),
+                 optarg);
+}
+
+static void parse_options(int argc, char **argv, struct options *o, struct parsed *p)
+{
+    size_t n = 0;
     int c;
 
-    while ((c = getopt_long(argc, argv, "d:jrlyg:qh", long_options, NULL)) != -1) {
-        switch (c) {
-        case 'd':
-            o->device = optarg;
-            break;
-        case 'j':
-            o->json = true;
-            break;
-        case 'r':
-            o->recursive = true;
-            break;
-        case 'l':
-            o->long_list = true;
-            break;
-        case 'y':
-            o->yes = true;
-            break;
-        case 'c':
-            o->contents = true;
-            break;
-        case 'R':
-            o->repair = true;
-            break;
-        case 'C':
-            o->create = true;
-            break;
-        case 'q':
-            o->quiet = true;
-            break;
-        case 'K':
-            if (!parse_size(optarg, &o->capacity))
-                return usage_error("--capacity %s is not a size", optarg);
-            break;
-        case 'g':
-            if (!parse_number(optarg, &n) || n < 1 || n > 2)
-                return usage_error("--generation %s is neither 1 nor 2", optarg);
-            o->generation = (int)n;
-            break;
-        case 'P':
-            if (!parse_number(optarg, &n) || n > 1023)
-                return usage_error("--progress %s is not a file descriptor", optarg);
-            o->progress_fd = (int)n;
-            break;
-        case 'h':
-            help();
-            return 0;
-        case 'V':
-            printf("osdctl (liosd) %s\n", LIOSD_VERSION);
-            return 0;
-        default:
-            return EXIT_USAGE;
-        }
+    while ((c = getopt_long(argc, argv, ":d:jrlyg:qhn", long_options, NULL)) != -1) {
+        if (c == 'h' || c == 'V')
+            p->early = c;
+        else if (!flag_option(c, o) && !value_option(c, o))
+            note_error(p, c, argv);
+        if (strchr(VERB_OPTIONS, c) && n + 1 < sizeof(p->given))
+            p->given[n++] = (char)c;
     }
-    return -1;
 }
+
+/* ---- the verb ---- */
 
 static const struct verb *find_verb(const char *name)
 {
@@ -279,7 +192,17 @@ static const struct verb *find_verb(const char *name)
     return NULL;
 }
 
-static int run_with_session(struct options *o, const struct verb *v, int argc, char **argv)
+static int open_failure(osd_status st, const char *device)
+{
+    if (st == OSD_E_INVALID)
+        return usage_error("%s", osd_last_error());
+    if (st == OSD_E_NOT_FOUND && strncmp(device, "file://", 7) == 0)
+        return fail_with(st, "%s; --create-store makes one", osd_last_error());
+    return fail(st);
+}
+
+static int run_with_session(const struct options *o, const struct verb *v, int argc,
+                            char **argv)
 {
     struct osd_options so = {
         .generation = o->generation, .create = o->create, .capacity = o->capacity};
@@ -287,31 +210,55 @@ static int run_with_session(struct options *o, const struct verb *v, int argc, c
     osd_status st;
     int rc;
 
-    if (!o->device)
+    if (!o->device || !o->device[0])
         return usage_error("no device: give --device URL or set OSD_DEVICE");
     st = osd_open(o->device, &so, &s);
     if (st)
-        return report_failure(o, st);
+        return open_failure(st, o->device);
     rc = v->run(o, s, argc, argv);
     osd_close(s);
     return rc;
 }
 
+static int run(int argc, char **argv, const struct options *o, const struct parsed *p)
+{
+    const struct verb *v;
+
+    if (p->bad[0])
+        return usage_error("%s", p->bad);
+    if (argc == 0)
+        return usage_error("no verb");
+    v = find_verb(argv[0]);
+    if (!v)
+        return usage_error("unknown verb \"%s\"", argv[0]);
+    for (const char *c = p->given; *c; c++)
+        if (!strchr(v->options, *c))
+            return usage_error("%s has no option --%s", v->name, option_name(*c));
+    argc--;
+    argv++;
+    if (argc < v->min_args || argc > v->max_args)
+        return usage_error("usage: osdctl %s %s", v->name, v->args);
+    return v->needs == DEVICE ? run_with_session(o, v, argc, argv)
+                              : v->run(o, NULL, argc, argv);
+}
+
 int main(int argc, char **argv)
 {
     struct options o = {.device = getenv("OSD_DEVICE"), .progress_fd = -1};
-    int rc = parse_options(argc, argv, &o);
+    struct parsed p = {0};
+    int rc;
 
-    if (rc >= 0)
-        return rc;
-    if (optind == argc)
-        return usage_error("no verb");
-    const struct verb *v = find_verb(argv[optind]);
-    if (!v)
-        return usage_error("unknown verb \"%s\"", argv[optind]);
-    argc -= optind + 1;
-    argv += optind + 1;
-    if (argc < v->min_args || argc > v->max_args)
-        return usage_error("usage: osdctl %s %s", v->name, v->args);
-    return v->no_device ? v->run(&o, NULL, argc, argv) : run_with_session(&o, v, argc, argv);
+    opterr = 0;
+    parse_options(argc, argv, &o, &p);
+    if (p.early == 'h')
+        rc = help();
+    else if (p.early == 'V')
+        rc = printf("osdctl (liosd) %s\n", LIOSD_VERSION) < 0;
+    else
+        rc = run(argc - optind, argv + optind, &o, &p);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && rc == 0) {
+        fprintf(stderr, "osdctl: standard output: %s\n", strerror(errno));
+        rc = EXIT_FAILED;
+    }
+    return rc;
 }

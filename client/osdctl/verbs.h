@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * client/osdctl/verbs.h - one function a verb: arguments in, exit code out
+ *
+ * argc is within the limits of the verb's row in main.c. s is NULL for verbs that open no
+ * session.
  */
 #ifndef OSDCTL_VERBS_H
 #define OSDCTL_VERBS_H
 
 #include "osdctl.h"
 
-typedef int verb_function(struct options *o, struct osd_session *s, int argc, char **argv);
+typedef int verb_function(const struct options *o, struct osd_session *s, int argc,
+                          char **argv);
 
-verb_function verb_info, verb_ls, verb_mk, verb_create, verb_put, verb_get, verb_cat, verb_rm,
-    verb_stat, verb_attr, verb_quota, verb_flush, verb_format, verb_cp, verb_append, verb_check,
-    verb_explain;
+/* verbs_show.c */
+verb_function verb_info, verb_stat, verb_quota;
+/* verbs_objects.c */
+verb_function verb_ls, verb_mk, verb_create, verb_rm;
+/* verbs_data.c */
+verb_function verb_put, verb_get, verb_cat, verb_append;
+/* verbs_attr.c */
+verb_function verb_attr;
+/* verbs_device.c */
+verb_function verb_flush, verb_format, verb_check, verb_explain, verb_discover, verb_ping;
+/* tree.c */
+verb_function verb_cp;
 
 #endif

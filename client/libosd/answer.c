@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client/libosd/answer.c - SCSI status, sense data and Data-In back into a struct osd_call
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "libosd.h"
+#include "wire/attrs.h"
+#include "wire/sense.h"
+
+/* ---- attributes ---- */
+
+static void take_current(struct osd_call *c, const struct osd_attr_entry *e)
+{
+    uint64_t value = e->value.len == 8 ? be64_get(e->value.data) : 0;
+
+    if (e->id.number == 3)
+        c->ret_pid = value;
+    else if (e->id.number == 4)
+        c->ret_oid = value;
+    else if (e->id.number == 5)
+        c->ret_start = value;
+}
+
+static void take_attr(struct osd_call *c, const struct osd_attr_entry *e)
+{
+    for (size_t i = 0; i < c->n_get; i++) {
+        struct osd_attr_get *g = &c->get[i];
+        if (g->page != e->id.page || g->number != e->id.number || g->defined)
+            continue;
+        g->defined = !e->undefined;
+        g->len = e->len;
+        if (g->defined && g->cap > 0)
+            memcpy(g->value, e->value.data, e->value.len < g->cap ? e->value.len : g->cap);
+        return;
+    }
+}
+
+osd_status take_answer(const struct build *b, struct osd_call *c)
+{
+    struct osd_bytes raw = {b->in_lists.data + b->in_gap, b->in_lists.len - b->in_gap};
+    struct osd_current_command cc;
+    struct osd_attr_cursor cur;
+    struct osd_attr_entry e;
+    struct osd_wire_error err;
+
+    c->ret_pid = c->pid;
+    c->ret_oid = c->oid;
+    if (b->current_page) {
+        if (osd_current_command_parse(raw, b->cdb.gen, &cc))
+            return failed(OSD_E_PROTOCOL, "the device sent no current command page");
+        c->ret_pid = cc.pid;
+        c->ret_oid = cc.oid;
+        c->ret_start = cc.append_start;
+        return OSD_OK;
+    }
+    if (b->cdb.attr.get_list_len == 0)
+        return OSD_OK;
+    if (osd_attr_cursor_open(raw, b->cdb.gen, OSD_LIST_SET, true, &cur, &err))
+        return failed(OSD_E_PROTOCOL, "the device sent no attribute list: %s", err.what);
+    while (osd_attr_cursor_next(&cur, &e, &err) == OSD_OK) {
+        if (e.id.page == OSD_PAGE_CURRENT)
+            take_current(c, &e);
+        else
+            take_attr(c, &e);
+    }
+    return OSD_OK;
+}
+
+/* ---- status ---- */
+
+/* CREATE says "invalid id" for a taken id; for a client that is "exists". */
+static osd_status refine(osd_status st, const struct verb *v, const struct osd_call *c,
+                         const struct osd_sense *s)
+{
+    if (st != OSD_E_NOT_FOUND)
+        return st;
+    if ((v->op == OSD_OP_CREATE || v->op == OSD_OP_CREATE_AND_WRITE) && s->field == 24 &&
+        c->oid)
+        return OSD_E_EXISTS;
+    if (v->op == OSD_OP_CREATE_PARTITION && s->field == 16)
+        return c->pid >= OSD_ID_FIRST ? OSD_E_EXISTS : OSD_E_INVALID;
+    return st;
+}
+
+osd_status judge(struct osd_call *c, const struct exchange *x)
+{
+    const char *name = verb_name(c);
+    struct osd_sense s;
+    char text[256];
+    osd_status st;
+
+    c->scsi_status = x->status;
+    c->sense_len = x->sense_len;
+    memcpy(c->sense, x->sense, x->sense_len);
+    if (x->status == SAM_GOOD)
+        return OSD_OK;
+    if (x->status != SAM_CHECK_CONDITION || osd_sense_decode(x->sense, x->sense_len, &s)) {
+        bool busy = x->status == SAM_BUSY || x->status == SAM_TASK_SET_FULL;
+        return failed(busy ? OSD_E_BUSY : OSD_E_PROTOCOL,
+                      "%s 0x%" PRIx64 "/0x%" PRIx64 ": SCSI status %02Xh", name, c->pid, c->oid,
+                      x->status);
+    }
+    st = refine(osd_sense_status(&s), verb_of(c), c, &s);
+    if (st == OSD_E_PAST_END && s.has_command_info)
+        c->ret_len = (size_t)s.command_info;
+    if (!st)
+        return OSD_OK;
+    osd_sense_format(&s, text, sizeof(text));
+    return failed(st, "%s 0x%" PRIx64 "/0x%" PRIx64 ": %s (%s)", name, c->pid, c->oid,
+                  osd_status_text(st), text);
+}
+
+void osd_explain_sense(const uint8_t *sense, size_t sense_len, char *dst, size_t len)
+{
+    struct osd_sense s;
+
+    if (osd_sense_decode(sense, sense_len, &s))
+        snprintf(dst, len, "not sense data");
+    else
+        osd_sense_format(&s, dst, len);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client/libosd/build.c - struct osd_call to CDB, lists of Data-Out and room for lists of
+ * Data-In
+ *
+ * Invariants:
+ *  (1) Command data travels from and into the caller's memory; only lists are copied.
+ *  (2) Every command that changes something carries a fresh nonce.
+ *  (3) Page format is used where one page or one attribute suffices, because it needs one
+ *      direction only; list format otherwise.
+ */
+#include <string.h>
+
+#include "common/clock.h"
+#include "libosd.h"
+#include "wire/attrs.h"
+
+#define LISTS_MAX (1u << 20)
+
+/* ---- verbs ---- */
+
+/* What a verb is on the wire and what its capability says. */
+static const struct verb verbs[OSD_V_MAX] = {
+    [OSD_V_FORMAT] = {OSD_OP_FORMAT_OSD, OSD_PERM_OBJ_MGMT | OSD_PERM_GLOBAL, OSD_TYPE_ROOT,
+                      true, false},
+    [OSD_V_CREATE_PARTITION] = {OSD_OP_CREATE_PARTITION, OSD_PERM_CREATE, OSD_TYPE_PARTITION,
+                                true, true},
+    [OSD_V_REMOVE_PARTITION] = {OSD_OP_REMOVE_PARTITION, OSD_PERM_REMOVE | OSD_PERM_GBL_REM,
+                                OSD_TYPE_PARTITION, true, false},
+    [OSD_V_CREATE] = {OSD_OP_CREATE, OSD_PERM_CREATE, OSD_TYPE_USER, true, true},
+    [OSD_V_CREATE_AND_WRITE] = {OSD_OP_CREATE_AND_WRITE, OSD_PERM_CREATE | OSD_PERM_WRITE,
+                                OSD_TYPE_USER, true, true},
+    [OSD_V_REMOVE] = {OSD_OP_REMOVE, OSD_PERM_REMOVE, OSD_TYPE_USER, true, false},
+    [OSD_V_READ] = {OSD_OP_READ, OSD_PERM_READ, OSD_TYPE_USER, false, false},
+    [OSD_V_WRITE] = {OSD_OP_WRITE, OSD_PERM_WRITE, OSD_TYPE_USER, true, false},
+    [OSD_V_APPEND] = {OSD_OP_APPEND, OSD_PERM_APPEND, OSD_TYPE_USER, true, true},
+    [OSD_V_CLEAR] = {OSD_OP_CLEAR, OSD_PERM_WRITE, OSD_TYPE_USER, true, false},
+    [OSD_V_PUNCH] = {OSD_OP_PUNCH, OSD_PERM_WRITE, OSD_TYPE_USER, true, false},
+    [OSD_V_FLUSH] = {OSD_OP_FLUSH, OSD_PERM_OBJ_MGMT, OSD_TYPE_USER, false, false},
+    [OSD_V_FLUSH_PARTITION] = {OSD_OP_FLUSH_PARTITION, OSD_PERM_OBJ_MGMT, OSD_TYPE_PARTITION,
+                               false, false},
+    [OSD_V_FLUSH_OSD] = {OSD_OP_FLUSH_OSD, OSD_PERM_OBJ_MGMT, OSD_TYPE_ROOT, false, false},
+    [OSD_V_LIST] = {OSD_OP_LIST, OSD_PERM_READ, 0, false, false},
+    [OSD_V_GET_ATTRIBUTES] = {OSD_OP_GET_ATTRIBUTES, 0, 0, false, false},
+    [OSD_V_SET_ATTRIBUTES] = {OSD_OP_SET_ATTRIBUTES, 0, 0, true, false},
+};
+
+const struct verb *verb_of(const struct osd_call *c)
+{
+    return (unsigned)c->verb < OSD_V_MAX ? &verbs[c->verb] : NULL;
+}
+
+const char *verb_name(const struct osd_call *c)
+{
+    return osd_op_info(verbs[c->verb].op)->name;
+}
+
+static uint8_t object_type(const struct osd_call *c)
+{
+    if (c->pid == 0)
+        return OSD_TYPE_ROOT;
+    return c->oid == 0 ? OSD_TYPE_PARTITION : OSD_TYPE_USER;
+}
+
+/* A capability that grants exactly this call (security method NOSEC). */
+static void fill_capability(const struct osd_session *s, const struct osd_call *c,
+                            const struct verb *v, struct osd_capability *cap)
+{
+    *cap = (struct osd_capability){
+        .format = (uint8_t)s->gen,
+        .object_type = v->type ? v->type : object_type(c),
+        .permissions = v->permissions,
+        .allowed_pid = c->pid,
+        .allowed_oid = c->oid,
+    };
+    if (c->n_set > 0)
+        cap->permissions |= OSD_PERM_SET_ATTR | OSD_PERM_POL_SEC;
+    if (c->n_get > 0)
+        cap->permissions |= OSD_PERM_GET_ATTR | OSD_PERM_POL_SEC;
+    if (s->gen == OSD_GEN1)
+        cap->permissions &= 0xffe0;
+    cap->descriptor = cap->object_type == OSD_TYPE_USER ? OSD_DESC_USER : OSD_DESC_PAR;
+    if (cap->descriptor == OSD_DESC_PAR)
+        cap->allowed_oid = 0;
+}
+
+static void fill_nonce(uint8_t nonce[OSD_NONCE_LEN])
+{
+    be48_put(nonce, osd_clock_now(&osd_clock_system));
+    osd_random(nonce + 6, 6);
+}
+
+/* ---- lists ---- */
+
+void build_free(struct build *b)
+{
+    osd_buf_free(&b->out_lists);
+    osd_buf_free(&b->in_lists);
+}
+
+/* Append a list to Data-Out at the next representable offset. */
+static osd_status add_out(struct build *b, size_t data_len, const void *src, size_t len,
+                          uint64_t *ret_off)
+{
+    uint64_t at = osd_offset_align(data_len + b->out_lists.len, b->cdb.gen);
+    osd_status st = osd_buf_put(&b->out_lists, NULL, at - data_len - b->out_lists.len);
+
+    *ret_off = at;
+    return st ? st : osd_buf_put(&b->out_lists, src, len);
+}
+
+static osd_status reserve_in(struct build *b, size_t data_len, size_t len)
+{
+    uint64_t at = osd_offset_align(data_len, b->cdb.gen);
+
+    b->in_gap = at - data_len;
+    b->cdb.attr.retrieved_off = at;
+    b->cdb.attr.get_alloc_len = (uint32_t)len;
+    return osd_buf_put(&b->in_lists, NULL, b->in_gap + len);
+}
+
+static osd_status build_page(struct build *b, const struct osd_call *c, bool want_current)
+{
+    struct osd_attr_params *a = &b->cdb.attr;
+    osd_status st = OSD_OK;
+
+    a->format = OSD_ATTR_PAGE;
+    a->retrieved_off = a->set_off = OSD_OFFSET_UNUSED;
+    if (want_current) {
+        a->get_page = OSD_PAGE_CURRENT;
+        b->current_page = true;
+        st = reserve_in(b, c->in_len, b->cdb.gen == OSD_GEN1 ? 56 : 76);
+    }
+    if (!st && c->n_set == 1) {
+        a->set_page = c->set[0].page;
+        a->set_number = c->set[0].number;
+        a->set_len = c->set[0].len;
+        if (c->set[0].len > 0)
+            st = add_out(b, c->out_len, c->set[0].value, c->set[0].len, &a->set_off);
+    }
+    return st;
+}
+
+static osd_status build_set_list(struct build *b, const struct osd_call *c)
+{
+    _cleanup_buf_ struct osd_buf list = osd_buf_make(LISTS_MAX);
+    size_t need = 16;
+    osd_status st;
+
+    for (size_t i = 0; i < c->n_set; i++)
+        need += 24 + (size_t)c->set[i].len;
+    if ((st = osd_buf_reserve(&list, need)))
+        return st;
+    struct osd_writer w = osd_writer_make(list.data, need);
+    osd_attr_list_open(&w, b->cdb.gen, OSD_LIST_SET);
+    for (size_t i = 0; i < c->n_set; i++)
+        osd_attr_put_value(&w, b->cdb.gen,
+                           (struct osd_attr_id){c->set[i].page, c->set[i].number},
+                           c->set[i].value, c->set[i].len);
+    osd_attr_list_close(&w, b->cdb.gen, 0);
+    b->cdb.attr.set_len = (uint32_t)w.full;
+    return add_out(b, c->out_len, list.data, w.full, &b->cdb.attr.set_off);
+}
+
+static osd_status build_get_list(struct build *b, const struct osd_call *c, bool want_current)
+{
+    _cleanup_buf_ struct osd_buf list = osd_buf_make(LISTS_MAX);
+    size_t need = 16 + 8 * (c->n_get + 2), answer = 8 + 3 * 24;
+    osd_status st = osd_buf_reserve(&list, need);
+
+    if (st)
+        return st;
+    struct osd_writer w = osd_writer_make(list.data, need);
+    osd_attr_list_open(&w, b->cdb.gen, OSD_LIST_GET);
+    for (uint32_t n = 3; want_current && n <= 5; n++)
+        osd_attr_put_get(&w, b->cdb.gen, (struct osd_attr_id){OSD_PAGE_CURRENT, n});
+    for (size_t i = 0; i < c->n_get; i++) {
+        osd_attr_put_get(&w, b->cdb.gen,
+                         (struct osd_attr_id){c->get[i].page, c->get[i].number});
+        answer += 24 + (size_t)c->get[i].cap;
+        if (c->get[i].number == OSD_ATTR_ALL)
+            answer += b->answer_room ? b->answer_room : ANSWER_FIRST;
+    }
+    osd_attr_list_close(&w, b->cdb.gen, 0);
+    b->cdb.attr.get_list_len = (uint32_t)w.full;
+    st = add_out(b, c->out_len, list.data, w.full, &b->cdb.attr.get_list_off);
+    return st ? st : reserve_in(b, c->in_len, answer);
+}
+
+static osd_status build_attrs(struct build *b, const struct osd_call *c, const struct verb *v)
+{
+    bool ids_known = v->op != OSD_OP_APPEND &&
+                     (c->oid != 0 || (v->op == OSD_OP_CREATE_PARTITION && c->pid != 0));
+    bool want_current = v->makes_ids && !ids_known;
+    osd_status st = OSD_OK;
+
+    if (c->n_get == 0 && c->n_set <= 1)
+        return build_page(b, c, want_current);
+    b->cdb.attr.format = OSD_ATTR_LIST;
+    b->cdb.attr.set_off = b->cdb.attr.get_list_off = b->cdb.attr.retrieved_off =
+        OSD_OFFSET_UNUSED;
+    if (c->n_set > 0)
+        st = build_set_list(b, c);
+    if (!st && (c->n_get > 0 || want_current))
+        st = build_get_list(b, c, want_current);
+    return st;
+}
+
+osd_status build(const struct osd_session *s, const struct osd_call *c, struct build *b)
+{
+    const struct verb *v = verb_of(c);
+    osd_status st;
+
+    b->out_lists = osd_buf_make(2 * LISTS_MAX);
+    b->in_lists = osd_buf_make(2 * ANSWER_MAX);
+    b->cdb = (struct osd_cdb){
+        .op = v->op,
+        .gen = s->gen,
+        .fua = c->fua,
+        .option = (uint8_t)c->option,
+        .timestamps = c->no_timestamps ? 0x7f : 0,
+        .pid = c->pid,
+        .oid = c->oid,
+        .start = c->start,
+        .length = c->out_len  ? c->out_len
+                  : c->in_len ? c->in_len
+                              : c->length,
+        .list_id = c->list_id,
+        .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED},
+    };
+    if (v->op == OSD_OP_CREATE) {
+        b->cdb.count = (uint16_t)c->length;
+        b->cdb.length = 0;
+    }
+    fill_capability(s, c, v, &b->cdb.cap);
+    if (v->changes)
+        fill_nonce(b->cdb.sec.nonce);
+    st = build_attrs(b, c, v);
+    return st ? st : osd_cdb_encode(&b->cdb, b->raw, &b->raw_len);
+}

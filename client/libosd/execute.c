@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client/libosd/execute.c - one call to the device and back; what walks attributes and ids
+ */
+#include <stdlib.h>
+
+#include "libosd.h"
+#include "wire/attrs.h"
+#include "wire/list.h"
+
+osd_status carry_out(struct osd_session *s, struct osd_call *c, struct build *b)
+{
+    struct exchange x = {0};
+    char why[400] = "";
+    osd_status st;
+
+    if (!verb_of(c))
+        return failed(OSD_E_INVALID, "no such verb: %d", (int)c->verb);
+    for (size_t i = 0; i < c->n_get; i++)
+        c->get[i].defined = false;
+    st = build(s, c, b);
+    if (st)
+        return failed(st, "%s: %s", verb_name(c), osd_status_text(st));
+    b->out_v[0] = (struct iovec){(void *)c->out, c->out_len};
+    b->out_v[1] = (struct iovec){b->out_lists.data, b->out_lists.len};
+    b->in_v[0] = (struct iovec){c->in, c->in_len};
+    b->in_v[1] = (struct iovec){b->in_lists.data, b->in_lists.len};
+    x.cdb = b->raw;
+    x.cdb_len = b->raw_len;
+    x.out = osd_iov_make(b->out_v, 2);
+    x.in = osd_iov_make(b->in_v, 2);
+    c->ret_len = 0;
+    st = transport_execute(s->transport, &x, why, sizeof(why));
+    if (st)
+        return failed(st, "%s: %s", verb_name(c), why);
+    c->ret_len = x.in_len < c->in_len ? (size_t)x.in_len : c->in_len;
+    return judge(c, &x);
+}
+
+osd_status osd_execute(struct osd_session *s, struct osd_call *c)
+{
+    struct build b = {0};
+    osd_status st = carry_out(s, c, &b);
+
+    if (!st || st == OSD_E_PAST_END) {
+        osd_status answer = take_answer(&b, c);
+        st = answer ? answer : st;
+    }
+    build_free(&b);
+    return st;
+}
+
+/* ---- attributes ---- */
+
+typedef bool attr_visit(void *arg, uint32_t page, uint32_t number, const void *value,
+                        uint16_t len);
+
+static osd_status visit_list(struct osd_bytes raw, enum osd_gen gen, attr_visit *visit,
+                             void *arg)
+{
+    struct osd_attr_cursor cur;
+    struct osd_attr_entry e;
+    struct osd_wire_error err;
+
+    if (osd_attr_cursor_open(raw, gen, OSD_LIST_SET, true, &cur, &err))
+        return failed(OSD_E_PROTOCOL, "the device sent no attribute list: %s", err.what);
+    while (osd_attr_cursor_next(&cur, &e, &err) == OSD_OK)
+        if (!e.undefined && !visit(arg, e.id.page, e.id.number, e.value.data, e.len))
+            break;
+    return OSD_OK;
+}
+
+/* One try with some room for the answer. *ret_cut: there is more than the room holds, and
+ * nothing was visited. */
+static osd_status try_each_attr(struct osd_session *s, struct osd_call *c, size_t room,
+                                attr_visit *visit, void *arg, bool *ret_cut)
+{
+    struct build b = {.answer_room = room};
+    osd_status st = carry_out(s, c, &b);
+    struct osd_bytes raw = {b.in_lists.data + b.in_gap, b.in_lists.len - b.in_gap};
+
+    *ret_cut = !st && osd_attr_list_cut(raw, s->gen);
+    if (!st && !*ret_cut)
+        st = visit_list(raw, s->gen, visit, arg);
+    build_free(&b);
+    return st;
+}
+
+osd_status osd_each_attr(struct osd_session *s, uint64_t pid, uint64_t oid, uint32_t page,
+                         attr_visit *visit, void *arg)
+{
+    struct osd_attr_get get = {.page = page, .number = OSD_ATTR_ALL};
+    struct osd_call c = {
+        .verb = OSD_V_GET_ATTRIBUTES, .pid = pid, .oid = oid, .get = &get, .n_get = 1};
+    bool cut = false;
+    osd_status st = try_each_attr(s, &c, ANSWER_FIRST, visit, arg, &cut);
+
+    if (!st && cut)
+        st = try_each_attr(s, &c, ANSWER_MAX, visit, arg, &cut);
+    if (!st && cut)
+        return failed(OSD_E_NOMEM,
+                      "the attributes are more than one list of %s carries; ask "
+                      "for one page, or for single attributes",
+                      s->gen == OSD_GEN1 ? "OSD-1" : "4 MiB");
+    return st;
+}
+
+/* ---- lists of ids ---- */
+
+#define LIST_IDS 1024
+
+struct listing {
+    struct osd_list_head head;
+    bool (*visit)(void *arg, uint64_t id);
+    void *arg;
+    bool stopped;
+};
+
+static osd_status list_part(struct osd_session *s, struct osd_call *c, struct listing *l)
+{
+    osd_status st = osd_execute(s, c);
+    struct osd_bytes raw = {c->in, c->ret_len};
+    struct osd_list_entry e;
+    size_t at = OSD_LIST_HEADER_LEN;
+
+    if (st)
+        return st;
+    if (osd_list_head_decode(raw, s->gen, &l->head))
+        return failed(OSD_E_PROTOCOL, "the device sent malformed list data");
+    while (!l->stopped && osd_list_entry_next(raw, &l->head, &at, &e) == OSD_OK)
+        l->stopped = !l->visit(l->arg, e.id);
+    return OSD_OK;
+}
+
+osd_status osd_each_id(struct osd_session *s, uint64_t pid, uint64_t from,
+                       bool (*visit)(void *arg, uint64_t id), void *arg)
+{
+    size_t len = OSD_LIST_HEADER_LEN + 8 * LIST_IDS;
+    _cleanup_free_ uint8_t *data = malloc(len);
+    struct listing l = {.head = {.continuation = from}, .visit = visit, .arg = arg};
+    osd_status st;
+
+    if (!data)
+        return failed(OSD_E_NOMEM, "out of memory");
+    do {
+        struct osd_call c = {.verb = OSD_V_LIST,
+                             .pid = pid,
+                             .start = l.head.continuation,
+                             .list_id = l.head.list_id,
+                             .in = data,
+                             .in_len = len};
+        st = list_part(s, &c, &l);
+    } while (!st && !l.stopped && l.head.continuation != 0);
+    return st;
+}

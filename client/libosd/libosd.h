@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client/libosd/libosd.h - what the files of libosd share: the session, one command being built
+ * and judged
+ *
+ * The way of a call: build() makes bytes of it, transport_execute() carries them (again and
+ * again, the same bytes), judge() and take_answer() bring the results into it.
+ */
+#ifndef LIBOSD_LIBOSD_H
+#define LIBOSD_LIBOSD_H
+
+#include <sys/uio.h>
+
+#include "common/buf.h"
+#include "osd/osd.h"
+#include "transport.h"
+#include "wire/cdb.h"
+
+#define ANSWER_FIRST (512u << 10) /* room for "all attributes" at first, bytes */
+#define ANSWER_MAX   (4u << 20)   /* and at most: a command has to fit TCMU's data area */
+
+struct async;
+
+struct osd_session {
+    struct transport *transport;
+    enum osd_gen gen;
+    struct async *async; /* made by the first osd_submit() or osd_fd() */
+};
+
+/** Keep the sentence for osd_last_error() of this thread; returns st. */
+osd_status failed(osd_status st, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- build.c ---- */
+
+struct verb {
+    enum osd_op op;
+    uint16_t permissions;
+    uint8_t type; /* OSD_TYPE_*; 0 = that of the addressed object */
+    bool changes;
+    bool makes_ids; /* its results are in the current command page */
+};
+
+/** The verb's row; NULL when there is no such verb. */
+const struct verb *verb_of(const struct osd_call *c);
+/** Name in the standard, of an existing verb. */
+const char *verb_name(const struct osd_call *c);
+
+struct build {
+    struct osd_cdb cdb;
+    struct osd_buf out_lists; /* what follows the command data in Data-Out, padding included */
+    struct osd_buf in_lists;  /* what follows the command data in Data-In, padding included */
+    size_t answer_room;       /* for all attributes of a page; 0 = ANSWER_FIRST */
+    size_t in_gap;            /* bytes between command data and retrieved attributes */
+    bool current_page;        /* the retrieved attributes are the current command page */
+    struct iovec out_v[2], in_v[2];
+    uint8_t raw[OSD_CDB_MAX];
+    size_t raw_len;
+};
+
+/** Fill a zeroed build. OSD_E_NOMEM, OSD_E_INVALID. Free it in any case. */
+osd_status build(const struct osd_session *s, const struct osd_call *c, struct build *b);
+void build_free(struct build *b);
+
+/* ---- answer.c ---- */
+
+/** SCSI status and sense into the call and a status. */
+osd_status judge(struct osd_call *c, const struct exchange *x);
+/** Ids and attributes from Data-In into the call. */
+osd_status take_answer(const struct build *b, struct osd_call *c);
+
+/* ---- execute.c ---- */
+
+/** Build, send, judge; take_answer() is left to the caller. b has to be freed in any case. */
+osd_status carry_out(struct osd_session *s, struct osd_call *c, struct build *b);
+
+/* ---- async.c ---- */
+
+/** Wait for the commands under way and free. */
+void async_close(struct async *a);
+
+#endif

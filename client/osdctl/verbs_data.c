@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client/osdctl/verbs_data.c - put, append, get, cat: bytes of one object
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "verbs.h"
+
+#define CHUNK        (3u << 20) /* a multiple of 3, for base64 */
+#define APPEND_CHUNK (1u << 20) /* one command */
+
+/* ---- from a file into an object ---- */
+
+struct source {
+    int fd;
+    const char *name;
+    uint64_t sent;
+};
+
+static int send_source(struct osd_session *s, struct source *f, struct target t, bool append)
+{
+    size_t part = append ? APPEND_CHUNK : CHUNK;
+    char *buf = malloc(part);
+    osd_status st = OSD_OK;
+    ssize_t n = -1;
+
+    if (!buf)
+        return fail_errno(f->name);
+    while (!st && (n = read_full(f->fd, buf, part)) > 0) {
+        st = append ? osd_append(s, t.pid, t.oid, buf, (size_t)n, NULL)
+                    : osd_write(s, t.pid, t.oid, f->sent, buf, (size_t)n);
+        f->sent += st ? 0 : (uint64_t)n;
+    }
+    free(buf);
+    if (st)
+        return fail(st);
+    return n < 0 ? fail_errno(f->name) : 0;
+}
+
+static int sent(struct target t, uint64_t length)
+{
+    char name[TARGET_NAME_LEN];
+
+    return succeed(json_pack("{s:s, s:I}", "id", target_name(name, t.pid, t.oid), "length",
+                             (json_int_t)length));
+}
+
+int verb_put(const struct options *o, struct osd_session *s, int argc, char **argv)
+{
+    struct source f = {.name = argv[0]};
+    struct target t;
+    char name[TARGET_NAME_LEN];
+    osd_status st;
+    int rc;
+
+    if (!parse_target(argv[1], &t) || t.pid == 0)
+        return usage_error("\"%s\" is not PID or PID/OID", argv[1]);
+    f.fd = open_input(f.name);
+    if (f.fd < 0)
+        return fail_errno(f.name);
+    st = osd_create(s, t.pid, t.oid, &t.oid);
+    if (st == OSD_E_EXISTS && t.oid)
+        st = osd_truncate(s, t.pid, t.oid, 0);
+    rc = st ? fail(st) : send_source(s, &f, t, false);
+    close(f.fd);
+    if (rc)
+        return rc;
+    if (!json_output)
+        puts(target_name(name, t.pid, t.oid));
+    return sent(t, f.sent);
+}
+
+int verb_append(const struct options *o, struct osd_session *s, int argc, char **argv)
+{
+    struct source f = {.name = argv[0]};
+    struct target t;
+    int rc;
+
+    if (!parse_target(argv[1], &t) || t.oid == 0)
+        return usage_error("\"%s\" is not PID/OID", argv[1]);
+    f.fd = open_input(f.name);
+    if (f.fd < 0)
+        return fail_errno(f.name);
+    rc = send_source(s, &f, t, true);
+    close(f.fd);
+    return rc ? rc : sent(t, f.sent);
+}
+
+/* ---- from an object into a file ---- */
+
+struct fetch {
+    struct osd_session *s;
+    struct target t;
+    uint8_t *buf;
+    uint64_t at;
+    size_t n; /* bytes in buf; fewer than CHUNK: the end */
+};
+
+static osd_status fetch_next(struct fetch *f)
+{
+    osd_status st = osd_read(f->s, f->t.pid, f->t.oid, f->at, f->buf, CHUNK, &f->n);
+
+    f->at += st ? 0 : f->n;
+    return st;
+}
+
+/* Begin: the first bytes are there before an output file is touched. Frees on failure. */
+static osd_status fetch_begin(struct fetch *f, struct osd_session *s, struct target t)
+{
+    osd_status st;
+
+    *f = (struct fetch){.s = s, .t = t, .buf = malloc(CHUNK)};
+    if (!f->buf)
+        return OSD_E_NOMEM;
+    st = fetch_next(f);
+    if (st)
+        free(f->buf);
+    return st;
+}
+
+/* The bytes at hand and the rest go to put(); ends with success or a reported failure. */
+static int fetch_rest(struct fetch *f, const char *name, int fd)
+{
+    for (;;) {
+        osd_status st;
+        if (fd < 0)
+            content_add(f->buf, f->n);
+        else if (!write_full(fd, f->buf, f->n))
+            return fail_errno(name);
+        if (f->n < CHUNK)
+            return 0;
+        st = fetch_next(f);
+        if (st)
+            return fail(st);
+    }
+}
+
+static int get_to_file(struct fetch *f, const char *name)
+{
+    int fd = open_output(name);
+    int rc;
+
+    if (fd < 0)
+        return fail_errno(name);
+    rc = fetch_rest(f, name, fd);
+    if (close(fd) != 0 && !rc)
+        rc = fail_errno(name);
+    return rc ? rc : sent(f->t, f->at);
+}
+
+int verb_get(const struct options *o, struct osd_session *s, int argc, char **argv)
+{
+    struct fetch f;
+    struct target t;
+    osd_status st;
+    int rc;
+
+    if (!parse_target(argv[0], &t) || t.oid == 0)
+        return usage_error("\"%s\" is not PID/OID", argv[0]);
+    if (json_output && argv[1][0] == '-' && !argv[1][1])
+        return usage_error("--json and the object cannot both go to standard output; cat does "
+                           "that");
+    st = fetch_begin(&f, s, t);
+    if (st)
+        return fail(st);
+    rc = get_to_file(&f, argv[1]);
+    free(f.buf);
+    return rc;
+}
+
+int verb_cat(const struct options *o, struct osd_session *s, int argc, char **argv)
+{
+    struct fetch f;
+    struct target t;
+    osd_status st;
+    int rc;
+
+    if (!parse_target(argv[0], &t) || t.oid == 0)
+        return usage_error("\"%s\" is not PID/OID", argv[0]);
+    st = fetch_begin(&f, s, t);
+    if (st)
+        return fail(st);
+    if (json_output)
+        content_open();
+    rc = fetch_rest(&f, "standard output", json_output ? -1 : STDOUT_FILENO);
+    free(f.buf);
+    if (rc || !json_output)
+        return rc;
+    return list_close(json_pack("{s:I}", "length", (json_int_t)f.at), OSD_OK, NULL);
+}
