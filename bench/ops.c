@@ -123,6 +123,24 @@ static void prepare_get(struct bench_work *w, const struct bench_op *op)
     bench_cmd_gets(&w->cmd, w->list, sizeof(w->list), 1, w->in, 64);
 }
 
+static void prepare_set_10(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_SET_ATTRIBUTES, PID, OID, 0);
+    bench_cmd_sets(&w->cmd, w->list, sizeof(w->list), 10, w->buf + w->turn % 64, ATTR_LEN);
+}
+
+static void prepare_get_10(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_GET_ATTRIBUTES, PID, OID, 0);
+    bench_cmd_gets(&w->cmd, w->list, sizeof(w->list), 10, w->in, sizeof(w->in));
+}
+
+static void prepare_get_page(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_GET_ATTRIBUTES, PID, OID, 0);
+    bench_cmd_gets_page(&w->cmd, OSD_PAGE_U + OSD_PG_TIMESTAMPS, w->in, sizeof(w->in));
+}
+
 /* ---- bytes ---- */
 
 static void data_cmd(struct bench_work *w, enum osd_op what, uint64_t oid, uint64_t size)
@@ -166,6 +184,11 @@ static void prepare_append(struct bench_work *w, const struct bench_op *op)
     data_cmd(w, OSD_OP_APPEND, fresh(w, 0), op->size);
 }
 
+static void prepare_create_and_write(struct bench_work *w, const struct bench_op *op)
+{
+    data_cmd(w, OSD_OP_CREATE_AND_WRITE, OID, op->size);
+}
+
 static void step_same(struct bench_work *w, const struct bench_op *op, unsigned i)
 {
     bench_cmd_run(w->dev, &w->cmd);
@@ -188,6 +211,48 @@ static void step_grow(struct bench_work *w, const struct bench_op *op, unsigned 
 {
     bench_cmd_start(&w->cmd, i * op->size);
     bench_cmd_run(w->dev, &w->cmd);
+}
+
+/* As many pieces as the batch will take away, at the front of one object. */
+static void prepare_punch(struct bench_work *w, const struct bench_op *op)
+{
+    prepare_grow(w, op);
+    for (unsigned i = 0; i < op->batch; i++)
+        step_grow(w, op, i);
+    bench_cmd_make(&w->cmd, OSD_OP_PUNCH, PID, fresh(w, 0), op->size);
+}
+
+/* Bytes at an offset that is not aligned: nothing but zeroing inside one block. */
+static void prepare_clear(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_CLEAR, PID, w->first_oid + BIG, op->size);
+}
+
+static void prepare_flush(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_FLUSH, PID, w->first_oid + BIG, 0);
+}
+
+/* ---- collections ---- */
+
+static void prepare_create_collection(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_CREATE_COLLECTION, PID, OID, 0);
+}
+
+static void drop_collections(struct bench_work *w, const struct bench_op *op)
+{
+    all_fresh(w, op, OSD_OP_REMOVE_COLLECTION);
+}
+
+/* ---- what every SCSI device answers ---- */
+
+static void prepare_inquiry(struct bench_work *w, const struct bench_op *op)
+{
+    static const uint8_t cdb[] = {0x12, 0, 0, 0, 96, 0};
+
+    bench_cmd_raw(&w->cmd, cdb, sizeof(cdb));
+    w->cmd.in = (struct iovec){w->in, 96};
 }
 
 /* ---- listings ---- */
@@ -311,6 +376,12 @@ const struct bench_op bench_ops[] = {
      nothing},
     {"get_1", "GET ATTRIBUTES, 1 of 16 bytes", 3, 4000, 0, prepare_get, step_background,
      nothing},
+    {"set_10", "SET ATTRIBUTES, 10 of 16 bytes", 0, 500, 0, prepare_set_10, step_background,
+     nothing},
+    {"get_10", "GET ATTRIBUTES, list of 10", 0, 500, 0, prepare_get_10, step_background,
+     nothing},
+    {"get_page", "GET ATTRIBUTES, Timestamps page", 0, 2000, 0, prepare_get_page,
+     step_background, nothing},
     {"read_4k", "READ 4 KiB", 3, 4000, 4096, prepare_read, step_somewhere, nothing},
     {"peer_read_4k", "pread 4 KiB", 0, 4000, 4096, peer_open_filled, peer_read, peer_close},
     {"write_4k", "WRITE 4 KiB, overwrite", 6, 4000, 4096, prepare_overwrite, step_somewhere,
@@ -320,6 +391,14 @@ const struct bench_op bench_ops[] = {
     {"peer_overwrite_4k", "pwrite 4 KiB, overwrite", 0, 4000, 4096, peer_open_filled,
      peer_overwrite, peer_close},
     {"append_64", "APPEND 64 bytes", 6, 4000, 64, prepare_append, step_same, drop_one},
+    {"create_and_write_4k", "CREATE AND WRITE 4 KiB", 0, 1000, 4096, prepare_create_and_write,
+     step_fresh, drop_fresh},
+    {"clear_512", "CLEAR 512 bytes", 0, 1000, 512, prepare_clear, step_somewhere, nothing},
+    {"punch_4k", "PUNCH 4 KiB of 1 MiB", 0, 256, 4096, prepare_punch, step_same, drop_one},
+    {"flush", "FLUSH, nothing to flush", 0, 200, 0, prepare_flush, step_same, nothing},
+    {"create_collection", "CREATE COLLECTION", 0, 500, 0, prepare_create_collection, step_fresh,
+     drop_collections},
+    {"inquiry", "INQUIRY", 0, 4000, 0, prepare_inquiry, step_same, nothing},
     {"list_1k", "LIST, page of 1,000 of 1,000", 250, 100, 0, prepare_list, step_list, nothing},
     {"list_many", "LIST, page of 1,000 of many", 250, 100, 1, prepare_list, step_list, nothing},
     {"write_64k", "WRITE 64 KiB, new data", 0, 512, 65536, prepare_grow, step_grow, drop_one},
@@ -343,6 +422,11 @@ const struct bench_op *bench_op_find(const char *name)
         if (strcmp(bench_ops[i].name, name) == 0)
             return &bench_ops[i];
     return NULL;
+}
+
+bool bench_op_is_peer(const struct bench_op *op)
+{
+    return strncmp(op->name, "peer_", 5) == 0;
 }
 
 uint64_t bench_batch(struct bench_work *w, const struct bench_op *op)

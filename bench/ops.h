@@ -45,6 +45,9 @@ extern const unsigned bench_n_ops;
 /** NULL when there is none of that name. */
 const struct bench_op *bench_op_find(const char *name);
 
+/** Peers touch files and no unit. */
+bool bench_op_is_peer(const struct bench_op *op);
+
 /** Partitions and objects that all works share: call once per device. */
 void bench_furnish(struct osd_device *dev, uint64_t many_objects);
 

@@ -143,6 +143,24 @@ void bench_cmd_gets(struct bench_cmd *c, uint8_t *list, size_t cap, unsigned n, 
     with_attrs(c, &p);
 }
 
+void bench_cmd_gets_page(struct bench_cmd *c, uint32_t page, void *in, uint32_t in_len)
+{
+    struct osd_attr_params p = {.format = OSD_ATTR_PAGE,
+                                .get_page = page,
+                                .get_alloc_len = in_len,
+                                .set_off = OSD_OFFSET_UNUSED};
+
+    c->in = (struct iovec){in, in_len};
+    with_attrs(c, &p);
+}
+
+void bench_cmd_raw(struct bench_cmd *c, const uint8_t *cdb, size_t len)
+{
+    memset(c, 0, sizeof(*c));
+    memcpy(c->cdb, cdb, len);
+    c->cdb_len = len;
+}
+
 void bench_cmd_pid(struct bench_cmd *c, uint64_t pid)
 {
     be64_put(c->cdb + AT_PID, pid);

@@ -51,6 +51,12 @@ void bench_cmd_sets(struct bench_cmd *c, uint8_t *list, size_t cap, unsigned n,
 void bench_cmd_gets(struct bench_cmd *c, uint8_t *list, size_t cap, unsigned n, void *in,
                     uint32_t in_len);
 
+/** Get one whole page in page format. */
+void bench_cmd_gets_page(struct bench_cmd *c, uint32_t page, void *in, uint32_t in_len);
+
+/** A command that is no OSD command; len bytes, at most OSD_CDB_MAX. */
+void bench_cmd_raw(struct bench_cmd *c, const uint8_t *cdb, size_t len);
+
 /** Patch the fields that change from one execution to the next. */
 void bench_cmd_pid(struct bench_cmd *c, uint64_t pid);
 void bench_cmd_oid(struct bench_cmd *c, uint64_t oid);
