@@ -17,6 +17,12 @@
 #define SPC_REQUEST_SENSE         0x03
 #define SPC_INQUIRY               0x12
 #define SPC_MODE_SENSE6           0x1a
+#define SPC_START_STOP_UNIT       0x1b
+#define SPC_RECEIVE_DIAGNOSTIC    0x1c
+#define SPC_SEND_DIAGNOSTIC       0x1d
+#define SPC_PREVENT_ALLOW         0x1e
+#define SPC_LOG_SENSE             0x4d
+#define SPC_MODE_SELECT10         0x55
 #define SPC_MODE_SENSE10          0x5a
 #define SPC_REPORT_LUNS           0xa0
 #define SPC_MAINTENANCE_IN        0xa3

@@ -102,6 +102,9 @@ static uint16_t needed(const struct command *c)
 {
     uint16_t perms = c->act->perms;
 
+    if (c->cdb.gen == OSD_GEN1 && (c->cdb.op == OSD_OP_PERFORM_SCSI_COMMAND ||
+                                   c->cdb.op == OSD_OP_PERFORM_TASK_MANAGEMENT))
+        perms = OSD_PERM_DEV_MGMT;
     if (c->cdb.list_attr)
         perms |= OSD_PERM_M_OBJECT;
     if (c->cdb.op == OSD_OP_QUERY && c->mutating)

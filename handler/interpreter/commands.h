@@ -33,6 +33,10 @@ osd_status run_read_map(struct command *c);
 /* copy.c */
 osd_status run_copy(struct command *c);
 
+/* perform.c */
+osd_status run_scsi(struct command *c);
+osd_status run_task_management(struct command *c);
+
 /* query.c */
 osd_status run_query(struct command *c);
 

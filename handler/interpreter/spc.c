@@ -3,28 +3,23 @@
  * handler/interpreter/spc.c - INQUIRY and the other commands every SCSI device answers
  * (reference 8, SPC-4)
  */
+#include "spc.h"
+
 #include <stdlib.h>
 
-#include "command.h"
 #include "common/buf.h"
 #include "wire/spc.h"
 
-#define DATA_MAX  (64 * KIB) /* longest answer: all operation codes */
-#define VPD_COUNT 5
-
-/* One SPC command; the answer goes through w, errors are told in ret. */
-struct spc {
-    struct osd_device *dev;
-    const uint8_t *cdb;
-    struct osd_writer w;
-    uint32_t alloc;
-    struct osd_response *ret;
-};
+bool spc_bad(struct spc *s, enum fault_kind kind, uint16_t field)
+{
+    s->fault = kind;
+    s->field = field;
+    return false;
+}
 
 static bool bad(struct spc *s, uint16_t field)
 {
-    respond_plain(FAULT_CDB, field, s->ret);
-    return false;
+    return spc_bad(s, FAULT_CDB, field);
 }
 
 static bool do_test_unit_ready(struct spc *s)
@@ -76,19 +71,6 @@ static bool do_inquiry(struct spc *s)
     }
 }
 
-static bool do_mode_sense(struct spc *s)
-{
-    bool ten = s->cdb[0] == SPC_MODE_SENSE10;
-    uint8_t control = s->cdb[2] >> 6;
-
-    s->alloc = ten ? be16_get(s->cdb + 7) : s->cdb[4];
-    if (control == 3) /* saved values: there are none */
-        return bad(s, 2);
-    if (osd_mode_sense(&s->w, ten, control, s->cdb[2] & 0x3f, s->cdb[3]))
-        return bad(s, 2);
-    return true;
-}
-
 static bool do_report_luns(struct spc *s)
 {
     s->alloc = be32_get(s->cdb + 6);
@@ -127,35 +109,54 @@ static const struct spc_command {
     {SPC_TEST_UNIT_READY, 6, do_test_unit_ready},
     {SPC_REQUEST_SENSE, 6, do_request_sense},
     {SPC_INQUIRY, 6, do_inquiry},
-    {SPC_MODE_SENSE6, 6, do_mode_sense},
-    {SPC_MODE_SENSE10, 10, do_mode_sense},
+    {SPC_START_STOP_UNIT, 6, spc_start_stop},
+    {SPC_RECEIVE_DIAGNOSTIC, 6, spc_receive_diagnostic},
+    {SPC_SEND_DIAGNOSTIC, 6, spc_send_diagnostic},
+    {SPC_PREVENT_ALLOW, 6, spc_prevent_allow},
+    {SPC_LOG_SENSE, 10, spc_log_sense},
+    {SPC_MODE_SELECT10, 10, spc_mode_select},
+    {SPC_MODE_SENSE6, 6, spc_mode_sense},
+    {SPC_MODE_SENSE10, 10, spc_mode_sense},
     {SPC_REPORT_LUNS, 12, do_report_luns},
     {SPC_MAINTENANCE_IN, 12, do_maintenance_in},
 };
 
-static const struct spc_command *find(const struct osd_request *req)
+static const struct spc_command *find(uint8_t opcode)
 {
     for (size_t i = 0; i < sizeof(spc_commands) / sizeof(spc_commands[0]); i++)
-        if (req->cdb_len > 0 && spc_commands[i].opcode == req->cdb[0])
+        if (spc_commands[i].opcode == opcode)
             return &spc_commands[i];
     return NULL;
 }
 
-/* Run into a scratch buffer and bring home what the allocation length and Data-In leave. */
-static void answer(struct osd_device *dev, const struct spc_command *cmd,
-                   const struct osd_request *req, struct osd_response *ret)
+bool spc_run(struct spc *s, size_t cdb_len)
 {
-    struct spc s = {.dev = dev, .cdb = req->cdb, .ret = ret};
-    _cleanup_free_ uint8_t *data = malloc(DATA_MAX);
+    const struct spc_command *cmd = cdb_len > 0 ? find(s->cdb[0]) : NULL;
+
+    if (!cmd)
+        return spc_bad(s, FAULT_OPCODE, 0);
+    if (cdb_len < cmd->cdb_len)
+        return bad(s, 0);
+    return cmd->run(s);
+}
+
+/* Run into a scratch buffer and bring home what the allocation length and Data-In leave. */
+static void answer(struct osd_device *dev, const struct osd_request *req,
+                   struct osd_response *ret)
+{
+    struct spc s = {.dev = dev, .cdb = req->cdb, .out = &req->out};
+    _cleanup_free_ uint8_t *data = malloc(SPC_DATA_MAX);
     uint64_t len;
 
     if (!data) {
         respond_plain(FAULT_ROOM, 0, ret);
         return;
     }
-    s.w = osd_writer_make(data, DATA_MAX);
-    if (!cmd->run(&s))
+    s.w = osd_writer_make(data, SPC_DATA_MAX);
+    if (!spc_run(&s, req->cdb_len)) {
+        respond_plain(s.fault, s.field, ret);
         return;
+    }
     len = osd_writer_kept(&s.w);
     len = len < s.alloc ? len : s.alloc;
     ret->in_len = osd_iov_write(&req->in, 0, data, len);
@@ -164,14 +165,7 @@ static void answer(struct osd_device *dev, const struct spc_command *cmd,
 void spc_execute(struct osd_device *dev, const struct osd_request *req,
                  struct osd_response *ret)
 {
-    const struct spc_command *cmd = find(req);
-
     *ret = (struct osd_response){.status = SAM_GOOD};
-    if (!cmd)
-        respond_plain(FAULT_OPCODE, 0, ret);
-    else if (req->cdb_len < cmd->cdb_len)
-        respond_plain(FAULT_CDB, 0, ret);
-    else
-        answer(dev, cmd, req, ret);
+    answer(dev, req, ret);
     osd_iov_zero(&req->in, ret->in_len, req->in.len - ret->in_len);
 }

@@ -253,6 +253,34 @@ static void test_interpreter_authorize__permissions_of_every_command(void **stat
     }
 }
 
+static void test_interpreter_authorize__performing_needs_less_in_osd1(void **state)
+{
+    static const enum osd_op ops[] = {OSD_OP_PERFORM_SCSI_COMMAND,
+                                      OSD_OP_PERFORM_TASK_MANAGEMENT};
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        for (BOTH(g)) {
+            struct osd_cdb c = rig_cmd(ops[i], g, 0, 0);
+            c.tm_function = 0x82;
+            rig->out_len = rig->in_len = 0;
+            rig_cap(&c, OSD_TYPE_ROOT, (uint16_t)~OSD_PERM_DEV_MGMT);
+            rig_run(rig, &c);
+            expect_cdb(rig, 129);
+            rig_cap(&c, OSD_TYPE_ROOT, OSD_PERM_DEV_MGMT);
+            rig_run(rig, &c);
+            if (g == OSD_GEN2)
+                expect_cdb(rig, 129);
+            else if (i == 0)
+                expect_good(rig); /* TEST UNIT READY */
+            rig_cap(&c, OSD_TYPE_ROOT, OSD_PERM_DEV_MGMT | OSD_PERM_GLOBAL);
+            rig_run(rig, &c);
+            if (g == OSD_GEN2)
+                expect_good(rig);
+        }
+    }
+}
+
 static void test_interpreter_authorize__contents_of_a_partition_need_more(void **state)
 {
     struct osd_cdb c = rig_cmd(OSD_OP_REMOVE_PARTITION, OSD_GEN2, RIG_PID, 0);
@@ -447,6 +475,7 @@ int main(void)
         rig_test(test_interpreter_authorize__boot_epoch_and_range_of_osd2),
         rig_test(test_interpreter_authorize__scattering_does_not_leave_the_range),
         rig_test(test_interpreter_authorize__permissions_of_every_command),
+        rig_test(test_interpreter_authorize__performing_needs_less_in_osd1),
         rig_test(test_interpreter_authorize__contents_of_a_partition_need_more),
         rig_test(test_interpreter_authorize__format_1_in_an_osd2_cdb),
         rig_test(test_interpreter_authorize__attributes_need_their_own_permissions),

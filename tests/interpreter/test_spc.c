@@ -97,6 +97,114 @@ static void test_interpreter_spc__mode_sense(void **state)
     expect_cdb(rig, 2);
 }
 
+/* MODE SELECT takes what MODE SENSE gives. */
+static void test_interpreter_spc__mode_select_changes_nothing(void **state)
+{
+    uint8_t sense[10] = {0x5a, 0, 0x3f, 0xff, 0, 0, 0, 0, 255, 0};
+    uint8_t select[10] = {0x55, 0x10};
+    struct rig *rig = *state;
+    size_t len;
+
+    run(rig, sense, 10, 255);
+    expect_good(rig);
+    len = rig->r.in_len;
+    memcpy(rig->out, rig->in, len);
+    memset(rig->out, 0, 2);
+    select[8] = (uint8_t)len;
+    rig->out_len = len;
+    rig->in_len = 0;
+    rig_run_raw(rig, select, 10);
+    expect_good(rig);
+    rig->out[len - 1] ^= 1;
+    rig_run_raw(rig, select, 10);
+    expect_param(rig, (uint16_t)(len - 32)); /* the control extension page is the last */
+    rig->out[7] = 8;
+    rig_run_raw(rig, select, 10);
+    expect_param(rig, 6);
+    rig->out[7] = 0;
+    for (uint8_t cut = 1; cut < 10; cut++) {
+        select[8] = cut;
+        rig_run_raw(rig, select, 10);
+        if (cut == 8)
+            expect_good(rig);
+        else
+            expect_asc(rig, SENSE_ILLEGAL_REQUEST, ASC_PARAM_LIST_LENGTH);
+    }
+    select[8] = (uint8_t)(len + 1); /* more than is there */
+    rig_run_raw(rig, select, 10);
+    expect_asc(rig, SENSE_ILLEGAL_REQUEST, ASC_PARAM_LIST_LENGTH);
+    select[8] = 0;
+    rig_run_raw(rig, select, 10);
+    expect_good(rig);
+    select[7] = 0xff;
+    rig_run_raw(rig, select, 10);
+    expect_cdb(rig, 7);
+    select[1] = 0x11; /* saving */
+    rig_run_raw(rig, select, 10);
+    expect_cdb(rig, 1);
+}
+
+static void test_interpreter_spc__log_sense(void **state)
+{
+    uint8_t cdb[10] = {0x4d, 0, 0x40, 0, 0, 0, 0, 0, 255, 0};
+    struct rig *rig = *state;
+
+    run(rig, cdb, 10, 255);
+    expect_good(rig);
+    assert_int_equal(rig->r.in_len, 6);
+    assert_int_equal(rig->in[5], 0x06);
+    cdb[2] = 0x46;
+    run(rig, cdb, 10, 255);
+    expect_good(rig);
+    assert_int_equal(rig->r.in_len, 16);
+    assert_int_equal(be16_get(rig->in + 2), 12);
+    assert_int_equal(be64_get(rig->in + 8), 0);
+    cdb[2] = 0x47;
+    run(rig, cdb, 10, 255);
+    expect_cdb(rig, 2);
+    cdb[2] = 0x46;
+    run(rig, cdb, 10, 255);
+    assert_int_equal(be64_get(rig->in + 8), 1); /* that one */
+    cdb[6] = 1;                                 /* parameters from 1 on: none */
+    run(rig, cdb, 10, 255);
+    assert_int_equal(rig->r.in_len, 4);
+    cdb[2] = 0x06;
+    run(rig, cdb, 10, 255);
+    expect_cdb(rig, 2);
+    cdb[3] = 1;
+    cdb[2] = 0x46;
+    run(rig, cdb, 10, 255);
+    expect_cdb(rig, 3);
+    cdb[1] = 1;
+    run(rig, cdb, 10, 255);
+    expect_cdb(rig, 1);
+}
+
+static void test_interpreter_spc__diagnostics_start_and_prevent(void **state)
+{
+    static const struct {
+        uint8_t cdb[6];
+        int field; /* -1: GOOD */
+    } cases[] = {
+        {{0x1d, 0x04}, -1},           {{0x1d, 0x10}, -1},         {{0x1d, 0x20}, 1},
+        {{0x1d, 0x10, 0, 0, 4}, 3},   {{0x1b, 0, 0, 0, 1}, -1},   {{0x1b, 0, 0, 0, 0}, 4},
+        {{0x1b, 0, 0, 0, 3}, 4},      {{0x1b, 0, 0, 0, 0x11}, 4}, {{0x1e, 0, 0, 0, 0}, -1},
+        {{0x1e, 0, 0, 0, 1}, -1},     {{0x1e, 0, 0, 0, 2}, 4},    {{0x1c, 1, 0, 0, 100}, -1},
+        {{0x1c, 1, 0x40, 0, 100}, 2}, {{0x1c, 0, 0, 0, 100}, -1},
+    };
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        run(rig, cases[i].cdb, 6, 100);
+        if (cases[i].field < 0)
+            expect_good(rig);
+        else
+            expect_cdb(rig, (uint16_t)cases[i].field);
+    }
+    assert_int_equal(rig->r.in_len, 5);
+    assert_int_equal(be16_get(rig->in + 2), 1);
+}
+
 static void test_interpreter_spc__report_luns(void **state)
 {
     uint8_t cdb[12] = {0xa0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0};
@@ -263,6 +371,9 @@ int main(void)
         rig_test(test_interpreter_spc__inquiry),
         rig_test(test_interpreter_spc__system_id_is_the_designator),
         rig_test(test_interpreter_spc__mode_sense),
+        rig_test(test_interpreter_spc__mode_select_changes_nothing),
+        rig_test(test_interpreter_spc__log_sense),
+        rig_test(test_interpreter_spc__diagnostics_start_and_prevent),
         rig_test(test_interpreter_spc__report_luns),
         rig_test(test_interpreter_spc__supported_operation_codes),
         rig_test(test_interpreter_spc__others_are_unknown),

@@ -206,10 +206,10 @@ static void test_wire_spc__all_operation_codes(void **state)
                 assert_int_equal(be16_get(e + 6), gen == OSD_GEN1 ? 200 : 236);
         }
         assert_int_equal(osd, 23 + 39 + 2);
-        assert_int_equal(spc, 8);
+        assert_int_equal(spc, 14);
         w = fresh();
         assert_int_equal(osd_report_opcodes(&w, 0, 0, 0, rctd, none), OSD_OK);
-        assert_int_equal(w.full, 4 + 8 * step);
+        assert_int_equal(w.full, 4 + 14 * step);
     }
 }
 
