@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "initiator/initiator.h"
 #include "libosd.h"
@@ -54,6 +55,50 @@ void osd_close(struct osd_session *s)
         return;
     transport_close(s->transport);
     free(s);
+}
+
+/* ---- discover, ping ---- */
+
+osd_status osd_discover(const char *url,
+                        void (*visit)(void *arg, const char *target, const char *portal),
+                        void *arg)
+{
+    const struct iscsi_options opt = {0};
+    struct iscsi_url u;
+    char why[400] = "";
+    osd_status st = iscsi_url_parse(url, &u, why, sizeof(why));
+
+    if (!st)
+        st = iscsi_discover(&u, &opt, visit, arg, why, sizeof(why));
+    return st ? failed(st, "%s", why[0] ? why : osd_status_text(st)) : OSD_OK;
+}
+
+static uint64_t now_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+osd_status osd_ping(struct osd_session *s, uint64_t *ret_us)
+{
+    static const uint8_t test_unit_ready[6] = {0};
+    struct exchange x = {.cdb = test_unit_ready, .cdb_len = sizeof(test_unit_ready)};
+    uint64_t start = now_us();
+    char why[400] = "";
+    osd_status st = transport_once(s->transport, &x, why, sizeof(why));
+
+    if (st)
+        return failed(st, "TEST UNIT READY: %s", why);
+    *ret_us = now_us() - start;
+    if (x.status == SAM_GOOD)
+        return OSD_OK;
+    if (x.status == SAM_CHECK_CONDITION)
+        osd_explain_sense(x.sense, x.sense_len, why, sizeof(why));
+    else
+        snprintf(why, sizeof(why), "SCSI status %02Xh", x.status);
+    return failed(OSD_E_BUSY, "not ready: %s", why);
 }
 
 /* ---- check ---- */

@@ -216,6 +216,16 @@ static bool worth_retry(const struct exchange *x)
     return s.key == SENSE_UNIT_ATTENTION || s.key == SENSE_NOT_READY || lost_stage(x, &s);
 }
 
+osd_status transport_once(struct transport *t, struct exchange *x, char *reason,
+                          size_t reason_len)
+{
+    osd_status st = try_once(t, x);
+
+    if (st)
+        snprintf(reason, reason_len, "%s", osd_status_text(st));
+    return st;
+}
+
 osd_status transport_execute(struct transport *t, struct exchange *x, char *reason,
                              size_t reason_len)
 {
@@ -223,13 +233,9 @@ osd_status transport_execute(struct transport *t, struct exchange *x, char *reas
     useconds_t pause = FIRST_PAUSE_US;
 
     for (;;) {
-        osd_status st = try_once(t, x);
-        if (st) {
-            snprintf(reason, reason_len, "%s", osd_status_text(st));
+        osd_status st = transport_once(t, x, reason, reason_len);
+        if (st || !worth_retry(x) || osd_monotonic_ms() >= until)
             return st;
-        }
-        if (!worth_retry(x) || osd_monotonic_ms() >= until)
-            return OSD_OK;
         usleep(pause);
         pause = pause * 2 < LAST_PAUSE_US ? pause * 2 : LAST_PAUSE_US;
     }

@@ -36,6 +36,10 @@ void transport_close(struct transport *t);
 osd_status transport_execute(struct transport *t, struct exchange *x, char *reason,
                              size_t reason_len);
 
+/** As transport_execute(), but only once: BUSY and unit attentions are the answer. */
+osd_status transport_once(struct transport *t, struct exchange *x, char *reason,
+                          size_t reason_len);
+
 /** The store of a file:// transport, NULL otherwise. */
 struct osd_store *transport_store(struct transport *t);
 

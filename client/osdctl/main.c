@@ -46,6 +46,10 @@ static const struct verb {
      DEVICE, ""},
     {"cp", 2, 2, "-r DIR PID | -r PID DIR", "copy a directory tree in or out", verb_cp, DEVICE,
      "rqPn"},
+    {"discover", 0, 1, "[HOST[:PORT]]", "URLs of the targets that an iSCSI portal has",
+     verb_discover, NO_DEVICE, ""},
+    {"ping", 0, 0, "", "ask the device whether it is ready, with times", verb_ping, DEVICE,
+     "NI"},
     {"flush", 0, 0, "", "bring everything to stable storage", verb_flush, DEVICE, ""},
     {"format", 0, 1, "[CAPACITY] --yes", "remove everything", verb_format, DEVICE, "y"},
     {"check", 0, 1, "[STORE]", "check a store that nobody serves", verb_check, NO_DEVICE, "R"},
@@ -65,12 +69,14 @@ static const struct option long_options[] = {{"device", required_argument, NULL,
                                              {"capacity", required_argument, NULL, 'K'},
                                              {"generation", required_argument, NULL, 'g'},
                                              {"progress", required_argument, NULL, 'P'},
+                                             {"count", required_argument, NULL, 'N'},
+                                             {"interval", required_argument, NULL, 'I'},
                                              {"dry-run", no_argument, NULL, 'n'},
                                              {"quiet", no_argument, NULL, 'q'},
                                              {"help", no_argument, NULL, 'h'},
                                              {"version", no_argument, NULL, 'V'},
                                              {NULL, 0, NULL, 0}};
-#define VERB_OPTIONS "rlycRPqn" /* the others go with every verb */
+#define VERB_OPTIONS "rlycRPqnNI" /* the others go with every verb */
 
 static int help(void)
 {
@@ -93,6 +99,8 @@ static int help(void)
            "  -g, --generation N    speak OSD-1 or OSD-2 (default 2)\n"
            "  -n, --dry-run         cp: say what would be copied, copy nothing\n"
            "      --progress FD     cp: \"done/total\" lines of bytes to a descriptor\n"
+           "      --count N         ping: how often, 0 = until interrupted (default 4)\n"
+           "      --interval MS     ping: milliseconds between two (default 1000)\n"
            "  -q, --quiet           cp: no progress bar\n"
            "  -h, --help            this text\n"
            "      --version         the version\n\nSee osdctl(1).\n");
@@ -128,6 +136,10 @@ static bool value_option(int c, struct options *o)
             return false;
         o->generation = (int)n;
         return true;
+    case 'N':
+        return parse_number(optarg, &o->count);
+    case 'I':
+        return parse_number(optarg, &o->interval_ms) && o->interval_ms <= 3600000;
     case 'P':
         if (!parse_number(optarg, &n) || n > 1023)
             return false;
@@ -244,7 +256,8 @@ static int run(int argc, char **argv, const struct options *o, const struct pars
 
 int main(int argc, char **argv)
 {
-    struct options o = {.device = getenv("OSD_DEVICE"), .progress_fd = -1};
+    struct options o = {
+        .device = getenv("OSD_DEVICE"), .progress_fd = -1, .count = 4, .interval_ms = 1000};
     struct parsed p = {0};
     int rc;
 

@@ -22,7 +22,9 @@ verb_function verb_put, verb_get, verb_cat, verb_append;
 /* verbs_attr.c */
 verb_function verb_attr;
 /* verbs_device.c */
-verb_function verb_flush, verb_format, verb_check, verb_explain, verb_discover, verb_ping;
+verb_function verb_flush, verb_format, verb_check, verb_explain;
+/* verbs_net.c */
+verb_function verb_discover, verb_ping;
 /* tree.c */
 verb_function verb_cp;
 

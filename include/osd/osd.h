@@ -47,6 +47,19 @@ OSD_API osd_status osd_open(const char *url, const struct osd_options *options,
 /** Close; NULL is allowed. No call may be under way. */
 OSD_API void osd_close(struct osd_session *s);
 
+/** Ask a portal for its targets (iSCSI SendTargets): iscsi://[user%secret@]host[:port]. visit()
+ *  gets each target name with the address of one portal, "host:port", several times for several
+ *  portals. OSD_E_INVALID (URL), OSD_E_UNREACHABLE, OSD_E_DENIED, OSD_E_PROTOCOL. */
+OSD_API osd_status osd_discover(const char *url,
+                                void (*visit)(void *arg, const char *target,
+                                              const char *portal),
+                                void *arg);
+
+/** One TEST UNIT READY, not retried. OSD_OK: ready; OSD_E_BUSY: the device answered that it is
+ *  not (osd_last_error() says why); anything else: no answer. *ret_us: how long the answer took,
+ *  in microseconds; set with OSD_OK and OSD_E_BUSY. */
+OSD_API osd_status osd_ping(struct osd_session *s, uint64_t *ret_us);
+
 /** Sentence about the last failure in this thread; never NULL. Valid until the next call. */
 OSD_API const char *osd_last_error(void);
 

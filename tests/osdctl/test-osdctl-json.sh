@@ -58,6 +58,8 @@ ok 'data["skipped"] == 2 and data["items"] == 2' cp -r tree 0x20000
 ok 'data["plan"] == [{"action": "fetch", "path": "sub", "bytes": 0},
     {"action": "fetch", "path": "sub/file", "bytes": 2}]' cp -rn 0x20000 out
 ok 'data["items"] == 2' cp -r 0x20000 out
+ok 'data["sent"] == data["ready"] == 2 and data["replies"][1]["ready"]' \
+    ping --count 2 --interval 0
 ok 'data["text"] == "not found"' explain 3
 ok 'data == {}' rm 0x10000/0x10001
 ok 'data == {}' rm --contents partition 0x10000

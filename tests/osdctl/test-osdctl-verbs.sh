@@ -151,6 +151,16 @@ expect 0 osdctl -g 1 cat 0x20000/0x10000
 expect 0 osdctl -g 1 attr set 0x20000/0x10000 0x10000 1 one
 [ "$(osdctl -g 1 attr get 0x20000/0x10000 0x10000 1)" = one ] || die "OSD-1 attribute"
 
+echo "== ping"
+expect 0 osdctl ping --count 3 --interval 0
+[ "$(echo "$out" | grep -c ': ready, ')" = 3 ] || die "ping: $out"
+"$OSDCTL" ping --count 0 --interval 20 >ping.out &
+pinger=$!
+sleep 0.5
+kill -INT $pinger
+wait $pinger || die "an interrupted ping ended with $?"
+tail -n 1 ping.out | grep -q 'least, mean, most' || die "ping: $(tail -n 1 ping.out)"
+
 echo "== explain"
 expect 0 osdctl explain 8
 case $out in *quota*) ;; *) die "explain 8: $out" ;; esac
