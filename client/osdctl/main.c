@@ -55,6 +55,8 @@ static const struct verb {
     {"check", 0, 1, "[STORE]", "check a store that nobody serves", verb_check, NO_DEVICE, "R"},
     {"explain", 1, 1, "SENSE-HEX|EXIT-CODE", "say what sense data or an exit code means",
      verb_explain, NO_DEVICE, ""},
+    {"conform", 0, 64, "URL [SCRIPT.osd | FILTER]...", "conformance suite; removes everything",
+     verb_conform, NO_DEVICE, "yl"},
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -90,8 +92,8 @@ static int help(void)
            "                        (default: environment variable OSD_DEVICE)\n"
            "  -j, --json            result or error as one JSON document\n"
            "  -r, --recursive       cp: a whole tree\n"
-           "  -l, --long            ls: with sizes\n"
-           "  -y, --yes             format: yes, remove everything\n"
+           "  -l, --long            ls: with sizes; conform: list the cases\n"
+           "  -y, --yes             format, conform: yes, remove everything\n"
            "      --contents        rm partition: with everything in it\n"
            "      --repair          check: repair what can be repaired\n"
            "      --create-store    file:// URLs: make the store if there is none\n"

@@ -27,5 +27,7 @@ verb_function verb_flush, verb_format, verb_check, verb_explain;
 verb_function verb_discover, verb_ping;
 /* tree.c */
 verb_function verb_cp;
+/* conform.c */
+verb_function verb_conform;
 
 #endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client/osdctl/conform.c - the verb "conform": the conformance suite as TAP or JSON
+ */
+#include "conform/conform.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verbs.h"
+
+#define ARGUMENTS_MAX 64 /* the limit of the row in main.c */
+
+static const char *const outcomes[] = {
+    [CONFORM_PASSED] = "passed", [CONFORM_FAILED] = "failed", [CONFORM_SKIPPED] = "skipped"};
+
+static json_t *as_json(const struct conform_result *r)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:s}", "name", r->name, "title",
+                     r->title, "clause", r->clause, "covers", r->covers, "generation",
+                     r->generation, "outcome", outcomes[r->outcome], "script", r->script,
+                     "line", (int)r->line, "why", r->why);
+}
+
+/* A line of the YAML block, the value as a double-quoted scalar. */
+static void print_yaml(const char *key, const char *value)
+{
+    printf("  %s: \"", key);
+    for (; *value; value++)
+        printf(*value == '"' || *value == '\\' ? "\\%c" : "%c", *value);
+    printf("\"\n");
+}
+
+static void print_tap(size_t n, const struct conform_result *r)
+{
+    printf("%sok %zu - OSD-%d %s%s%s\n", r->outcome == CONFORM_FAILED ? "not " : "", n,
+           r->generation, r->name, r->outcome == CONFORM_SKIPPED ? " # SKIP " : "",
+           r->outcome == CONFORM_SKIPPED ? r->why : "");
+    if (r->outcome == CONFORM_FAILED) {
+        printf("  ---\n");
+        print_yaml("title", r->title);
+        print_yaml("clause", r->clause);
+        print_yaml("covers", r->covers);
+        printf("  at: %s:%u\n", r->script, r->line);
+        print_yaml("found", r->why);
+        printf("  ...\n");
+    }
+    fflush(stdout);
+}
+
+static void report(void *arg, const struct conform_result *r)
+{
+    size_t *n = arg;
+
+    *n += 1;
+    if (json_output)
+        list_item(as_json(r));
+    else
+        print_tap(*n, r);
+}
+
+static bool is_script(const char *s)
+{
+    size_t n = strlen(s);
+
+    return n > 4 && strcmp(s + n - 4, ".osd") == 0;
+}
+
+static bool is_url(const char *s)
+{
+    return strncmp(s, "iscsi://", 8) == 0 || strncmp(s, "file://", 7) == 0 ||
+           strncmp(s, "memory:", 7) == 0;
+}
+
+static int finish(size_t n, const struct conform_totals *t)
+{
+    json_t *members = json_pack("{s:I, s:I, s:I}", "passed", (json_int_t)t->passed, "failed",
+                                (json_int_t)t->failed, "skipped", (json_int_t)t->skipped);
+    char text[64];
+
+    if (!json_output)
+        printf("1..%zu\n# %zu passed, %zu failed, %zu skipped\n", n, t->passed, t->failed,
+               t->skipped);
+    snprintf(text, sizeof(text), "%zu of %zu cases failed", t->failed, n);
+    return list_close(members, t->failed ? OSD_E_PARTIAL : OSD_OK, text);
+}
+
+static int run(struct conform_options *co)
+{
+    struct conform_totals totals;
+    char reason[512];
+    osd_status st;
+    size_t n = 0;
+
+    co->report = report;
+    co->arg = &n;
+    list_open("cases");
+    st = conform_run(co, &totals, reason, sizeof(reason));
+    if (st == OSD_OK)
+        return finish(n, &totals);
+    if (!json_output)
+        printf("Bail out! %s\n", reason);
+    return st == OSD_E_INVALID ? usage_error("%s", reason) : fail_with(st, "%s", reason);
+}
+
+int verb_conform(const struct options *o, struct osd_session *s, int argc, char **argv)
+{
+    const char *scripts[ARGUMENTS_MAX], *filters[ARGUMENTS_MAX];
+    struct conform_options co = {
+        .url = o->device, .scripts = scripts, .filters = filters, .list_only = o->long_list};
+
+    (void)s;
+    for (int i = 0; i < argc && i < ARGUMENTS_MAX; i++) {
+        if (is_url(argv[i]))
+            co.url = argv[i];
+        else if (is_script(argv[i]))
+            scripts[co.n_scripts++] = argv[i];
+        else
+            filters[co.n_filters++] = argv[i];
+    }
+    if (!co.list_only && !co.url)
+        return usage_error("no device: osdctl conform URL");
+    if (!co.list_only && !o->yes && strcmp(co.url, "memory:") != 0)
+        return usage_error("conform removes everything on %s: say --yes", co.url);
+    return run(&co);
+}
