@@ -233,6 +233,15 @@ static const struct row {
     {OSD_OP_GET_MEMBER_ATTRIBUTES, 2, true, {{0}}},
     {OSD_OP_SET_MEMBER_ATTRIBUTES, 2, true, {{0}}},
     {OSD_OP_WRITE, 2, true, {{0}}},
+    {OSD_OP_CREATE_COLLECTION, 2, true, {{0}}},
+    {OSD_OP_FLUSH, 2, true, {{0}}},
+    {OSD_OP_FLUSH_COLLECTION, 2, true, {{0}}},
+    {OSD_OP_FLUSH_OSD, 2, true, {{0}}},
+    {OSD_OP_FLUSH_PARTITION, 2, true, {{0}}},
+    {OSD_OP_FORMAT_OSD, 2, true, {{0}}},
+    {OSD_OP_PUNCH, 2, true, {{0}}},
+    {OSD_OP_READ_MAP, 2, true, {{0}}},
+    {OSD_OP_SET_KEY, 2, true, {{0}}},
 };
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 #define N_M    (sizeof(rows[0].m) / sizeof(rows[0].m[0]))
@@ -369,7 +378,7 @@ static struct osd_capability random_capability(struct drive *d, const struct osd
         .method = next_random(d) & 3,
         .expiration = next_random(d) >> 16,
         .created = next_random(d) >> 16,
-        .object_type = OSD_TYPE_COLLECTION, /* of no command that we offer */
+        .object_type = 0x04, /* no object has it: refused */
         .permissions = (uint16_t)(next_random(d) & 0xffe0),
         .descriptor = OSD_DESC_USER,
         .policy_tag = (uint32_t)next_random(d),
@@ -554,63 +563,6 @@ static void list(struct drive *d, enum osd_gen gen, uint64_t pid)
     printf("\n");
 }
 
-/* A quota that is used up: the sense data names it. */
-static void exceed_quota(struct drive *d, enum osd_gen gen, uint64_t pid)
-{
-    struct osd_cdb c = command(OSD_OP_SET_ATTRIBUTES, gen, pid, 0);
-
-    be64_put(d->out, 1);
-    d->out_len = 8;
-    c.attr = (struct osd_attr_params){.format = OSD_ATTR_PAGE,
-                                      .set_page = OSD_PAGE_P + OSD_PG_QUOTAS,
-                                      .set_number = 0x10002,
-                                      .set_len = 8};
-    expect_good(d, &c);
-    c = command(OSD_OP_CREATE, gen, pid, 0);
-    run(d, &c);
-    if (d->x.status != SAM_CHECK_CONDITION)
-        die("CREATE", "went beyond the quota");
-}
-
-static void life(struct drive *d, enum osd_gen gen)
-{
-    uint64_t pid = 0x20000 + gen, oid = 0x10005;
-    struct osd_cdb c = command(OSD_OP_CREATE_PARTITION, gen, pid, 0);
-
-    with_current(d, &c);
-    c = command(OSD_OP_CREATE_PARTITION, gen, pid + 0x1000, 0);
-    expect_good(d, &c);
-    c = command(OSD_OP_CREATE, gen, pid, oid);
-    with_current(d, &c);
-    c = command(OSD_OP_CREATE, gen, pid, oid + 1);
-    expect_good(d, &c);
-    c = command(OSD_OP_WRITE, gen, pid, oid);
-    c.length = d->out_len = 100;
-    random_bytes(d, d->out, 100);
-    expect_good(d, &c);
-    c = command(OSD_OP_READ, gen, pid, oid);
-    c.length = 256; /* more than there is: data and sense */
-    run(d, &c);
-    if (d->x.status != SAM_CHECK_CONDITION || memcmp(d->in, d->out, 100) != 0)
-        die("READ", "expected the data and a word on its end");
-    set_name(d, gen, pid, oid);
-    c = command(OSD_OP_GET_ATTRIBUTES, gen, pid, oid);
-    with_current(d, &c);
-    list(d, gen, pid);
-    list(d, gen, 0);
-    exceed_quota(d, gen, pid);
-    c = command(OSD_OP_REMOVE_PARTITION, gen, pid, 0);
-    run(d, &c); /* not empty */
-    for (uint64_t i = 0; i < 2; i++) {
-        c = command(OSD_OP_REMOVE, gen, pid, oid + i);
-        expect_good(d, &c);
-    }
-    for (uint64_t i = 0; i < 2; i++) {
-        c = command(OSD_OP_REMOVE_PARTITION, gen, pid + 0x1000 * i, 0);
-        expect_good(d, &c);
-    }
-}
-
 /* ---- lists both ways: what a command asks for, what comes back ---- */
 
 #define MAX_SEEN  64
@@ -789,6 +741,181 @@ static void list_with_attributes(struct drive *d, uint64_t pid)
     say("object_descriptor_format", 0x22);
     say_all("user_object_id", ids, n);
     say_seen(&s);
+}
+
+/* ---- collections ---- */
+
+static struct osd_cdb collection_command(enum osd_op op, enum osd_gen gen, uint64_t pid,
+                                         uint64_t cid)
+{
+    struct osd_cdb c = command(op, gen, pid, cid);
+
+    c.cap.object_type = OSD_TYPE_COLLECTION;
+    c.cap.descriptor = OSD_DESC_USER; /* format 1 knows no other */
+    return c;
+}
+
+/* LIST COLLECTION: of one collection its members, with cid 0 the collections of the partition. */
+static void list_collection(struct drive *d, enum osd_gen gen, uint64_t pid, uint64_t cid)
+{
+    struct osd_cdb c = cid ? collection_command(OSD_OP_LIST_COLLECTION, gen, pid, cid)
+                           : command(OSD_OP_LIST_COLLECTION, gen, pid, 0);
+    size_t at = OSD_LIST_HEADER_LEN;
+    struct osd_list_head h;
+    struct osd_list_entry e;
+
+    c.length = DATA_IN;
+    expect_good(d, &c);
+    struct osd_bytes data = {d->in, d->x.in_len};
+    if (osd_list_head_decode(data, gen, &h) || osd_list_entry_next(data, &h, &at, &e))
+        die("LIST COLLECTION", "no list");
+    printf("in");
+    say("additional_length", h.additional_len);
+    say("continuation_object_id", h.continuation);
+    if (gen == OSD_GEN1)
+        say("list_collection.coltn", cid == 0);
+    else
+        say("object_descriptor_format", cid ? 0x21 : 0x11);
+    say(cid ? "user_object_id" : "collection_object_id", e.id);
+    printf("\n");
+}
+
+/* QUERY for objects of 1 to 4096 bytes: the query list is in the CDB continuation segment. */
+static void query(struct drive *d, uint64_t pid, uint64_t cid, uint64_t found)
+{
+    struct osd_writer w = osd_writer_make(d->out, BUFFER);
+    struct osd_cdb c = collection_command(OSD_OP_QUERY, OSD_GEN2, pid, cid);
+
+    osd_writer_be32(&w, 0x01000000 | 0x88a0);
+    osd_writer_zero(&w, 36);
+    osd_writer_be16(&w, 2);  /* a query list ... */
+    osd_writer_be16(&w, 4);  /* ... and 4 bytes to fill up */
+    osd_writer_be32(&w, 36); /* its length */
+    osd_writer_be32(&w, 0x01000000);
+    osd_writer_be32(&w, 28);
+    osd_writer_be32(&w, OSD_PG_INFORMATION);
+    osd_writer_be32(&w, 0x82);
+    osd_writer_be16(&w, 8);
+    osd_writer_be64(&w, 1);
+    osd_writer_be16(&w, 8);
+    osd_writer_be64(&w, 4096);
+    osd_writer_zero(&w, 4);
+    d->out_len = w.full;
+    d->both = true;
+    c.cont_len = (uint32_t)w.full;
+    c.length = DATA_IN;
+    c.cap.format = 2;
+    c.cap.descriptor = OSD_DESC_COL;
+    expect_good(d, &c);
+    printf("out");
+    say("cdb_continuation.format", 1);
+    say("cdb_continuation.sa", 0x88a0);
+    say("cdb_continuation.desc.type", 2);
+    say("cdb_continuation.desc.padlen", 4);
+    say("cdb_continuation.desc.length", 36);
+    say("query.type", 1);
+    say("query.entry.length", 28);
+    say("query.entry.page", OSD_PG_INFORMATION);
+    say("query.entry.number", 0x82);
+    say("query.entry.min_length", 8);
+    say("query.entry.max_length", 8);
+    printf("\nin");
+    say("additional_length", 4 + 8);
+    say("user_object_id", found);
+    printf("\n");
+}
+
+/* A collection of one user object that has some bytes. */
+static void collections(struct drive *d, enum osd_gen gen, uint64_t pid, uint64_t oid)
+{
+    uint64_t cid = 0x11000;
+    struct osd_cdb c = collection_command(OSD_OP_CREATE_COLLECTION, gen, pid, cid);
+
+    expect_good(d, &c);
+    c = command(OSD_OP_SET_ATTRIBUTES, gen, pid, oid); /* join it */
+    be64_put(d->out, cid);
+    d->out_len = 8;
+    c.attr = (struct osd_attr_params){.format = OSD_ATTR_PAGE,
+                                      .set_page = OSD_PAGE_U + OSD_PG_COLLECTIONS,
+                                      .set_number = 1,
+                                      .set_len = 8};
+    expect_good(d, &c);
+    list_collection(d, gen, pid, 0);
+    list_collection(d, gen, pid, cid);
+    if (gen == OSD_GEN2) {
+        c = collection_command(OSD_OP_CREATE_USER_TRACKING_COLLECTION, gen, pid, cid + 1);
+        c.start = cid; /* with the same members */
+        expect_good(d, &c);
+        if (d->carrier->both_ways)
+            query(d, pid, cid + 1, oid);
+        c = collection_command(OSD_OP_REMOVE_COLLECTION, gen, pid, cid + 1);
+        c.option = 1;
+        expect_good(d, &c);
+    }
+    c = collection_command(OSD_OP_REMOVE_COLLECTION, gen, pid, cid);
+    run(d, &c); /* it has a member */
+    c.option = 1;
+    expect_good(d, &c);
+}
+
+/* ---- one after the other ---- */
+
+/* A quota that is used up: the sense data names it. */
+static void exceed_quota(struct drive *d, enum osd_gen gen, uint64_t pid)
+{
+    struct osd_cdb c = command(OSD_OP_SET_ATTRIBUTES, gen, pid, 0);
+
+    be64_put(d->out, 1);
+    d->out_len = 8;
+    c.attr = (struct osd_attr_params){.format = OSD_ATTR_PAGE,
+                                      .set_page = OSD_PAGE_P + OSD_PG_QUOTAS,
+                                      .set_number = 0x10002,
+                                      .set_len = 8};
+    expect_good(d, &c);
+    c = command(OSD_OP_CREATE, gen, pid, 0);
+    run(d, &c);
+    if (d->x.status != SAM_CHECK_CONDITION)
+        die("CREATE", "went beyond the quota");
+}
+
+static void life(struct drive *d, enum osd_gen gen)
+{
+    uint64_t pid = 0x20000 + gen, oid = 0x10005;
+    struct osd_cdb c = command(OSD_OP_CREATE_PARTITION, gen, pid, 0);
+
+    with_current(d, &c);
+    c = command(OSD_OP_CREATE_PARTITION, gen, pid + 0x1000, 0);
+    expect_good(d, &c);
+    c = command(OSD_OP_CREATE, gen, pid, oid);
+    with_current(d, &c);
+    c = command(OSD_OP_CREATE, gen, pid, oid + 1);
+    expect_good(d, &c);
+    c = command(OSD_OP_WRITE, gen, pid, oid);
+    c.length = d->out_len = 100;
+    random_bytes(d, d->out, 100);
+    expect_good(d, &c);
+    c = command(OSD_OP_READ, gen, pid, oid);
+    c.length = 256; /* more than there is: data and sense */
+    run(d, &c);
+    if (d->x.status != SAM_CHECK_CONDITION || memcmp(d->in, d->out, 100) != 0)
+        die("READ", "expected the data and a word on its end");
+    set_name(d, gen, pid, oid);
+    c = command(OSD_OP_GET_ATTRIBUTES, gen, pid, oid);
+    with_current(d, &c);
+    list(d, gen, pid);
+    list(d, gen, 0);
+    collections(d, gen, pid, oid);
+    exceed_quota(d, gen, pid);
+    c = command(OSD_OP_REMOVE_PARTITION, gen, pid, 0);
+    run(d, &c); /* not empty */
+    for (uint64_t i = 0; i < 2; i++) {
+        c = command(OSD_OP_REMOVE, gen, pid, oid + i);
+        expect_good(d, &c);
+    }
+    for (uint64_t i = 0; i < 2; i++) {
+        c = command(OSD_OP_REMOVE_PARTITION, gen, pid + 0x1000 * i, 0);
+        expect_good(d, &c);
+    }
 }
 
 static void lists_both_ways(struct drive *d, enum osd_gen gen)
