@@ -283,6 +283,10 @@ static const struct osd_page_field security_p2[] = {
     {0x5, 26, 2}, {0x40000001, 28, 4}, {0x40000002, 32, 4}};
 static const struct osd_page_field security_cu[] = {{0x40000001, 8, 4}};
 
+static const struct osd_page_field recovery_rp[] = {{0x6, 8, 8},  {0x1, 16, 1}, {0x2, 17, 1},
+                                                    {0x3, 18, 6}, {0x4, 24, 6}, {0x5, 30, 6}};
+static const struct osd_page_field recovery_cu[] = {{0x1, 8, 1}, {0x3, 10, 6}, {0x4, 16, 6}};
+
 #define R(x) (OSD_PAGE_R + (x))
 #define P(x) (OSD_PAGE_P + (x))
 #define C(x) (OSD_PAGE_C + (x))
@@ -306,6 +310,10 @@ static const struct {
     {OSD_GEN2, {P(OSD_PG_SECURITY), 158, N(security_p2), security_p2}},
     {BOTH, {C(OSD_PG_SECURITY), 12, N(security_cu), security_cu}},
     {BOTH, {U(OSD_PG_SECURITY), 12, N(security_cu), security_cu}},
+    {OSD_GEN2, {R(OSD_PG_RECOVERY), 36, N(recovery_rp), recovery_rp}},
+    {OSD_GEN2, {P(OSD_PG_RECOVERY), 36, N(recovery_rp), recovery_rp}},
+    {OSD_GEN2, {C(OSD_PG_RECOVERY), 22, N(recovery_cu), recovery_cu}},
+    {OSD_GEN2, {U(OSD_PG_RECOVERY), 22, N(recovery_cu), recovery_cu}},
 };
 
 const struct osd_page_layout *osd_page_layout(uint32_t page, enum osd_gen gen)

@@ -144,14 +144,14 @@ struct command {
     uint64_t data_in_len, attr_in_off, attr_in_len;
     uint64_t append_start;
     int64_t used_change;
-    bool past_end;                 /* READ reached beyond the end */
-    uint64_t bytes_read;           /* then: bytes that exist */
-    unsigned touch;                /* timestamps of the object, beyond what act says */
-    uint64_t changed[CHANGED_MAX]; /* collections that gain or lose members */
-    unsigned n_changed;            /* ... so many; those beyond are not stamped */
-    bool sync;                     /* commit to stable storage */
-    bool flush;                    /* then flush the store */
-    bool set_clock;                /* the adjustable clock was set */
+    bool past_end;                          /* READ reached beyond the end */
+    uint64_t bytes_read;                    /* then: bytes that exist */
+    unsigned touch;                         /* timestamps of the object, beyond what act says */
+    uint64_t changed[CHANGED_MAX];          /* collections that gain or lose members */
+    unsigned n_changed;                     /* ... so many; those beyond are not stamped */
+    bool sync;                              /* commit to stable storage */
+    osd_status (*after)(struct command *c); /* what follows the commit; NULL: nothing */
+    bool set_clock;                         /* the adjustable clock was set */
     uint64_t new_clock;
 
     /* exactly once */

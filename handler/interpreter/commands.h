@@ -17,6 +17,7 @@ osd_status run_create_and_write(struct command *c);
 osd_status run_create_partition(struct command *c);
 osd_status run_remove(struct command *c);
 osd_status run_format(struct command *c);
+osd_status run_structure_check(struct command *c);
 
 /* list.c */
 osd_status run_list(struct command *c);

@@ -116,6 +116,11 @@ osd_status run_punch(struct command *c)
 
 #define SCOPE_RANGE 2 /* of FLUSH; everything for partitions and the root */
 
+static osd_status flush_store(struct command *c)
+{
+    return ops_of(c)->flush(c->dev->store);
+}
+
 /* Whatever the scope, everything committed before goes to stable storage: once the command's
  * own changes are committed, because nobody may flush inside a transaction. */
 osd_status run_flush(struct command *c)
@@ -127,7 +132,8 @@ osd_status run_flush(struct command *c)
         return fail_cdb(c, by_gen(c, 10, 11));
     if (one_object && c->cdb.option == SCOPE_RANGE && c->cdb.start > c->meta.length)
         return fail_cdb(c, 40);
-    c->sync = c->flush = true;
+    c->sync = true;
+    c->after = flush_store;
     return OSD_OK;
 }
 

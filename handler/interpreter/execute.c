@@ -13,6 +13,7 @@
 #include "collections.h"
 #include "continuation.h"
 #include "copy.h"
+#include "recovery.h"
 #include "segments.h"
 
 struct phase {
@@ -344,7 +345,7 @@ static osd_status finish(struct command *c, osd_status st)
     c->function = OSD_FN_COMMAND;
     st = ops_of(c)->commit(c->txn, flags);
     c->txn = NULL;
-    return st == OSD_OK && c->flush ? ops_of(c)->flush(c->dev->store) : st;
+    return st == OSD_OK && c->after ? c->after(c) : st;
 }
 
 /* After the commit: lazy timestamps, the clock. */
@@ -428,6 +429,8 @@ void command_execute(struct osd_device *dev, const struct osd_request *req,
         ops_of(&c)->abort(c.txn);
     if (st == OSD_OK)
         aftermath(&c);
+    if (st == OSD_E_CORRUPT && c.cdb.op == OSD_OP_READ)
+        damage_found(dev, c.target, DAMAGED_DATA, c.now);
     replay_leave(&c);
     ret->in_len = segments_finish(&c, st == OSD_OK);
     segments_free(&c);

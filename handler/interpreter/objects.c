@@ -9,6 +9,7 @@
 #include "attributes.h"
 #include "collections.h"
 #include "commands.h"
+#include "recovery.h"
 
 #define USER_POLICY_TAG 0x40000002u /* of the partition: given to new objects */
 #define POLICY_TAG      0x40000001u
@@ -197,6 +198,17 @@ osd_status run_remove(struct command *c)
         return fail_kind(c, FAULT_NOT_EMPTY);
     c->object.exists = false;
     return st;
+}
+
+static osd_status check_structure(struct command *c)
+{
+    return structure_check(c->dev, c->target.pid, c->now);
+}
+
+osd_status run_structure_check(struct command *c)
+{
+    c->after = check_structure;
+    return OSD_OK;
 }
 
 osd_status run_format(struct command *c)

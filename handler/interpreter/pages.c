@@ -16,6 +16,7 @@
 
 struct page {
     uint32_t page;
+    uint8_t flags; /* GEN2 */
     const char *name;
     const struct page_rows *rows; /* NULL: none */
     setter set_other; /* numbers not in rows are stored and set by this; NULL: there are none */
@@ -30,35 +31,45 @@ struct page {
 
 static const struct page pages[] = {
     /* ascending */
-    {U(OSD_PG_DIRECTORY), "User Object Directory", NULL, NULL},
-    {U(OSD_PG_INFORMATION), "User Object Information", &page_information_u, NULL},
-    {U(OSD_PG_QUOTAS), "User Object Quotas", &page_quotas_u, NULL},
-    {U(OSD_PG_TIMESTAMPS), "User Object Timestamps", &page_times_cu, NULL},
-    {U(OSD_PG_COLLECTIONS), "User Object Collections", NULL, page_set_membership},
-    {U(OSD_PG_SECURITY), "User Object Policy/Security", &page_security_cu, NULL},
-    {P(OSD_PG_DIRECTORY), "Partition Directory", NULL, NULL},
-    {P(OSD_PG_INFORMATION), "Partition Information", &page_information_p, NULL},
-    {P(OSD_PG_QUOTAS), "Partition Quotas", &page_quotas_p, NULL},
-    {P(OSD_PG_TIMESTAMPS), "Partition Timestamps", &page_times_p, NULL},
-    {P(OSD_PG_COLLECTIONS), "Partition Attributes Access", NULL, page_set_access_list},
-    {P(OSD_PG_SECURITY), "Partition Policy/Security", &page_security_p, NULL},
-    {C(OSD_PG_DIRECTORY), "Collection Directory", NULL, NULL},
-    {C(OSD_PG_INFORMATION), "Collection Information", &page_information_c, NULL},
-    {C(OSD_PG_TIMESTAMPS), "Collection Timestamps", &page_times_cu, NULL},
-    {C(OSD_PG_COLLECTIONS), "Collection Command Tracking", &page_tracking_c, NULL},
-    {C(OSD_PG_SECURITY), "Collection Policy/Security", &page_security_cu, NULL},
-    {R(OSD_PG_DIRECTORY), "Root Directory", NULL, NULL},
-    {R(OSD_PG_INFORMATION), "Root Information", &page_information_r, NULL},
-    {R(OSD_PG_QUOTAS), "Root Quotas", &page_quotas_r, NULL},
-    {R(OSD_PG_TIMESTAMPS), "Root Timestamps", &page_times_r, NULL},
-    {R(OSD_PG_SECURITY), "Root Policy/Security", &page_security_r, NULL},
+    {U(OSD_PG_DIRECTORY), 0, "User Object Directory", NULL, NULL},
+    {U(OSD_PG_INFORMATION), 0, "User Object Information", &page_information_u, NULL},
+    {U(OSD_PG_QUOTAS), 0, "User Object Quotas", &page_quotas_u, NULL},
+    {U(OSD_PG_TIMESTAMPS), 0, "User Object Timestamps", &page_times_cu, NULL},
+    {U(OSD_PG_COLLECTIONS), 0, "User Object Collections", NULL, page_set_membership},
+    {U(OSD_PG_SECURITY), 0, "User Object Policy/Security", &page_security_cu, NULL},
+    {U(OSD_PG_RECOVERY), GEN2, "User Object Error Recovery", &page_recovery_cu, NULL},
+    {P(OSD_PG_DIRECTORY), 0, "Partition Directory", NULL, NULL},
+    {P(OSD_PG_INFORMATION), 0, "Partition Information", &page_information_p, NULL},
+    {P(OSD_PG_QUOTAS), 0, "Partition Quotas", &page_quotas_p, NULL},
+    {P(OSD_PG_TIMESTAMPS), 0, "Partition Timestamps", &page_times_p, NULL},
+    {P(OSD_PG_COLLECTIONS), GEN2, "Partition Attributes Access", NULL, page_set_access_list},
+    {P(OSD_PG_SECURITY), 0, "Partition Policy/Security", &page_security_p, NULL},
+    {P(OSD_PG_RECOVERY), GEN2, "Partition Error Recovery", &page_recovery_rp, NULL},
+    {C(OSD_PG_DIRECTORY), 0, "Collection Directory", NULL, NULL},
+    {C(OSD_PG_INFORMATION), 0, "Collection Information", &page_information_c, NULL},
+    {C(OSD_PG_TIMESTAMPS), 0, "Collection Timestamps", &page_times_cu, NULL},
+    {C(OSD_PG_COLLECTIONS), GEN2, "Collection Command Tracking", &page_tracking_c, NULL},
+    {C(OSD_PG_SECURITY), 0, "Collection Policy/Security", &page_security_cu, NULL},
+    {C(OSD_PG_RECOVERY), GEN2, "Collection Error Recovery", &page_recovery_cu, NULL},
+    {R(OSD_PG_DIRECTORY), 0, "Root Directory", NULL, NULL},
+    {R(OSD_PG_INFORMATION), 0, "Root Information", &page_information_r, NULL},
+    {R(OSD_PG_QUOTAS), 0, "Root Quotas", &page_quotas_r, NULL},
+    {R(OSD_PG_TIMESTAMPS), 0, "Root Timestamps", &page_times_r, NULL},
+    {R(OSD_PG_SECURITY), 0, "Root Policy/Security", &page_security_r, NULL},
+    {R(OSD_PG_RECOVERY), GEN2, "Root Error Recovery", &page_recovery_rp, NULL},
 };
 #define N_PAGES (sizeof(pages) / sizeof(pages[0]))
 
-static const struct page *find_page(uint32_t page)
+/* Whether the generation of the command knows the page. */
+static bool is_known(const struct command *c, const struct page *p)
+{
+    return c->cdb.gen == OSD_GEN2 || !(p->flags & GEN2);
+}
+
+static const struct page *find_page(const struct command *c, uint32_t page)
 {
     for (size_t i = 0; i < N_PAGES; i++)
-        if (pages[i].page == page)
+        if (pages[i].page == page && is_known(c, &pages[i]))
             return &pages[i];
     return NULL;
 }
@@ -70,7 +81,7 @@ static bool is_zero_partition(const struct attr_object *o, uint32_t page)
 
 static const struct row *find_row(const struct ask *a)
 {
-    const struct page *p = find_page(a->id.page);
+    const struct page *p = find_page(a->c, a->id.page);
     const struct page_rows *rows = p ? p->rows : NULL;
 
     for (size_t i = 0; rows && i < rows->n; i++) {
@@ -116,7 +127,7 @@ static void put_identification(const char *name, uint8_t dst[OSD_PAGE_ID_LEN])
 static osd_status page_identification(struct command *c, const struct attr_object *o,
                                       uint32_t page, struct attr_value *ret)
 {
-    const struct page *p = find_page(page);
+    const struct page *p = find_page(c, page);
 
     if (!p)
         return stored_load(c, o->id, (struct osd_attr_id){page, 0}, ret);
@@ -180,7 +191,7 @@ osd_status attr_get(struct command *c, const struct attr_object *o, struct osd_a
                     struct attr_value *ret)
 {
     struct ask a = {.c = c, .o = o, .id = id};
-    const struct page *p = find_page(id.page);
+    const struct page *p = find_page(c, id.page);
 
     *ret = (struct attr_value){0};
     if (id.page == OSD_PAGE_CURRENT)
@@ -219,7 +230,7 @@ static osd_status set_client(const struct ask *a, const uint8_t *value, uint32_t
 static osd_status set_standard(struct ask *a, const uint8_t *value, uint32_t len,
                                enum attr_refusal *ret_why)
 {
-    const struct page *p = find_page(a->id.page);
+    const struct page *p = find_page(a->c, a->id.page);
 
     a->row = a->id.number ? find_row(a) : NULL;
     if (p && p->set_other && a->id.number != 0)
@@ -322,7 +333,7 @@ static osd_status each_current(struct command *c, const struct attr_object *o, a
 osd_status attr_each(struct command *c, const struct attr_object *o, uint32_t page,
                      attr_visit visit, void *arg)
 {
-    const struct page *p = find_page(page);
+    const struct page *p = find_page(c, page);
     osd_status st;
 
     if (page == OSD_PAGE_CURRENT)
@@ -376,7 +387,8 @@ osd_status attr_next_page(struct command *c, const struct attr_object *o, uint32
     if (from < base)
         from = base;
     for (size_t i = 0; i < N_PAGES; i++) {
-        if (pages[i].page >= from && osd_page_owner(pages[i].page) == o->type) {
+        if (pages[i].page >= from && osd_page_owner(pages[i].page) == o->type &&
+            is_known(c, &pages[i])) {
             *ret = pages[i].page;
             return OSD_OK;
         }

@@ -63,6 +63,9 @@ osd_status page_set_membership(const struct ask *a, const uint8_t *value, uint32
 /* pages_security.c */
 extern const struct page_rows page_security_r, page_security_p, page_security_cu;
 
+/* pages_recovery.c */
+extern const struct page_rows page_recovery_rp, page_recovery_cu;
+
 /* ---- page_values.c: what getters and setters are made of ---- */
 
 /** A number as big-endian of the row's length. */

@@ -60,6 +60,9 @@ static const struct action actions[OSD_OP_MAX] = {
                                       run_none, ACT_WHOLE | ACT_MEMBERS},
     [OSD_OP_LIST_COLLECTION] = {TARGET_COLLECTIONS, W_S_G, ANY, P_READ, 0, NO, TA, 0, run_list},
     [OSD_OP_LIST] = {TARGET_CONTAINER, W_S_G, 0, OSD_DESC_PAR, P_READ, 0, NO, TA, 0, run_list},
+    [OSD_OP_OBJECT_STRUCTURE_CHECK] = {TARGET_CONTAINER, W_S_G, 0, OSD_DESC_PAR,
+                                       OSD_PERM_DEV_MGMT, OSD_PERM_OBJ_MGMT | OSD_PERM_GLOBAL,
+                                       NO, 0, 0, run_structure_check},
     [OSD_OP_PERFORM_SCSI_COMMAND] = {TARGET_ROOT, W_S_G, ROOT,
                                      OSD_PERM_DEV_MGMT | OSD_PERM_GLOBAL, 0, NO, 0, 0,
                                      run_scsi},
@@ -128,6 +131,7 @@ static bool is_long(const struct osd_cdb *c)
     case OSD_OP_FLUSH_OSD:
     case OSD_OP_FLUSH_PARTITION:
     case OSD_OP_GET_MEMBER_ATTRIBUTES:
+    case OSD_OP_OBJECT_STRUCTURE_CHECK:
     case OSD_OP_PUNCH:
     case OSD_OP_QUERY:
     case OSD_OP_REMOVE_COLLECTION:

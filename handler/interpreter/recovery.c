@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/recovery.c - error recovery attributes and OBJECT STRUCTURE CHECK
+ * (reference 2.4, 4.9)
+ *
+ * Each object is looked at and written down in transactions of its own, so neither damage nor a
+ * long check keeps others waiting; the totals are those of the objects met.
+ */
+#include "recovery.h"
+
+#include <stdlib.h>
+
+#include "common/buf.h"
+#include "common/bytes.h"
+#include "common/log.h"
+#include "wire/attrs.h"
+
+#define CHUNK 256
+#define PIECE MIB
+
+static uint32_t page_of(enum store_kind kind)
+{
+    static const uint32_t bases[] = {[STORE_ROOT] = OSD_PAGE_R,
+                                     [STORE_PARTITION] = OSD_PAGE_P,
+                                     [STORE_COLLECTION] = OSD_PAGE_C,
+                                     [STORE_USER] = OSD_PAGE_U};
+    return bases[kind] + OSD_PG_RECOVERY;
+}
+
+/* ---- reading and writing the attributes ---- */
+
+/* A number of at most 8 bytes; 0 when undefined. */
+static osd_status get_number(struct store_txn *t, struct store_id id, uint32_t page,
+                             uint32_t number, uint64_t *ret)
+{
+    uint8_t raw[8];
+    uint32_t len = 0;
+    osd_status st = t->store->ops->get_attr(t, id, page, number, raw, sizeof(raw), &len);
+
+    *ret = 0;
+    if (st == OSD_OK && len > sizeof(raw))
+        return OSD_E_CORRUPT;
+    for (uint32_t i = 0; st == OSD_OK && i < len; i++)
+        *ret = *ret << 8 | raw[i];
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
+/* Zero is the same as undefined. */
+static osd_status put_number(struct store_txn *t, struct store_id id, uint32_t page,
+                             uint32_t number, uint64_t value, uint32_t len)
+{
+    uint8_t raw[8];
+
+    be64_put(raw, value);
+    return t->store->ops->set_attr(t, id, page, number, raw + 8 - len, value ? len : 0);
+}
+
+/* End a transaction by the outcome of its work. */
+static osd_status end(struct store_txn *t, osd_status st)
+{
+    if (st == OSD_OK)
+        return t->store->ops->commit(t, 0);
+    t->store->ops->abort(t);
+    return st;
+}
+
+/* Write an object's own damage down; *ret_old is what was on record. */
+static osd_status put_own(struct store_txn *t, struct store_id id, uint8_t bits, bool add,
+                          uint64_t now, uint64_t *ret_old)
+{
+    struct store_meta m;
+    uint32_t page;
+    osd_status st = t->store->ops->get_meta(t, id, &m);
+
+    if (st)
+        return st;
+    page = page_of(m.kind);
+    st = get_number(t, id, page, RECOVERY_SUMMARY, ret_old);
+    if (add)
+        bits |= (uint8_t)*ret_old;
+    if (st == OSD_OK)
+        st = put_number(t, id, page, RECOVERY_SUMMARY, bits, 1);
+    if (st == OSD_OK && bits & DAMAGED_DATA)
+        st = put_number(t, id, page, RECOVERY_DATA_TIME, now, 6);
+    if (st == OSD_OK && bits & DAMAGED_ATTRS)
+        st = put_number(t, id, page, RECOVERY_ATTR_TIME, now, 6);
+    return st;
+}
+
+static osd_status note_own(struct osd_device *dev, struct store_id id, uint8_t bits, bool add,
+                           uint64_t now, uint64_t *ret_old)
+{
+    struct store_txn *t;
+    osd_status st = dev->store->ops->begin(dev->store, id, STORE_EXCLUSIVE, &t);
+
+    return st ? st : end(t, put_own(t, id, bits, add, now, ret_old));
+}
+
+/* What a partition or the root knows of damage inside. */
+struct tally {
+    uint64_t bits, count;
+};
+
+static osd_status put_tally(struct store_txn *t, struct store_id id, const struct tally *more,
+                            bool add, uint64_t now, struct tally *ret_old)
+{
+    uint32_t page = page_of(id.pid ? STORE_PARTITION : STORE_ROOT);
+    struct tally now_is = *more;
+    osd_status st;
+
+    if ((st = get_number(t, id, page, RECOVERY_CONTAINED, &ret_old->bits)) ||
+        (st = get_number(t, id, page, RECOVERY_COUNT, &ret_old->count)))
+        return st;
+    if (add) {
+        now_is.bits |= ret_old->bits;
+        now_is.count += ret_old->count;
+    }
+    st = put_number(t, id, page, RECOVERY_CONTAINED, now_is.bits, 1);
+    if (st == OSD_OK)
+        st = put_number(t, id, page, RECOVERY_COUNT, now_is.count, 8);
+    if (st == OSD_OK && now_is.bits)
+        st = put_number(t, id, page, RECOVERY_CONTAINED_TIME, now, 6);
+    return st;
+}
+
+static osd_status note_tally(struct osd_device *dev, struct store_id id,
+                             const struct tally *more, bool add, uint64_t now,
+                             struct tally *ret_old)
+{
+    struct store_meta m;
+    struct store_txn *t;
+    osd_status st = dev->store->ops->begin(dev->store, id, STORE_EXCLUSIVE, &t);
+
+    if (st)
+        return st;
+    st = dev->store->ops->get_meta(t, id, &m);
+    return end(t, st ? st : put_tally(t, id, more, add, now, ret_old));
+}
+
+void damage_found(struct osd_device *dev, struct store_id id, uint8_t bits, uint64_t now)
+{
+    struct tally more = {.bits = bits}, old;
+    uint64_t before = 0;
+    osd_status st = note_own(dev, id, bits, true, now, &before);
+
+    if (st == OSD_OK && (before & bits) != bits) {
+        more.count = before == 0;
+        st = note_tally(dev, (struct store_id){id.pid, 0}, &more, true, now, &old);
+        more.count = more.count && old.count == 0;
+        if (st == OSD_OK)
+            st = note_tally(dev, (struct store_id){0, 0}, &more, true, now, &old);
+    }
+    if (st)
+        osd_log(OSD_LOG_ERROR, "damage of object 0x%llx/0x%llx could not be recorded: %s",
+                (unsigned long long)id.pid, (unsigned long long)id.oid, osd_status_text(st));
+}
+
+/* ---- the check ---- */
+
+static bool walk_on(void *arg, uint32_t page, uint32_t number, const void *value, uint32_t len)
+{
+    (void)arg, (void)page, (void)number, (void)value, (void)len;
+    return true;
+}
+
+static osd_status read_run(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len,
+                           uint8_t *piece)
+{
+    osd_status st = OSD_OK;
+
+    for (uint64_t done = 0; done < len && st == OSD_OK; done += PIECE) {
+        uint64_t part = len - done < PIECE ? len - done : PIECE;
+        struct iovec v = {.iov_base = piece, .iov_len = part};
+        struct osd_iov iov = osd_iov_make(&v, 1);
+        st = t->store->ops->read(t, id, off + done, part, &iov, 0);
+    }
+    return st;
+}
+
+/* Walk over the data; read it if piece is not NULL. */
+static osd_status verify_data(struct store_txn *t, struct store_id id, uint64_t length,
+                              uint8_t *piece)
+{
+    osd_status st = OSD_OK;
+    enum store_extent kind;
+    uint64_t len;
+
+    for (uint64_t at = 0; at < length && st == OSD_OK; at += len) {
+        st = t->store->ops->seek(t, id, at, &kind, &len);
+        if (st == OSD_OK && (len == 0 || kind == STORE_DAMAGED))
+            st = OSD_E_CORRUPT;
+        if (st == OSD_OK && kind == STORE_DATA && piece)
+            st = read_run(t, id, at, len, piece);
+    }
+    return st;
+}
+
+/* Damage becomes a bit, anything else goes on up. */
+static osd_status as_bit(osd_status st, uint8_t bit, uint8_t *bits)
+{
+    if (st != OSD_E_CORRUPT)
+        return st;
+    *bits |= bit;
+    return OSD_OK;
+}
+
+static osd_status verify_user(struct store_txn *t, struct store_id id, uint64_t length,
+                              bool suspect, uint8_t *bits)
+{
+    _cleanup_free_ uint8_t *piece = suspect ? malloc(PIECE) : NULL;
+
+    if (suspect && !piece)
+        return OSD_E_NOMEM;
+    return as_bit(verify_data(t, id, length, piece), DAMAGED_DATA, bits);
+}
+
+static osd_status verify(struct store_txn *t, struct store_id id, uint8_t *bits,
+                         uint64_t *ret_old)
+{
+    const struct store_ops *ops = t->store->ops;
+    uint64_t first, next;
+    struct store_meta m;
+    size_t n;
+    osd_status st = ops->get_meta(t, id, &m);
+
+    if (st)
+        return as_bit(st, DAMAGED_ATTRS, bits);
+    st = get_number(t, id, page_of(m.kind), RECOVERY_SUMMARY, ret_old);
+    if (st == OSD_OK)
+        st = ops->each_attr(t, id, 0, 0, walk_on, NULL);
+    if (st)
+        return as_bit(st, DAMAGED_ATTRS, bits);
+    if (m.kind == STORE_USER)
+        return verify_user(t, id, m.length, *ret_old & DAMAGED_DATA, bits);
+    return as_bit(ops->members(t, id, 0, &first, 1, &n, &next), DAMAGED_DATA, bits);
+}
+
+static osd_status check_object(struct osd_device *dev, struct store_id id, uint64_t now,
+                               struct tally *sum)
+{
+    struct store_txn *t;
+    uint64_t old = 0;
+    uint8_t bits = 0;
+    osd_status st = dev->store->ops->begin(dev->store, id, STORE_SHARED, &t);
+
+    if (st)
+        return st;
+    st = verify(t, id, &bits, &old);
+    dev->store->ops->abort(t);
+    sum->bits |= bits;
+    sum->count += bits != 0;
+    if (st == OSD_OK && bits != old)
+        st = note_own(dev, id, bits, false, now, &old);
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st; /* removed meanwhile */
+}
+
+static osd_status list_chunk(struct osd_device *dev, uint64_t pid, enum store_kind kind,
+                             uint64_t *ids, size_t *ret_n, uint64_t *next)
+{
+    struct store_id container = {pid, 0};
+    struct store_txn *t;
+    uint64_t changes;
+    osd_status st = dev->store->ops->begin(dev->store, container, STORE_SHARED, &t);
+
+    if (st)
+        return st;
+    st = dev->store->ops->list(t, pid, kind, *next, ids, CHUNK, ret_n, next, &changes);
+    dev->store->ops->abort(t);
+    return st;
+}
+
+static osd_status check_kind(struct osd_device *dev, uint64_t pid, enum store_kind kind,
+                             uint64_t now, struct tally *sum)
+{
+    uint64_t ids[CHUNK], next = 0;
+    size_t n = 0;
+    osd_status st;
+
+    do {
+        st = list_chunk(dev, pid, kind, ids, &n, &next);
+        for (size_t i = 0; i < n && st == OSD_OK; i++)
+            st = check_object(dev, (struct store_id){pid, ids[i]}, now, sum);
+    } while (st == OSD_OK && next);
+    return st;
+}
+
+static osd_status check_partition(struct osd_device *dev, uint64_t pid, uint64_t now,
+                                  struct tally *root)
+{
+    struct tally sum = {0}, old;
+    osd_status st;
+
+    if ((st = check_kind(dev, pid, STORE_USER, now, &sum)) ||
+        (st = check_kind(dev, pid, STORE_COLLECTION, now, &sum)) ||
+        (st = note_tally(dev, (struct store_id){pid, 0}, &sum, false, now, &old)))
+        return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+    root->bits |= sum.bits;
+    root->count += sum.count != 0;
+    return OSD_OK;
+}
+
+osd_status structure_check(struct osd_device *dev, uint64_t pid, uint64_t now)
+{
+    uint64_t ids[CHUNK], next = 0;
+    struct tally sum = {0}, old;
+    size_t n = 0;
+    osd_status st;
+
+    if (pid != 0)
+        return check_partition(dev, pid, now, &sum);
+    do {
+        st = list_chunk(dev, 0, STORE_PARTITION, ids, &n, &next);
+        for (size_t i = 0; i < n && st == OSD_OK; i++)
+            st = check_partition(dev, ids[i], now, &sum);
+    } while (st == OSD_OK && next);
+    return st ? st : note_tally(dev, (struct store_id){0, 0}, &sum, false, now, &old);
+}
