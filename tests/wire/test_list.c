@@ -58,6 +58,8 @@ static void test_wire_list__byte_23_of_every_kind(void **state)
         if (table[i].gen == OSD_GEN2) {
             assert_int_equal(back.what, h.what);
             assert_int_equal(back.with_attrs, h.with_attrs);
+        } else { /* bit 0 is all that OSD-1 says; COLTN reads like ROOT */
+            assert_int_equal(back.what, raw[23] & 1 ? OSD_LISTS_PARTITIONS : OSD_LISTS_USERS);
         }
     }
 }
@@ -176,6 +178,10 @@ static void test_wire_list__the_length_of_the_device_counts(void **state)
             n++;
         assert_int_equal(n, said);
     }
+    be64_put(raw, 16 + 8 * 4 - 1); /* ends inside an entry */
+    assert_int_equal(osd_list_head_decode(data, OSD_GEN2, &h), OSD_OK);
+    for (size_t at = 24, n = 0; n < 4; n++)
+        assert_int_equal(osd_list_entry_next(data, &h, &at, &e), n < 3 ? 0 : OSD_E_NOT_FOUND);
     be64_put(raw, UINT64_MAX); /* not counted by the device */
     size_t at = 24, n = 0;
     assert_int_equal(osd_list_head_decode(data, OSD_GEN2, &h), OSD_OK);
@@ -218,6 +224,10 @@ static void test_wire_map__descriptors_survive_and_may_be_cut(void **state)
     struct osd_map_entry e;
     size_t at = 8;
     assert_int_equal(osd_map_entry_next((struct osd_bytes){raw, sizeof(raw)}, &at, &e), OSD_OK);
+    assert_int_equal(osd_map_entry_next((struct osd_bytes){raw, sizeof(raw)}, &at, &e),
+                     OSD_E_NOT_FOUND);
+    be64_put(raw, UINT64_MAX);
+    at = sizeof(raw) + 1;
     assert_int_equal(osd_map_entry_next((struct osd_bytes){raw, sizeof(raw)}, &at, &e),
                      OSD_E_NOT_FOUND);
 }

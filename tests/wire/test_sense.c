@@ -129,6 +129,9 @@ static void test_wire_sense__descriptors_have_the_bytes_of_the_reference(void **
     s.field_in_cdb = false; /* Data-Out: bit 6 is off */
     osd_sense_encode(&s, raw);
     assert_int_equal(raw[24], 0x80);
+    s = (struct osd_sense){.has_information = true, .information = 0x99};
+    assert_int_equal(osd_sense_encode(&s, raw), 20);
+    assert_memory_equal(raw + 8, "\0\x0a\x80\0\0\0\0\0\0\0\0\x99", 12);
 }
 
 /* What does not fit goes: attributes first, the integrity check value last. */
@@ -160,6 +163,19 @@ static void test_wire_sense__what_does_not_fit_is_left_out(void **state)
     assert_int_equal(osd_sense_decode(raw, len, &back), OSD_OK);
     assert_int_equal(back.n_attrs, 4);
     assert_int_equal(len, 8 + 8 + 32 + 36);
+    s.has_information = true; /* exactly full */
+    len = osd_sense_encode(&s, raw);
+    assert_int_equal(len, 96);
+    assert_int_equal(osd_sense_decode(raw, len, &back), OSD_OK);
+    assert_int_equal(back.n_attrs, 4);
+    s.has_command_info = true;
+    s.n_attrs = 0;
+    s.icv_len = 32; /* the object makes way for it */
+    len = osd_sense_encode(&s, raw);
+    assert_int_equal(len, 8 + 12 + 12 + 8 + 34);
+    assert_int_equal(osd_sense_decode(raw, len, &back), OSD_OK);
+    assert_false(back.has_object);
+    assert_int_equal(back.icv_len, 32);
 }
 
 static void test_wire_sense__cut_at_every_length(void **state)
@@ -208,7 +224,7 @@ static void test_wire_sense__the_last_of_two_descriptors_counts(void **state)
 
 static void test_wire_sense__odd_descriptors_are_skipped(void **state)
 {
-    uint8_t raw[64] = {0x73, 0x05, 0x26, 0x00, 0, 0, 0, 40};
+    uint8_t raw[64] = {0x73, 0x05, 0x26, 0x00, 0, 0, 0, 48};
     struct osd_sense s;
 
     (void)state;
@@ -217,20 +233,41 @@ static void test_wire_sense__odd_descriptors_are_skipped(void **state)
     raw[12] = 0x02; /* too short to hold a field pointer */
     raw[13] = 2;
     raw[14] = 0xff;
-    raw[16] = 0x02; /* SKSV is off */
-    raw[17] = 6;
-    raw[24] = 0x02;
-    raw[25] = 6;
-    raw[28] = 0x80;
-    be16_put(raw + 29, 300);
-    raw[32] = 0x06; /* reaches beyond the end */
-    raw[33] = 0x1e;
+    raw[16] = 0x82; /* a vendor's, no bytes */
+    raw[18] = 0x00; /* too short for its value */
+    raw[19] = 4;
+    raw[24] = 0x01;
+    raw[25] = 4;
+    raw[30] = 0x02; /* SKSV is off */
+    raw[31] = 6;
+    raw[38] = 0x02;
+    raw[39] = 6;
+    raw[42] = 0x8f; /* with a bit pointer */
+    be16_put(raw + 43, 300);
+    raw[46] = 0x06; /* reaches beyond the end */
+    raw[47] = 0x1e;
     assert_int_equal(osd_sense_decode(raw, sizeof(raw), &s), OSD_OK);
     assert_int_equal(s.asc, ASC_INVALID_FIELD_PARAM);
     assert_true(s.has_field);
     assert_false(s.field_in_cdb);
     assert_int_equal(s.field, 300);
-    assert_false(s.has_object);
+    assert_false(s.has_object || s.has_information || s.has_command_info);
+    assert_int_equal(s.information | s.command_info, 0);
+}
+
+static void test_wire_sense__four_attributes_are_enough(void **state)
+{
+    uint8_t raw[8 + 4 + 5 * 8] = {0x72, 7, 0x55, 0x07, 0, 0, 0, 44, 8, 42};
+    struct osd_sense s;
+
+    (void)state;
+    for (int i = 0; i < 5; i++)
+        raw[12 + 8 * i + 7] = (uint8_t)(i + 1);
+    assert_int_equal(osd_sense_decode(raw, sizeof(raw), &s), OSD_OK);
+    assert_int_equal(s.n_attrs, 4);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(s.attrs[i].number, i + 1);
+    assert_int_equal(s.icv_len, 0);
 }
 
 static void test_wire_sense__fixed_format_of_the_kernel_is_read(void **state)
@@ -245,6 +282,15 @@ static void test_wire_sense__fixed_format_of_the_kernel_is_read(void **state)
     assert_true(s.has_field && s.field_in_cdb);
     assert_int_equal(s.field, 8);
     assert_int_equal(osd_sense_status(&s), OSD_E_UNSUPPORTED);
+    raw[15] = 0x8f; /* Data-Out, with a bit pointer */
+    assert_int_equal(osd_sense_decode(raw, 18, &s), OSD_OK);
+    assert_true(s.has_field && !s.field_in_cdb);
+    raw[15] = 0x4f;
+    assert_int_equal(osd_sense_decode(raw, 18, &s), OSD_OK);
+    assert_false(s.has_field);
+    raw[15] = 0xc0;
+    assert_int_equal(osd_sense_decode(raw, 17, &s), OSD_OK);
+    assert_false(s.has_field);
     assert_int_equal(osd_sense_decode(raw, 14, &s), OSD_OK);
     assert_false(s.has_field);
     for (size_t cut = 0; cut < 14; cut++)
@@ -265,7 +311,7 @@ static void test_wire_sense__status_a_client_reports(void **state)
         osd_status want;
     } table[] = {
         {1, 0x3b17, -1, OSD_E_PAST_END},
-        {1, 0, -1, OSD_OK},
+        {1, 0x0b01, -1, OSD_OK},
         {0, 0, -1, OSD_OK},
         {2, 0x0404, -1, OSD_E_BUSY},
         {6, 0x2900, -1, OSD_E_BUSY},
@@ -288,7 +334,16 @@ static void test_wire_sense__status_a_client_reports(void **state)
         {5, 0x2406, -1, OSD_E_DENIED},
         {5, 0x5500, -1, OSD_E_BUSY},
         {0xb, 0x4e00, -1, OSD_E_IO},
+        {5, 0x2500, -1, OSD_E_NOT_FOUND},
+        {5, 0x2404, -1, OSD_E_DENIED},
+        {5, 0x2405, -1, OSD_E_DENIED},
+        {5, 0x2407, -1, OSD_E_DENIED},
+        {5, 0x2406, 24, OSD_E_DENIED},
+        {4, 0x2400, 24, OSD_E_IO},
+        {5, 0x2600, 24, OSD_E_INVALID},
+        {0xd, 0, -1, OSD_E_INVALID},
     };
+    struct osd_sense out = {.key = 5, .asc = 0x2400, .has_field = true, .field = 24};
 
     (void)state;
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -300,6 +355,7 @@ static void test_wire_sense__status_a_client_reports(void **state)
         if (osd_sense_status(&s) != table[i].want)
             fail_msg("key %x asc %04x field %d", s.key, s.asc, table[i].field);
     }
+    assert_int_equal(osd_sense_status(&out), OSD_E_INVALID); /* a byte of Data-Out */
 }
 
 static void test_wire_sense__one_line_in_any_room(void **state)
@@ -330,6 +386,9 @@ static void test_wire_sense__one_line_in_any_room(void **state)
     assert_string_equal(line, "MISCOMPARE: unknown (1Dh/00h), Data-Out byte 3");
     assert_null(osd_sense_asc_text(0x1d00));
     assert_string_equal(osd_sense_asc_text(ASC_READ_PAST_END), "read past end of user object");
+    assert_string_equal(osd_sense_asc_text(0x0800), "logical unit communication failure");
+    assert_string_equal(osd_sense_asc_text(0x2500), "logical unit not supported");
+    assert_string_equal(osd_sense_asc_text(0x2900), "power on or reset occurred");
 }
 
 int main(void)
@@ -341,6 +400,7 @@ int main(void)
         cmocka_unit_test(test_wire_sense__cut_at_every_length),
         cmocka_unit_test(test_wire_sense__the_last_of_two_descriptors_counts),
         cmocka_unit_test(test_wire_sense__odd_descriptors_are_skipped),
+        cmocka_unit_test(test_wire_sense__four_attributes_are_enough),
         cmocka_unit_test(test_wire_sense__fixed_format_of_the_kernel_is_read),
         cmocka_unit_test(test_wire_sense__status_a_client_reports),
         cmocka_unit_test(test_wire_sense__one_line_in_any_room),
