@@ -14,7 +14,7 @@
 
 #define SHARDS  16u
 #define STRIPES 1024u
-#define CLAIMS  256u /* hash buckets */
+#define CLAIMS  4096u /* hash buckets */
 
 struct shard {
     _Alignas(64) pthread_rwlock_t lock;
@@ -169,6 +169,18 @@ osd_status store_claim(struct store_locks *l, struct store_claim *c)
     }
     pthread_mutex_unlock(&l->claims_lock);
     return status;
+}
+
+bool store_claimed_by(struct store_locks *l, struct store_id id, const void *owner)
+{
+    const struct store_claim *c;
+
+    pthread_mutex_lock(&l->claims_lock);
+    c = l->claims[hash_id(l, id) % CLAIMS];
+    while (c && !(c->owner == owner && same_id(c->id, id)))
+        c = c->next;
+    pthread_mutex_unlock(&l->claims_lock);
+    return c;
 }
 
 void store_unclaim(struct store_locks *l, struct store_claim *c)

@@ -32,6 +32,7 @@ struct store_held {
 struct store_claim {
     struct store_id id;
     struct store_claim *next;
+    const void *owner; /* for store_claimed_by(); may be NULL */
 };
 
 /** A new lock table without holders; NULL without memory. */
@@ -58,6 +59,9 @@ bool store_held_covers(const struct store_held *held, struct store_id id);
  * @return OSD_OK, or OSD_E_BUSY when somebody else has claimed the id. Any thread.
  */
 osd_status store_claim(struct store_locks *l, struct store_claim *c);
+
+/** Whether an id is claimed by this owner. */
+bool store_claimed_by(struct store_locks *l, struct store_id id, const void *owner);
 
 /** Give a claim back; c can be reused. */
 void store_unclaim(struct store_locks *l, struct store_claim *c);

@@ -144,11 +144,13 @@ static osd_status recover_extents(struct rdb *r)
 }
 
 /* One record: the root, a partition (which precedes its objects), or an object. */
-static osd_status recover_object(struct rdb *r, struct store_id id, const struct store_meta *m,
-                                 struct part **current)
+static osd_status recover_object(struct rdb *r, const struct record *rec, struct part **current)
 {
+    const struct store_meta *m = &rec->meta;
+    struct store_id id = rec->id;
+
     if (id.oid == 0) {
-        struct part *p = part_new(id.pid, m);
+        struct part *p = part_new(r, rec);
         if (!p)
             return OSD_E_NOMEM;
         p->used = m->used;
@@ -186,12 +188,13 @@ static osd_status recover_objects(struct rdb *r)
         size_t klen, len;
         const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &klen);
         const char *v = rocksdb_iter_value(it, &len);
-        struct store_meta m;
+        struct record rec;
 
-        st = klen == OBJECT_KEY_LEN ? meta_decode(v, len, &m) : OSD_E_CORRUPT;
+        st = klen == OBJECT_KEY_LEN
+                 ? record_decode(v, len, (struct store_id){be64_get(k), be64_get(k + 8)}, &rec)
+                 : OSD_E_CORRUPT;
         if (!st)
-            st = recover_object(r, (struct store_id){be64_get(k), be64_get(k + 8)}, &m,
-                                &current);
+            st = recover_object(r, &rec, &current);
     }
     rocksdb_iter_destroy(it);
     return st || r->root ? st : OSD_E_CORRUPT;
@@ -275,7 +278,7 @@ static osd_status check_format(struct rdb *r, char *reason, size_t reason_len)
 /* First records of a new store; the format version is what makes it one, in the same write. */
 static osd_status initialise(struct rdb *r)
 {
-    struct store_meta root = store_root_defaults(osd_clock_now(r->cfg.clock));
+    const struct record root = {.meta = store_root_defaults(osd_clock_now(r->cfg.clock))};
     rocksdb_writebatch_t *b = rocksdb_writebatch_create();
     uint8_t key[OBJECT_KEY_LEN], record[RECORD_MAX], version[4], capacity[8];
     char *err = NULL;
@@ -284,7 +287,7 @@ static osd_status initialise(struct rdb *r)
     be32_put(version, FORMAT_VERSION);
     be64_put(capacity, r->cfg.capacity);
     rocksdb_writebatch_put_cf(b, r->cf[CF_OBJECTS], (char *)key, sizeof(key), (char *)record,
-                              meta_encode(&root, record));
+                              record_encode(&root, record));
     rocksdb_writebatch_put_cf(b, r->cf[CF_DEFAULT], "capacity", 8, (char *)capacity, 8);
     rocksdb_writebatch_put_cf(b, r->cf[CF_DEFAULT], "format", 6, (char *)version, 4);
     rocksdb_write(r->db, r->wo, b, &err);
@@ -303,10 +306,7 @@ static void rdb_close(struct osd_store *s)
     if (r->db && r->root && !r->cfg.read_only)
         rdb_flush(s);
     touch_clear(r);
-    parts_clear(r);
-    if (r->root)
-        pthread_mutex_destroy(&r->root->mutex);
-    free(r->root);
+    parts_free(r);
     for (int i = 0; i < CF_MAX && r->db; i++)
         rocksdb_column_family_handle_destroy(r->cf[i]);
     if (r->db)

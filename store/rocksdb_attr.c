@@ -14,17 +14,16 @@ osd_status rdb_get_attr(struct store_txn *base, struct store_id id, uint32_t pag
                         uint32_t number, void *dst, uint32_t cap, uint32_t *ret_len)
 {
     uint8_t key[ATTR_KEY_LEN];
-    char *value;
-    size_t len;
+    struct value v;
 
     key_attr(key, id, page, number);
-    osd_status st = txn_get((struct txn *)base, CF_ATTRS, key, sizeof(key), &value, &len);
+    osd_status st = txn_get((struct txn *)base, CF_ATTRS, key, sizeof(key), &v);
     if (st)
         return st;
     if (cap > 0)
-        memcpy(dst, value, len < cap ? len : cap);
-    *ret_len = (uint32_t)len;
-    rocksdb_free(value);
+        memcpy(dst, v.data, v.len < cap ? v.len : cap);
+    *ret_len = (uint32_t)v.len;
+    value_free(&v);
     return OSD_OK;
 }
 
@@ -32,22 +31,22 @@ static osd_status do_set(struct store_txn *base, struct store_id id, uint32_t pa
                          uint32_t number, const void *value, uint32_t len)
 {
     struct txn *t = (struct txn *)base;
-    struct store_meta m;
+    struct record rec;
     uint8_t key[ATTR_KEY_LEN];
     uint32_t old = 0;
     osd_status st =
-        len <= VALUE_MAX && txn_may_change(t, id) ? txn_load(t, id, &m) : OSD_E_INVALID;
+        len <= VALUE_MAX && txn_may_change(t, id) ? txn_record(t, id, &rec) : OSD_E_INVALID;
 
     if (st)
         return st;
-    st = rdb_get_attr(base, id, page, number, NULL, 0, &old);
+    st = rec.attr_bytes ? rdb_get_attr(base, id, page, number, NULL, 0, &old) : OSD_E_NOT_FOUND;
     if (st && st != OSD_E_NOT_FOUND)
         return st;
     if (st && len == 0)
         return OSD_OK;
     int64_t before = st ? 0 : (int64_t)old + ATTR_OVERHEAD;
     int64_t after = len ? (int64_t)len + ATTR_OVERHEAD : 0;
-    st = txn_charge(t, id, &m, after - before);
+    st = txn_charge(t, id, &rec.meta, after - before);
     if (st)
         return st;
     key_attr(key, id, page, number);
@@ -55,8 +54,9 @@ static osd_status do_set(struct store_txn *base, struct store_id id, uint32_t pa
         txn_put(t, CF_ATTRS, key, sizeof(key), value, len);
     else
         txn_delete(t, CF_ATTRS, key, sizeof(key));
+    rec.attr_bytes += (uint64_t)(after - before);
     if (after != before)
-        txn_store(t, id, &m);
+        txn_record_put(t, &rec);
     return OSD_OK;
 }
 

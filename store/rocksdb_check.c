@@ -75,26 +75,55 @@ static osd_status check_data(struct walk *w, struct store_txn *t, struct store_i
     return OSD_OK;
 }
 
+static uint32_t count_members(struct store_txn *t, struct store_id id)
+{
+    uint64_t ids[64], next = 0;
+    uint32_t sum = 0;
+    size_t n;
+
+    do {
+        if (rdb_members(t, id, next, ids, 64, &n, &next))
+            return sum;
+        sum += (uint32_t)n;
+    } while (next);
+    return sum;
+}
+
+/* What the record says of the object against what is there. */
+static void check_counts(struct walk *w, struct store_txn *t, struct record *rec,
+                         uint64_t attr_bytes, uint64_t data_bytes)
+{
+    uint32_t members = rec->meta.kind == STORE_USER ? count_members(t, rec->id) : 0;
+    bool used = rec->meta.used == attr_bytes + data_bytes && rec->attr_bytes == attr_bytes;
+
+    if (!used)
+        found(w, rec->id, "used capacity does not equal its blocks and attributes", w->repair);
+    if (rec->members != members)
+        found(w, rec->id, "number of memberships is wrong", w->repair);
+    if (!w->repair || (used && rec->members == members))
+        return;
+    rec->meta.used = attr_bytes + data_bytes;
+    rec->attr_bytes = attr_bytes;
+    rec->members = members;
+    txn_record_put((struct txn *)t, rec);
+}
+
 static osd_status check_object(struct walk *w, struct store_id id)
 {
     uint64_t attrs[2] = {0, 0}, blocks = 0;
     struct store_txn *t;
-    struct store_meta m;
+    struct record rec;
     osd_status st = rdb_begin(&w->r->base, id, w->repair ? STORE_EXCLUSIVE : STORE_SHARED, &t);
 
     if (st)
         return st;
-    st = txn_load((struct txn *)t, id, &m);
+    st = txn_record((struct txn *)t, id, &rec);
     if (!st)
         st = rdb_each_attr(t, id, 0, 0, count_attr, attrs);
-    if (!st && m.kind == STORE_USER)
-        st = check_data(w, t, id, m.length, &blocks);
-    if (!st && m.used != attrs[0] + blocks * STORE_BLOCK) {
-        found(w, id, "used capacity does not equal its blocks and attributes", w->repair);
-        m.used = attrs[0] + blocks * STORE_BLOCK;
-        if (w->repair)
-            txn_store((struct txn *)t, id, &m);
-    }
+    if (!st && rec.meta.kind == STORE_USER)
+        st = check_data(w, t, id, rec.meta.length, &blocks);
+    if (!st)
+        check_counts(w, t, &rec, attrs[0], blocks * STORE_BLOCK);
     w->res->attributes += attrs[1];
     w->res->objects += id.oid != 0;
     w->res->partitions += id.oid == 0 && id.pid != 0;
@@ -124,13 +153,12 @@ static osd_status check_objects(struct walk *w)
 static bool one_sided(struct txn *t, const uint8_t *k)
 {
     uint8_t mirror[EXTENT_KEY_LEN];
-    size_t len;
-    char *value;
+    struct value v;
 
     key_extent(mirror, (struct store_id){be64_get(k), be64_get(k + 16)}, be64_get(k + 8));
-    if (txn_get(t, CF_MEMBERS, mirror, sizeof(mirror), &value, &len))
+    if (txn_get(t, CF_MEMBERS, mirror, sizeof(mirror), &v))
         return true;
-    rocksdb_free(value);
+    value_free(&v);
     return false;
 }
 

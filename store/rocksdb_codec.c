@@ -2,8 +2,9 @@
 /*
  * store/rocksdb_codec.c - keys and the metadata record, byte by byte
  *
- * Record: version 1, kind, type, time bypass, then twelve 64-bit and one 32-bit big-endian
- * numbers in the order of the table below. used of partitions is not kept (rebuilt at open).
+ * Record: version 1, kind, type, time bypass; then big-endian numbers: 64 bits each in the order
+ * of the table below, collections quota (32), charge of the attributes (64), memberships (32).
+ * used of partitions is that of their attributes; the sum over objects is made at open.
  */
 #include "rocksdb_internal.h"
 
@@ -17,7 +18,7 @@ static const size_t members64[] = {
     offsetof(struct store_meta, capacity_quota), offsetof(struct store_meta, object_quota),
     offsetof(struct store_meta, partition_quota)};
 #define N64        (sizeof(members64) / sizeof(members64[0]))
-#define RECORD_LEN (4 + 8 * N64 + 4)
+#define RECORD_LEN (4 + 8 * N64 + 16)
 
 void key_object(uint8_t key[OBJECT_KEY_LEN], struct store_id id)
 {
@@ -38,31 +39,40 @@ void key_extent(uint8_t key[EXTENT_KEY_LEN], struct store_id id, uint64_t chunk)
     be64_put(key + 16, chunk);
 }
 
-size_t meta_encode(const struct store_meta *m, uint8_t dst[RECORD_MAX])
+size_t record_encode(const struct record *rec, uint8_t dst[RECORD_MAX])
 {
+    const struct store_meta *m = &rec->meta;
+    uint8_t *p = dst + 4;
+
     dst[0] = RECORD_VERSION;
     dst[1] = m->kind;
     dst[2] = m->type;
     dst[3] = m->time_bypass;
-    for (size_t i = 0; i < N64; i++)
-        be64_put(dst + 4 + 8 * i, *(const uint64_t *)((const char *)m + members64[i]));
-    be32_put(dst + 4 + 8 * N64, m->collections_quota);
+    for (size_t i = 0; i < N64; i++, p += 8)
+        be64_put(p, *(const uint64_t *)((const char *)m + members64[i]));
+    be32_put(p, m->collections_quota);
+    be64_put(p + 4, rec->attr_bytes);
+    be32_put(p + 12, rec->members);
     return RECORD_LEN;
 }
 
-osd_status meta_decode(const void *src, size_t len, struct store_meta *ret)
+osd_status record_decode(const void *src, size_t len, struct store_id id, struct record *ret)
 {
     const uint8_t *p = src;
-    struct store_meta m = {0};
+    struct record rec = {.id = id};
+    struct store_meta *m = &rec.meta;
 
-    if (len < RECORD_LEN || p[0] != RECORD_VERSION)
+    if (len < RECORD_LEN || p[0] != RECORD_VERSION || p[1] == 0)
         return OSD_E_CORRUPT;
-    m.kind = p[1];
-    m.type = p[2];
-    m.time_bypass = p[3];
-    for (size_t i = 0; i < N64; i++)
-        *(uint64_t *)((char *)&m + members64[i]) = be64_get(p + 4 + 8 * i);
-    m.collections_quota = be32_get(p + 4 + 8 * N64);
-    *ret = m;
+    m->kind = p[1];
+    m->type = p[2];
+    m->time_bypass = p[3];
+    p += 4;
+    for (size_t i = 0; i < N64; i++, p += 8)
+        *(uint64_t *)((char *)m + members64[i]) = be64_get(p);
+    m->collections_quota = be32_get(p);
+    rec.attr_bytes = be64_get(p + 4);
+    rec.members = be32_get(p + 12);
+    *ret = rec;
     return OSD_OK;
 }

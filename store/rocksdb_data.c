@@ -108,17 +108,16 @@ static osd_status chunk_load(struct txn *t, struct store_id id, uint64_t number,
                              struct chunk *c)
 {
     uint8_t key[EXTENT_KEY_LEN];
-    char *value;
-    size_t len;
+    struct value v;
 
     c->number = number;
     memset(c->block, 0xff, sizeof(c->block));
     key_extent(key, id, number);
-    osd_status st = txn_get(t, CF_EXTENTS, key, sizeof(key), &value, &len);
+    osd_status st = txn_get(t, CF_EXTENTS, key, sizeof(key), &v);
     if (st)
         return st == OSD_E_NOT_FOUND ? OSD_OK : st;
-    st = chunk_decode(value, len, c);
-    rocksdb_free(value);
+    st = chunk_decode(v.data, v.len, c);
+    value_free(&v);
     return st;
 }
 
@@ -412,20 +411,49 @@ static osd_status step_clear(struct txn *t, struct chunk *c, uint32_t off, uint3
     return OSD_OK;
 }
 
-/* First chunk at or after `from` that has a map. NOT_FOUND. */
-static osd_status next_chunk(struct txn *t, struct store_id id, uint64_t from, uint64_t *ret)
+/* Chunks that an object of this length can have. */
+static uint64_t chunks_of(uint64_t length)
 {
-    rocksdb_iterator_t *it = txn_iterate(t, CF_EXTENTS);
+    return length / CHUNK_BYTES + (length % CHUNK_BYTES != 0);
+}
+
+static osd_status has_chunk(struct txn *t, struct store_id id, uint64_t number)
+{
+    uint8_t key[EXTENT_KEY_LEN];
+    struct value v;
+
+    key_extent(key, id, number);
+    osd_status st = txn_get(t, CF_EXTENTS, key, sizeof(key), &v);
+    if (!st)
+        value_free(&v);
+    return st;
+}
+
+/* First chunk at or after `from`, before `end`, that has a map. NOT_FOUND. A key or two are asked
+ * for one by one, which costs less than an iterator. */
+static osd_status next_chunk(struct txn *t, struct store_id id, uint64_t from, uint64_t end,
+                             uint64_t *ret)
+{
     uint8_t key[EXTENT_KEY_LEN];
     osd_status st = OSD_E_NOT_FOUND;
+    rocksdb_iterator_t *it;
     size_t len;
 
+    if (end - from <= 2) {
+        for (*ret = from; from < end && st == OSD_E_NOT_FOUND; from++) {
+            st = has_chunk(t, id, from);
+            *ret = from;
+        }
+        return st;
+    }
+    it = txn_iterate(t, CF_EXTENTS);
     key_extent(key, id, from);
     rocksdb_iter_seek(it, (char *)key, sizeof(key));
     if (rocksdb_iter_valid(it)) {
         const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &len);
-        if (len == sizeof(key) && memcmp(k, key, OBJECT_KEY_LEN) == 0) {
-            *ret = be64_get(k + 16);
+        uint64_t number = len == sizeof(key) ? be64_get(k + 16) : end;
+        if (number < end && memcmp(k, key, OBJECT_KEY_LEN) == 0) {
+            *ret = number;
             st = OSD_OK;
         }
     }
@@ -437,9 +465,11 @@ static osd_status next_chunk(struct txn *t, struct store_id id, uint64_t from, u
 static osd_status clear_range(struct txn *t, struct store_id id, struct store_meta *m,
                               uint64_t off, uint64_t end)
 {
-    while (off < end) {
+    uint64_t chunks = chunks_of(end < m->length ? end : m->length);
+
+    while (off < end && off / CHUNK_BYTES < chunks) {
         uint64_t chunk, stop;
-        osd_status st = next_chunk(t, id, off / CHUNK_BYTES, &chunk);
+        osd_status st = next_chunk(t, id, off / CHUNK_BYTES, chunks, &chunk);
         if (st == OSD_E_NOT_FOUND || (!st && chunk * CHUNK_BYTES >= end))
             return OSD_OK;
         if (st)
@@ -599,7 +629,7 @@ osd_status rdb_seek(struct store_txn *base, struct store_id id, uint64_t off,
         return st;
     if (off >= m.length)
         return OSD_E_PAST_END;
-    st = next_chunk(t, id, off / CHUNK_BYTES, &number);
+    st = next_chunk(t, id, off / CHUNK_BYTES, chunks_of(m.length), &number);
     if (st && st != OSD_E_NOT_FOUND)
         return st;
     if (st || number > off / CHUNK_BYTES) { /* hole up to the next chunk or the end */
@@ -726,22 +756,21 @@ static osd_status retire_run(void *arg, uint64_t first, uint32_t count)
     return run_add(arg, first, count);
 }
 
-osd_status data_remove(struct txn *t, struct store_id id)
+osd_status data_remove(struct txn *t, const struct record *rec)
 {
-    uint64_t number = 0;
-    osd_status st;
+    uint64_t number = 0, end = chunks_of(rec->meta.length);
+    osd_status st = OSD_OK;
 
-    while (!(st = next_chunk(t, id, number, &number))) {
+    while (number < end && !(st = next_chunk(t, rec->id, number, end, &number))) {
         uint8_t key[EXTENT_KEY_LEN];
-        char *value;
-        size_t len;
+        struct value v;
 
-        key_extent(key, id, number);
-        st = txn_get(t, CF_EXTENTS, key, sizeof(key), &value, &len);
+        key_extent(key, rec->id, number);
+        st = txn_get(t, CF_EXTENTS, key, sizeof(key), &v);
         if (st)
             return st;
-        st = chunk_runs(value, len, retire_run, &t->freed);
-        rocksdb_free(value);
+        st = chunk_runs(v.data, v.len, retire_run, &t->freed);
+        value_free(&v);
         if (st)
             return st;
         txn_delete(t, CF_EXTENTS, key, sizeof(key));

@@ -32,13 +32,24 @@ enum cf { CF_DEFAULT, CF_OBJECTS, CF_ATTRS, CF_EXTENTS, CF_RECORDS, CF_MEMBERS, 
 #define ATTR_OVERHEAD  16 /* charged per attribute besides its length */
 #define RECORD_MAX     160
 
-/** A partition, or the root (pid 0), with its counters. */
+/** The metadata record of an object, a partition or the root, and what the store itself needs to
+ *  know of it. meta.kind is 0 in an empty one. */
+struct record {
+    struct store_id id;
+    struct store_meta meta;
+    uint64_t attr_bytes; /* of meta.used: what its attributes are charged with */
+    uint32_t members;    /* user objects: collections it is in */
+    bool changed;        /* and not yet in the batch */
+};
+
+/** A partition, or the root (pid 0), with its counters. The memory of one that is removed is
+ *  used for later ones, never freed before the store is closed. */
 struct part {
     uint64_t pid;
     struct part *next; /* hash chain; while new, list of its transaction */
     bool dropped;      /* created and removed in one transaction */
     pthread_mutex_t mutex;
-    struct store_meta meta;
+    struct record record;           /* committed; under mutex */
     uint64_t used, count;           /* committed; under mutex */
     uint64_t used_open, count_open; /* what open transactions may still add; under mutex */
     uint64_t next_oid;              /* atomic; hint */
@@ -99,7 +110,8 @@ struct rdb {
     pthread_rwlock_t parts_lock;
     struct part *parts[PART_BUCKETS];
     struct part *root;
-    uint64_t next_pid; /* atomic */
+    struct part *spare; /* removed ones; under parts_lock */
+    uint64_t next_pid;  /* atomic */
 
     struct touch_shard touch[TOUCH_SHARDS];
 
@@ -141,10 +153,23 @@ struct created {
     struct created *next;
 };
 
+/** A changed record of a partition or of the root. */
+struct part_record {
+    struct part *part;
+    struct record record;
+    struct part_record *next;
+};
+
+#define TXN_KEPT 4
+
 struct txn {
     struct store_txn base;
     struct rdb *rdb;
-    rocksdb_writebatch_wi_t *batch;
+    rocksdb_writebatch_wi_t *batch;   /* NULL: nothing changed */
+    unsigned put;                     /* families with keys in the batch: 1 << enum cf */
+    struct record kept[TXN_KEPT];     /* of objects (rocksdb_record.c) */
+    unsigned next_kept;               /* place of the next one */
+    struct part_record *part_records; /* of partitions and the root */
     rocksdb_readoptions_t *ro; /* after a range deletion: iterators stop before what it hides */
     uint8_t hidden_from[8];
     struct run_list allocated, freed;
@@ -157,9 +182,8 @@ struct txn {
     bool contents;           /* the transaction's own partition is removed by range */
     bool formatted;
     uint64_t new_capacity;
-    bool root_meta, part_meta; /* cached metadata to refresh at commit */
-    osd_status failed;         /* a change failed: commit aborts with this */
-    struct store_id shown_id;  /* what get_meta showed last, for put_meta */
+    osd_status failed;        /* a change failed: commit aborts with this */
+    struct store_id shown_id; /* what get_meta showed last, for put_meta */
     struct store_meta shown;
     struct outcome record; /* seq 0 = none */
 };
@@ -168,23 +192,27 @@ struct txn {
 void key_object(uint8_t key[OBJECT_KEY_LEN], struct store_id id);
 void key_attr(uint8_t key[ATTR_KEY_LEN], struct store_id id, uint32_t page, uint32_t number);
 void key_extent(uint8_t key[EXTENT_KEY_LEN], struct store_id id, uint64_t chunk);
-size_t meta_encode(const struct store_meta *m, uint8_t dst[RECORD_MAX]);
-osd_status meta_decode(const void *src, size_t len, struct store_meta *ret);
+size_t record_encode(const struct record *rec, uint8_t dst[RECORD_MAX]);
+osd_status record_decode(const void *src, size_t len, struct store_id id, struct record *ret);
+
+/** A value read from the database; the bytes stay until value_free(). */
+struct value {
+    const char *data;
+    size_t len;
+    rocksdb_pinnableslice_t *pin;
+    char *own;
+};
 
 /* rocksdb_txn.c */
-osd_status txn_get(struct txn *t, enum cf cf, const void *key, size_t key_len, char **ret,
-                   size_t *ret_len);
+/** A value as the transaction sees it. On OSD_OK the caller frees it; NOT_FOUND. */
+osd_status txn_get(struct txn *t, enum cf cf, const void *key, size_t key_len,
+                   struct value *ret);
+void value_free(struct value *v);
+rocksdb_writebatch_wi_t *batch_of(struct txn *t);
 void txn_put(struct txn *t, enum cf cf, const void *key, size_t key_len, const void *value,
              size_t len);
 void txn_delete(struct txn *t, enum cf cf, const void *key, size_t key_len);
 rocksdb_iterator_t *txn_iterate(struct txn *t, enum cf cf);
-osd_status txn_load(struct txn *t, struct store_id id, struct store_meta *ret);
-void txn_store(struct txn *t, struct store_id id, const struct store_meta *m);
-/** Charge bytes to an object's record and its partition; quota and capacity are checked when
- *  delta > 0. The record itself stays the caller's to store. */
-osd_status txn_charge(struct txn *t, struct store_id id, struct store_meta *m, int64_t delta);
-/** A partition as the transaction sees it, its own new ones included; NULL. */
-struct part *txn_part(struct txn *t, uint64_t pid);
 /** Whether the transaction may change an object (store.h). */
 bool txn_may_change(const struct txn *t, struct store_id id);
 /** Remember a failed change; returns st. */
@@ -195,6 +223,48 @@ osd_status rdb_begin(struct osd_store *s, struct store_id id, enum store_mode mo
                      struct store_txn **ret);
 osd_status rdb_commit(struct store_txn *t, unsigned flags);
 void rdb_abort(struct store_txn *t);
+/* rocksdb_record.c */
+/** A record as the transaction sees it. NOT_FOUND. */
+osd_status txn_record(struct txn *t, struct store_id id, struct record *ret);
+/** Change a record, or make one (of a partition: after its struct part). */
+void txn_record_put(struct txn *t, const struct record *rec);
+void txn_record_delete(struct txn *t, struct store_id id);
+/** Put what is kept and changed into the batch. */
+void txn_records_write(struct txn *t);
+/** Forget what is kept, changed or not. */
+void txn_records_forget(struct txn *t);
+/** The record of a partition or of the root. */
+void txn_part_record(const struct txn *t, struct part *p, struct record *ret);
+/** After the commit: changed records of partitions become theirs. */
+void part_records_applied(struct txn *t);
+/** The metadata of a record alone. */
+osd_status txn_load(struct txn *t, struct store_id id, struct store_meta *ret);
+void txn_store(struct txn *t, struct store_id id, const struct store_meta *m);
+
+/* rocksdb_count.c */
+/** The limits in force: those of this transaction's own put_meta count at once. */
+struct store_meta limits_of(const struct txn *t, struct part *p);
+/** used and count of a partition or the root as the transaction sees them. */
+void txn_counters(const struct txn *t, struct part *p, struct store_meta *m);
+/** Charge one partition. QUOTA when growth would pass the limit. */
+osd_status charge_part(struct txn *t, struct part *p, int64_t delta, uint64_t limit);
+/** Charge a partition and the device, whose capacity counts everything. */
+osd_status charge_counters(struct txn *t, uint64_t pid, int64_t delta);
+/** Charge bytes to an object's record and its partition; quota and capacity are checked when
+ *  delta > 0. The record itself stays the caller's to store. */
+osd_status txn_charge(struct txn *t, struct store_id id, struct store_meta *m, int64_t delta);
+/** Count an object in or out. */
+osd_status count_objects(struct txn *t, struct part *p, int64_t delta, uint64_t limit,
+                         enum store_quota quota);
+/** End of the transaction's claims on counters; with commit they become the counters. */
+void deltas_end(struct txn *t, bool commit);
+
+/* rocksdb_objects.c */
+/** A partition as the transaction sees it, its own new ones included; NULL. */
+struct part *txn_part(struct txn *t, uint64_t pid);
+/** Release the blocks of every object of the partition removed by range (its maps are still
+ *  readable). */
+osd_status free_partition_blocks(struct txn *t);
 osd_status rdb_get_meta(struct store_txn *t, struct store_id id, struct store_meta *ret);
 osd_status rdb_put_meta(struct store_txn *t, struct store_id id, const struct store_meta *m);
 osd_status rdb_create(struct store_txn *t, struct store_id id, const struct store_meta *meta,
@@ -213,7 +283,7 @@ osd_status rdb_truncate(struct store_txn *t, struct store_id id, uint64_t length
 osd_status rdb_seek(struct store_txn *t, struct store_id id, uint64_t off,
                     enum store_extent *ret_kind, uint64_t *ret_len);
 /** Release every block of an object and its map. */
-osd_status data_remove(struct txn *t, struct store_id id);
+osd_status data_remove(struct txn *t, const struct record *rec);
 /** Runs of a map chunk: calls visit for each; CORRUPT when malformed. */
 osd_status chunk_runs(const void *value, size_t len,
                       osd_status (*visit)(void *arg, uint64_t first, uint32_t count),
@@ -237,15 +307,18 @@ osd_status rdb_set_member(struct store_txn *t, struct store_id collection, uint6
 osd_status rdb_members(struct store_txn *t, struct store_id id, uint64_t from, uint64_t *ids,
                        size_t max, size_t *ret_n, uint64_t *ret_next);
 /** End every membership of id. */
-osd_status members_remove(struct txn *t, struct store_id id);
+osd_status members_remove(struct txn *t, const struct record *rec);
 
 /* rocksdb_state.c: partitions, records */
 struct part *part_find(struct rdb *r, uint64_t pid);
-struct part *part_new(uint64_t pid, const struct store_meta *meta);
-void part_free(struct part *p);
+struct part *part_new(struct rdb *r, const struct record *rec);
+void part_free(struct rdb *r, struct part *p);
 void part_insert(struct rdb *r, struct part *p);
 void part_drop(struct rdb *r, uint64_t pid);
+/** All partitions but the root. */
 void parts_clear(struct rdb *r);
+/** Everything, at close. */
+void parts_free(struct rdb *r);
 osd_status rdb_record(struct store_txn *t, const uint8_t nonce[STORE_NONCE_LEN],
                       const void *outcome, size_t len);
 /** Put the transaction's record into its batch. */

@@ -2,7 +2,8 @@
 /*
  * store/rocksdb_members.c - memberships in the RocksDB store
  *
- * A membership is two keys without value, one from each side. Whoever writes them holds the
+ * A membership is two keys without value, one from each side, and is counted in the record of the
+ * user object. Whoever writes them holds the
  * user object (or its partition) exclusively, so nobody else writes the same keys.
  */
 #include "rocksdb_internal.h"
@@ -13,6 +14,18 @@ static osd_status expect_kind(struct txn *t, struct store_id id, enum store_kind
     osd_status st = txn_load(t, id, &m);
 
     return st ? st : m.kind == kind ? OSD_OK : OSD_E_INVALID;
+}
+
+static bool is_member(struct txn *t, struct store_id collection, uint64_t oid)
+{
+    uint8_t key[EXTENT_KEY_LEN];
+    struct value v;
+
+    key_extent(key, collection, oid);
+    if (txn_get(t, CF_MEMBERS, key, sizeof(key), &v))
+        return false;
+    value_free(&v);
+    return true;
 }
 
 /* Both keys of a membership. */
@@ -33,13 +46,19 @@ static void set_both(struct txn *t, uint64_t pid, uint64_t one, uint64_t other, 
 static osd_status do_set(struct txn *t, struct store_id collection, uint64_t oid, bool member)
 {
     struct store_id id = {collection.pid, oid};
-    osd_status st = txn_may_change(t, id) ? expect_kind(t, id, STORE_USER) : OSD_E_INVALID;
+    struct record rec;
+    osd_status st = txn_may_change(t, id) ? txn_record(t, id, &rec) : OSD_E_INVALID;
 
+    if (!st && rec.meta.kind != STORE_USER)
+        st = OSD_E_INVALID;
     if (!st)
         st = expect_kind(t, collection, STORE_COLLECTION);
-    if (!st)
-        set_both(t, id.pid, collection.oid, oid, member);
-    return st;
+    if (st || is_member(t, collection, oid) == member)
+        return st;
+    set_both(t, id.pid, collection.oid, oid, member);
+    rec.members += member ? 1 : -1u;
+    txn_record_put(t, &rec);
+    return OSD_OK;
 }
 
 osd_status rdb_set_member(struct store_txn *base, struct store_id collection, uint64_t oid,
@@ -86,15 +105,33 @@ osd_status rdb_members(struct store_txn *base, struct store_id id, uint64_t from
     return st;
 }
 
-osd_status members_remove(struct txn *t, struct store_id id)
+/* A user object that is in one collection less. */
+static osd_status count_out(struct txn *t, struct store_id id)
 {
+    struct record rec;
+    osd_status st = txn_record(t, id, &rec);
+
+    if (st || rec.meta.kind != STORE_USER || rec.members == 0)
+        return st;
+    rec.members--;
+    txn_record_put(t, &rec);
+    return OSD_OK;
+}
+
+osd_status members_remove(struct txn *t, const struct record *rec)
+{
+    struct store_id id = rec->id;
     uint64_t ids[64], next = 0;
+    osd_status st = OSD_OK;
     size_t n;
 
     do {
         next = walk(t, id, next, ids, 64, &n);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n && !st; i++) {
             set_both(t, id.pid, id.oid, ids[i], false);
-    } while (next);
-    return OSD_OK;
+            if (rec->meta.kind == STORE_COLLECTION)
+                st = count_out(t, (struct store_id){id.pid, ids[i]});
+        }
+    } while (next && !st);
+    return st;
 }

@@ -4,8 +4,8 @@
  * records
  *
  * Invariants:
- *  (1) The table of partitions equals the committed partitions; a struct part is freed only
- *      under its partition's exclusive lock (or with the store).
+ *  (1) The table of partitions equals the committed partitions. A struct part stays memory of
+ *      one until the store is closed, so that a late look at it is harmless.
  *  (2) The record index names exactly the filled slots.
  */
 #include <stdlib.h>
@@ -29,16 +29,33 @@ struct part *part_find(struct rdb *r, uint64_t pid)
     return p;
 }
 
-struct part *part_new(uint64_t pid, const struct store_meta *meta)
+static struct part *part_from_spare(struct rdb *r)
 {
-    struct part *p = calloc(1, sizeof(*p));
+    pthread_rwlock_wrlock(&r->parts_lock);
+    struct part *p = r->spare;
+    if (p)
+        r->spare = p->next;
+    pthread_rwlock_unlock(&r->parts_lock);
+    return p;
+}
 
-    if (!p)
-        return NULL;
-    p->pid = pid;
-    p->meta = *meta;
+struct part *part_new(struct rdb *r, const struct record *rec)
+{
+    struct part *p = part_from_spare(r);
+
+    if (!p) {
+        p = calloc(1, sizeof(*p));
+        if (!p)
+            return NULL;
+        pthread_mutex_init(&p->mutex, NULL);
+    }
+    pthread_mutex_lock(&p->mutex);
+    p->pid = rec->id.pid;
+    p->record = *rec;
+    p->used = p->count = p->used_open = p->count_open = p->changes = 0;
     p->next_oid = STORE_ID_FIRST;
-    pthread_mutex_init(&p->mutex, NULL);
+    p->dropped = false;
+    pthread_mutex_unlock(&p->mutex);
     return p;
 }
 
@@ -52,10 +69,12 @@ void part_insert(struct rdb *r, struct part *p)
     pthread_rwlock_unlock(&r->parts_lock);
 }
 
-void part_free(struct part *p)
+void part_free(struct rdb *r, struct part *p)
 {
-    pthread_mutex_destroy(&p->mutex);
-    free(p);
+    pthread_rwlock_wrlock(&r->parts_lock);
+    p->next = r->spare;
+    r->spare = p;
+    pthread_rwlock_unlock(&r->parts_lock);
 }
 
 void part_drop(struct rdb *r, uint64_t pid)
@@ -70,7 +89,7 @@ void part_drop(struct rdb *r, uint64_t pid)
         *at = p->next;
     pthread_rwlock_unlock(&r->parts_lock);
     if (p)
-        part_free(p);
+        part_free(r, p);
 }
 
 void parts_clear(struct rdb *r)
@@ -79,8 +98,22 @@ void parts_clear(struct rdb *r)
         while (r->parts[i]) {
             struct part *p = r->parts[i];
             r->parts[i] = p->next;
-            part_free(p);
+            part_free(r, p);
         }
+}
+
+void parts_free(struct rdb *r)
+{
+    parts_clear(r);
+    if (r->root)
+        part_free(r, r->root);
+    r->root = NULL;
+    while (r->spare) {
+        struct part *p = r->spare;
+        r->spare = p->next;
+        pthread_mutex_destroy(&p->mutex);
+        free(p);
+    }
 }
 
 /* ---- records ---- */

@@ -282,10 +282,17 @@ static void compare_thread(struct rig *r, unsigned thread, struct model *models,
     rig_fails(r->ops->recall(r->s, nonce, outcome, &len), OSD_E_NOT_FOUND);
 }
 
-static void kill_worker(pid_t pid, uint64_t ms)
+/* Let a worker work for some time; short times hit it while it opens the store. */
+static void kill_worker(pid_t pid, const struct notes *notes, uint64_t ms)
 {
+    uint64_t before = __atomic_load_n(&notes->thread[0].begun, __ATOMIC_SEQ_CST);
     int status = 0;
 
+    for (int i = 0; i < 30000 && ms >= 50; i++) {
+        if (__atomic_load_n(&notes->thread[0].begun, __ATOMIC_SEQ_CST) != before)
+            break;
+        usleep(1000);
+    }
     usleep((useconds_t)ms * 1000);
     kill(pid, SIGKILL);
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -326,7 +333,7 @@ static void test_store_crash__every_committed_step_survives_and_no_half_one(void
     make_partitions(r);
     for (uint64_t round = 0; round < rounds; round++) {
         rig_close(r);
-        kill_worker(start_worker(r->dir, fd, world), 20 + rig_random(&seed, 200));
+        kill_worker(start_worker(r->dir, fd, world), notes, rig_random(&seed, 200));
         rig_open(r);
         rig_check(r);
         for (unsigned i = 0; i < THREADS; i++) {

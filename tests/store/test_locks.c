@@ -34,19 +34,19 @@ static void test_store_locks__exclusive_covers_what_lies_inside(void **state)
 static void test_store_locks__an_id_is_claimed_once_until_given_back(void **state)
 {
     struct store_locks *l = store_locks_new();
-    struct store_claim a = {{5, 7}, NULL}, b = a, many[1000];
+    struct store_claim a = {.id = {5, 7}}, b = a, many[1000];
 
     assert_non_null(l);
     rig_ok(store_claim(l, &a));
     rig_fails(store_claim(l, &b), OSD_E_BUSY);
     for (uint64_t i = 0; i < 1000; i++) { /* more than there are buckets */
-        many[i] = (struct store_claim){{6, i}, NULL};
+        many[i] = (struct store_claim){.id = {6, i}};
         rig_ok(store_claim(l, &many[i]));
     }
     for (uint64_t i = 0; i < 1000; i += 2)
         store_unclaim(l, &many[i]);
     for (uint64_t i = 0; i < 1000; i++) {
-        struct store_claim again = {{6, i}, NULL};
+        struct store_claim again = {.id = {6, i}};
         osd_status status = store_claim(l, &again);
         assert_int_equal(status, i % 2 ? OSD_E_BUSY : OSD_OK);
         if (status == OSD_OK)

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/rocksdb_objects.c - metadata, creation and removal of objects and partitions; format
+ *
+ * Invariants:
+ *  (1) An id is claimed before it is created, so that one of several creators wins.
+ *  (2) A partition that holds objects and is the transaction's own goes by range deletion; until
+ *      commit txn_get() and iterators hide what the range covers.
+ *  (3) Removing leaves no key behind.
+ */
+#include <stdlib.h>
+
+#include "rocksdb_internal.h"
+
+static struct part *new_part_find(const struct txn *t, uint64_t pid)
+{
+    struct part *p = t->new_parts;
+
+    while (p && (p->pid != pid || p->dropped))
+        p = p->next;
+    return p;
+}
+
+struct part *txn_part(struct txn *t, uint64_t pid)
+{
+    struct part *p = new_part_find(t, pid);
+    const struct removed *gone = t->removed;
+
+    if (p)
+        return p;
+    while (gone && gone->pid != pid)
+        gone = gone->next;
+    return gone || (t->formatted && pid != 0) ? NULL : part_find(t->rdb, pid);
+}
+
+osd_status rdb_get_meta(struct store_txn *base, struct store_id id, struct store_meta *ret)
+{
+    struct txn *t = (struct txn *)base;
+    struct store_meta m;
+    osd_status st = txn_load(t, id, &m);
+
+    if (st)
+        return st;
+    touch_apply(t->rdb, id, &m);
+    if (id.oid == 0)
+        txn_counters(t, txn_part(t, id.pid), &m);
+    t->shown_id = id;
+    t->shown = m;
+    *ret = m;
+    return OSD_OK;
+}
+
+/* Timestamps the caller set itself end the touched ones; those left as get_meta showed them
+ * follow whatever was touched meanwhile. */
+static void merge_times(struct txn *t, struct store_id id, struct store_meta *next,
+                        const struct store_meta *old)
+{
+    bool shown = t->shown_id.pid == id.pid && t->shown_id.oid == id.oid && t->shown.kind;
+    const struct store_meta *base = shown ? &t->shown : old;
+    struct store_meta now = *old;
+    unsigned set = 0;
+
+    touch_apply(t->rdb, id, &now);
+    const size_t at[4] = {
+        offsetof(struct store_meta, attr_accessed), offsetof(struct store_meta, attr_modified),
+        offsetof(struct store_meta, data_accessed), offsetof(struct store_meta, data_modified)};
+    for (int i = 0; i < 4; i++) {
+        uint64_t *mine = (uint64_t *)((char *)next + at[i]);
+        if (*mine == *(const uint64_t *)((const char *)base + at[i]))
+            *mine = *(const uint64_t *)((const char *)&now + at[i]);
+        else
+            set |= 1u << i;
+    }
+    if (set)
+        touch_forget(t->rdb, id, set);
+}
+
+osd_status rdb_put_meta(struct store_txn *base, struct store_id id, const struct store_meta *m)
+{
+    struct txn *t = (struct txn *)base;
+    struct store_meta old, next = *m;
+    osd_status st = txn_may_change(t, id) ? txn_load(t, id, &old) : OSD_E_INVALID;
+
+    if (st)
+        return txn_noted(base, st);
+    next.kind = old.kind;
+    next.length = old.length;
+    next.used = old.used;
+    merge_times(t, id, &next, &old);
+    txn_store(t, id, &next);
+    return OSD_OK;
+}
+
+/* ---- create and remove ---- */
+
+/* Claim an id, unless that was done before: it was created and removed in this transaction. */
+static osd_status claim(struct txn *t, struct store_id id)
+{
+    struct created *c;
+
+    if (t->created && store_claimed_by(t->rdb->locks, id, t))
+        return OSD_OK;
+    c = calloc(1, sizeof(*c));
+    if (!c)
+        return OSD_E_NOMEM;
+    c->claim = (struct store_claim){.id = id, .owner = t};
+    osd_status st = store_claim(t->rdb->locks, &c->claim);
+    if (st) {
+        free(c);
+        return st;
+    }
+    c->next = t->created;
+    t->created = c;
+    return OSD_OK;
+}
+
+/* Claim one id and make sure that it is free. */
+static osd_status claim_free(struct txn *t, struct store_id id)
+{
+    struct store_meta m;
+    osd_status st = txn_load(t, id, &m);
+
+    if (st != OSD_E_NOT_FOUND)
+        return st ? st : OSD_E_EXISTS;
+    st = claim(t, id);
+    if (st)
+        return st;
+    st = txn_load(t, id, &m); /* again, now that nobody else can create it */
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st ? st : OSD_E_EXISTS;
+}
+
+/* The id itself, or the next unused one after the hint. */
+static osd_status choose_id(struct txn *t, uint64_t *hint, bool partition, struct store_id *id)
+{
+    uint64_t *member = partition ? &id->pid : &id->oid;
+
+    if (*member != 0)
+        return claim_free(t, *id);
+    for (;;) {
+        *member = __atomic_fetch_add(hint, 1, __ATOMIC_RELAXED);
+        if (*member < STORE_ID_FIRST) { /* wrapped around: start again at the first id */
+            __atomic_store_n(hint, STORE_ID_FIRST, __ATOMIC_RELAXED);
+            continue;
+        }
+        osd_status st = claim_free(t, *id);
+        if (st != OSD_E_EXISTS && st != OSD_E_BUSY)
+            return st;
+    }
+}
+
+static osd_status create_partition(struct txn *t, struct store_id id,
+                                   const struct store_meta *meta, struct store_id *ret)
+{
+    struct rdb *r = t->rdb;
+    struct store_meta m = *meta;
+    osd_status st;
+
+    id.oid = 0;
+    if (t->base.id.pid != 0 && !store_held_covers(&t->held, id))
+        return OSD_E_INVALID;
+    st = count_objects(t, r->root, 1, limits_of(t, r->root).partition_quota,
+                       STORE_QUOTA_PARTITIONS);
+    if (!st)
+        st = choose_id(t, &r->next_pid, true, &id);
+    if (st)
+        return st;
+    m.used = m.count = m.length = 0;
+    const struct record rec = {.id = id, .meta = m};
+    struct part *p = part_new(r, &rec);
+    if (!p)
+        return OSD_E_NOMEM;
+    p->next = t->new_parts;
+    t->new_parts = p;
+    txn_record_put(t, &rec);
+    *ret = id;
+    return OSD_OK;
+}
+
+static osd_status create_object(struct txn *t, struct store_id id,
+                                const struct store_meta *meta, struct store_id *ret)
+{
+    struct store_meta m = *meta;
+    struct part *p;
+    osd_status st;
+
+    bool own_partition = t->base.id.pid == id.pid && t->base.id.oid == 0;
+    if (id.pid == 0 || (!own_partition && !txn_may_change(t, id) &&
+                        !txn_may_change(t, (struct store_id){id.pid, 0})))
+        return OSD_E_INVALID;
+    p = txn_part(t, id.pid);
+    if (!p)
+        return OSD_E_NOT_FOUND;
+    st = count_objects(t, p, 1, limits_of(t, p).object_quota, STORE_QUOTA_OBJECTS);
+    if (!st)
+        st = choose_id(t, &p->next_oid, false, &id);
+    if (st)
+        return st;
+    m.used = m.count = m.length = 0;
+    txn_record_put(t, &(struct record){.id = id, .meta = m});
+    *ret = id;
+    return OSD_OK;
+}
+
+osd_status rdb_create(struct store_txn *base, struct store_id id, const struct store_meta *meta,
+                      struct store_id *ret)
+{
+    struct txn *t = (struct txn *)base;
+
+    return txn_noted(base, meta->kind == STORE_PARTITION ? create_partition(t, id, meta, ret)
+                                                         : create_object(t, id, meta, ret));
+}
+
+static osd_status retire_run(void *arg, uint64_t first, uint32_t count)
+{
+    return run_add(arg, first, count);
+}
+
+osd_status free_partition_blocks(struct txn *t)
+{
+    rocksdb_iterator_t *it =
+        rocksdb_create_iterator_cf(t->rdb->db, t->rdb->ro, t->rdb->cf[CF_EXTENTS]);
+    uint8_t from[8];
+    osd_status st = OSD_OK;
+
+    be64_put(from, t->base.id.pid);
+    for (rocksdb_iter_seek(it, (char *)from, sizeof(from)); rocksdb_iter_valid(it) && !st;
+         rocksdb_iter_next(it)) {
+        size_t klen, len;
+        const char *key = rocksdb_iter_key(it, &klen);
+        if (klen < 8 || memcmp(key, from, 8) != 0)
+            break;
+        const char *value = rocksdb_iter_value(it, &len);
+        st = chunk_runs(value, len, retire_run, &t->freed);
+    }
+    rocksdb_iter_destroy(it);
+    return st;
+}
+
+/* Before everything below a partition goes by range: what the transaction did there so far must
+ * not be written behind the range deletion. Blocks it allocated become garbage of the commit.
+ */
+static osd_status forget_changes(struct txn *t)
+{
+    osd_status st = OSD_OK;
+
+    be64_put(t->hidden_from, t->base.id.pid ? t->base.id.pid : 1);
+    if (!t->ro)
+        t->ro = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_iterate_upper_bound(t->ro, (char *)t->hidden_from,
+                                                sizeof(t->hidden_from));
+    if (t->batch)
+        rocksdb_writebatch_wi_clear(t->batch);
+    t->put = 0;
+    txn_records_forget(t);
+    if (t->record.seq)
+        record_put(t);
+    t->freed.n = 0;
+    for (size_t i = 0; i < t->allocated.n && !st; i++)
+        st = run_add(&t->freed, t->allocated.v[i].first, t->allocated.v[i].count);
+    return st;
+}
+
+static osd_status remove_any(struct txn *t, struct store_id id, bool contents);
+
+/* The contents of a partition that is removed among other changes. */
+static osd_status remove_one_by_one(struct txn *t, uint64_t pid)
+{
+    static const enum store_kind kinds[] = {STORE_USER, STORE_COLLECTION};
+    osd_status st = OSD_OK;
+
+    for (size_t k = 0; k < 2 && !st; k++) {
+        uint64_t ids[64], next = 1, changes;
+        size_t n;
+        while (next && !st) {
+            st = rdb_list(&t->base, pid, kinds[k], next, ids, 64, &n, &next, &changes);
+            for (size_t i = 0; i < n && !st; i++)
+                st = remove_any(t, (struct store_id){pid, ids[i]}, false);
+        }
+    }
+    return st;
+}
+
+static osd_status note_removed(struct txn *t, struct part *p)
+{
+    struct removed *d;
+
+    if (new_part_find(t, p->pid) == p) {
+        p->dropped = true;
+        return OSD_OK;
+    }
+    d = calloc(1, sizeof(*d));
+    if (!d)
+        return OSD_E_NOMEM;
+    *d = (struct removed){.pid = p->pid, .next = t->removed};
+    t->removed = d;
+    return OSD_OK;
+}
+
+static osd_status remove_partition(struct txn *t, struct store_id id, bool contents)
+{
+    bool by_range = contents && t->base.id.pid == id.pid && !new_part_find(t, id.pid);
+    struct part *p = txn_part(t, id.pid);
+    struct store_meta m;
+    osd_status st = p ? rdb_get_meta(&t->base, id, &m) : OSD_E_NOT_FOUND;
+
+    if (!st && m.count > 0 && !contents)
+        st = OSD_E_NOT_EMPTY;
+    if (!st && contents && !by_range)
+        st = remove_one_by_one(t, id.pid);
+    if (!st && !by_range)
+        st = attrs_remove(t, id);
+    if (!st)
+        st = rdb_get_meta(&t->base, id, &m); /* what is left of it by now */
+    if (!st)
+        st = count_objects(t, t->rdb->root, -1, STORE_NO_LIMIT, STORE_QUOTA_NONE);
+    if (!st)
+        st = charge_part(t, t->rdb->root, -(int64_t)m.used, STORE_NO_LIMIT);
+    if (!st && by_range)
+        st = forget_changes(t);
+    if (!st)
+        st = note_removed(t, p);
+    if (st)
+        return st;
+    txn_record_delete(t, id);
+    t->contents |= by_range;
+    return OSD_OK;
+}
+
+static osd_status remove_object(struct txn *t, const struct record *rec)
+{
+    osd_status st = rec->meta.used > rec->attr_bytes ? data_remove(t, rec) : OSD_OK;
+
+    if (!st && rec->attr_bytes > 0)
+        st = attrs_remove(t, rec->id);
+    if (!st && (rec->members > 0 || rec->meta.kind == STORE_COLLECTION))
+        st = members_remove(t, rec);
+    if (!st)
+        st = charge_counters(t, rec->id.pid, -(int64_t)rec->meta.used);
+    if (!st)
+        st = count_objects(t, txn_part(t, rec->id.pid), -1, STORE_NO_LIMIT, STORE_QUOTA_NONE);
+    if (st)
+        return st;
+    touch_forget(t->rdb, rec->id, 15);
+    txn_record_delete(t, rec->id);
+    return OSD_OK;
+}
+
+static osd_status remove_any(struct txn *t, struct store_id id, bool contents)
+{
+    struct record rec;
+    osd_status st = txn_may_change(t, id) ? txn_record(t, id, &rec) : OSD_E_INVALID;
+
+    if (st)
+        return st;
+    if (id.oid == 0)
+        return id.pid ? remove_partition(t, id, contents) : OSD_E_INVALID;
+    return remove_object(t, &rec);
+}
+
+osd_status rdb_remove(struct store_txn *base, struct store_id id, bool contents)
+{
+    return txn_noted(base, remove_any((struct txn *)base, id, contents));
+}
+
+osd_status rdb_format(struct store_txn *base, uint64_t capacity, const struct store_meta *root)
+{
+    struct txn *t = (struct txn *)base;
+    struct store_id id = {0, 0};
+    struct store_meta m = *root;
+    uint8_t field[8];
+
+    osd_status st = store_held_covers(&t->held, id) ? forget_changes(t) : OSD_E_INVALID;
+    if (!st)
+        st = attrs_remove(t, id);
+    if (st)
+        return txn_noted(base, st);
+    t->freed.n = 0; /* the commit retires every block there is */
+    deltas_end(t, false);
+    m.kind = STORE_ROOT;
+    m.used = m.count = m.length = 0;
+    txn_record_put(t, &(struct record){.id = id, .meta = m});
+    if (capacity) {
+        be64_put(field, capacity);
+        txn_put(t, CF_DEFAULT, "capacity", 8, field, sizeof(field));
+    }
+    t->formatted = true;
+    t->new_capacity = capacity;
+    return OSD_OK;
+}
