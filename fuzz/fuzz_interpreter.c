@@ -21,7 +21,17 @@
 #define MAX_COMMANDS 16
 #define MAX_IN       20000
 
-enum { FLAG_FRAME = 1, FLAG_NO_CAPABILITY = 2, FLAG_SHARED = 4, FLAG_KNOWN_OBJECT = 8 };
+enum {
+    FLAG_FRAME = 1,
+    FLAG_NO_CAPABILITY = 2,
+    FLAG_SHARED = 4,
+    FLAG_KNOWN_OBJECT = 8,
+    FLAG_CONTINUATION = 16
+};
+
+#define OBJECT     (OSD_ID_FIRST + 5)
+#define COLLECTION (OSD_ID_FIRST + 0x100)
+#define TRACKING   (OSD_ID_FIRST + 0x101)
 
 static uint64_t fixed_now(void *arg)
 {
@@ -94,6 +104,7 @@ static void run(struct osd_device *dev, const uint8_t *cdb, size_t cdb_len, uint
 /* Make it likely that a CDB is one: frame, capability, ids. */
 static void shape(uint8_t *cdb, size_t len, unsigned flags)
 {
+    static const uint64_t known[] = {0, OBJECT, COLLECTION, TRACKING};
     bool v2;
 
     if (len < OSD2_CDB_LEN)
@@ -107,8 +118,18 @@ static void shape(uint8_t *cdb, size_t len, unsigned flags)
         cdb[OSD_CAPABILITY_AT] = 0;
     if (flags & FLAG_KNOWN_OBJECT) {
         be64_put(cdb + 16, OSD_ID_FIRST);
-        be64_put(cdb + 24, cdb[31] & 1 ? OSD_ID_FIRST + 5 : 0);
+        be64_put(cdb + 24, known[cdb[31] & 3]);
     }
+}
+
+/* Give a continuation segment its head. */
+static void shape_out(const uint8_t *cdb, size_t cdb_len, uint8_t *out, size_t out_len)
+{
+    if (cdb_len < OSD2_CDB_LEN || out_len < 40)
+        return;
+    memset(out, 0, 40);
+    out[0] = 1;
+    memcpy(out + 2, cdb + 8, 2);
 }
 
 static struct osd_device *open_device(struct osd_store **ret)
@@ -123,23 +144,38 @@ static struct osd_device *open_device(struct osd_store **ret)
     return dev;
 }
 
-/* A partition with one object of three bytes. */
-static void furnish(struct osd_device *dev)
+static void make(struct osd_device *dev, enum osd_op op, uint64_t oid, uint64_t start)
 {
-    struct osd_cdb c = {.op = OSD_OP_CREATE_PARTITION,
+    struct osd_cdb c = {.op = op,
                         .gen = OSD_GEN2,
                         .pid = OSD_ID_FIRST,
+                        .oid = oid,
+                        .start = start,
                         .attr = {.format = OSD_ATTR_PAGE}};
-    uint8_t cdb[OSD_CDB_MAX], data[3] = {1, 2, 3};
+    uint8_t cdb[OSD_CDB_MAX], data[8] = {1, 2, 3};
     size_t len;
 
-    require(osd_cdb_encode(&c, cdb, &len) == OSD_OK);
-    run(dev, cdb, len, NULL, 0, 0, 0);
-    c.op = OSD_OP_CREATE_AND_WRITE;
-    c.oid = OSD_ID_FIRST + 5;
-    c.length = sizeof(data);
+    if (op == OSD_OP_CREATE_AND_WRITE)
+        c.length = sizeof(data);
+    if (op == OSD_OP_SET_ATTRIBUTES) { /* a member of the collection */
+        be64_put(data, COLLECTION);
+        c.start = 0;
+        c.attr.set_page = 4;
+        c.attr.set_number = 1;
+        c.attr.set_len = sizeof(data);
+    }
     require(osd_cdb_encode(&c, cdb, &len) == OSD_OK);
     run(dev, cdb, len, data, sizeof(data), 0, 0);
+}
+
+/* A partition with an object of eight bytes in a linked and in a tracking collection. */
+static void furnish(struct osd_device *dev)
+{
+    make(dev, OSD_OP_CREATE_PARTITION, 0, 0);
+    make(dev, OSD_OP_CREATE_AND_WRITE, OBJECT, 0);
+    make(dev, OSD_OP_CREATE_COLLECTION, COLLECTION, 0);
+    make(dev, OSD_OP_SET_ATTRIBUTES, OBJECT, 0);
+    make(dev, OSD_OP_CREATE_USER_TRACKING_COLLECTION, TRACKING, COLLECTION);
 }
 
 /* One command off the input; returns the bytes it took. */
@@ -159,6 +195,8 @@ static size_t step(struct osd_device *dev, const uint8_t *data, size_t size)
     for (size_t i = 0; i < out_len; i++)
         out[i] ^= out[i] == POISON;
     shape(cdb, cdb_len, data[0]);
+    if (data[0] & FLAG_CONTINUATION)
+        shape_out(cdb, cdb_len, out, out_len);
     run(dev, cdb, cdb_len, out, out_len, in_len % MAX_IN, data[0] & FLAG_SHARED);
     free(cdb);
     free(out);

@@ -553,6 +553,131 @@ static void test_interpreter_threads__runs_of_objects_do_not_mix(void **state)
     assert_int_equal(rig_get_u(rig, RIG_PID, 0, OSD_PAGE_P + 1, 0xc1), objects);
 }
 
+/* ---- collections under threads ---- */
+
+#define COLLECTIONS 3
+
+/* One command of a mixture on collections that everybody shares. */
+static void mixed_command(struct worker *w, unsigned kind, uint64_t oid, uint64_t cid)
+{
+    uint8_t data[80] = {1};
+    struct osd_cdb c = rig_cmd(OSD_OP_SET_ATTRIBUTES, OSD_GEN2, RIG_PID, oid);
+    size_t len = 0;
+    uint8_t st;
+
+    switch (kind) {
+    case 0: /* leave */
+    case 1: /* join */
+    case 2:
+        c.attr = (struct osd_attr_params){.format = OSD_ATTR_CDB,
+                                          .set_page = OSD_PG_COLLECTIONS,
+                                          .set_number = (uint32_t)(cid - RIG_CID + 1),
+                                          .set_len = kind ? 8 : 0};
+        be64_put(c.attr.value, kind ? cid : 0);
+        break;
+    case 3:
+        c.op = OSD_OP_REMOVE;
+        break;
+    case 4:
+        c.op = OSD_OP_CREATE;
+        break;
+    case 5:
+        c = rig_cmd(OSD_OP_REMOVE_COLLECTION, OSD_GEN1, RIG_PID, cid);
+        c.option = 1;
+        break;
+    case 6:
+        c = rig_cmd(OSD_OP_CREATE_COLLECTION, OSD_GEN1, RIG_PID, cid);
+        break;
+    case 7: /* name every member */
+        c.op = OSD_OP_SET_MEMBER_ATTRIBUTES;
+        c.oid = cid;
+        c.attr = (struct osd_attr_params){
+            .format = OSD_ATTR_CDB, .set_page = 1, .set_number = 9, .set_len = 3};
+        break;
+    default: /* everything in the tracking collection into another */
+        c = rig_cmd(OSD_OP_QUERY, OSD_GEN2, RIG_PID, RIG_CID + 10);
+        c.start = RIG_CID + 11;
+        c.cont_len = (uint32_t)(len = 56);
+        be16_put(data + 2, 0x88a0);
+        be16_put(data + 40, 2);
+        data[43] = 4;
+        be32_put(data + 44, 4);
+    }
+    st = execute(w->rig, &c, data, len);
+    w->good += st == SAM_GOOD;
+    w->busy += st != SAM_GOOD && st != SAM_CHECK_CONDITION && st != SAM_BUSY;
+}
+
+static void *mix_collections(void *arg)
+{
+    struct worker *w = arg;
+    uint32_t seed = w->n * 7919 + 1;
+
+    for (unsigned i = 0; i < ROUNDS * 3; i++) {
+        seed = seed * 1664525 + 1013904223;
+        mixed_command(w, seed >> 28, RIG_OID + (seed >> 20) % 6,
+                      RIG_CID + (seed >> 12) % COLLECTIONS);
+    }
+    return NULL;
+}
+
+/* An object's attributes name exactly the linked collections that have it. */
+static unsigned expect_agreement(struct rig *rig, uint64_t cid)
+{
+    uint64_t ids[16];
+    unsigned n = (unsigned)rig_members(rig, cid, ids, 16);
+
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(
+            rig_get_u(rig, RIG_PID, ids[i], OSD_PG_COLLECTIONS, (uint32_t)(cid - RIG_CID + 1)),
+            cid);
+    return n;
+}
+
+static void count_found(void *arg, struct store_id id, const char *finding)
+{
+    (void)id;
+    print_error("%s\n", finding);
+    ++*(unsigned *)arg;
+}
+
+/* Would catch: a collection removed while somebody joins it, a member left behind. */
+static void test_interpreter_threads__collections_and_members_agree(void **state)
+{
+    struct rig *rig = *state;
+    struct store_check_result result;
+    struct worker w[THREADS];
+    unsigned findings = 0, members = 0, named = 0;
+    uint64_t ids[16];
+    uint8_t raw[64];
+
+    rig_partition(rig, RIG_PID);
+    for (uint64_t i = 0; i < 6; i++)
+        rig_object(rig, RIG_PID, RIG_OID + i);
+    for (uint64_t i = 0; i < COLLECTIONS; i++)
+        rig_collection(rig, RIG_PID, RIG_CID + i);
+    rig_tracking(rig, RIG_PID, RIG_CID + 10, 0);
+    rig_tracking(rig, RIG_PID, RIG_CID + 11, 0);
+    run_threads(rig, mix_collections, w);
+    for (int i = 0; i < THREADS; i++) {
+        assert_true(w[i].good > 0);
+        assert_int_equal(w[i].busy, 0);
+    }
+    size_t n = rig_members(rig, 0, ids, 16);
+    for (size_t i = 0; i < n; i++)
+        members += ids[i] < RIG_CID + 10 ? expect_agreement(rig, ids[i]) : 0;
+    for (uint64_t oid = RIG_OID; oid < RIG_OID + 6; oid++) {
+        struct osd_cdb c = rig_cmd(OSD_OP_CREATE, OSD_GEN2, RIG_PID, oid);
+        execute(rig, &c, NULL, 0);
+        for (uint32_t number = 1; number <= COLLECTIONS; number++)
+            named += rig_get(rig, OSD_GEN2, RIG_PID, oid, OSD_PG_COLLECTIONS, number, raw) > 0;
+    }
+    assert_int_equal(members, named);
+    assert_int_equal(rig->store->ops->check(rig->store, false, count_found, &findings, &result),
+                     OSD_OK);
+    assert_int_equal(findings, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -571,6 +696,7 @@ int main(void)
         rig_test(test_interpreter_threads__an_id_has_one_creator),
         rig_test(test_interpreter_threads__one_nonce_executes_once),
         rig_test(test_interpreter_threads__runs_of_objects_do_not_mix),
+        rig_test(test_interpreter_threads__collections_and_members_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
