@@ -662,10 +662,17 @@ void request_free(struct request *r)
 
 int request_field(const struct request *r, const char *text)
 {
-    const struct field *f = find_field(r, text);
+    size_t len = strcspn(text, "=");
+    char name[64];
+    const struct field *f;
     uint64_t v;
 
+    if (len >= sizeof(name))
+        return -1;
+    memcpy(name, text, len);
+    name[len] = 0;
+    f = find_field(r, name);
     if (f)
         return f->at[r->gen];
-    return expr_number(text, r->gen, &v) && v < 65536 ? (int)v : -1;
+    return expr_number(name, r->gen, &v) && v < 65536 ? (int)v : -1;
 }

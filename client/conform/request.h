@@ -36,7 +36,8 @@ osd_status request_build(const struct words *line, int gen, struct request *ret,
                          size_t reason_len);
 void request_free(struct request *r);
 
-/** Byte of the CDB that a field name or a number means, -1 when neither. */
+/** Byte of the CDB that a field name ("FIELD" or "FIELD=VALUE") or a number means, -1 when
+ *  neither. */
 int request_field(const struct request *r, const char *text);
 
 #endif

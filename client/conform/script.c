@@ -159,13 +159,39 @@ static osd_status begin_case(struct reader *r)
     return c->name && c->title && c->steps ? OSD_OK : OSD_E_NOMEM;
 }
 
+static bool same_row(const struct script_each *e, size_t a, size_t b, size_t columns)
+{
+    for (size_t i = 0; i < columns; i++)
+        if (strcmp(e->values[a * e->n_names + i], e->values[b * e->n_names + i]) != 0)
+            return false;
+    return true;
+}
+
+static bool unique(const struct script_each *e, size_t columns)
+{
+    for (size_t i = 0; i < e->n_rows; i++)
+        for (size_t k = 0; k < i; k++)
+            if (same_row(e, i, k, columns))
+                return false;
+    return true;
+}
+
+/* How many columns tell the rows apart; 0: two are the same, or there is none. */
+static size_t key_columns(const struct script_each *e)
+{
+    for (size_t n = 1; n <= e->n_names && e->n_rows > 0; n++)
+        if (unique(e, n))
+            return n;
+    return 0;
+}
+
 static osd_status end_case(struct reader *r)
 {
     struct script_case *c = r->c;
 
     for (size_t i = 0; i < c->n_each; i++)
-        if (c->each[i].n_rows == 0)
-            return bad(r, "case %s: a table without rows", c->name);
+        if (!(c->each[i].n_key = key_columns(&c->each[i])))
+            return bad(r, "case %s: a table without rows, or with one twice", c->name);
     if (c->n_steps == 0)
         return bad(r, "case %s has no command", c->name);
     if (!c->clause || !c->covers)
@@ -460,8 +486,8 @@ bool script_bind(const struct script_case *c, size_t i, struct vars *vars, char 
         for (size_t j = 0; j < e->n_names; j++)
             if (!vars_set(vars, e->names[j], row[j]))
                 return false;
-        if (n < suffix_len)
-            n += (size_t)snprintf(suffix + n, suffix_len - n, "%c%s", n ? ',' : '[', row[0]);
+        for (size_t j = 0; j < e->n_key && n < suffix_len; j++)
+            n += (size_t)snprintf(suffix + n, suffix_len - n, "%c%s", n ? ',' : '[', row[j]);
     }
     if (n && n < suffix_len)
         snprintf(suffix + n, suffix_len - n, "]");

@@ -34,8 +34,8 @@ struct script_step {
 /** A table: a case is run once for each row. */
 struct script_each {
     const char *names[NAMES_MAX];
-    size_t n_names;
-    const char **values; /* n_rows * n_names */
+    size_t n_names, n_key; /* n_key columns tell the rows apart and are in the name */
+    const char **values;   /* n_rows * n_names */
     size_t n_rows;
 };
 

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define VALUES_DEPTH 3 /* variables inside of values */
+
 /* One word from *at on; advances *at behind it. False: something stays open. */
 static bool word(char **at)
 {
@@ -92,7 +94,7 @@ static bool append(char *dst, size_t *at, const char *src, size_t len)
     return true;
 }
 
-bool vars_expand(const struct vars *vars, const char *src, char dst[LINE_MAX_])
+static bool expand_once(const struct vars *vars, const char *src, char dst[LINE_MAX_])
 {
     size_t at = 0;
 
@@ -115,6 +117,20 @@ bool vars_expand(const struct vars *vars, const char *src, char dst[LINE_MAX_])
         if (!append(dst, &at, v->value, strlen(v->value)))
             return false;
         src = name + len + (braced && name[len] == '}');
+    }
+    return true;
+}
+
+bool vars_expand(const struct vars *vars, const char *src, char dst[LINE_MAX_])
+{
+    char text[LINE_MAX_];
+
+    if (!expand_once(vars, src, dst))
+        return false;
+    for (int i = 0; i < VALUES_DEPTH && strchr(dst, '$'); i++) {
+        memcpy(text, dst, sizeof(text));
+        if (!expand_once(vars, text, dst))
+            return false;
     }
     return true;
 }

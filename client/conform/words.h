@@ -34,8 +34,8 @@ struct vars {
 /** Set or replace. False when there is no room. */
 bool vars_set(struct vars *vars, const char *name, const char *value);
 
-/** Replace every $name (or ${name}) of src into dst, LINE_MAX_ bytes. False: unknown name (which
- *  is copied to dst) or too long. */
+/** Replace every $name (or ${name}) of src into dst, LINE_MAX_ bytes, and in what came of it.
+ *  False: unknown name (which is copied to dst) or too long. */
 bool vars_expand(const struct vars *vars, const char *src, char dst[LINE_MAX_]);
 
 #endif
