@@ -301,6 +301,74 @@ static void test_wire_attrs__a_value_stays_in_its_group(void **state)
     assert_int_equal(osd_attr_cursor_next(&c, &e, &err), OSD_E_INVALID);
 }
 
+/* A list of several objects to a device would have to be whole, too. */
+static void test_wire_attrs__a_cut_group_head_is_an_error(void **state)
+{
+    uint8_t raw[8 + 16 + 15] = {0x0e};
+    struct osd_wire_error err = {0};
+    struct osd_attr_cursor c;
+    struct osd_attr_entry e;
+
+    (void)state;
+    for (size_t len = 8; len <= sizeof(raw); len++) {
+        assert_int_equal(osd_attr_cursor_open((struct osd_bytes){raw, len}, OSD_GEN2,
+                                              OSD_LIST_MULTI_V2, false, &c, &err),
+                         OSD_OK);
+        bool whole = len == 8 || len == 8 + 16;
+        assert_int_equal(osd_attr_cursor_next(&c, &e, &err),
+                         whole ? OSD_E_NOT_FOUND : OSD_E_INVALID);
+        if (!whole)
+            assert_int_equal(err.field, len < 8 + 16 ? 8 : 8 + 16);
+    }
+}
+
+/* Field pointers have 16 bits. */
+static void test_wire_attrs__a_fault_far_away_points_at_the_last_byte(void **state)
+{
+    static const size_t entry = 16 + 992;
+    static uint8_t value[992], raw[70 * 1024];
+    struct osd_wire_error err;
+    struct osd_attr_cursor c;
+    struct osd_attr_entry e;
+
+    (void)state;
+    for (size_t n = 64; n <= 66; n++) {
+        struct osd_writer w = osd_writer_make(raw, sizeof(raw));
+        osd_attr_list_open(&w, OSD_GEN2, OSD_LIST_SET);
+        for (uint32_t i = 0; i < n; i++)
+            osd_attr_put_value(&w, OSD_GEN2, (struct osd_attr_id){0x10000, i}, value, 992);
+        osd_writer_zero(&w, 1); /* an odd rest */
+        assert_int_equal(osd_attr_cursor_open((struct osd_bytes){raw, w.full}, OSD_GEN2,
+                                              OSD_LIST_SET, false, &c, &err),
+                         OSD_OK);
+        while (osd_attr_cursor_next(&c, &e, &err) == OSD_OK)
+            ;
+        size_t at = 8 + n * entry;
+        assert_int_equal(err.field, at > 0xffff ? 0xffff : at);
+    }
+}
+
+static void test_wire_attrs__a_header_tells_whether_the_list_is_cut(void **state)
+{
+    uint8_t raw[16] = {0x09};
+
+    (void)state;
+    for (BOTH(g)) {
+        size_t head = head_len(g);
+        for (uint8_t said = 0; said <= 8; said++) {
+            raw[head - 1] = said;
+            for (size_t len = 0; len <= 16; len++)
+                assert_int_equal(osd_attr_list_cut((struct osd_bytes){raw, len}, g),
+                                 len >= head && head + said > len);
+        }
+        memset(raw, 0, sizeof(raw));
+    }
+    static uint8_t full[4 + 0xffff] = {0x09, 0, 0xff, 0xff};
+    assert_true(osd_attr_list_cut((struct osd_bytes){full, sizeof(full)}, OSD_GEN1));
+    full[3] = 0xfe;
+    assert_false(osd_attr_list_cut((struct osd_bytes){full, sizeof(full)}, OSD_GEN1));
+}
+
 static void test_wire_attrs__undefined_is_said_as_each_generation_does(void **state)
 {
     static const uint8_t v1[] = {9, 0, 0, 10, 0, 0, 0, 1, 0, 0, 0, 0xc0, 0xff, 0xff};
@@ -349,6 +417,15 @@ static void test_wire_attrs__a_long_osd1_list_says_ffff(void **state)
                            sizeof(value));
     osd_attr_list_close(&w, OSD_GEN1, 0);
     assert_int_equal(be16_get(raw + 2), 0xffff);
+    for (uint16_t len = 0xfff4; len <= 0xfff6; len++) { /* 10 more with the entry's head */
+        static uint8_t most[0xfff6];
+        w = osd_writer_make(raw, sizeof(raw));
+        osd_writer_zero(&w, 6); /* a list that is not at the beginning */
+        osd_attr_list_open(&w, OSD_GEN1, OSD_LIST_SET);
+        osd_attr_put_value(&w, OSD_GEN1, (struct osd_attr_id){0x10000, 1}, most, len);
+        osd_attr_list_close(&w, OSD_GEN1, 6);
+        assert_int_equal(be16_get(raw + 8), len + 10 > 0xffff ? 0xffff : len + 10);
+    }
 }
 
 /* ---- pages ---- */
@@ -366,6 +443,7 @@ static void test_wire_pages__ranges_of_the_reference(void **state)
                  {0x5fffffff, OSD_TYPE_PARTITION, false, 0x2fffffff},
                  {0x60000000, OSD_TYPE_COLLECTION, false, 0},
                  {0x8fffffff, OSD_TYPE_COLLECTION, false, 0x2fffffff},
+                 {0x90000000, OSD_TYPE_ROOT, false, 0},
                  {0x90000001, OSD_TYPE_ROOT, false, 1},
                  {0xbfffffff, OSD_TYPE_ROOT, false, 0x2fffffff},
                  {0xc0000000, 0, true, 0xc0000000},
@@ -382,39 +460,95 @@ static void test_wire_pages__ranges_of_the_reference(void **state)
     }
 }
 
-static void test_wire_pages__layouts_hold_their_fields(void **state)
+/* Written from the reference (4.5, 4.6, 4.8, 4.9): where each attribute lies in its page. */
+#define N(a) sizeof(a) / sizeof((a)[0]), a
+#define QUOTAS                                                                                 \
+    {0x1, 8, 8}, {0x10001, 16, 8}, {0x10002, 24, 8},                                           \
+    {                                                                                          \
+        0x10081, 32, 4                                                                         \
+    }
+#define TIMES                                                                                  \
+    {0x1, 8, 6}, {0x2, 14, 6}, {0x3, 20, 6}, {0x4, 26, 6},                                     \
+    {                                                                                          \
+        0x5, 32, 6                                                                             \
+    }
+#define ROOT_SECURITY                                                                          \
+    {0x1, 8, 1}, {0x6, 9, 1}, {0x7, 10, 2}, {0x2, 12, 6}, {0x3, 18, 6}, {0x7ffd, 25, 7},       \
+        {0x7ffe, 32, 7}, {0x80000000, 39, 1}, {0x80000001, 40, 1}, {0x80000010, 55, 1},        \
+        {0x80000011, 56, 1},                                                                   \
+    {                                                                                          \
+        0x80000012, 57, 1                                                                      \
+    }
+#define PARTITION_SECURITY                                                                     \
+    {0x1, 11, 1}, {0x2, 12, 6}, {0x3, 18, 6}, {0x4, 24, 2},                                    \
+    {                                                                                          \
+        0x5, 26, 2                                                                             \
+    }
+
+static const struct osd_page_field
+    r2[] = {QUOTAS, {0x20002, 36, 8}},
+    p2[] = {QUOTAS}, u2[] = {{0x1, 8, 8}},
+    r3[] = {{0x2, 8, 6}, {0x3, 14, 6}, {0xfffffffe, 20, 1}},
+    p3[] = {TIMES, {0xfffffffe, 38, 1}}, cu3[] = {TIMES}, r5v1[] = {ROOT_SECURITY},
+    r5v2[] = {ROOT_SECURITY, {0xa, 72, 2}},
+    p5v1[] = {PARTITION_SECURITY, {0x40000001, 150, 4}, {0x40000002, 154, 4}},
+    p5v2[] = {PARTITION_SECURITY, {0x40000001, 28, 4}, {0x40000002, 32, 4}},
+    cu5[] = {{0x40000001, 8, 4}},
+    rp6[] = {{0x6, 8, 8}, {0x1, 16, 1}, {0x2, 17, 1}, {0x3, 18, 6}, {0x4, 24, 6}, {0x5, 30, 6}},
+    cu6[] = {{0x1, 8, 1}, {0x3, 10, 6}, {0x4, 16, 6}};
+
+static const struct {
+    int gen; /* 0: both */
+    uint32_t page;
+    uint16_t total;
+    size_t n;
+    const struct osd_page_field *fields;
+} layouts[] = {
+    {0, 0x90000002, 44, N(r2)},    {0, 0x30000002, 36, N(p2)},    {0, 0x00000002, 16, N(u2)},
+    {0, 0x90000003, 21, N(r3)},    {0, 0x30000003, 39, N(p3)},    {0, 0x60000003, 38, N(cu3)},
+    {0, 0x00000003, 38, N(cu3)},   {1, 0x90000005, 71, N(r5v1)},  {2, 0x90000005, 74, N(r5v2)},
+    {1, 0x30000005, 158, N(p5v1)}, {2, 0x30000005, 158, N(p5v2)}, {0, 0x60000005, 12, N(cu5)},
+    {0, 0x00000005, 12, N(cu5)},   {2, 0x90000006, 36, N(rp6)},   {2, 0x30000006, 36, N(rp6)},
+    {2, 0x60000006, 22, N(cu6)},   {2, 0x00000006, 22, N(cu6)},
+};
+
+static void expect_field(const struct osd_page_layout *l, const struct osd_page_field *want)
 {
-    static const struct {
-        uint32_t page;
-        uint16_t total[3];
-    } want[] = {
-        {0x90000002, {0, 44, 44}}, {0x30000002, {0, 36, 36}}, {0x00000002, {0, 16, 16}},
-        {0x90000003, {0, 21, 21}}, {0x30000003, {0, 39, 39}}, {0x60000003, {0, 38, 38}},
-        {0x00000003, {0, 38, 38}}, {0x90000005, {0, 71, 74}}, {0x30000005, {0, 158, 158}},
-        {0x60000005, {0, 12, 12}}, {0x00000005, {0, 12, 12}}};
+    for (uint16_t i = 0; i < l->n_fields; i++) {
+        if (l->fields[i].number != want->number)
+            continue;
+        assert_int_equal(l->fields[i].offset, want->offset);
+        assert_int_equal(l->fields[i].len, want->len);
+        return;
+    }
+    fail_msg("page %08x has no attribute %x", l->page, want->number);
+}
 
+static void test_wire_pages__layouts_are_those_of_the_reference(void **state)
+{
     (void)state;
-    for (BOTH(g)) {
-        for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
-            const struct osd_page_layout *l = osd_page_layout(want[i].page, g);
-            uint8_t used[256] = {0};
+    for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
+        for (BOTH(g)) {
+            const struct osd_page_layout *l = osd_page_layout(layouts[i].page, g);
 
+            if (layouts[i].gen && layouts[i].gen != (int)g)
+                continue;
             assert_non_null(l);
-            assert_int_equal(l->total, want[i].total[g]);
-            for (uint16_t f = 0; f < l->n_fields; f++) {
-                const struct osd_page_field *field = &l->fields[f];
-                assert_true(field->offset >= 8);
-                assert_true(field->offset + field->len <= l->total);
-                for (uint16_t b = 0; b < field->len; b++)
-                    assert_int_equal(used[field->offset + b]++, 0);
-            }
+            assert_int_equal(l->page, layouts[i].page);
+            assert_int_equal(l->total, layouts[i].total);
+            assert_int_equal(l->n_fields, layouts[i].n);
+            for (size_t f = 0; f < layouts[i].n; f++)
+                expect_field(l, &layouts[i].fields[f]);
         }
+    }
+    for (BOTH(g)) {
         assert_null(osd_page_layout(0, g));
         assert_null(osd_page_layout(1, g));
         assert_null(osd_page_layout(0x60000002, g));
         assert_null(osd_page_layout(0xf0000002, g));
         assert_null(osd_page_layout(OSD_PAGE_CURRENT, g));
     }
+    assert_null(osd_page_layout(0x90000006, OSD_GEN1));
 }
 
 static void test_wire_pages__the_null_page_is_a_head(void **state)
@@ -477,10 +611,13 @@ int main(void)
         cmocka_unit_test(test_wire_attrs__wrong_heads_point_at_their_field),
         cmocka_unit_test(test_wire_attrs__lists_of_the_other_generation_are_refused),
         cmocka_unit_test(test_wire_attrs__a_value_stays_in_its_group),
+        cmocka_unit_test(test_wire_attrs__a_cut_group_head_is_an_error),
+        cmocka_unit_test(test_wire_attrs__a_fault_far_away_points_at_the_last_byte),
+        cmocka_unit_test(test_wire_attrs__a_header_tells_whether_the_list_is_cut),
         cmocka_unit_test(test_wire_attrs__undefined_is_said_as_each_generation_does),
         cmocka_unit_test(test_wire_attrs__a_long_osd1_list_says_ffff),
         cmocka_unit_test(test_wire_pages__ranges_of_the_reference),
-        cmocka_unit_test(test_wire_pages__layouts_hold_their_fields),
+        cmocka_unit_test(test_wire_pages__layouts_are_those_of_the_reference),
         cmocka_unit_test(test_wire_pages__the_null_page_is_a_head),
         cmocka_unit_test(test_wire_current_command__each_form_and_no_other),
     };

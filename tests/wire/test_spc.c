@@ -38,6 +38,11 @@ static void test_wire_spc__standard_inquiry(void **state)
     assert_int_equal(raw[7], 2); /* CMDQUE */
     assert_memory_equal(raw + 8, "LIOSD   Object Storage  0.1 ", 28);
     assert_memory_equal(raw + 58, descriptors, sizeof(descriptors));
+    for (size_t i = 0; i < 96; i++) { /* all else is zero */
+        bool said =
+            i == 0 || i == 2 || i == 3 || i == 4 || (i >= 7 && i < 36) || (i >= 58 && i < 68);
+        assert_true(said || raw[i] == 0);
+    }
 }
 
 static void test_wire_spc__vital_product_data(void **state)
@@ -67,10 +72,11 @@ static void test_wire_spc__vital_product_data(void **state)
     w = fresh();
     osd_vpd_information(&w);
     assert_int_equal(w.full, 4);
+    assert_memory_equal(raw, "\x11\xb0\0\0", 4);
     w = fresh();
     osd_vpd_security_token(&w, token, sizeof(token));
     assert_int_equal(w.full, 20);
-    assert_int_equal(raw[3], 16);
+    assert_memory_equal(raw, "\x11\xb1\0\x10", 4);
     assert_memory_equal(raw + 4, token, 16);
     memset(id, 0xee, sizeof(id));
     osd_system_id(&me, id);
@@ -152,8 +158,17 @@ static void test_wire_spc__mode_pages(void **state)
         }
     }
     struct osd_writer w = fresh();
+    assert_int_equal(osd_mode_sense(&w, false, 0, 0x3f, 0xff), OSD_OK);
+    assert_memory_equal(raw + 4, "\x02\x0e\0\0", 4);
+    assert_memory_equal(raw + 4 + 16, "\x0a\x0a\x04\0", 4); /* D_SENSE */
+    assert_memory_equal(raw + 4 + 16 + 12, "\x4a\x01\0\x1c\0", 5);
+    w = fresh();
+    assert_int_equal(osd_mode_sense(&w, false, 1, 0x0a, 1), OSD_OK);
+    assert_int_equal(w.full, 4 + 32);
+    assert_memory_equal(raw + 4, "\x4a\x01\0\x1c\0", 5);
+    w = fresh();
     assert_int_equal(osd_mode_sense(&w, false, 0, 0x0a, 0), OSD_OK);
-    assert_int_equal(raw[4 + 2], 0x04); /* D_SENSE */
+    assert_int_equal(raw[4 + 2], 0x04);
     w = fresh();
     assert_int_equal(osd_mode_sense(&w, false, 1, 0x0a, 0), OSD_OK);
     assert_int_equal(raw[4 + 2], 0); /* and not changeable */
@@ -255,6 +270,67 @@ static void test_wire_spc__one_operation_code(void **state)
         assert_int_equal(osd_report_opcodes(&w, options, 0x12, 0, false, all), OSD_E_INVALID);
 }
 
+/* Usage maps as SPC-4 gives the CDBs: bits that are evaluated. */
+static void test_wire_spc__usage_maps_of_operation_codes(void **state)
+{
+    static const uint8_t maps[][16] = {
+        {0x00, 0, 0, 0, 0, 0x07},
+        {0x03, 0x01, 0, 0, 0xff, 0x07},
+        {0x12, 0x01, 0xff, 0xff, 0xff, 0x07},
+        {0x1a, 0x08, 0xff, 0xff, 0xff, 0x07},
+        {0x1b, 0x01, 0, 0, 0xf7, 0x07},
+        {0x1c, 0x01, 0xff, 0xff, 0xff, 0x07},
+        {0x1d, 0xf7, 0, 0xff, 0xff, 0x07},
+        {0x1e, 0, 0, 0, 0x03, 0x07},
+        {0x4d, 0x01, 0xff, 0xff, 0, 0xff, 0xff, 0xff, 0xff, 0x07},
+        {0x55, 0x11, 0, 0, 0, 0, 0, 0xff, 0xff, 0x07},
+        {0x5a, 0x18, 0xff, 0xff, 0, 0, 0, 0xff, 0xff, 0x07},
+        {0xa0, 0, 0xff, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x07},
+        {0xa3, 0x0c, 0x87, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x07},
+        {0xa3, 0x0d, 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0x07},
+    };
+    struct osd_writer w = fresh();
+
+    (void)state;
+    assert_int_equal(osd_report_opcodes(&w, 0, 0, 0, false, none), OSD_OK);
+    assert_int_equal(w.full, 4 + 8 * sizeof(maps) / sizeof(maps[0]));
+    for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++) {
+        const uint8_t *m = maps[i];
+        uint16_t len = m[0] < 0x20 ? 6 : m[0] < 0x60 ? 10 : 12;
+
+        w = fresh();
+        assert_int_equal(osd_report_opcodes(&w, 3, m[0], m[1], false, none), OSD_OK);
+        assert_int_equal(raw[1], 3);
+        assert_int_equal(be16_get(raw + 2), len);
+        assert_memory_equal(raw + 4, m, len);
+    }
+    w = fresh(); /* an OSD command: everything behind the frame may matter */
+    assert_int_equal(osd_report_opcodes(&w, 2, 0x7f, 0x8885, true, all), OSD_OK);
+    assert_memory_equal(raw, "\0\x83\0\xec\x7f\x07\0\0\0\0\0\xe4\x88\x85\xff", 15);
+    assert_int_equal(raw[4 + 235], 0xff);
+    assert_memory_equal(raw + 4 + 236, "\0\x0a\0\0\0\0\0\0\0\0\0\0", 12);
+}
+
+/* Length fields count from the page's own beginning, wherever the writer stands. */
+static void test_wire_spc__data_may_follow_other_data(void **state)
+{
+    (void)state;
+    struct osd_writer w = fresh();
+    osd_writer_zero(&w, 3);
+    osd_vpd_serial(&w, &me);
+    assert_int_equal(be16_get(raw + 3 + 2), 16);
+    for (int ten = 0; ten <= 1; ten++) {
+        w = fresh();
+        osd_writer_zero(&w, 3);
+        assert_int_equal(osd_mode_sense(&w, ten, 0, 0x0a, 0), OSD_OK);
+        assert_int_equal(ten ? be16_get(raw + 3) : raw[3], (ten ? 6 : 3) + 12);
+    }
+    w = fresh();
+    osd_writer_zero(&w, 3);
+    assert_int_equal(osd_report_opcodes(&w, 0, 0, 0, false, none), OSD_OK);
+    assert_int_equal(be32_get(raw + 3), w.full - 3 - 4);
+}
+
 static void test_wire_spc__task_management_functions(void **state)
 {
     struct osd_writer w = fresh();
@@ -280,6 +356,8 @@ int main(void)
         cmocka_unit_test(test_wire_spc__mode_pages),
         cmocka_unit_test(test_wire_spc__all_operation_codes),
         cmocka_unit_test(test_wire_spc__one_operation_code),
+        cmocka_unit_test(test_wire_spc__usage_maps_of_operation_codes),
+        cmocka_unit_test(test_wire_spc__data_may_follow_other_data),
         cmocka_unit_test(test_wire_spc__task_management_functions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
