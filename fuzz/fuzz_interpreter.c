@@ -110,6 +110,8 @@ static void shape(uint8_t *cdb, size_t len, unsigned flags)
     if (len < OSD2_CDB_LEN)
         return;
     v2 = cdb[9] & 0x80;
+    if (be16_get(cdb + 8) == (v2 ? 0x8882 : 0x8802)) /* at most 255 objects at once */
+        cdb[v2 ? 32 : 36] = 0;
     if (flags & FLAG_FRAME) {
         cdb[0] = OSD_OPCODE;
         cdb[7] = v2 ? OSD2_CDB_LEN - 8 : OSD1_CDB_LEN - 8;
