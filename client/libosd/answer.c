@@ -24,49 +24,74 @@ static void take_current(struct osd_call *c, const struct osd_attr_entry *e)
         c->ret_start = value;
 }
 
-static void take_attr(struct osd_call *c, const struct osd_attr_entry *e)
+/* False: the answer ended inside the value, before what the caller has room for. */
+static bool take_attr(struct osd_call *c, const struct osd_attr_entry *e)
 {
     for (size_t i = 0; i < c->n_get; i++) {
         struct osd_attr_get *g = &c->get[i];
+        size_t want = e->len < g->cap ? e->len : g->cap;
         if (g->page != e->id.page || g->number != e->id.number || g->defined)
             continue;
         g->defined = !e->undefined;
         g->len = e->len;
-        if (g->defined && g->cap > 0)
-            memcpy(g->value, e->value.data, e->value.len < g->cap ? e->value.len : g->cap);
-        return;
+        if (!g->defined)
+            return true;
+        if (e->value.len < want)
+            return false;
+        if (want > 0)
+            memcpy(g->value, e->value.data, want);
+        return true;
     }
+    return true;
+}
+
+static osd_status take_current_page(struct osd_bytes raw, enum osd_gen gen, struct osd_call *c)
+{
+    struct osd_current_command cc;
+
+    if (osd_current_command_parse(raw, gen, &cc))
+        return failed(OSD_E_PROTOCOL, "the device sent no current command page");
+    c->ret_pid = cc.pid;
+    c->ret_oid = cc.oid;
+    c->ret_start = cc.append_start;
+    return OSD_OK;
+}
+
+static osd_status take_list(struct osd_bytes raw, enum osd_gen gen, struct osd_call *c)
+{
+    struct osd_attr_cursor cur;
+    struct osd_attr_entry e;
+    struct osd_wire_error err;
+    size_t seen = 0;
+    bool whole = true;
+
+    if (osd_attr_cursor_open(raw, gen, OSD_LIST_SET, true, &cur, &err))
+        return failed(OSD_E_PROTOCOL, "the device sent no attribute list: %s", err.what);
+    while (osd_attr_cursor_next(&cur, &e, &err) == OSD_OK) {
+        if (e.id.page == OSD_PAGE_CURRENT) {
+            take_current(c, &e);
+        } else {
+            whole = take_attr(c, &e) && whole;
+            seen++;
+        }
+    }
+    if (osd_attr_list_cut(raw, gen) && (!whole || seen < c->n_get))
+        return failed(OSD_E_NOMEM,
+                      "%s was carried out, but its attributes did not fit into the "
+                      "answer: their caps are too small, or together they are too long",
+                      verb_name(c));
+    return OSD_OK;
 }
 
 osd_status take_answer(const struct build *b, struct osd_call *c)
 {
     struct osd_bytes raw = {b->in_lists.data + b->in_gap, b->in_lists.len - b->in_gap};
-    struct osd_current_command cc;
-    struct osd_attr_cursor cur;
-    struct osd_attr_entry e;
-    struct osd_wire_error err;
 
     c->ret_pid = c->pid;
     c->ret_oid = c->oid;
-    if (b->current_page) {
-        if (osd_current_command_parse(raw, b->cdb.gen, &cc))
-            return failed(OSD_E_PROTOCOL, "the device sent no current command page");
-        c->ret_pid = cc.pid;
-        c->ret_oid = cc.oid;
-        c->ret_start = cc.append_start;
-        return OSD_OK;
-    }
-    if (b->cdb.attr.get_list_len == 0)
-        return OSD_OK;
-    if (osd_attr_cursor_open(raw, b->cdb.gen, OSD_LIST_SET, true, &cur, &err))
-        return failed(OSD_E_PROTOCOL, "the device sent no attribute list: %s", err.what);
-    while (osd_attr_cursor_next(&cur, &e, &err) == OSD_OK) {
-        if (e.id.page == OSD_PAGE_CURRENT)
-            take_current(c, &e);
-        else
-            take_attr(c, &e);
-    }
-    return OSD_OK;
+    if (b->current_page)
+        return take_current_page(raw, b->cdb.gen, c);
+    return b->cdb.attr.get_list_len ? take_list(raw, b->cdb.gen, c) : OSD_OK;
 }
 
 /* ---- status ---- */

@@ -41,8 +41,8 @@ static const struct verb verbs[OSD_V_MAX] = {
                                false, false},
     [OSD_V_FLUSH_OSD] = {OSD_OP_FLUSH_OSD, OSD_PERM_OBJ_MGMT, OSD_TYPE_ROOT, false, false},
     [OSD_V_LIST] = {OSD_OP_LIST, OSD_PERM_READ, 0, false, false},
-    [OSD_V_GET_ATTRIBUTES] = {OSD_OP_GET_ATTRIBUTES, 0, 0, false, false},
-    [OSD_V_SET_ATTRIBUTES] = {OSD_OP_SET_ATTRIBUTES, 0, 0, true, false},
+    [OSD_V_GET_ATTRIBUTES] = {OSD_OP_GET_ATTRIBUTES, OSD_PERM_GET_ATTR, 0, false, false},
+    [OSD_V_SET_ATTRIBUTES] = {OSD_OP_SET_ATTRIBUTES, OSD_PERM_SET_ATTR, 0, true, false},
 };
 
 const struct verb *verb_of(const struct osd_call *c)
@@ -165,7 +165,7 @@ static osd_status build_set_list(struct build *b, const struct osd_call *c)
 static osd_status build_get_list(struct build *b, const struct osd_call *c, bool want_current)
 {
     _cleanup_buf_ struct osd_buf list = osd_buf_make(LISTS_MAX);
-    size_t need = 16 + 8 * (c->n_get + 2), answer = 8 + 3 * 24;
+    size_t need = 16 + 8 * (c->n_get + 2), answer = 8 + 3 * 24 + b->answer_room;
     osd_status st = osd_buf_reserve(&list, need);
 
     if (st)
@@ -179,7 +179,7 @@ static osd_status build_get_list(struct build *b, const struct osd_call *c, bool
                          (struct osd_attr_id){c->get[i].page, c->get[i].number});
         answer += 24 + (size_t)c->get[i].cap;
         if (c->get[i].number == OSD_ATTR_ALL)
-            answer += b->answer_room ? b->answer_room : ANSWER_FIRST;
+            answer += ANSWER_FIRST;
     }
     osd_attr_list_close(&w, b->cdb.gen, 0);
     b->cdb.attr.get_list_len = (uint32_t)w.full;
@@ -191,7 +191,7 @@ static osd_status build_attrs(struct build *b, const struct osd_call *c, const s
 {
     bool ids_known = v->op != OSD_OP_APPEND &&
                      (c->oid != 0 || (v->op == OSD_OP_CREATE_PARTITION && c->pid != 0));
-    bool want_current = v->makes_ids && !ids_known;
+    bool want_current = v->makes_ids && !ids_known && !c->no_results;
     osd_status st = OSD_OK;
 
     if (c->n_get == 0 && c->n_set <= 1)

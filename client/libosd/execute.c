@@ -37,9 +37,9 @@ osd_status carry_out(struct osd_session *s, struct osd_call *c, struct build *b)
     return judge(c, &x);
 }
 
-osd_status osd_execute(struct osd_session *s, struct osd_call *c)
+static osd_status execute_with(struct osd_session *s, struct osd_call *c, size_t answer_room)
 {
-    struct build b = {0};
+    struct build b = {.answer_room = answer_room};
     osd_status st = carry_out(s, c, &b);
 
     if (!st || st == OSD_E_PAST_END) {
@@ -47,6 +47,16 @@ osd_status osd_execute(struct osd_session *s, struct osd_call *c)
         st = answer ? answer : st;
     }
     build_free(&b);
+    return st;
+}
+
+osd_status osd_execute(struct osd_session *s, struct osd_call *c)
+{
+    osd_status st = execute_with(s, c, 0);
+
+    /* Values longer than their caps took the room of others: reading them again is harmless. */
+    if (st == OSD_E_NOMEM && c->verb == OSD_V_GET_ATTRIBUTES)
+        st = execute_with(s, c, ANSWER_MAX);
     return st;
 }
 
@@ -93,10 +103,10 @@ osd_status osd_each_attr(struct osd_session *s, uint64_t pid, uint64_t oid, uint
     struct osd_call c = {
         .verb = OSD_V_GET_ATTRIBUTES, .pid = pid, .oid = oid, .get = &get, .n_get = 1};
     bool cut = false;
-    osd_status st = try_each_attr(s, &c, ANSWER_FIRST, visit, arg, &cut);
+    osd_status st = try_each_attr(s, &c, 0, visit, arg, &cut);
 
     if (!st && cut)
-        st = try_each_attr(s, &c, ANSWER_MAX, visit, arg, &cut);
+        st = try_each_attr(s, &c, ANSWER_MAX - ANSWER_FIRST, visit, arg, &cut);
     if (!st && cut)
         return failed(OSD_E_NOMEM,
                       "the attributes are more than one list of %s carries; ask "

@@ -24,7 +24,7 @@ struct async;
 struct osd_session {
     struct transport *transport;
     enum osd_gen gen;
-    struct async *async; /* made by the first osd_submit() or osd_fd() */
+    struct async *async;
 };
 
 /** Keep the sentence for osd_last_error() of this thread; returns st. */
@@ -49,7 +49,7 @@ struct build {
     struct osd_cdb cdb;
     struct osd_buf out_lists; /* what follows the command data in Data-Out, padding included */
     struct osd_buf in_lists;  /* what follows the command data in Data-In, padding included */
-    size_t answer_room;       /* for all attributes of a page; 0 = ANSWER_FIRST */
+    size_t answer_room;       /* more bytes for retrieved attributes than their caps need */
     size_t in_gap;            /* bytes between command data and retrieved attributes */
     bool current_page;        /* the retrieved attributes are the current command page */
     struct iovec out_v[2], in_v[2];
@@ -65,7 +65,8 @@ void build_free(struct build *b);
 
 /** SCSI status and sense into the call and a status. */
 osd_status judge(struct osd_call *c, const struct exchange *x);
-/** Ids and attributes from Data-In into the call. */
+/** Ids and attributes from Data-In into the call. OSD_E_NOMEM: attributes are missing, because
+ *  others were longer than their cap and took the room. */
 osd_status take_answer(const struct build *b, struct osd_call *c);
 
 /* ---- execute.c ---- */
@@ -75,7 +76,10 @@ osd_status carry_out(struct osd_session *s, struct osd_call *c, struct build *b)
 
 /* ---- async.c ---- */
 
-/** Wait for the commands under way and free. */
+/** Commands of this session, at most in_flight at once (0 = the default). OSD_E_NOMEM, OSD_E_IO.
+ */
+osd_status async_open(struct osd_session *s, uint32_t in_flight, struct async **ret);
+/** Wait for the commands under way, run their done(), end the threads, free. NULL is allowed. */
 void async_close(struct async *a);
 
 #endif

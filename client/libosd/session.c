@@ -30,6 +30,15 @@ osd_status failed(osd_status st, const char *fmt, ...)
     return st;
 }
 
+static osd_status open_parts(struct osd_session *s, const char *url,
+                             const struct osd_options *options, char *why, size_t why_len)
+{
+    uint32_t in_flight = options ? options->in_flight : 0;
+    osd_status st = transport_open(url, options, &s->transport, why, why_len);
+
+    return st ? st : async_open(s, in_flight, &s->async);
+}
+
 osd_status osd_open(const char *url, const struct osd_options *options,
                     struct osd_session **ret)
 {
@@ -40,9 +49,9 @@ osd_status osd_open(const char *url, const struct osd_options *options,
     if (!s)
         return failed(OSD_E_NOMEM, "out of memory");
     s->gen = options && options->generation == 1 ? OSD_GEN1 : OSD_GEN2;
-    st = transport_open(url, options, &s->transport, why, sizeof(why));
+    st = open_parts(s, url, options, why, sizeof(why));
     if (st) {
-        free(s);
+        osd_close(s);
         return failed(st, "%s", why[0] ? why : osd_status_text(st));
     }
     *ret = s;
@@ -53,7 +62,9 @@ void osd_close(struct osd_session *s)
 {
     if (!s)
         return;
-    transport_close(s->transport);
+    async_close(s->async);
+    if (s->transport)
+        transport_close(s->transport);
     free(s);
 }
 

@@ -92,8 +92,12 @@ osd_status osd_write(struct osd_session *s, uint64_t pid, uint64_t oid, uint64_t
 osd_status osd_append(struct osd_session *s, uint64_t pid, uint64_t oid, const void *buf,
                       size_t len, uint64_t *ret_start)
 {
-    struct osd_call c = {
-        .verb = OSD_V_APPEND, .pid = pid, .oid = oid, .out = buf, .out_len = len};
+    struct osd_call c = {.verb = OSD_V_APPEND,
+                         .pid = pid,
+                         .oid = oid,
+                         .out = buf,
+                         .out_len = len,
+                         .no_results = !ret_start};
     osd_status st = osd_execute(s, &c);
 
     if (!st && ret_start)

@@ -11,7 +11,8 @@
  * short functions below cover the common cases.
  *
  * Errors: an osd_status; osd_last_error() has the sentence for humans, per thread.
- * Threads: any number of threads may use one session. Calls block.
+ * Threads: any number of threads may use one session. Calls block, except those under
+ * "asynchronous", which keep many commands in flight from one thread.
  * Retries: BUSY, TASK SET FULL, unit attentions and lost connections are retried with the same
  * nonce, so a command is carried out at most once (struct osd_options says for how long).
  */
@@ -28,23 +29,23 @@
 extern "C" {
 #endif
 
-#define OSD_API __attribute__((visibility("default")))
-
 struct osd_session;
 
 struct osd_options {
-    int generation;    /* 1 or 2; 0 = 2 */
-    uint32_t retry_ms; /* how long to retry; 0 = 60,000 */
-    bool create;       /* file:// only: make a store if there is none */
-    uint64_t capacity; /* of a store made here, bytes; 0 = no limit */
-    bool read_only;    /* file:// only: for osd_check() */
+    int generation;     /* 1 or 2; 0 = 2 */
+    uint32_t retry_ms;  /* how long to retry; 0 = 60,000 */
+    bool create;        /* file:// only: make a store if there is none */
+    uint64_t capacity;  /* of a store made here, bytes; 0 = no limit */
+    bool read_only;     /* file:// only: for osd_check() */
+    uint32_t in_flight; /* asynchronous commands carried out at once, at most 256; 0 = 16 */
 };
 
 /** Open a session. options may be NULL. OSD_E_INVALID (URL), OSD_E_UNREACHABLE, OSD_E_DENIED
  *  (login), OSD_E_NOT_FOUND (target or store), OSD_E_BUSY (store in use by another process). */
 OSD_API osd_status osd_open(const char *url, const struct osd_options *options,
                             struct osd_session **ret);
-/** Close; NULL is allowed. No call may be under way. */
+/** Close; NULL is allowed. No blocking call may be under way. Submitted commands are waited for,
+ *  and their done() functions run inside this call. */
 OSD_API void osd_close(struct osd_session *s);
 
 /** Ask a portal for its targets (iSCSI SendTargets): iscsi://[user%secret@]host[:port]. visit()
@@ -91,8 +92,10 @@ struct osd_attr {
     uint16_t len;
 };
 
-/** Attribute to get. value has cap bytes of the caller's; len is the true length, 0 =
- * undefined. */
+/** Attribute to get. value has cap bytes of the caller's and gets at most these; len is the true
+ *  length. Values that are longer than their cap may leave no room for others in the answer of a
+ *  command; then it ends with OSD_E_NOMEM. GET ATTRIBUTES avoids that by asking again, up to 4
+ *  MiB; an OSD-1 answer never has more than 65,535 bytes. */
 struct osd_attr_get {
     uint32_t page, number;
     void *value;
@@ -109,6 +112,8 @@ struct osd_call {
     unsigned option;
     bool fua;           /* on stable storage before it returns */
     bool no_timestamps; /* update no timestamps */
+    bool no_results; /* ids and start of the result are not asked for; APPEND over iSCSI is then
+                           one command instead of two */
     const void *out;
     size_t out_len;
     void *in;
@@ -128,6 +133,41 @@ struct osd_call {
 
 /** Execute one command. OSD_E_PAST_END from OSD_V_READ comes with ret_len valid data bytes. */
 OSD_API osd_status osd_execute(struct osd_session *s, struct osd_call *call);
+
+/* ---- asynchronous ---- */
+
+#define OSD_SUBMITTED_MAX 65536 /* commands of one session between osd_submit() and done() */
+
+/** What to do when a command has finished: status as osd_execute() would return it, results in
+ *  the call; osd_last_error() is about this command. May submit and may free the call; must not
+ *  poll or close. */
+typedef void osd_done(struct osd_call *call, osd_status status, void *arg);
+
+/**
+ * Begin a command and return at once.
+ *
+ * @param call  the caller's, with everything it points to, untouched until done().
+ * @param done  runs exactly once, inside osd_poll() or osd_close(), in the thread that calls
+ *              these; never inside osd_submit().
+ *
+ * Commands begin in the order of submission, options.in_flight of them at once, and end in any
+ * order: what has to follow another command is submitted in its done(). Each is retried like a
+ * blocking one. Any thread may submit, also while others poll.
+ *
+ * @return OSD_OK; OSD_E_INVALID (no such verb); OSD_E_BUSY (OSD_SUBMITTED_MAX reached: poll
+ *         first); OSD_E_NOMEM. done() runs only after OSD_OK.
+ */
+OSD_API osd_status osd_submit(struct osd_session *s, struct osd_call *call, osd_done *done,
+                              void *arg);
+
+/** Run done() for what has finished. Waits up to timeout_ms (-1: for ever) for the first one, not
+ *  at all when nothing is under way. Returns how many done() it ran. Any thread; a command
+ *  belongs to one of them. */
+OSD_API int osd_poll(struct osd_session *s, int timeout_ms);
+
+/** A descriptor for poll(2): readable while osd_poll() has something to run. The session's; do
+ *  not read or close it. */
+OSD_API int osd_fd(struct osd_session *s);
 
 /* ---- short forms ---- */
 

@@ -14,6 +14,9 @@
 extern "C" {
 #endif
 
+/** What libosd.so exports. */
+#define OSD_API __attribute__((visibility("default")))
+
 typedef enum osd_status {
     OSD_OK = 0,
     OSD_E_NOMEM,       /* no memory, or a bounded buffer reached its maximum */
@@ -42,10 +45,10 @@ typedef enum osd_status {
  * Name of a status as in this header without the prefix, lower case ("not_found").
  * Returns "unknown" for a value outside the enumeration. Static memory; any thread.
  */
-const char *osd_status_name(osd_status status);
+OSD_API const char *osd_status_name(osd_status status);
 
 /** One short English sentence for a status, without a full stop. Static memory; any thread. */
-const char *osd_status_text(osd_status status);
+OSD_API const char *osd_status_text(osd_status status);
 
 #ifdef __cplusplus
 }
