@@ -138,6 +138,26 @@ static const struct place {
               {0x880e, 12, M(timestamps)},
               {0x8885, 216, M(sec.nonce)},
               {0x8805, 180, M(sec.nonce)},
+              {0x88a8, 14, M(duplication)},
+              {0x88a8, 15, M(time_of_dup)},
+              {0x88a8, 40, M(start)},
+              {0x88a9, 14, M(duplication)},
+              {0x88a9, 15, M(time_of_dup)},
+              {0x88a9, 40, M(start)},
+              {0x88aa, 14, M(duplication)},
+              {0x88aa, 15, M(time_of_dup)},
+              {0x88aa, 40, M(start)},
+              {0x88ab, 14, M(duplication)},
+              {0x88ab, 15, M(time_of_dup)},
+              {0x88ab, 40, M(start)},
+              {0x88ac, 14, M(duplication)},
+              {0x88ac, 15, M(time_of_dup)},
+              {0x88ac, 40, M(start)},
+              {0x88b2, 32, M(length)},
+              {0x88b2, 40, M(start)},
+              {0x88b2, 48, M(map_type)},
+              {0x8805, 1, M(control)},
+              {0x8885, 1, M(control)},
               {0x8885, 184, M(sec.request_icv)}};
 
 /* A number as it stands on the wire, whatever the machine's byte order. */
@@ -191,6 +211,51 @@ static void test_wire_cdb__fields_stand_where_the_reference_says(void **state)
     }
 }
 
+static bool has_place(uint16_t action, size_t member)
+{
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        if (places[i].action == action && places[i].member == member)
+            return true;
+    return false;
+}
+
+/* Would catch: a field that is longer than its member, or that a command does not have. */
+static void test_wire_cdb__members_a_command_lacks_stay_zero(void **state)
+{
+    static const struct {
+        size_t member, size;
+    } all[] = {{M(length)},      {M(start)},      {M(count)},       {M(list_id)},
+               {M(cont_len)},    {M(map_type)},   {M(key_version)}, {M(dh_group)},
+               {M(key_id)},      {M(seed)},       {M(param_len)},   {M(alloc_len)},
+               {M(scsi_cdb)},    {M(tm_tag)},     {M(tm_function)}, {M(tm_alloc_len)},
+               {M(duplication)}, {M(time_of_dup)}};
+    static const uint8_t zero[32];
+
+    (void)state;
+    for (int op = 0; op < OSD_OP_MAX; op++) {
+        for (BOTH(g)) {
+            uint16_t action = osd_op_info(op)->action[g];
+            uint8_t raw[OSD_CDB_MAX];
+            struct osd_wire_error err;
+            struct osd_cdb c = plain(op, g);
+
+            if (!action)
+                continue;
+            encode(&c, raw);
+            memset(raw + 13, 0xff, 52 - 13);
+            if (g == OSD_GEN2 && !osd_op_info(op)->continuation &&
+                !has_place(action, offsetof(struct osd_cdb, list_id)) && op != OSD_OP_SET_KEY &&
+                !has_place(action, offsetof(struct osd_cdb, map_type)))
+                memset(raw + 48, 0, 4);
+            be32_put(raw + 52, 0xffffffff);
+            assert_int_equal(osd_cdb_decode(raw, full_length(g), &c, &err), OSD_OK);
+            for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+                if (!has_place(action, all[i].member))
+                    assert_memory_equal((uint8_t *)&c + all[i].member, zero, all[i].size);
+        }
+    }
+}
+
 /* Fields narrower than a byte: where, how many bits, in which member they show. */
 static void test_wire_cdb__bits_stand_where_the_reference_says(void **state)
 {
@@ -215,7 +280,16 @@ static void test_wire_cdb__bits_stand_where_the_reference_says(void **state)
         {0x8818, 11, 0x03, 3, false, false, false, false, 0},
         {0x8899, 11, 0x03, 3, false, false, false, false, 0},
         {0x8808, 10, 0x03, 3, false, false, false, false, 0},
+        {0x881a, 10, 0x03, 3, false, false, false, false, 0},
         {0x881b, 10, 0x03, 3, false, false, false, false, 0},
+        {0x881c, 10, 0x03, 3, false, false, false, false, 0},
+        {0x889a, 11, 0x03, 3, false, false, false, false, 0},
+        {0x889b, 11, 0x03, 3, false, false, false, false, 0},
+        {0x8898, 11, 0x03, 3, false, false, false, false, 0},
+        {0x8819, 11, 0x03, 3, false, false, false, false, 0},
+        {0x88a2, 11, 0x80, 0, false, false, true, false, 0},
+        {0x88a3, 11, 0x80, 0, false, false, true, false, 0},
+        {0x8885, 11, 0xc0, 0, false, false, false, false, 0},
         {0x8888, 11, 0x03, 3, false, false, false, false, 0},
         {0x889c, 11, 0x03, 3, false, false, false, false, 0},
     };
@@ -239,6 +313,8 @@ static void test_wire_cdb__bits_stand_where_the_reference_says(void **state)
         assert_int_equal(c.list_attr, bits[i].attrs);
         assert_int_equal(c.isolation, bits[i].isolation);
         encode(&c, again);
+        if (bits[i].mask == 0xc0) /* reserved there: not said again */
+            raw[bits[i].at] &= 0x3f;
         assert_memory_equal(again, raw, full_length(gen));
     }
 }
@@ -543,19 +619,32 @@ static void test_wire_cdb__impossible_commands_are_not_encoded(void **state)
 
 static void test_wire_cdb__old_initiators_are_understood(void **state)
 {
-    struct osd_cdb c = plain(OSD_OP_FLUSH_PARTITION, OSD_GEN2);
+    static const enum osd_op flushes[] = {OSD_OP_FLUSH, OSD_OP_FLUSH_COLLECTION,
+                                          OSD_OP_FLUSH_PARTITION, OSD_OP_FLUSH_OSD};
     uint8_t raw[OSD_CDB_MAX];
     struct osd_wire_error err;
+    struct osd_cdb c;
 
     (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        for (uint8_t scope = 1; scope <= 7; scope++) {
+            c = plain(flushes[i], OSD_GEN2);
+            encode(&c, raw);
+            raw[10] = scope; /* flush scope where OSD-1 has it */
+            assert_int_equal(osd_cdb_decode(raw, 236, &c, &err), OSD_OK);
+            assert_int_equal(c.option, scope <= 2 ? scope : 0);
+            assert_int_equal(c.isolation, scope <= 2 ? 0 : scope);
+            raw[11] |= 1; /* both: the place of the standard counts */
+            assert_int_equal(osd_cdb_decode(raw, 236, &c, &err), OSD_OK);
+            assert_int_equal(c.option, 1);
+            assert_int_equal(c.isolation, scope);
+        }
+    }
+    c = plain(OSD_OP_READ, OSD_GEN2);
     encode(&c, raw);
-    raw[10] = 2; /* flush scope where OSD-1 has it */
+    raw[10] = 2;
     assert_int_equal(osd_cdb_decode(raw, 236, &c, &err), OSD_OK);
-    assert_int_equal(c.option, 2);
-    assert_int_equal(c.isolation, 0);
-    raw[11] |= 1; /* both: the place of the standard counts */
-    assert_int_equal(osd_cdb_decode(raw, 236, &c, &err), OSD_OK);
-    assert_int_equal(c.option, 1);
+    assert_int_equal(c.option, 0);
     assert_int_equal(c.isolation, 2);
 }
 
@@ -681,6 +770,72 @@ static void test_wire_capability__format_1_keeps_its_layout_in_osd2(void **state
     assert_int_equal(back.cap.allowed_attrs, 0);
 }
 
+/* Service actions and data phases of reference 2.1: o Data-Out, i Data-In, c continuation. */
+static const struct {
+    const char *name;
+    uint16_t v1, v2;
+    const char *phases;
+} commands[] = {
+    {"APPEND", 0x8807, 0x8887, "oc"},
+    {"CLEAR", 0, 0x8889, ""},
+    {"COPY USER OBJECTS", 0, 0x8893, "c"},
+    {"CREATE", 0x8802, 0x8882, ""},
+    {"CREATE AND WRITE", 0x8812, 0x8892, "oc"},
+    {"CREATE CLONE", 0, 0x88a8, ""},
+    {"CREATE COLLECTION", 0x8815, 0x8895, ""},
+    {"CREATE PARTITION", 0x880b, 0x888b, ""},
+    {"CREATE SNAPSHOT", 0, 0x88a9, ""},
+    {"CREATE USER TRACKING COLLECTION", 0, 0x8894, "c"},
+    {"DETACH CLONE", 0, 0x88aa, ""},
+    {"FLUSH", 0x8808, 0x8888, ""},
+    {"FLUSH COLLECTION", 0x881a, 0x889a, ""},
+    {"FLUSH OSD", 0x881c, 0x889c, ""},
+    {"FLUSH PARTITION", 0x881b, 0x889b, ""},
+    {"FORMAT OSD", 0x8801, 0x8881, ""},
+    {"GET ATTRIBUTES", 0x880e, 0x888e, ""},
+    {"GET MEMBER ATTRIBUTES", 0, 0x88a2, ""},
+    {"LIST", 0x8803, 0x8883, "i"},
+    {"LIST COLLECTION", 0x8817, 0x8897, "i"},
+    {"OBJECT STRUCTURE CHECK", 0, 0x8880, ""},
+    {"PERFORM SCSI COMMAND", 0x8f7e, 0x8f7c, NULL},
+    {"PERFORM TASK MANAGEMENT FUNCTION", 0x8f7f, 0x8f7d, NULL},
+    {"PUNCH", 0, 0x8884, ""},
+    {"QUERY", 0, 0x88a0, "ic"},
+    {"READ", 0x8805, 0x8885, "ic"},
+    {"READ MAP", 0, 0x88b1, "i"},
+    {"READ MAPS AND COMPARE", 0, 0x88b2, NULL},
+    {"REFRESH SNAPSHOT OR CLONE", 0, 0x88ab, ""},
+    {"REMOVE", 0x880a, 0x888a, ""},
+    {"REMOVE COLLECTION", 0x8816, 0x8896, ""},
+    {"REMOVE MEMBER OBJECTS", 0, 0x88a1, ""},
+    {"REMOVE PARTITION", 0x880c, 0x888c, ""},
+    {"RESTORE PARTITION FROM SNAPSHOT", 0, 0x88ac, ""},
+    {"SET ATTRIBUTES", 0x880f, 0x888f, ""},
+    {"SET KEY", 0x8818, 0x8898, ""},
+    {"SET MASTER KEY", 0x8819, 0x8899, "oi"},
+    {"SET MEMBER ATTRIBUTES", 0, 0x88a3, ""},
+    {"WRITE", 0x8806, 0x8886, "oc"},
+};
+
+static void test_wire_op__numbers_are_those_of_the_reference(void **state)
+{
+    (void)state;
+    assert_int_equal(sizeof(commands) / sizeof(commands[0]), OSD_OP_MAX);
+    for (size_t i = 0; i < OSD_OP_MAX; i++) {
+        const struct osd_op_info *info = osd_op_info(osd_op_by_action(commands[i].v2, NULL));
+
+        assert_non_null(info);
+        assert_string_equal(info->name, commands[i].name);
+        assert_int_equal(info->action[OSD_GEN1], commands[i].v1);
+        assert_int_equal(info->action[OSD_GEN2], commands[i].v2);
+        if (!commands[i].phases) /* of no data by themselves that the length tells */
+            continue;
+        assert_int_equal(info->data_out, strchr(commands[i].phases, 'o') != NULL);
+        assert_int_equal(info->data_in, strchr(commands[i].phases, 'i') != NULL);
+        assert_int_equal(info->continuation, strchr(commands[i].phases, 'c') != NULL);
+    }
+}
+
 static void test_wire_op__each_action_has_one_command(void **state)
 {
     int actions = 0;
@@ -705,6 +860,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wire_cdb__fields_stand_where_the_reference_says),
+        cmocka_unit_test(test_wire_cdb__members_a_command_lacks_stay_zero),
         cmocka_unit_test(test_wire_cdb__bits_stand_where_the_reference_says),
         cmocka_unit_test(test_wire_cdb__attribute_parameters_of_each_format),
         cmocka_unit_test(test_wire_cdb__random_commands_survive),
@@ -720,6 +876,7 @@ int main(void)
         cmocka_unit_test(test_wire_offset__what_is_aligned_can_be_encoded),
         cmocka_unit_test(test_wire_capability__fields_stand_where_the_reference_says),
         cmocka_unit_test(test_wire_capability__format_1_keeps_its_layout_in_osd2),
+        cmocka_unit_test(test_wire_op__numbers_are_those_of_the_reference),
         cmocka_unit_test(test_wire_op__each_action_has_one_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
