@@ -50,10 +50,11 @@ static void count(struct bench_work *w, const struct bench_op *full)
 int main(void)
 {
     struct osd_device *dev = bench_unit_open("memory", "/");
+    struct bench_target to = bench_unit_target(dev);
     struct bench_work w;
 
-    bench_furnish(dev, 0);
-    bench_work_init(&w, dev, "/", 0, 0);
+    bench_furnish(&to, 0);
+    bench_work_init(&w, &to, "/", 0, 0);
     for (unsigned i = 0; i < bench_n_ops; i++)
         if (!bench_op_is_peer(&bench_ops[i]) && strcmp(bench_ops[i].name, "list_many") != 0)
             count(&w, &bench_ops[i]);

@@ -15,15 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
+#include "figures.h"
 #include "ops.h"
 
-#define MAX_ROUNDS  99
 #define MAX_THREADS 4
 
 struct ratio {
@@ -56,55 +54,6 @@ struct options {
     bool threads;
 };
 
-struct series {
-    double v[MAX_ROUNDS];
-    unsigned n;
-};
-
-/* ---- figures ---- */
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static struct series sorted(const struct series *s)
-{
-    struct series r = *s;
-
-    qsort(r.v, r.n, sizeof(r.v[0]), compare);
-    return r;
-}
-
-static double median(const struct series *sorted_s)
-{
-    return sorted_s->v[sorted_s->n / 2];
-}
-
-/* One line of the report and one entry of the JSON. */
-static void report(json_t *list, const char *name, const char *what, const char *unit,
-                   const struct series *s, double target, bool at_most)
-{
-    struct series o = sorted(s);
-    double m = median(&o);
-    json_t *raw = json_array();
-    char goal[32] = "";
-
-    for (unsigned i = 0; i < s->n; i++)
-        json_array_append_new(raw, json_real(s->v[i]));
-    json_array_append_new(list,
-                          json_pack("{s:s, s:s, s:s, s:f, s:f, s:f, s:f, s:o}", "name", name,
-                                    "what", what, "unit", unit, "median", m, "min", o.v[0],
-                                    "max", o.v[o.n - 1], "target", target, "rounds", raw));
-    if (target > 0)
-        snprintf(goal, sizeof(goal), "%s %6.2f  %s", at_most ? "<=" : ">=", target,
-                 (at_most ? m <= target : m >= target) ? "yes" : "NO");
-    printf("| %-50s | %9.2f | %9.2f - %9.2f | %-16s |\n", what, m, o.v[0], o.v[o.n - 1], goal);
-    fflush(stdout);
-}
-
 /* ---- one thread ---- */
 
 static bool wanted(const struct options *o, const struct bench_op *op)
@@ -113,12 +62,12 @@ static bool wanted(const struct options *o, const struct bench_op *op)
            (o->objects || strcmp(op->name, "list_many") != 0);
 }
 
-static const struct series *series_of(const struct series *all, const char *name)
+static const struct bench_series *series_of(const struct bench_series *all, const char *name)
 {
     return &all[bench_op_find(name) - bench_ops];
 }
 
-static void measure_ops(const struct options *o, struct bench_work *w, struct series *all)
+static void measure_ops(const struct options *o, struct bench_work *w, struct bench_series *all)
 {
     for (unsigned round = 0; round <= o->rounds; round++)
         for (unsigned i = 0; i < bench_n_ops; i++) {
@@ -127,30 +76,28 @@ static void measure_ops(const struct options *o, struct bench_work *w, struct se
                 continue;
             double us = (double)bench_batch(w, op) / 1000.0 / op->batch;
             if (round > 0)
-                all[i].v[all[i].n++] = us;
+                bench_series_add(&all[i], us);
         }
 }
 
-static void report_ops(const struct options *o, const struct series *all, json_t *list)
+static void report_ops(const struct options *o, const struct bench_series *all, json_t *list)
 {
-    printf("| %-50s | %9s | %21s | %-16s |\n", "us per command", "median", "spread", "goal");
+    bench_report_head("us per command");
     for (unsigned i = 0; i < bench_n_ops; i++)
         if (all[i].n > 0)
-            report(list, bench_ops[i].name, bench_ops[i].what, "us", &all[i],
-                   bench_ops[i].target_us, true);
+            bench_report(list, bench_ops[i].name, bench_ops[i].what, "us", &all[i],
+                         bench_ops[i].target_us, true);
 }
 
-static void report_ratios(const struct series *all, json_t *list)
+static void report_ratios(const struct bench_series *all, json_t *list)
 {
-    printf("| %-50s | %9s | %21s | %-16s |\n", "speed / speed of the peer", "median", "spread",
-           "goal");
+    bench_report_head("speed / speed of the peer");
     for (unsigned i = 0; i < sizeof(ratios) / sizeof(ratios[0]); i++) {
-        const struct series *a = series_of(all, ratios[i].a), *b = series_of(all, ratios[i].b);
-        struct series r = {.n = a->n < b->n ? a->n : b->n};
-        for (unsigned k = 0; k < r.n; k++)
-            r.v[k] = b->v[k] / a->v[k];
+        struct bench_series r =
+            bench_series_ratio(series_of(all, ratios[i].b), series_of(all, ratios[i].a));
         if (r.n > 0)
-            report(list, ratios[i].a, ratios[i].name, "ratio", &r, ratios[i].target, false);
+            bench_report(list, ratios[i].a, ratios[i].name, "ratio", &r, ratios[i].target,
+                         false);
     }
 }
 
@@ -217,17 +164,16 @@ static double rate(struct bench_work *works, const struct bench_op *op, unsigned
 
 static void measure_threads(const struct options *o, struct bench_work *works, json_t *list)
 {
-    printf("| %-50s | %9s | %21s | %-16s |\n", "speed of 4 threads / of 1", "median", "spread",
-           "goal");
+    bench_report_head("speed of 4 threads / of 1");
     for (unsigned i = 0; i < sizeof(scaled) / sizeof(scaled[0]); i++) {
         const struct bench_op *op = bench_op_find(scaled[i].op);
-        struct series s = {.n = 0};
+        struct bench_series s = {.n = 0};
         for (unsigned round = 0; round <= o->rounds; round++) {
             double one = rate(works, op, 1), four = rate(works, op, MAX_THREADS);
             if (round > 0)
-                s.v[s.n++] = four / one;
+                bench_series_add(&s, four / one);
         }
-        report(list, op->name, op->what, "ratio", &s, scaled[i].target, false);
+        bench_report(list, op->name, op->what, "ratio", &s, scaled[i].target, false);
     }
 }
 
@@ -235,28 +181,9 @@ static void measure_threads(const struct options *o, struct bench_work *works, j
 
 static void describe(json_t *root, const struct options *o)
 {
-    time_t now = time(NULL);
-    struct tm tm;
-    struct utsname u;
-    char date[32], line[256], cpu[256] = "unknown";
-    FILE *f = fopen("/proc/cpuinfo", "r");
-
-    while (f && fgets(line, sizeof(line), f))
-        if (sscanf(line, "model name : %255[^\n]", cpu) == 1)
-            break;
-    if (f)
-        fclose(f);
-    uname(&u);
-    gmtime_r(&now, &tm);
-    strftime(date, sizeof(date), "%Y-%m-%dT%H:%MZ", &tm);
-    printf(
-        "%s, %ld CPUs, Linux %s, %s; store %s in %s, %llu objects in the large partition\n\n",
-        cpu, sysconf(_SC_NPROCESSORS_ONLN), u.release, date, o->store, o->dir,
-        (unsigned long long)o->objects);
-    json_object_set_new(root, "machine",
-                        json_pack("{s:s, s:i, s:s}", "cpu", cpu, "cpus",
-                                  (int)sysconf(_SC_NPROCESSORS_ONLN), "kernel", u.release));
-    json_object_set_new(root, "date", json_string(date));
+    bench_describe(root);
+    printf("store %s in %s, %llu objects in the large partition\n\n", o->store, o->dir,
+           (unsigned long long)o->objects);
     json_object_set_new(root, "store", json_string(o->store));
     json_object_set_new(root, "dir", json_string(o->dir));
     json_object_set_new(root, "objects", json_integer((json_int_t)o->objects));
@@ -273,16 +200,6 @@ static noreturn void usage(void)
           "  --only     one operation, for a profiler\n",
           stderr);
     exit(2);
-}
-
-static unsigned long long number(const char *text)
-{
-    char *end;
-    unsigned long long n = strtoull(text, &end, 10);
-
-    if (*text == 0 || *end != 0)
-        usage();
-    return n;
 }
 
 static struct options parse(int argc, char **argv)
@@ -309,13 +226,13 @@ static struct options parse(int argc, char **argv)
             o.only = optarg;
             break;
         case 'r':
-            o.rounds = (unsigned)number(optarg);
+            o.rounds = (unsigned)bench_number(optarg);
             break;
         case 'o':
-            o.objects = number(optarg);
+            o.objects = bench_number(optarg);
             break;
         case 'c':
-            o.cpu = (int)number(optarg);
+            o.cpu = (int)bench_number(optarg);
             break;
         case 't':
             o.threads = true;
@@ -324,7 +241,7 @@ static struct options parse(int argc, char **argv)
             usage();
         }
     }
-    if (optind != argc || o.rounds < 1 || o.rounds > MAX_ROUNDS ||
+    if (optind != argc || o.rounds < 1 || o.rounds > BENCH_MAX_ROUNDS ||
         (o.only && !bench_op_find(o.only)))
         usage();
     return o;
@@ -333,7 +250,7 @@ static struct options parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct options o = parse(argc, argv);
-    struct series *all = calloc(bench_n_ops, sizeof(*all));
+    struct bench_series *all = calloc(bench_n_ops, sizeof(*all));
     struct bench_work works[MAX_THREADS];
     unsigned n_works = o.threads ? MAX_THREADS : 1;
     json_t *root = json_object(), *lists[3] = {json_array(), json_array(), json_array()};
@@ -347,11 +264,12 @@ int main(int argc, char **argv)
         bench_die("%s: %m", dir);
     describe(root, &o);
     struct osd_device *dev = bench_unit_open(o.store, store);
+    struct bench_target to = bench_unit_target(dev);
     if (o.cpu >= 0)
         pin(o.cpu);
-    bench_furnish(dev, o.objects);
+    bench_furnish(&to, o.objects);
     for (unsigned i = 0; i < n_works; i++)
-        bench_work_init(&works[i], dev, dir, i, o.objects);
+        bench_work_init(&works[i], &to, dir, i, o.objects);
     measure_ops(&o, works, all);
     report_ops(&o, all, lists[0]);
     report_ratios(all, lists[1]);

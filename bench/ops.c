@@ -51,7 +51,7 @@ static void prepare_remove_partition(struct bench_work *w, const struct bench_op
 static void step_partition(struct bench_work *w, const struct bench_op *op, unsigned i)
 {
     bench_cmd_pid(&w->cmd, FRESH_PID + w->first_oid + i);
-    bench_cmd_run(w->dev, &w->cmd);
+    bench_cmd_run(w->to, &w->cmd);
 }
 
 static void all_partitions(struct bench_work *w, const struct bench_op *op, enum osd_op what)
@@ -77,7 +77,7 @@ static void prepare_remove_partition(struct bench_work *w, const struct bench_op
 static void step_fresh(struct bench_work *w, const struct bench_op *op, unsigned i)
 {
     bench_cmd_oid(&w->cmd, fresh(w, i));
-    bench_cmd_run(w->dev, &w->cmd);
+    bench_cmd_run(w->to, &w->cmd);
 }
 
 static void all_fresh(struct bench_work *w, const struct bench_op *op, enum osd_op what)
@@ -108,7 +108,7 @@ static void prepare_remove(struct bench_work *w, const struct bench_op *op)
 static void step_background(struct bench_work *w, const struct bench_op *op, unsigned i)
 {
     bench_cmd_oid(&w->cmd, background(w, i));
-    bench_cmd_run(w->dev, &w->cmd);
+    bench_cmd_run(w->to, &w->cmd);
 }
 
 static void prepare_set(struct bench_work *w, const struct bench_op *op)
@@ -168,7 +168,7 @@ static void prepare_overwrite(struct bench_work *w, const struct bench_op *op)
 static void step_somewhere(struct bench_work *w, const struct bench_op *op, unsigned i)
 {
     bench_cmd_start(&w->cmd, somewhere(op, i));
-    bench_cmd_run(w->dev, &w->cmd);
+    bench_cmd_run(w->to, &w->cmd);
 }
 
 static void step_once_only(struct bench_work *w, const struct bench_op *op, unsigned i)
@@ -180,7 +180,7 @@ static void step_once_only(struct bench_work *w, const struct bench_op *op, unsi
 static void prepare_append(struct bench_work *w, const struct bench_op *op)
 {
     bench_cmd_make(&w->cmd, OSD_OP_CREATE, PID, fresh(w, 0), 0);
-    bench_cmd_run(w->dev, &w->cmd);
+    bench_cmd_run(w->to, &w->cmd);
     data_cmd(w, OSD_OP_APPEND, fresh(w, 0), op->size);
 }
 
@@ -191,13 +191,13 @@ static void prepare_create_and_write(struct bench_work *w, const struct bench_op
 
 static void step_same(struct bench_work *w, const struct bench_op *op, unsigned i)
 {
-    bench_cmd_run(w->dev, &w->cmd);
+    bench_cmd_run(w->to, &w->cmd);
 }
 
 static void drop_one(struct bench_work *w, const struct bench_op *op)
 {
     bench_cmd_make(&w->cmd, OSD_OP_REMOVE, PID, fresh(w, 0), 0);
-    bench_cmd_run(w->dev, &w->cmd);
+    bench_cmd_run(w->to, &w->cmd);
 }
 
 /* New data: one object that grows. */
@@ -210,7 +210,7 @@ static void prepare_grow(struct bench_work *w, const struct bench_op *op)
 static void step_grow(struct bench_work *w, const struct bench_op *op, unsigned i)
 {
     bench_cmd_start(&w->cmd, i * op->size);
-    bench_cmd_run(w->dev, &w->cmd);
+    bench_cmd_run(w->to, &w->cmd);
 }
 
 /* As many pieces as the batch will take away, at the front of one object. */
@@ -268,7 +268,7 @@ static void step_list(struct bench_work *w, const struct bench_op *op, unsigned 
     if (op->size && w->many_objects > PAGE_IDS)
         bench_cmd_start(&w->cmd,
                         OSD_ID_FIRST + i * 7919ULL * PAGE_IDS % (w->many_objects - PAGE_IDS));
-    bench_cmd_run(w->dev, &w->cmd);
+    bench_cmd_run(w->to, &w->cmd);
 }
 
 /* ---- peers: the same bytes in a file ---- */
@@ -444,7 +444,7 @@ uint64_t bench_batch(struct bench_work *w, const struct bench_op *op)
 /* ---- furniture ---- */
 
 /* n objects whose ids the store chooses: OSD_ID_FIRST and following in a fresh partition. */
-static void fill(struct osd_device *dev, uint64_t pid, uint64_t n)
+static void fill(const struct bench_target *to, uint64_t pid, uint64_t n)
 {
     struct osd_cdb cdb = {
         .op = OSD_OP_CREATE,
@@ -460,29 +460,29 @@ static void fill(struct osd_device *dev, uint64_t pid, uint64_t n)
         cdb.count = (uint16_t)(n - done < FILL_RUN ? n - done : FILL_RUN);
         if (osd_cdb_encode(&cdb, c.cdb, &c.cdb_len))
             bench_die("CREATE cannot be encoded");
-        bench_cmd_run(dev, &c);
+        bench_cmd_run(to, &c);
     }
 }
 
-void bench_furnish(struct osd_device *dev, uint64_t many_objects)
+void bench_furnish(const struct bench_target *to, uint64_t many_objects)
 {
     static const uint64_t pids[] = {PID, LIST_PID, MANY_PID};
     struct bench_cmd c;
 
     for (unsigned i = 0; i < 3; i++) {
         bench_cmd_make(&c, OSD_OP_CREATE_PARTITION, pids[i], 0, 0);
-        bench_cmd_run(dev, &c);
+        bench_cmd_run(to, &c);
     }
-    fill(dev, LIST_PID, PAGE_IDS);
-    fill(dev, MANY_PID, many_objects);
+    fill(to, LIST_PID, PAGE_IDS);
+    fill(to, MANY_PID, many_objects);
 }
 
-void bench_work_init(struct bench_work *w, struct osd_device *dev, const char *dir,
+void bench_work_init(struct bench_work *w, const struct bench_target *to, const char *dir,
                      unsigned number, uint64_t many_objects)
 {
     static const struct bench_op all = {.batch = BENCH_BACKGROUND};
 
-    *w = (struct bench_work){.dev = dev,
+    *w = (struct bench_work){.to = to,
                              .dir = dir,
                              .first_oid = OID + number * WORK_IDS,
                              .many_objects = many_objects};
@@ -494,13 +494,13 @@ void bench_work_init(struct bench_work *w, struct osd_device *dev, const char *d
     bench_cmd_make(&w->cmd, OSD_OP_CREATE, PID, OID, 0);
     for (unsigned i = 0; i <= BENCH_BACKGROUND; i++) {
         bench_cmd_oid(&w->cmd, w->first_oid + i);
-        bench_cmd_run(dev, &w->cmd);
+        bench_cmd_run(to, &w->cmd);
     }
     prepare_set(w, &all);
     for (unsigned i = 0; i < BENCH_BACKGROUND; i++)
         step_background(w, &all, i);
     data_cmd(w, OSD_OP_WRITE, w->first_oid + BIG, BENCH_BUF);
-    bench_cmd_run(dev, &w->cmd);
+    bench_cmd_run(to, &w->cmd);
 }
 
 void bench_work_end(struct bench_work *w)

@@ -5,7 +5,7 @@
  * An operation is measured in batches: prepare (not measured), n times step, tidy (not
  * measured). After tidy everything is as it was before prepare, so batches can be repeated and
  * interleaved in any order.
- * Threads: each thread has a work of its own; works of one device share the two partitions and
+ * Threads: each thread has a work of its own; works of one target share the two partitions and
  * nothing else.
  */
 #ifndef BENCH_OPS_H
@@ -17,7 +17,7 @@
 #define BENCH_BACKGROUND 1000 /* objects of every work that are there all the time */
 
 struct bench_work {
-    struct osd_device *dev;
+    const struct bench_target *to;
     const char *dir;       /* where peers put their files */
     uint64_t first_oid;    /* 2^24 ids from here on are this work's own */
     uint64_t many_objects; /* objects in the large partition; 0 = none */
@@ -48,11 +48,11 @@ const struct bench_op *bench_op_find(const char *name);
 /** Peers touch files and no unit. */
 bool bench_op_is_peer(const struct bench_op *op);
 
-/** Partitions and objects that all works share: call once per device. */
-void bench_furnish(struct osd_device *dev, uint64_t many_objects);
+/** Partitions and objects that all works share: call once per target. */
+void bench_furnish(const struct bench_target *to, uint64_t many_objects);
 
 /** Make work number `number` (0..15) with its background objects. */
-void bench_work_init(struct bench_work *w, struct osd_device *dev, const char *dir,
+void bench_work_init(struct bench_work *w, const struct bench_target *to, const char *dir,
                      unsigned number, uint64_t many_objects);
 void bench_work_end(struct bench_work *w);
 

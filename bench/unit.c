@@ -184,19 +184,20 @@ void bench_cmd_nonce(struct bench_cmd *c, uint64_t n)
     be48_put(nonce + 6, n);
 }
 
-static noreturn void refused(const struct bench_cmd *c, const struct osd_response *r)
+noreturn void bench_refused(const struct bench_cmd *c, uint8_t status, const uint8_t *sense,
+                            size_t sense_len)
 {
     enum osd_op op = osd_op_by_action(be16_get(c->cdb + 8), NULL);
     struct osd_sense s;
     char line[256] = "no sense data";
 
-    if (r->sense_len > 0 && osd_sense_decode(r->sense, r->sense_len, &s) == OSD_OK)
+    if (sense_len > 0 && osd_sense_decode(sense, sense_len, &s) == OSD_OK)
         osd_sense_format(&s, line, sizeof(line));
-    bench_die("%s: status %02x: %s", op == OSD_OP_INVALID ? "?" : osd_op_info(op)->name,
-              r->status, line);
+    bench_die("%s: status %02x: %s", op == OSD_OP_INVALID ? "?" : osd_op_info(op)->name, status,
+              line);
 }
 
-uint64_t bench_cmd_run(struct osd_device *dev, const struct bench_cmd *c)
+static uint64_t run_here(void *arg, const struct bench_cmd *c)
 {
     struct osd_request req = {.cdb = c->cdb,
                               .cdb_len = c->cdb_len,
@@ -204,10 +205,15 @@ uint64_t bench_cmd_run(struct osd_device *dev, const struct bench_cmd *c)
                               .in = {&c->in, 1, c->in.iov_len}};
     struct osd_response r;
 
-    osd_device_execute(dev, &req, &r);
+    osd_device_execute(arg, &req, &r);
     if (r.status != SAM_GOOD)
-        refused(c, &r);
+        bench_refused(c, r.status, r.sense, r.sense_len);
     return r.in_len;
+}
+
+struct bench_target bench_unit_target(struct osd_device *dev)
+{
+    return (struct bench_target){.run = run_here, .arg = dev};
 }
 
 uint64_t bench_now_ns(void)

@@ -22,6 +22,15 @@
 /** Print a sentence and exit with status 1. */
 noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+struct bench_cmd;
+
+/** Where commands go: run() executes one, returns the bytes of Data-In that carry meaning and
+ *  ends the program when the command does not end GOOD. */
+struct bench_target {
+    uint64_t (*run)(void *arg, const struct bench_cmd *c);
+    void *arg;
+};
+
 /**
  * Open a unit on a fresh store.
  *
@@ -29,6 +38,9 @@ noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 1
  * @param path directory of the store; removed first if it exists. Unused for memory.
  */
 struct osd_device *bench_unit_open(const char *kind, const char *path);
+
+/** Commands to a unit in this process. */
+struct bench_target bench_unit_target(struct osd_device *dev);
 
 /** Remove a directory with its contents; none is no error. */
 void bench_remove_tree(const char *path);
@@ -64,8 +76,14 @@ void bench_cmd_start(struct bench_cmd *c, uint64_t start);
 /** A nonce makes the device record the outcome (exactly once). */
 void bench_cmd_nonce(struct bench_cmd *c, uint64_t n);
 
-/** Execute; returns the bytes of Data-In that carry meaning. */
-uint64_t bench_cmd_run(struct osd_device *dev, const struct bench_cmd *c);
+static inline uint64_t bench_cmd_run(const struct bench_target *t, const struct bench_cmd *c)
+{
+    return t->run(t->arg, c);
+}
+
+/** End the program because of a command's status. */
+noreturn void bench_refused(const struct bench_cmd *c, uint8_t status, const uint8_t *sense,
+                            size_t sense_len);
 
 /** Nanoseconds that only grow. */
 uint64_t bench_now_ns(void);

@@ -1,0 +1,22 @@
+#!/bin/bash
+# lio.sh - runs inside user-mode Linux (tests/uml/uml-run): three LUNs in one target, then lio
+# usage: lio.sh [OPTION OF lio...]; writes lio.json and lio.md beside the logs
+# shellcheck source=tests/uml/lib.sh
+. "$ROOT/tests/uml/lib.sh"
+set -e
+
+# tcmu-runner reads its handlers at the start.
+stop_runner TERM
+cp "$BUILD/bench/null_handler.so" "$HANDLERS/handler_osdnull.so"
+start_runner
+targetcli <<END
+/backstores/user:osd create name=object size=4T cfgstring=$STORE/object;security=nosec
+/backstores/user:osdnull create name=empty size=4T cfgstring=none
+/backstores/fileio create name=block file_or_dev=$STORE/block size=256M
+/iscsi create $IQN
+/iscsi/$IQN/tpg1/luns create /backstores/user:osd/object lun=0
+/iscsi/$IQN/tpg1/luns create /backstores/user:osdnull/empty lun=1
+/iscsi/$IQN/tpg1/luns create /backstores/fileio/block lun=2
+/iscsi/$IQN/tpg1 set attribute authentication=0 generate_node_acls=1 cache_dynamic_acls=1 demo_mode_write_protect=0
+END
+"$BUILD/bench/lio" --url "iscsi://127.0.0.1/$IQN" --json "$OUT/lio.json" "$@" | tee "$OUT/lio.md"
