@@ -4,7 +4,7 @@
  *
  * Ids: partition PID holds what every work uses; LIST_PID exactly 1,000 objects; MANY_PID as
  * many as asked for. A work's ids: BACKGROUND objects with one attribute, then BIG with
- * BENCH_BUF bytes, then fresh ones.
+ * BENCH_BUF bytes written at once, then OVER of the same size for overwriting, then fresh ones.
  */
 #include "ops.h"
 
@@ -21,6 +21,7 @@
 #define OID        0x1000000ULL
 #define WORK_IDS   (1ULL << 24)
 #define BIG        BENCH_BACKGROUND
+#define OVER       (BENCH_BACKGROUND + 1)
 #define FRESH      0x10000ULL
 #define ATTR_LEN   16
 #define PAGE_IDS   1000
@@ -162,7 +163,12 @@ static void prepare_read(struct bench_work *w, const struct bench_op *op)
 
 static void prepare_overwrite(struct bench_work *w, const struct bench_op *op)
 {
-    data_cmd(w, OSD_OP_WRITE, w->first_oid + BIG, op->size);
+    data_cmd(w, OSD_OP_WRITE, w->first_oid + OVER, op->size);
+}
+
+static void prepare_read_scattered(struct bench_work *w, const struct bench_op *op)
+{
+    data_cmd(w, OSD_OP_READ, w->first_oid + OVER, op->size);
 }
 
 static void step_somewhere(struct bench_work *w, const struct bench_op *op, unsigned i)
@@ -225,12 +231,12 @@ static void prepare_punch(struct bench_work *w, const struct bench_op *op)
 /* Bytes at an offset that is not aligned: nothing but zeroing inside one block. */
 static void prepare_clear(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_CLEAR, PID, w->first_oid + BIG, op->size);
+    bench_cmd_make(&w->cmd, OSD_OP_CLEAR, PID, w->first_oid + OVER, op->size);
 }
 
 static void prepare_flush(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_FLUSH, PID, w->first_oid + BIG, 0);
+    bench_cmd_make(&w->cmd, OSD_OP_FLUSH, PID, w->first_oid + OVER, 0);
 }
 
 /* ---- collections ---- */
@@ -412,6 +418,8 @@ const struct bench_op bench_ops[] = {
     {"peer_rewrite_1m", "pwrite 1 MiB, pages already there", 0, 48, BENCH_BUF,
      peer_open_written, peer_write, peer_close},
     {"read_1m", "READ 1 MiB", 0, 48, BENCH_BUF, prepare_read, step_somewhere, nothing},
+    {"read_1m_scattered", "READ 1 MiB, overwritten in 4 KiB before", 0, 48, BENCH_BUF,
+     prepare_read_scattered, step_somewhere, nothing},
     {"peer_read_1m", "pread 1 MiB", 0, 48, BENCH_BUF, peer_open_filled, peer_read, peer_close},
 };
 const unsigned bench_n_ops = sizeof(bench_ops) / sizeof(bench_ops[0]);
@@ -492,7 +500,7 @@ void bench_work_init(struct bench_work *w, const struct bench_target *to, const 
     for (unsigned i = 0; i < BENCH_BUF; i++)
         w->buf[i] = (uint8_t)(i * 2654435761u >> 13);
     bench_cmd_make(&w->cmd, OSD_OP_CREATE, PID, OID, 0);
-    for (unsigned i = 0; i <= BENCH_BACKGROUND; i++) {
+    for (unsigned i = 0; i <= OVER; i++) {
         bench_cmd_oid(&w->cmd, w->first_oid + i);
         bench_cmd_run(to, &w->cmd);
     }
@@ -500,6 +508,8 @@ void bench_work_init(struct bench_work *w, const struct bench_target *to, const 
     for (unsigned i = 0; i < BENCH_BACKGROUND; i++)
         step_background(w, &all, i);
     data_cmd(w, OSD_OP_WRITE, w->first_oid + BIG, BENCH_BUF);
+    bench_cmd_run(to, &w->cmd);
+    bench_cmd_oid(&w->cmd, w->first_oid + OVER);
     bench_cmd_run(to, &w->cmd);
 }
 
