@@ -478,12 +478,14 @@ static osd_status want_count(struct check *c, const char *v)
 
 static osd_status want_ids(struct check *c, const char *v)
 {
-    uint64_t have = c->a->in_len, i = 0, id;
+    uint64_t have = c->a->in_len, i = 0, id, said;
     char one[64];
 
     if (have < LIST_HEAD)
         return no(c, "no LIST header");
-    have = (have - LIST_HEAD) / 8;
+    said = be64_get(c->a->in.data);
+    have = said < have - 8 ? said + 8 : have;
+    have = have < LIST_HEAD ? 0 : (have - LIST_HEAD) / 8;
     while (*v && strcmp(v, "none") != 0) {
         size_t n = strcspn(v, ",");
         if (n >= sizeof(one))

@@ -209,6 +209,40 @@ static osd_status do_repeat(const struct call *c)
     return st;
 }
 
+/* The bytes after a two-byte length of them. */
+static osd_status do_counted(const struct call *c)
+{
+    size_t start = c->out->len;
+    osd_status st = osd_buf_put(c->out, NULL, 2);
+
+    if (st == OSD_OK)
+        st = bytes(c->last, c->last_len, c->gen, c->out);
+    if (st)
+        return st;
+    if (c->out->len - start - 2 > UINT16_MAX)
+        return OSD_E_INVALID;
+    be16_put(c->out->data + start, (uint16_t)(c->out->len - start - 2));
+    return OSD_OK;
+}
+
+/* A descriptor of the CDB continuation segment (reference 3.6), padded to eight. */
+static osd_status do_descriptor(const struct call *c)
+{
+    size_t start = c->out->len, len, pad;
+    osd_status st = osd_buf_put(c->out, NULL, 8);
+
+    if (st == OSD_OK)
+        st = bytes(c->last, c->last_len, c->gen, c->out);
+    if (st || c->n[0] > UINT16_MAX)
+        return st ? st : OSD_E_INVALID;
+    len = c->out->len - start - 8;
+    pad = -len & 7;
+    be16_put(c->out->data + start, (uint16_t)c->n[0]);
+    c->out->data[start + 3] = (uint8_t)pad;
+    be32_put(c->out->data + start + 4, (uint32_t)len);
+    return osd_buf_put(c->out, NULL, pad);
+}
+
 /* A value of the standard's page identifications: vendor and name, 40 bytes. */
 static osd_status do_id(const struct call *c)
 {
@@ -227,12 +261,19 @@ static const struct function {
     bool text;        /* the last is not a number */
     osd_status (*run)(const struct call *c);
 } functions[] = {
-    {"zeros", 1, 1, false, do_zeros}, {"pattern", 2, 3, false, do_pattern},
-    {"fill", 2, 2, false, do_fill},   {"u8", 1, 1, false, do_u8},
-    {"u16", 1, 1, false, do_u16},     {"u32", 1, 1, false, do_u32},
-    {"u48", 1, 1, false, do_u48},     {"u64", 1, 1, false, do_u64},
-    {"hex", 1, 1, true, do_hex},      {"repeat", 2, 2, true, do_repeat},
+    {"zeros", 1, 1, false, do_zeros},
+    {"pattern", 2, 3, false, do_pattern},
+    {"fill", 2, 2, false, do_fill},
+    {"u8", 1, 1, false, do_u8},
+    {"u16", 1, 1, false, do_u16},
+    {"u32", 1, 1, false, do_u32},
+    {"u48", 1, 1, false, do_u48},
+    {"u64", 1, 1, false, do_u64},
+    {"hex", 1, 1, true, do_hex},
+    {"repeat", 2, 2, true, do_repeat},
     {"id", 1, 1, true, do_id},
+    {"counted", 1, 1, true, do_counted},
+    {"descriptor", 2, 2, true, do_descriptor},
 };
 
 static const struct function *find_function(const char *s, size_t len)

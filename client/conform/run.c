@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/clock.h"
 #include "conform.h"
 #include "session.h"
 #include "suite.h"
@@ -26,6 +27,17 @@ struct run {
 /* Object ids that every script can use. */
 static const char *const fixed_ids[][2] = {
     {"p", "0x10000"}, {"q", "0x20000"}, {"o", "0x10005"}, {"o2", "0x10006"}, {"c", "0x10100"}};
+
+/* $nonce: the random half of a request nonce that no case had before. */
+static void put_nonce(struct vars *vars)
+{
+    char text[16];
+    uint64_t n;
+
+    osd_random(&n, sizeof(n));
+    snprintf(text, sizeof(text), "%012" PRIx64, n >> 16 | 1);
+    vars_set(vars, "nonce", text);
+}
 
 static bool wanted(const struct run *run, const struct conform_result *r)
 {
@@ -92,6 +104,7 @@ static osd_status run_instance(struct run *run, const struct script_case *c, con
     osd_status st = OSD_OK;
 
     run->vars.n = 0;
+    put_nonce(&run->vars);
     for (size_t k = 0; k < sizeof(fixed_ids) / sizeof(fixed_ids[0]); k++)
         vars_set(&run->vars, fixed_ids[k][0], fixed_ids[k][1]);
     if (!script_bind(c, i, &run->vars, suffix, sizeof(suffix))) {

@@ -1,0 +1,18 @@
+#!/bin/bash
+# The conformance suite through the whole stack: initiator, kernel LIO, tcmu-runner, store. Would
+# catch: sense data, residuals or Data-In that the way through the kernel changes.
+# shellcheck source=tests/uml/lib.sh
+. "$ROOT/tests/uml/lib.sh"
+set -e
+
+create_osd osd0
+rc=0
+osdctl --yes conform >/run/tmp/tap || rc=$?
+grep -v '^ok' /run/tmp/tap || true
+[ $rc -eq 0 ] || die "osdctl conform: exit code $rc"
+[ "$(grep -c '^ok' /run/tmp/tap)" -gt 1500 ] || die "fewer cases than there are"
+osdctl -j info >/run/tmp/info
+
+echo "== the store is whole after all of it"
+stop_runner TERM
+osdctl check $STORE/osd0
