@@ -99,13 +99,29 @@ struct row {
     uint8_t len;     /* K_BYTES */
 };
 
+/* Checked by the compiler: a field has the width of its member, bytes fit into theirs. */
+#define MEMBER_SIZE(member_) sizeof(((struct osd_cdb *)0)->member_)
+#define KIND_SIZE(kind_)                                                                       \
+    ((kind_) == K_U16                          ? 2                                             \
+     : (kind_) == K_U32                        ? 4                                             \
+     : (kind_) == K_U64 || (kind_) == K_OFFSET ? 8                                             \
+                                               : 1)
+#define REQUIRE(condition_)                                                                    \
+    (0 * sizeof(struct {                                                                       \
+         _Static_assert(condition_, "field and member differ");                                \
+         char unused;                                                                          \
+     }))
 #define F(at_, kind_, member_)                                                                 \
     {                                                                                          \
-        at_, kind_, offsetof(struct osd_cdb, member_), 0                                       \
+        at_, kind_,                                                                            \
+            offsetof(struct osd_cdb, member_) +                                                \
+                REQUIRE(KIND_SIZE(kind_) == MEMBER_SIZE(member_)),                             \
+            0                                                                                  \
     }
 #define FB(at_, len_, member_)                                                                 \
     {                                                                                          \
-        at_, K_BYTES, offsetof(struct osd_cdb, member_), len_                                  \
+        at_, K_BYTES, offsetof(struct osd_cdb, member_),                                       \
+            len_ + REQUIRE(len_ <= MEMBER_SIZE(member_))                                       \
     }
 #define MAX_ROWS 8
 #define END                                                                                    \

@@ -704,6 +704,10 @@ static void test_wire_offset__what_is_aligned_can_be_encoded(void **state)
         assert_int_equal(osd_offset_align(1, g), g == OSD_GEN1 ? 256 : 8);
         assert_int_equal(osd_offset_align(257, g), g == OSD_GEN1 ? 512 : 264);
     }
+    assert_int_equal(osd_offset_encode(0x0fffffffULL << 15, OSD_GEN2, &field), OSD_OK);
+    assert_int_equal(osd_offset_encode(1ULL << 43, OSD_GEN2, &field), OSD_E_INVALID);
+    assert_int_equal(osd_offset_encode(0x0fffffffULL << 22, OSD_GEN1, &field), OSD_OK);
+    assert_int_equal(osd_offset_encode(1ULL << 51, OSD_GEN1, &field), OSD_E_INVALID);
     assert_int_equal(osd_offset_encode(UINT64_MAX - 7, OSD_GEN2, &field), OSD_E_INVALID);
     assert_int_equal(osd_offset_encode(UINT64_MAX - 255, OSD_GEN1, &field), OSD_E_INVALID);
 }
