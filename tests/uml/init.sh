@@ -9,6 +9,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev 2>/dev/null
 mkdir -p /dev/pts /dev/shm
+ln -sfn /proc/self/fd /dev/fd
 mount -t devpts devpts /dev/pts 2>/dev/null
 for d in /run /var/log /etc/target /etc/rtslib-fb-target /lib/modules \
     /usr/lib/x86_64-linux-gnu/tcmu-runner; do

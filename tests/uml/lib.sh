@@ -90,3 +90,10 @@ delete_osd() {
     targetcli "/iscsi/$IQN/tpg1/luns delete lun0"
     targetcli "/backstores/user:osd delete $1"
 }
+
+# rss [FIELD] - memory of tcmu-runner in MiB (VmRSS; VmHWM is its peak)
+rss() {
+    awk -v f="${1:-VmRSS}:" '$1 == f { print int($2 / 1024) }' /proc/"$(cat /run/runner.pid)"/status
+}
+
+now_ms() { echo $(($(date +%s%N) / 1000000)); }

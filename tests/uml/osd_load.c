@@ -258,7 +258,8 @@ static int run_create(struct load *l)
     int rc = 0;
 
     for (long i = 0; i < l->clients; i++) {
-        creators[i] = (struct creator){.l = l, .s = s, .objects = l->records / l->clients};
+        long share = l->records * (i + 1) / l->clients - l->records * i / l->clients;
+        creators[i] = (struct creator){.l = l, .s = s, .objects = share};
         if (pthread_create(&creators[i].thread, NULL, create_objects, &creators[i]))
             return 2;
     }

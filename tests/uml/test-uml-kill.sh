@@ -14,12 +14,10 @@ no_timeout osd0
 tree=/run/tmp/tree
 mkdir -p $tree
 for i in $(seq 40); do
-    mkdir $tree/$i
-    head -c 40000 /dev/urandom | split -b 2000 -a 3 - $tree/$i/small.
-    head -c 700000 /dev/urandom >$tree/$i/large
+    mkdir "$tree/$i"
+    head -c 40000 /dev/urandom | split -b 2000 -a 3 - "$tree/$i/small."
+    head -c 700000 /dev/urandom >"$tree/$i/large"
 done
-
-now_ms() { echo $(($(date +%s%N) / 1000000)); }
 
 t0=$(now_ms)
 osdctl -q cp -r $tree 0x10000
