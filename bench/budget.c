@@ -54,9 +54,9 @@ int main(void)
     struct bench_work w;
 
     bench_furnish(&to, 0);
-    bench_work_init(&w, &to, "/", 0, 0);
+    bench_work_init(&w, &to, "/", 0, BENCH_PID, 0);
     for (unsigned i = 0; i < bench_n_ops; i++)
-        if (!bench_op_is_peer(&bench_ops[i]) && strcmp(bench_ops[i].name, "list_many") != 0)
+        if (!bench_op_is_peer(&bench_ops[i]) && !bench_op_needs_many(&bench_ops[i]))
             count(&w, &bench_ops[i]);
     bench_work_end(&w);
     osd_device_close(dev);

@@ -59,7 +59,7 @@ struct options {
 static bool wanted(const struct options *o, const struct bench_op *op)
 {
     return (!o->only || strcmp(o->only, op->name) == 0) &&
-           (o->objects || strcmp(op->name, "list_many") != 0);
+           (o->objects || !bench_op_needs_many(op));
 }
 
 static const struct bench_series *series_of(const struct bench_series *all, const char *name)
@@ -269,7 +269,7 @@ int main(int argc, char **argv)
         pin(o.cpu);
     bench_furnish(&to, o.objects);
     for (unsigned i = 0; i < n_works; i++)
-        bench_work_init(&works[i], &to, dir, i, o.objects);
+        bench_work_init(&works[i], &to, dir, i, BENCH_PID, o.objects);
     measure_ops(&o, works, all);
     report_ops(&o, all, lists[0]);
     report_ratios(all, lists[1]);

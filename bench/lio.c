@@ -249,7 +249,8 @@ static void measure_op(const struct options *o, struct bench_work *works,
 /* What moves data in both directions cannot be sent in one command over LIO. */
 static bool over_lio(const struct bench_op *op)
 {
-    static const char *const not_here[] = {"get_1", "get_10", "list_many", "punch_4k"};
+    static const char *const not_here[] = {"get_1", "get_10", "get_any", "list_many",
+                                           "punch_4k"};
 
     for (size_t i = 0; i < sizeof(not_here) / sizeof(not_here[0]); i++)
         if (strcmp(op->name, not_here[i]) == 0)
@@ -265,7 +266,7 @@ static void measure_ops(const struct options *o, struct side *sides, json_t *roo
 
     for (int k = 0; k < 2; k++) {
         to[k] = (struct bench_target){.run = run_there, .arg = &sides[k]};
-        bench_work_init(&works[k], &to[k], "/", 0, 0);
+        bench_work_init(&works[k], &to[k], "/", 0, BENCH_PID, 0);
     }
     bench_report_head("latency, us per command at QD1");
     for (unsigned i = 0; i < bench_n_ops; i++)

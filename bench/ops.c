@@ -2,8 +2,7 @@
 /*
  * bench/ops.c - see ops.h
  *
- * Ids: partition PID holds what every work uses; LIST_PID exactly 1,000 objects; MANY_PID as
- * many as asked for. A work's ids: BACKGROUND objects with one attribute, then BIG with
+ * Ids: LIST_PID holds exactly 1,000 objects; BENCH_MANY_PID as many as asked for. A work's ids: BACKGROUND objects with one attribute, then BIG with
  * BENCH_BUF bytes written at once, then OVER of the same size for overwriting, then fresh ones.
  */
 #include "ops.h"
@@ -14,9 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PID        0x10000ULL
+#include "raw.h"
+
 #define LIST_PID   0x10001ULL
-#define MANY_PID   0x10002ULL
 #define FRESH_PID  0x20000ULL
 #define OID        0x1000000ULL
 #define WORK_IDS   (1ULL << 24)
@@ -83,14 +82,14 @@ static void step_fresh(struct bench_work *w, const struct bench_op *op, unsigned
 
 static void all_fresh(struct bench_work *w, const struct bench_op *op, enum osd_op what)
 {
-    bench_cmd_make(&w->cmd, what, PID, OID, 0);
+    bench_cmd_make(&w->cmd, what, w->pid, OID, 0);
     for (unsigned i = 0; i < op->batch; i++)
         step_fresh(w, op, i);
 }
 
 static void prepare_create(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_CREATE, PID, OID, 0);
+    bench_cmd_make(&w->cmd, OSD_OP_CREATE, w->pid, OID, 0);
 }
 
 static void drop_fresh(struct bench_work *w, const struct bench_op *op)
@@ -101,7 +100,7 @@ static void drop_fresh(struct bench_work *w, const struct bench_op *op)
 static void prepare_remove(struct bench_work *w, const struct bench_op *op)
 {
     all_fresh(w, op, OSD_OP_CREATE);
-    bench_cmd_make(&w->cmd, OSD_OP_REMOVE, PID, OID, 0);
+    bench_cmd_make(&w->cmd, OSD_OP_REMOVE, w->pid, OID, 0);
 }
 
 /* ---- attributes ---- */
@@ -114,31 +113,31 @@ static void step_background(struct bench_work *w, const struct bench_op *op, uns
 
 static void prepare_set(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_SET_ATTRIBUTES, PID, OID, 0);
+    bench_cmd_make(&w->cmd, OSD_OP_SET_ATTRIBUTES, w->pid, OID, 0);
     bench_cmd_sets(&w->cmd, w->list, sizeof(w->list), 1, w->buf + w->turn % 64, ATTR_LEN);
 }
 
 static void prepare_get(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_GET_ATTRIBUTES, PID, OID, 0);
+    bench_cmd_make(&w->cmd, OSD_OP_GET_ATTRIBUTES, w->pid, OID, 0);
     bench_cmd_gets(&w->cmd, w->list, sizeof(w->list), 1, w->in, 64);
 }
 
 static void prepare_set_10(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_SET_ATTRIBUTES, PID, OID, 0);
+    bench_cmd_make(&w->cmd, OSD_OP_SET_ATTRIBUTES, w->pid, OID, 0);
     bench_cmd_sets(&w->cmd, w->list, sizeof(w->list), 10, w->buf + w->turn % 64, ATTR_LEN);
 }
 
 static void prepare_get_10(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_GET_ATTRIBUTES, PID, OID, 0);
+    bench_cmd_make(&w->cmd, OSD_OP_GET_ATTRIBUTES, w->pid, OID, 0);
     bench_cmd_gets(&w->cmd, w->list, sizeof(w->list), 10, w->in, sizeof(w->in));
 }
 
 static void prepare_get_page(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_GET_ATTRIBUTES, PID, OID, 0);
+    bench_cmd_make(&w->cmd, OSD_OP_GET_ATTRIBUTES, w->pid, OID, 0);
     bench_cmd_gets_page(&w->cmd, OSD_PAGE_U + OSD_PG_TIMESTAMPS, w->in, sizeof(w->in));
 }
 
@@ -146,7 +145,7 @@ static void prepare_get_page(struct bench_work *w, const struct bench_op *op)
 
 static void data_cmd(struct bench_work *w, enum osd_op what, uint64_t oid, uint64_t size)
 {
-    bench_cmd_make(&w->cmd, what, PID, oid, size);
+    bench_cmd_make(&w->cmd, what, w->pid, oid, size);
     *(what == OSD_OP_READ ? &w->cmd.in : &w->cmd.out) = (struct iovec){w->buf, size};
 }
 
@@ -185,7 +184,7 @@ static void step_once_only(struct bench_work *w, const struct bench_op *op, unsi
 
 static void prepare_append(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_CREATE, PID, fresh(w, 0), 0);
+    bench_cmd_make(&w->cmd, OSD_OP_CREATE, w->pid, fresh(w, 0), 0);
     bench_cmd_run(w->to, &w->cmd);
     data_cmd(w, OSD_OP_APPEND, fresh(w, 0), op->size);
 }
@@ -202,7 +201,7 @@ static void step_same(struct bench_work *w, const struct bench_op *op, unsigned 
 
 static void drop_one(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_REMOVE, PID, fresh(w, 0), 0);
+    bench_cmd_make(&w->cmd, OSD_OP_REMOVE, w->pid, fresh(w, 0), 0);
     bench_cmd_run(w->to, &w->cmd);
 }
 
@@ -225,25 +224,25 @@ static void prepare_punch(struct bench_work *w, const struct bench_op *op)
     prepare_grow(w, op);
     for (unsigned i = 0; i < op->batch; i++)
         step_grow(w, op, i);
-    bench_cmd_make(&w->cmd, OSD_OP_PUNCH, PID, fresh(w, 0), op->size);
+    bench_cmd_make(&w->cmd, OSD_OP_PUNCH, w->pid, fresh(w, 0), op->size);
 }
 
 /* Bytes at an offset that is not aligned: nothing but zeroing inside one block. */
 static void prepare_clear(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_CLEAR, PID, w->first_oid + OVER, op->size);
+    bench_cmd_make(&w->cmd, OSD_OP_CLEAR, w->pid, w->first_oid + OVER, op->size);
 }
 
 static void prepare_flush(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_FLUSH, PID, w->first_oid + OVER, 0);
+    bench_cmd_make(&w->cmd, OSD_OP_FLUSH, w->pid, w->first_oid + OVER, 0);
 }
 
 /* ---- collections ---- */
 
 static void prepare_create_collection(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_CREATE_COLLECTION, PID, OID, 0);
+    bench_cmd_make(&w->cmd, OSD_OP_CREATE_COLLECTION, w->pid, OID, 0);
 }
 
 static void drop_collections(struct bench_work *w, const struct bench_op *op)
@@ -265,8 +264,23 @@ static void prepare_inquiry(struct bench_work *w, const struct bench_op *op)
 
 static void prepare_list(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_LIST, op->size ? MANY_PID : LIST_PID, 0, LIST_BYTES);
+    bench_cmd_make(&w->cmd, OSD_OP_LIST, op->size ? BENCH_MANY_PID : LIST_PID, 0, LIST_BYTES);
     w->cmd.in = (struct iovec){w->buf, LIST_BYTES};
+}
+
+static void prepare_get_any(struct bench_work *w, const struct bench_op *op)
+{
+    bench_cmd_make(&w->cmd, OSD_OP_GET_ATTRIBUTES, BENCH_MANY_PID, OID, 0);
+    bench_cmd_gets_page(&w->cmd, OSD_PAGE_U + OSD_PG_TIMESTAMPS, w->in, sizeof(w->in));
+}
+
+/* Some object of the large partition, all over it. */
+static void step_get_any(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    uint64_t hash = (w->turn * op->batch + i) * 0x9e3779b97f4a7c15ULL >> 20;
+
+    bench_cmd_oid(&w->cmd, OSD_ID_FIRST + hash % w->many_objects);
+    bench_cmd_run(w->to, &w->cmd);
 }
 
 static void step_list(struct bench_work *w, const struct bench_op *op, unsigned i)
@@ -363,6 +377,30 @@ static void peer_remove_all(struct bench_work *w, const struct bench_op *op)
     }
 }
 
+/* RocksDB alone, default options, keys as long as those of objects. */
+static void peer_rocksdb(struct bench_work *w, const struct bench_op *op)
+{
+    char path[4096];
+
+    if (w->raw)
+        return;
+    snprintf(path, sizeof(path), "%s/peer-rocksdb-%llx", w->dir,
+             (unsigned long long)w->first_oid);
+    w->raw = bench_raw_open(path);
+    for (unsigned i = 0; i < BENCH_BACKGROUND; i++)
+        bench_raw_put(w->raw, background(w, i), w->buf, op->size);
+}
+
+static void peer_rocksdb_put(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    bench_raw_put(w->raw, background(w, i), w->buf + i % 64, op->size);
+}
+
+static void peer_rocksdb_get(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    bench_raw_get(w->raw, background(w, i));
+}
+
 static void nothing(struct bench_work *w, const struct bench_op *op)
 {
 }
@@ -388,6 +426,8 @@ const struct bench_op bench_ops[] = {
      nothing},
     {"get_page", "GET ATTRIBUTES, Timestamps page", 0, 2000, 0, prepare_get_page,
      step_background, nothing},
+    {"get_any", "the same, any object of many", 0, 2000, 0, prepare_get_any, step_get_any,
+     nothing},
     {"read_4k", "READ 4 KiB", 3, 4000, 4096, prepare_read, step_somewhere, nothing},
     {"peer_read_4k", "pread 4 KiB", 0, 4000, 4096, peer_open_filled, peer_read, peer_close},
     {"write_4k", "WRITE 4 KiB, overwrite", 6, 4000, 4096, prepare_overwrite, step_somewhere,
@@ -397,6 +437,10 @@ const struct bench_op bench_ops[] = {
     {"peer_overwrite_4k", "pwrite 4 KiB, overwrite", 0, 4000, 4096, peer_open_filled,
      peer_overwrite, peer_close},
     {"append_64", "APPEND 64 bytes", 6, 4000, 64, prepare_append, step_same, drop_one},
+    {"peer_rocksdb_put", "RocksDB by itself: put of 100 bytes", 0, 4000, 100, peer_rocksdb,
+     peer_rocksdb_put, nothing},
+    {"peer_rocksdb_get", "RocksDB by itself: get of 100 bytes", 0, 4000, 100, peer_rocksdb,
+     peer_rocksdb_get, nothing},
     {"create_and_write_4k", "CREATE AND WRITE 4 KiB", 0, 1000, 4096, prepare_create_and_write,
      step_fresh, drop_fresh},
     {"clear_512", "CLEAR 512 bytes", 0, 1000, 512, prepare_clear, step_somewhere, nothing},
@@ -437,6 +481,11 @@ bool bench_op_is_peer(const struct bench_op *op)
     return strncmp(op->name, "peer_", 5) == 0;
 }
 
+bool bench_op_needs_many(const struct bench_op *op)
+{
+    return strcmp(op->name, "list_many") == 0 || strcmp(op->name, "get_any") == 0;
+}
+
 uint64_t bench_batch(struct bench_work *w, const struct bench_op *op)
 {
     w->turn++;
@@ -472,9 +521,14 @@ static void fill(const struct bench_target *to, uint64_t pid, uint64_t n)
     }
 }
 
+void bench_grow(const struct bench_target *to, uint64_t n)
+{
+    fill(to, BENCH_MANY_PID, n);
+}
+
 void bench_furnish(const struct bench_target *to, uint64_t many_objects)
 {
-    static const uint64_t pids[] = {PID, LIST_PID, MANY_PID};
+    static const uint64_t pids[] = {BENCH_PID, LIST_PID, BENCH_MANY_PID};
     struct bench_cmd c;
 
     for (unsigned i = 0; i < 3; i++) {
@@ -482,16 +536,17 @@ void bench_furnish(const struct bench_target *to, uint64_t many_objects)
         bench_cmd_run(to, &c);
     }
     fill(to, LIST_PID, PAGE_IDS);
-    fill(to, MANY_PID, many_objects);
+    fill(to, BENCH_MANY_PID, many_objects);
 }
 
 void bench_work_init(struct bench_work *w, const struct bench_target *to, const char *dir,
-                     unsigned number, uint64_t many_objects)
+                     unsigned number, uint64_t pid, uint64_t many_objects)
 {
     static const struct bench_op all = {.batch = BENCH_BACKGROUND};
 
     *w = (struct bench_work){.to = to,
                              .dir = dir,
+                             .pid = pid,
                              .first_oid = OID + number * WORK_IDS,
                              .many_objects = many_objects};
     w->buf = malloc(BENCH_BUF);
@@ -499,7 +554,7 @@ void bench_work_init(struct bench_work *w, const struct bench_target *to, const 
         bench_die("out of memory");
     for (unsigned i = 0; i < BENCH_BUF; i++)
         w->buf[i] = (uint8_t)(i * 2654435761u >> 13);
-    bench_cmd_make(&w->cmd, OSD_OP_CREATE, PID, OID, 0);
+    bench_cmd_make(&w->cmd, OSD_OP_CREATE, w->pid, OID, 0);
     for (unsigned i = 0; i <= OVER; i++) {
         bench_cmd_oid(&w->cmd, w->first_oid + i);
         bench_cmd_run(to, &w->cmd);
@@ -515,5 +570,7 @@ void bench_work_init(struct bench_work *w, const struct bench_target *to, const 
 
 void bench_work_end(struct bench_work *w)
 {
+    if (w->raw)
+        bench_raw_close(w->raw);
     free(w->buf);
 }

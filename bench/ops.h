@@ -13,12 +13,15 @@
 
 #include "unit.h"
 
+#define BENCH_PID        0x10000ULL
+#define BENCH_MANY_PID   0x10002ULL
 #define BENCH_BUF        (1u << 20)
 #define BENCH_BACKGROUND 1000 /* objects of every work that are there all the time */
 
 struct bench_work {
     const struct bench_target *to;
     const char *dir;       /* where peers put their files */
+    uint64_t pid;          /* the partition it works in */
     uint64_t first_oid;    /* 2^24 ids from here on are this work's own */
     uint64_t many_objects; /* objects in the large partition; 0 = none */
     uint64_t turn;         /* grows with every batch; makes fresh ids */
@@ -26,6 +29,7 @@ struct bench_work {
     uint8_t list[512], in[512];
     uint8_t *buf; /* BENCH_BUF bytes */
     int fd;
+    struct bench_raw *raw; /* opened by its first use */
 };
 
 struct bench_op {
@@ -47,13 +51,19 @@ const struct bench_op *bench_op_find(const char *name);
 
 /** Peers touch files and no unit. */
 bool bench_op_is_peer(const struct bench_op *op);
+/** Only of use when the large partition has objects. */
+bool bench_op_needs_many(const struct bench_op *op);
 
 /** Partitions and objects that all works share: call once per target. */
 void bench_furnish(const struct bench_target *to, uint64_t many_objects);
 
-/** Make work number `number` (0..15) with its background objects. */
+/** That many more objects in the large partition. */
+void bench_grow(const struct bench_target *to, uint64_t n);
+
+/** Make work number `number` (0..15) with its background objects in partition pid (BENCH_PID
+ *  or BENCH_MANY_PID). */
 void bench_work_init(struct bench_work *w, const struct bench_target *to, const char *dir,
-                     unsigned number, uint64_t many_objects);
+                     unsigned number, uint64_t pid, uint64_t many_objects);
 void bench_work_end(struct bench_work *w);
 
 /** One batch; returns nanoseconds of the n steps together. */

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench/growth.c - what becomes of the cost of a command, of memory and of disk as objects grow
+ *
+ * One partition grows by powers of ten; at each size every operation runs its batches in
+ * interleaved rounds. Then the same for 1, 10 and 1,000 attributes on one object. Memory is the
+ * growth of the resident set, disk that of the store's directory, both per object added.
+ */
+#include <ftw.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "figures.h"
+#include "ops.h"
+
+#define FIRST_SIZE 1000ULL
+#define ATTR_OID   0xf000001ULL
+#define ATTR_LEN   16
+#define LIST_MAX   65536
+
+static const char *const grown[] = {"create",  "remove",   "set_1",     "get_1",    "get_any",
+                                    "read_4k", "write_4k", "append_64", "list_many"};
+#define N_GROWN (sizeof(grown) / sizeof(grown[0]))
+
+struct options {
+    const char *store, *dir, *json;
+    unsigned rounds;
+    uint64_t max;
+};
+
+/* ---- memory and disk ---- */
+
+static uint64_t resident(void)
+{
+    unsigned long long size = 0, pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    if (!f || fscanf(f, "%llu %llu", &size, &pages) != 2)
+        bench_die("/proc/self/statm cannot be read");
+    fclose(f);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static uint64_t disk_sum;
+
+static int add_file(const char *path, const struct stat *st, int type, struct FTW *f)
+{
+    (void)path, (void)f;
+    if (type == FTW_F)
+        disk_sum += (uint64_t)st->st_blocks * 512;
+    return 0;
+}
+
+static uint64_t disk(const char *path)
+{
+    disk_sum = 0;
+    nftw(path, add_file, 16, FTW_PHYS);
+    return disk_sum;
+}
+
+/* ---- objects ---- */
+
+static void measure_size(const struct options *o, struct bench_work *w, json_t *list)
+{
+    static struct bench_series us[N_GROWN];
+    char what[128];
+
+    memset(us, 0, sizeof(us));
+    for (unsigned round = 0; round <= o->rounds; round++)
+        for (size_t i = 0; i < N_GROWN; i++) {
+            struct bench_op op = *bench_op_find(grown[i]);
+            op.batch = op.batch > 1000 ? 1000 : op.batch;
+            double t = (double)bench_batch(w, &op) / 1000.0 / op.batch;
+            if (round > 0)
+                bench_series_add(&us[i], t);
+        }
+    for (size_t i = 0; i < N_GROWN; i++) {
+        snprintf(what, sizeof(what), "%s, %llu objects", bench_op_find(grown[i])->what,
+                 (unsigned long long)w->many_objects);
+        bench_report(list, grown[i], what, "us", &us[i], 0, true);
+        json_object_set_new(json_array_get(list, json_array_size(list) - 1), "objects",
+                            json_integer((json_int_t)w->many_objects));
+    }
+}
+
+static void space(json_t *list, const char *what, uint64_t objects, double bytes)
+{
+    printf("%s per object at %llu objects: %.0f bytes\n", what, (unsigned long long)objects,
+           bytes);
+    json_array_append_new(list, json_pack("{s:s, s:I, s:f}", "what", what, "objects",
+                                          (json_int_t)objects, "bytes", bytes));
+}
+
+static void grow(const struct options *o, const struct bench_target *to, const char *store,
+                 const char *dir, json_t *root)
+{
+    json_t *list = json_array(), *sizes = json_array();
+    struct bench_work w;
+    uint64_t have = FIRST_SIZE;
+
+    bench_furnish(to, have);
+    bench_work_init(&w, to, dir, 0, BENCH_MANY_PID, have);
+    bench_report_head("growth, us per command");
+    measure_size(o, &w, list);
+    for (uint64_t next = have * 10; next <= o->max; next *= 10) {
+        uint64_t mem = resident(), bytes = disk(store);
+        bench_grow(to, next - have);
+        space(sizes, "memory", next,
+              ((double)resident() - (double)mem) / (double)(next - have));
+        space(sizes, "disk", next,
+              ((double)disk(store) - (double)bytes) / (double)(next - have));
+        w.many_objects = have = next;
+        measure_size(o, &w, list);
+    }
+    bench_work_end(&w);
+    json_object_set_new(root, "growth", list);
+    json_object_set_new(root, "space", sizes);
+}
+
+/* ---- attributes on one object ---- */
+
+struct attr_case {
+    unsigned n; /* attributes on the object */
+    struct bench_cmd create, set_all, set_one, get_one, remove;
+};
+
+static uint8_t all_list[LIST_MAX], one_list[256], get_list[256], answer[64];
+
+static void make_case(struct attr_case *a, unsigned n)
+{
+    static const uint8_t value[ATTR_LEN] = {1, 2, 3};
+
+    a->n = n;
+    bench_cmd_make(&a->create, OSD_OP_CREATE, BENCH_PID, ATTR_OID, 0);
+    bench_cmd_make(&a->remove, OSD_OP_REMOVE, BENCH_PID, ATTR_OID, 0);
+    bench_cmd_make(&a->set_all, OSD_OP_SET_ATTRIBUTES, BENCH_PID, ATTR_OID, 0);
+    a->set_one = a->get_one = a->set_all;
+    bench_cmd_sets(&a->set_all, all_list, sizeof(all_list), n, value, ATTR_LEN);
+    bench_cmd_sets(&a->set_one, one_list, sizeof(one_list), 1, value, ATTR_LEN);
+    bench_cmd_make(&a->get_one, OSD_OP_GET_ATTRIBUTES, BENCH_PID, ATTR_OID, 0);
+    bench_cmd_gets(&a->get_one, get_list, sizeof(get_list), 1, answer, sizeof(answer));
+}
+
+static double timed(const struct bench_target *to, const struct bench_cmd *c, unsigned times)
+{
+    uint64_t t0 = bench_now_ns();
+
+    for (unsigned i = 0; i < times; i++)
+        bench_cmd_run(to, c);
+    return (double)(bench_now_ns() - t0) / 1000.0 / times;
+}
+
+static void measure_attrs(const struct options *o, const struct bench_target *to, json_t *root)
+{
+    static const unsigned counts[] = {1, 10, 1000};
+    static const char *const names[] = {"SET all", "SET one", "GET one", "REMOVE the object"};
+    json_t *list = json_array();
+    struct attr_case a;
+    char what[128];
+
+    bench_report_head("attributes on one object, us per command");
+    for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
+        struct bench_series us[4] = {0};
+        make_case(&a, counts[k]);
+        for (unsigned round = 0; round < o->rounds; round++) {
+            bench_cmd_run(to, &a.create);
+            bench_series_add(&us[0], timed(to, &a.set_all, 1));
+            bench_series_add(&us[1], timed(to, &a.set_one, 200));
+            bench_series_add(&us[2], timed(to, &a.get_one, 200));
+            bench_series_add(&us[3], timed(to, &a.remove, 1));
+        }
+        for (int i = 0; i < 4; i++) {
+            snprintf(what, sizeof(what), "%s, %u attributes", names[i], counts[k]);
+            bench_report(list, names[i], what, "us", &us[i], 0, true);
+        }
+    }
+    json_object_set_new(root, "attributes", list);
+}
+
+/* ---- the program ---- */
+
+static noreturn void usage(void)
+{
+    fputs("usage: growth [--store rocksdb|memory] [--dir DIR] [--rounds N] [--max OBJECTS]\n"
+          "              [--json FILE]\n",
+          stderr);
+    exit(2);
+}
+
+static struct options parse(int argc, char **argv)
+{
+    static const struct option longs[] = {{"store", 1, NULL, 's'},  {"dir", 1, NULL, 'd'},
+                                          {"rounds", 1, NULL, 'r'}, {"max", 1, NULL, 'm'},
+                                          {"json", 1, NULL, 'j'},   {NULL, 0, NULL, 0}};
+    struct options o = {.store = "rocksdb", .dir = "/dev/shm", .rounds = 7, .max = 100000};
+
+    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+        switch (c) {
+        case 's':
+            o.store = optarg;
+            break;
+        case 'd':
+            o.dir = optarg;
+            break;
+        case 'r':
+            o.rounds = (unsigned)bench_number(optarg);
+            break;
+        case 'm':
+            o.max = bench_number(optarg);
+            break;
+        case 'j':
+            o.json = optarg;
+            break;
+        default:
+            usage();
+        }
+    }
+    if (optind != argc || o.rounds < 1 || o.rounds > BENCH_MAX_ROUNDS)
+        usage();
+    return o;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = parse(argc, argv);
+    json_t *root = json_object();
+    char dir[4096], store[4200];
+
+    snprintf(dir, sizeof(dir), "%s/liosd-growth-%d", o.dir, (int)getpid());
+    snprintf(store, sizeof(store), "%s/store", dir);
+    if (mkdir(dir, 0700) != 0)
+        bench_die("%s: %m", dir);
+    bench_describe(root);
+    struct osd_device *dev = bench_unit_open(o.store, store);
+    struct bench_target to = bench_unit_target(dev);
+    grow(&o, &to, store, dir, root);
+    measure_attrs(&o, &to, root);
+    if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
+        bench_die("cannot write %s", o.json);
+    json_decref(root);
+    osd_device_close(dev);
+    bench_remove_tree(dir);
+    return 0;
+}
