@@ -25,12 +25,6 @@ function(liosd_room)
     set_target_properties(room_${R_NAME} PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endfunction()
 
-# What every test finds in its environment.
-set(LIOSD_TEST_ENVIRONMENT "")
-if(LIOSD_SANITIZE MATCHES thread)
-    set(LIOSD_TEST_ENVIRONMENT "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/tsan.supp")
-endif()
-
 function(liosd_test)
     cmake_parse_arguments(T "" "NAME;TIMEOUT" "SOURCES;USES;LIBS;ARGS;LABELS" ${ARGN})
     add_executable(${T_NAME} ${T_SOURCES})
@@ -42,7 +36,7 @@ function(liosd_test)
         set(T_TIMEOUT 120)
     endif()
     set_tests_properties(${T_NAME} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "unit;${T_LABELS}"
-                         SKIP_RETURN_CODE 77 ENVIRONMENT "${LIOSD_TEST_ENVIRONMENT}")
+                         SKIP_RETURN_CODE 77)
 endfunction()
 
 function(liosd_fuzz)
