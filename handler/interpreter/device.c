@@ -242,6 +242,27 @@ enum osd_weight osd_device_weigh(const uint8_t *cdb, size_t cdb_len)
     return command_weight(cdb, cdb_len);
 }
 
+/* Every OSD command has its ids at bytes 16 and 24; what a COLLECT executes only its tag tells. */
+struct osd_scope osd_device_scope(const uint8_t *cdb, size_t cdb_len)
+{
+    struct osd_twophase wrapper;
+
+    if (cdb_len < 32 || cdb[0] != OSD_OPCODE)
+        return (struct osd_scope){.nothing = true};
+    if (osd_twophase_decode(cdb, cdb_len, &wrapper) == OSD_OK)
+        return (struct osd_scope){.nothing = wrapper.action == OSD_ACT_STAGE};
+    return (struct osd_scope){.pid = be64_get(cdb + 16), .oid = be64_get(cdb + 24)};
+}
+
+bool osd_scopes_meet(struct osd_scope a, struct osd_scope b)
+{
+    if (a.nothing || b.nothing)
+        return false;
+    if (a.pid == 0 || b.pid == 0)
+        return true;
+    return a.pid == b.pid && (a.oid == 0 || b.oid == 0 || a.oid == b.oid);
+}
+
 void osd_device_stats(struct osd_device *dev, struct osd_device_stats *ret)
 {
     *ret = (struct osd_device_stats){.commands = atomic_load(&dev->commands),

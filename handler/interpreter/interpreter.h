@@ -76,6 +76,19 @@ enum osd_weight {
 /** Judge a CDB without executing it; malformed ones are short. Any thread. */
 enum osd_weight osd_device_weigh(const uint8_t *cdb, size_t cdb_len);
 
+/** What a command works on, as far as its CDB tells: object oid of partition pid; oid 0 the
+ *  whole partition, pid 0 everything. */
+struct osd_scope {
+    bool nothing; /* touches no object (SPC commands, staging) */
+    uint64_t pid, oid;
+};
+
+/** Scope of a CDB without executing it. Any thread. */
+struct osd_scope osd_device_scope(const uint8_t *cdb, size_t cdb_len);
+
+/** True when one of the two commands may have to wait for the other. */
+bool osd_scopes_meet(struct osd_scope a, struct osd_scope b);
+
 /** Counters for logs and osdctl info; any thread. */
 struct osd_device_stats {
     uint64_t commands, failures, replays, staged_bytes;

@@ -7,8 +7,9 @@
  *  (1) Every command that tcmu-runner hands over is completed on the ring exactly once, on
  * every path; close() waits until that is so. (2) handle_cmd always returns
  * TCMU_STS_ASYNC_HANDLED (ring.h says why). (3) No thread is cancelled while it works for a
- * device. Short commands run in tcmu-runner's thread of the device; long ones in the device's
- * own pool.
+ * device. (4) tcmu-runner's thread of the device, where all commands arrive, waits for no other
+ * command: long ones, and short ones that may have to wait for one of the pool, run in the
+ * device's own pool; the other short ones run where they arrive.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -31,15 +32,19 @@ struct lun {
     struct osd_pool *pool;
     void *map;
     bool named;            /* the device has its serial number; the command thread's own */
-    pthread_mutex_t mutex; /* ring tail, pending */
+    pthread_mutex_t mutex; /* ring tail, pending, pooled */
     pthread_cond_t idle;
     uint64_t pending; /* handed over, not yet completed */
+    struct pooled *pooled;
 };
 
-struct long_command {
+/* A command in the pool, waiting or running. */
+struct pooled {
     struct osd_job job;
     struct lun *lun;
     struct tcmulib_cmd *cmd;
+    struct osd_scope scope;
+    struct pooled *next, **link; /* lun->pooled */
 };
 
 /* ---- logging ---- */
@@ -95,29 +100,60 @@ static void execute(struct lun *lun, struct tcmulib_cmd *cmd)
     complete(lun, cmd, &resp, buffer.len);
 }
 
-static void run_long(struct osd_job *job)
+/* Under the lock. */
+static bool may_wait(const struct lun *lun, struct osd_scope scope)
 {
-    struct long_command *l = (struct long_command *)job;
-    struct lun *lun = l->lun;
-    struct tcmulib_cmd *cmd = l->cmd;
+    for (const struct pooled *p = lun->pooled; p; p = p->next)
+        if (osd_scopes_meet(p->scope, scope))
+            return true;
+    return false;
+}
 
-    free(l);
-    execute(lun, cmd);
+/* Under the lock. */
+static void enlist(struct lun *lun, struct pooled *p)
+{
+    p->next = lun->pooled;
+    p->link = &lun->pooled;
+    if (p->next)
+        p->next->link = &p->next;
+    lun->pooled = p;
+}
+
+static void run_pooled(struct osd_job *job)
+{
+    struct pooled *p = (struct pooled *)job;
+    struct lun *lun = p->lun;
+
+    execute(lun, p->cmd);
+    pthread_mutex_lock(&lun->mutex);
+    *p->link = p->next;
+    if (p->next)
+        p->next->link = p->link;
+    pthread_mutex_unlock(&lun->mutex);
+    free(p);
 }
 
 /* True when the command went to the pool; without memory it runs here. */
 static bool hand_over(struct lun *lun, struct tcmulib_cmd *cmd)
 {
-    struct long_command *l;
+    size_t len = cdb_length(cmd->cdb);
+    struct osd_scope scope = osd_device_scope(cmd->cdb, len);
+    bool away = osd_device_weigh(cmd->cdb, len) == OSD_WEIGHT_LONG;
+    struct pooled *p = NULL;
 
-    if (osd_device_weigh(cmd->cdb, cdb_length(cmd->cdb)) == OSD_WEIGHT_SHORT)
-        return false;
-    l = malloc(sizeof(*l));
-    if (!l)
-        return false;
-    *l = (struct long_command){.job = {.run = run_long}, .lun = lun, .cmd = cmd};
-    osd_pool_add(lun->pool, &l->job);
-    return true;
+    pthread_mutex_lock(&lun->mutex);
+    lun->pending++;
+    if (away || may_wait(lun, scope))
+        p = malloc(sizeof(*p));
+    if (p) {
+        *p =
+            (struct pooled){.job = {.run = run_pooled}, .lun = lun, .cmd = cmd, .scope = scope};
+        enlist(lun, p);
+    }
+    pthread_mutex_unlock(&lun->mutex);
+    if (p)
+        osd_pool_add(lun->pool, &p->job);
+    return p != NULL;
 }
 
 /* targetcli gives a backstore its wwn only after it was opened, but before it is exported: the
@@ -138,9 +174,6 @@ static int handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *rcmd)
     int old;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
-    pthread_mutex_lock(&lun->mutex);
-    lun->pending++;
-    pthread_mutex_unlock(&lun->mutex);
     if (!lun->named)
         name_device(lun);
     if (!hand_over(lun, rcmd->lib_cmd))

@@ -315,6 +315,63 @@ static void test_interpreter_weight__what_may_block_is_long(void **state)
     assert_int_equal(osd_device_weigh(cut, 0), OSD_WEIGHT_SHORT);
 }
 
+static struct osd_scope scope(enum osd_gen gen, enum osd_op op, uint64_t pid, uint64_t oid)
+{
+    struct osd_cdb c = rig_cmd(op, gen, pid, oid);
+    uint8_t raw[OSD_CDB_MAX];
+    size_t len;
+
+    assert_int_equal(osd_cdb_encode(&c, raw, &len), OSD_OK);
+    return osd_device_scope(raw, len);
+}
+
+/* Whoever may wait for a lock that another holds must be told so: else it holds up everybody
+ * behind it. */
+static void test_interpreter_scope__who_may_wait_for_whom(void **state)
+{
+    static const struct {
+        uint64_t a_pid, a_oid, b_pid, b_oid;
+        bool meet;
+    } cases[] = {
+        {0x10000, 0x10000, 0x10000, 0x10000, true},
+        {0x10000, 0x10000, 0x10000, 0x10001, false},
+        {0x10000, 0x10000, 0x10001, 0x10000, false},
+        {0x10000, 0, 0x10000, 0x10001, true},
+        {0x10000, 0, 0x10001, 0x10001, false},
+        {0, 0, 0x10001, 0x10001, true},
+        {0x10000, 0, 0x10001, 0, false},
+        {0, 0, 0, 0, true},
+    };
+
+    (void)state;
+    for (BOTH(g))
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+            struct osd_scope a = scope(g, OSD_OP_READ, cases[i].a_pid, cases[i].a_oid);
+            struct osd_scope b = scope(g, OSD_OP_WRITE, cases[i].b_pid, cases[i].b_oid);
+            assert_int_equal(osd_scopes_meet(a, b), cases[i].meet);
+            assert_int_equal(osd_scopes_meet(b, a), cases[i].meet);
+        }
+}
+
+/* A COLLECT may be anything, a STAGE and SPC commands wait for nobody; a short CDB is not read
+ * beyond its end. */
+static void test_interpreter_scope__commands_without_ids(void **state)
+{
+    static const uint8_t inquiry[6] = {0x12}, stub[10] = {0x7f};
+    struct osd_scope all = {0}, object = {.pid = 0x10000, .oid = 0x10000};
+    struct osd_twophase t = {.action = OSD_ACT_COLLECT};
+    uint8_t raw[OSD_TWOPHASE_CDB_LEN];
+
+    (void)state;
+    assert_false(osd_scopes_meet(osd_device_scope(inquiry, sizeof(inquiry)), all));
+    assert_false(osd_scopes_meet(osd_device_scope(stub, sizeof(stub)), all));
+    osd_twophase_encode(&t, raw);
+    assert_true(osd_scopes_meet(osd_device_scope(raw, sizeof(raw)), object));
+    t.action = OSD_ACT_STAGE;
+    osd_twophase_encode(&t, raw);
+    assert_false(osd_scopes_meet(osd_device_scope(raw, sizeof(raw)), all));
+}
+
 /* ---- open ---- */
 
 static void test_interpreter_device__only_nosec_is_built(void **state)
@@ -378,6 +435,8 @@ int main(void)
         rig_test(test_interpreter_spc__supported_operation_codes),
         rig_test(test_interpreter_spc__others_are_unknown),
         rig_test(test_interpreter_weight__what_may_block_is_long),
+        rig_test(test_interpreter_scope__who_may_wait_for_whom),
+        rig_test(test_interpreter_scope__commands_without_ids),
         rig_test(test_interpreter_device__only_nosec_is_built),
         rig_test(test_interpreter_device__a_serial_number_is_made_up),
         rig_test(test_interpreter_device__counts_what_it_does),

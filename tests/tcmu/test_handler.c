@@ -4,6 +4,7 @@
  * memory store: iovecs, residuals, completions from several threads, open and close
  */
 #include <sched.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "interpreter/interpreter.h"
 #include "runner.h"
 #include "wire/cdb.h"
 #include "wire/sense.h"
@@ -34,6 +36,30 @@ static _Thread_local bool no_memory;
 void *__wrap_malloc(size_t size)
 {
     return no_memory ? NULL : __real_malloc(size);
+}
+
+/* A FLUSH PARTITION of this partition holds its lock until it is let go. */
+#define SLOW_PID 0x20000ULL
+
+static sem_t slow_started, slow_go;
+
+void __real_osd_device_execute(struct osd_device *dev, const struct osd_request *req,
+                               struct osd_response *ret);
+void __wrap_osd_device_execute(struct osd_device *dev, const struct osd_request *req,
+                               struct osd_response *ret);
+
+void __wrap_osd_device_execute(struct osd_device *dev, const struct osd_request *req,
+                               struct osd_response *ret)
+{
+    struct osd_wire_error err;
+    struct osd_cdb c;
+
+    if (osd_cdb_decode(req->cdb, req->cdb_len, &c, &err) == OSD_OK &&
+        c.op == OSD_OP_FLUSH_PARTITION && c.pid == SLOW_PID) {
+        sem_post(&slow_started);
+        sem_wait(&slow_go);
+    }
+    __real_osd_device_execute(dev, req, ret);
 }
 
 /* ---- a device with one partition and one object ---- */
@@ -267,6 +293,38 @@ static void test_tcmu_handler__long_without_memory(void **state)
     assert_true(pthread_equal(got.completed_by, pthread_self()));
 }
 
+/* While a slow command holds a partition, short ones to it wait in the pool, and everybody else
+ * is served at once. */
+static void test_tcmu_handler__slow_command_holds_up_nobody_else(void **state)
+{
+    static const uint8_t ready[6];
+    struct osd_cdb slow = command(OSD_OP_FLUSH_PARTITION, 0), c = command(OSD_OP_CREATE, 0);
+    struct flight f;
+    int slow_number;
+
+    sem_init(&slow_started, 0, 0);
+    sem_init(&slow_go, 0, 0);
+    slow.pid = SLOW_PID;
+    slow_number = submit(*state, &slow, NULL, 0);
+    sem_wait(&slow_started);
+    c.count = 1;
+    f = run(*state, &c, NULL, 0); /* another partition: here and now */
+    assert_int_equal(f.status, SAM_GOOD);
+    assert_true(pthread_equal(f.completed_by, pthread_self()));
+    f = runner_wait(*state, runner_submit(*state, ready, 6, NULL, 0));
+    assert_true(pthread_equal(f.completed_by, pthread_self()));
+    c.pid = SLOW_PID; /* the same one: not in this thread */
+    f = run(*state, &c, NULL, 0);
+    assert_false(pthread_equal(f.completed_by, pthread_self()));
+    sem_post(&slow_go);
+    runner_wait(*state, slow_number);
+    do { /* the slow one is over, soon nothing is left of it */
+        f = run(*state, &c, NULL, 0);
+    } while (!pthread_equal(f.completed_by, pthread_self()));
+    sem_destroy(&slow_go);
+    sem_destroy(&slow_started);
+}
+
 #define MIXED 600
 
 /* Short and long ones mixed, many at once, the ring wraps all the time: each is completed
@@ -487,6 +545,7 @@ int main(void)
         on_device(test_tcmu_handler__cdb_lengths_of_7fh),
         on_device(test_tcmu_handler__short_here_long_elsewhere),
         on_device(test_tcmu_handler__long_without_memory),
+        on_device(test_tcmu_handler__slow_command_holds_up_nobody_else),
         on_device(test_tcmu_handler__many_in_flight),
         on_device(test_tcmu_handler__cancelled_thread_and_close),
         cmocka_unit_test(test_tcmu_handler__close_waits_for_the_pool),
