@@ -87,13 +87,14 @@ static void run(struct osd_device *dev, const uint8_t *cdb, size_t cdb_len, uint
                               .in = osd_iov_make(vi, 2),
                               .shared_buffer = shared};
     struct osd_response r;
+    struct osd_scope scope;
 
     require(in != NULL);
     memset(in, POISON, in_len + 1);
     memset(&r, 0xee, sizeof(r));
     if (shared)
         req.in = req.out;
-    osd_device_weigh(cdb, cdb_len);
+    osd_device_weigh(dev, cdb, cdb_len, &scope);
     osd_device_execute(dev, &req, &r);
     check_response(&r);
     if (!shared)

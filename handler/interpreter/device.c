@@ -231,27 +231,32 @@ void osd_device_execute(struct osd_device *dev, const struct osd_request *req,
         atomic_fetch_add_explicit(&dev->failures, 1, memory_order_relaxed);
 }
 
-enum osd_weight osd_device_weigh(const uint8_t *cdb, size_t cdb_len)
+/* A COLLECT whose command cannot be seen now may be anything. */
+static enum osd_weight weigh_wrapper(struct osd_device *dev, const struct osd_twophase *t,
+                                     struct osd_scope *ret_scope)
+{
+    uint8_t cdb[OSD_CDB_MAX];
+    size_t len;
+    bool seen;
+
+    *ret_scope = (struct osd_scope){.nothing = t->action == OSD_ACT_STAGE};
+    if (t->action == OSD_ACT_STAGE || t->length >= 256 * KIB)
+        return t->length >= 256 * KIB ? OSD_WEIGHT_LONG : OSD_WEIGHT_SHORT;
+    seen = staging_peek(&dev->staging, t->tag, cdb, &len);
+    return seen ? command_weigh(cdb, len, ret_scope) : OSD_WEIGHT_LONG;
+}
+
+enum osd_weight osd_device_weigh(struct osd_device *dev, const uint8_t *cdb, size_t cdb_len,
+                                 struct osd_scope *ret_scope)
 {
     struct osd_twophase wrapper;
 
+    *ret_scope = (struct osd_scope){.nothing = true};
     if (cdb_len == 0 || cdb[0] != OSD_OPCODE)
         return OSD_WEIGHT_SHORT;
     if (osd_twophase_decode(cdb, cdb_len, &wrapper) == OSD_OK)
-        return wrapper.length >= 256 * KIB ? OSD_WEIGHT_LONG : OSD_WEIGHT_SHORT;
-    return command_weight(cdb, cdb_len);
-}
-
-/* Every OSD command has its ids at bytes 16 and 24; what a COLLECT executes only its tag tells. */
-struct osd_scope osd_device_scope(const uint8_t *cdb, size_t cdb_len)
-{
-    struct osd_twophase wrapper;
-
-    if (cdb_len < 32 || cdb[0] != OSD_OPCODE)
-        return (struct osd_scope){.nothing = true};
-    if (osd_twophase_decode(cdb, cdb_len, &wrapper) == OSD_OK)
-        return (struct osd_scope){.nothing = wrapper.action == OSD_ACT_STAGE};
-    return (struct osd_scope){.pid = be64_get(cdb + 16), .oid = be64_get(cdb + 24)};
+        return weigh_wrapper(dev, &wrapper, ret_scope);
+    return command_weigh(cdb, cdb_len, ret_scope);
 }
 
 bool osd_scopes_meet(struct osd_scope a, struct osd_scope b)

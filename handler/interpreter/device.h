@@ -54,8 +54,8 @@ uint64_t device_now(struct osd_device *dev);
 /** Set the device's clock; survives a restart. */
 osd_status device_set_clock(struct osd_device *dev, uint64_t now_ms);
 
-/** Weight of a command from its CDB (table.c knows which are long by nature). */
-enum osd_weight command_weight(const uint8_t *cdb, size_t cdb_len);
+/** Weight and scope of a command from its CDB (table.c knows which are long by nature). */
+enum osd_weight command_weigh(const uint8_t *cdb, size_t cdb_len, struct osd_scope *ret_scope);
 
 /** An SPC command (spc.c); the opcode is not 7Fh. */
 void spc_execute(struct osd_device *dev, const struct osd_request *req,

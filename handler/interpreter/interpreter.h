@@ -69,22 +69,21 @@ void osd_device_execute(struct osd_device *dev, const struct osd_request *req,
 
 enum osd_weight {
     OSD_WEIGHT_SHORT, /* run where it arrived */
-    OSD_WEIGHT_LONG /* may block or take long (FORMAT, REMOVE PARTITION with contents, flushes,
-                       FUA, transfers of 256 KiB and more, PUNCH): give it to a worker */
+    OSD_WEIGHT_LONG /* may block or take long (table.c says which; whatever works on members, on
+                       much data or on many attributes): give it to a worker */
 };
-
-/** Judge a CDB without executing it; malformed ones are short. Any thread. */
-enum osd_weight osd_device_weigh(const uint8_t *cdb, size_t cdb_len);
 
 /** What a command works on, as far as its CDB tells: object oid of partition pid; oid 0 the
  *  whole partition, pid 0 everything. */
 struct osd_scope {
-    bool nothing; /* touches no object (SPC commands, staging) */
+    bool nothing; /* touches no object (SPC commands, staging, what is malformed) */
     uint64_t pid, oid;
 };
 
-/** Scope of a CDB without executing it. Any thread. */
-struct osd_scope osd_device_scope(const uint8_t *cdb, size_t cdb_len);
+/** Judge a command without executing it, and what it will lock; malformed ones are short. A
+ *  COLLECT is judged by the command that was staged for it. Any thread. */
+enum osd_weight osd_device_weigh(struct osd_device *dev, const uint8_t *cdb, size_t cdb_len,
+                                 struct osd_scope *ret_scope);
 
 /** True when one of the two commands may have to wait for the other. */
 bool osd_scopes_meet(struct osd_scope a, struct osd_scope b);

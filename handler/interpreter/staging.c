@@ -87,6 +87,23 @@ static struct stage *oldest_done(struct staging *s)
     return oldest;
 }
 
+bool staging_peek(struct staging *s, const uint8_t *tag, uint8_t cdb[OSD_CDB_MAX],
+                  size_t *ret_len)
+{
+    const struct stage *g;
+    bool there;
+
+    pthread_mutex_lock(&s->lock);
+    g = find(s, tag);
+    there = g && !g->busy && g->cdb_len <= OSD_CDB_MAX;
+    if (there) {
+        memcpy(cdb, g->data, g->cdb_len);
+        *ret_len = g->cdb_len;
+    }
+    pthread_mutex_unlock(&s->lock);
+    return there;
+}
+
 /* A free slot and room for len bytes; executed stages make way. NULL: no room. */
 static struct stage *make_room(struct staging *s, uint32_t len)
 {

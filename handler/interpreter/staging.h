@@ -14,6 +14,7 @@
 
 #include "common/bytes.h"
 #include "interpreter.h"
+#include "wire/cdb.h"
 #include "wire/twophase.h"
 
 #define STAGE_MAX_BYTES  (16 * MIB)
@@ -40,6 +41,11 @@ struct staging {
 void staging_init(struct staging *s);
 void staging_destroy(struct staging *s);
 uint64_t staging_bytes(struct staging *s);
+
+/** Copy the CDB that is staged under a tag. False: there is none, or it is being staged or
+ *  executed at this moment. */
+bool staging_peek(struct staging *s, const uint8_t *tag, uint8_t cdb[OSD_CDB_MAX],
+                  size_t *ret_len);
 
 /** Carry out one of the two wrapper commands. */
 void staging_execute(struct osd_device *dev, const struct osd_twophase *t,

@@ -118,6 +118,22 @@ bool action_supported(uint16_t service_action)
 }
 
 #define LONG_TRANSFER (256 * KIB)
+#define LONG_LIST     (16 * KIB) /* attributes to set */
+#define LONG_GET_LIST KIB        /* an entry of it may ask for everything */
+#define LONG_ANSWER   (64 * KIB) /* attributes to get */
+#define MANY_OBJECTS  64u
+
+/* Many attributes, or a change of the logical length, which may free much. */
+static bool has_long_attrs(const struct osd_cdb *c)
+{
+    const struct osd_attr_params *a = &c->attr;
+
+    if (a->format == OSD_ATTR_LIST && (a->get_list_len >= LONG_GET_LIST || c->list_attr))
+        return true;
+    if (a->format != OSD_ATTR_LIST && a->set_page == OSD_PAGE_U + OSD_PG_INFORMATION)
+        return true;
+    return a->set_len >= LONG_LIST || a->get_alloc_len >= LONG_ANSWER;
+}
 
 /* Long by nature, or by what they move. */
 static bool is_long(const struct osd_cdb *c)
@@ -134,14 +150,21 @@ static bool is_long(const struct osd_cdb *c)
     case OSD_OP_OBJECT_STRUCTURE_CHECK:
     case OSD_OP_PUNCH:
     case OSD_OP_QUERY:
+    case OSD_OP_READ_MAP:
+    case OSD_OP_REMOVE:
     case OSD_OP_REMOVE_COLLECTION:
     case OSD_OP_REMOVE_MEMBER_OBJECTS:
     case OSD_OP_SET_MEMBER_ATTRIBUTES:
         return true;
     case OSD_OP_REMOVE_PARTITION:
         return c->option == 1;
+    case OSD_OP_CREATE:
+        return c->count > MANY_OBJECTS || c->fua;
     case OSD_OP_APPEND:
+    case OSD_OP_CLEAR:
     case OSD_OP_CREATE_AND_WRITE:
+    case OSD_OP_LIST:
+    case OSD_OP_LIST_COLLECTION:
     case OSD_OP_READ:
     case OSD_OP_WRITE:
         return c->length >= LONG_TRANSFER || c->fua;
@@ -150,12 +173,37 @@ static bool is_long(const struct osd_cdb *c)
     }
 }
 
-enum osd_weight command_weight(const uint8_t *cdb, size_t cdb_len)
+/* What the command will lock, or more (execute.c, lock_id()). */
+static struct osd_scope scope_of(const struct osd_cdb *c, const struct action *a)
+{
+    struct osd_scope s = {.pid = c->pid, .oid = c->oid};
+
+    switch (a->target) {
+    case TARGET_ROOT:
+        return (struct osd_scope){.pid = 0};
+    case TARGET_PARTITION:
+    case TARGET_NEW_PARTITION:
+    case TARGET_CONTAINER:
+        s.oid = 0;
+        break;
+    default:
+        if (a->flags & ACT_WHOLE && command_changes(c))
+            s.oid = 0;
+    }
+    if (c->op == OSD_OP_COPY_USER_OBJECTS) /* the source may be in another partition */
+        s.pid = 0;
+    return s;
+}
+
+enum osd_weight command_weigh(const uint8_t *cdb, size_t cdb_len, struct osd_scope *ret_scope)
 {
     struct osd_wire_error err;
+    const struct action *a;
     struct osd_cdb c;
 
-    if (osd_cdb_decode(cdb, cdb_len, &c, &err))
+    *ret_scope = (struct osd_scope){.nothing = true};
+    if (osd_cdb_decode(cdb, cdb_len, &c, &err) || !(a = action_of(c.op)))
         return OSD_WEIGHT_SHORT;
-    return is_long(&c) ? OSD_WEIGHT_LONG : OSD_WEIGHT_SHORT;
+    *ret_scope = scope_of(&c, a);
+    return is_long(&c) || has_long_attrs(&c) ? OSD_WEIGHT_LONG : OSD_WEIGHT_SHORT;
 }

@@ -137,8 +137,8 @@ static void run_pooled(struct osd_job *job)
 static bool hand_over(struct lun *lun, struct tcmulib_cmd *cmd)
 {
     size_t len = cdb_length(cmd->cdb);
-    struct osd_scope scope = osd_device_scope(cmd->cdb, len);
-    bool away = osd_device_weigh(cmd->cdb, len) == OSD_WEIGHT_LONG;
+    struct osd_scope scope;
+    bool away = osd_device_weigh(lun->osd, cmd->cdb, len, &scope) == OSD_WEIGHT_LONG;
     struct pooled *p = NULL;
 
     pthread_mutex_lock(&lun->mutex);

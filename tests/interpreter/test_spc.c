@@ -276,23 +276,33 @@ static void test_interpreter_spc__others_are_unknown(void **state)
 
 /* ---- weight ---- */
 
+static struct rig *unit; /* of the test */
+
+static enum osd_weight weigh_raw(const uint8_t *raw, size_t len)
+{
+    struct osd_scope scope;
+
+    return osd_device_weigh(unit->dev, raw, len, &scope);
+}
+
 static enum osd_weight weigh(struct osd_cdb c)
 {
     uint8_t raw[OSD_CDB_MAX];
     size_t len;
 
     assert_int_equal(osd_cdb_encode(&c, raw, &len), OSD_OK);
-    return osd_device_weigh(raw, len);
+    return weigh_raw(raw, len);
 }
 
 static void test_interpreter_weight__what_may_block_is_long(void **state)
 {
-    static const enum osd_op always[] = {OSD_OP_FORMAT_OSD, OSD_OP_FLUSH, OSD_OP_FLUSH_OSD,
-                                         OSD_OP_FLUSH_PARTITION, OSD_OP_PUNCH};
+    static const enum osd_op always[] = {OSD_OP_FORMAT_OSD,      OSD_OP_FLUSH, OSD_OP_FLUSH_OSD,
+                                         OSD_OP_FLUSH_PARTITION, OSD_OP_PUNCH, OSD_OP_REMOVE,
+                                         OSD_OP_READ_MAP};
     static const uint8_t inquiry[6] = {0x12}, cut[4] = {0x7f};
     struct osd_cdb c;
 
-    (void)state;
+    unit = *state;
     for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
         assert_int_equal(weigh(rig_cmd(always[i], OSD_GEN2, 0, 0)), OSD_WEIGHT_LONG);
     for (BOTH(g)) {
@@ -310,19 +320,64 @@ static void test_interpreter_weight__what_may_block_is_long(void **state)
     c = rig_cmd(OSD_OP_REMOVE_PARTITION, OSD_GEN2, 0, 0);
     c.option = 1;
     assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
-    assert_int_equal(osd_device_weigh(inquiry, 6), OSD_WEIGHT_SHORT);
-    assert_int_equal(osd_device_weigh(cut, 4), OSD_WEIGHT_SHORT);
-    assert_int_equal(osd_device_weigh(cut, 0), OSD_WEIGHT_SHORT);
+    assert_int_equal(weigh_raw(inquiry, 6), OSD_WEIGHT_SHORT);
+    assert_int_equal(weigh_raw(cut, 4), OSD_WEIGHT_SHORT);
+    assert_int_equal(weigh_raw(cut, 0), OSD_WEIGHT_SHORT);
 }
 
-static struct osd_scope scope(enum osd_gen gen, enum osd_op op, uint64_t pid, uint64_t oid)
+/* What can be many times longer than its CDB looks: long lists, and lists that ask for
+ * everything. A command that is judged wrong holds up everybody behind it. */
+static void test_interpreter_weight__many_attributes_and_objects_are_long(void **state)
 {
-    struct osd_cdb c = rig_cmd(op, gen, pid, oid);
+    struct osd_cdb c = rig_cmd(OSD_OP_GET_ATTRIBUTES, OSD_GEN2, RIG_PID, RIG_OID);
+
+    unit = *state;
+    c.attr.format = OSD_ATTR_LIST;
+    c.attr.get_list_len = 1016;
+    c.attr.get_alloc_len = 65535;
+    assert_int_equal(weigh(c), OSD_WEIGHT_SHORT);
+    c.attr.get_list_len = 1024;
+    assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
+    c.attr.get_list_len = 8;
+    c.attr.get_alloc_len = 65536;
+    assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
+    c = rig_cmd(OSD_OP_SET_ATTRIBUTES, OSD_GEN2, RIG_PID, RIG_OID);
+    c.attr.format = OSD_ATTR_LIST;
+    c.attr.set_len = 16384;
+    assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
+    c = rig_cmd(OSD_OP_CREATE, OSD_GEN2, RIG_PID, 0);
+    c.count = 64;
+    assert_int_equal(weigh(c), OSD_WEIGHT_SHORT);
+    c.count = 65;
+    assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
+    c = rig_cmd(OSD_OP_LIST, OSD_GEN2, RIG_PID, 0);
+    c.length = 4096;
+    assert_int_equal(weigh(c), OSD_WEIGHT_SHORT);
+    c.list_attr = true;
+    c.attr.format = OSD_ATTR_LIST;
+    assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
+}
+
+static struct osd_scope scope_raw(const uint8_t *raw, size_t len)
+{
+    struct osd_scope s;
+
+    osd_device_weigh(unit->dev, raw, len, &s);
+    return s;
+}
+
+static struct osd_scope scope_of(struct osd_cdb c)
+{
     uint8_t raw[OSD_CDB_MAX];
     size_t len;
 
     assert_int_equal(osd_cdb_encode(&c, raw, &len), OSD_OK);
-    return osd_device_scope(raw, len);
+    return scope_raw(raw, len);
+}
+
+static struct osd_scope scope(enum osd_gen gen, enum osd_op op, uint64_t pid, uint64_t oid)
+{
+    return scope_of(rig_cmd(op, gen, pid, oid));
 }
 
 /* Whoever may wait for a lock that another holds must be told so: else it holds up everybody
@@ -343,7 +398,7 @@ static void test_interpreter_scope__who_may_wait_for_whom(void **state)
         {0, 0, 0, 0, true},
     };
 
-    (void)state;
+    unit = *state;
     for (BOTH(g))
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
             struct osd_scope a = scope(g, OSD_OP_READ, cases[i].a_pid, cases[i].a_oid);
@@ -353,8 +408,34 @@ static void test_interpreter_scope__who_may_wait_for_whom(void **state)
         }
 }
 
-/* A COLLECT may be anything, a STAGE and SPC commands wait for nobody; a short CDB is not read
- * beyond its end. */
+/* Commands that hold more than the object they name: short commands on their neighbours would
+ * wait for them where all commands arrive. */
+static void test_interpreter_scope__commands_on_members_hold_the_partition(void **state)
+{
+    static const enum osd_op whole[] = {
+        OSD_OP_SET_MEMBER_ATTRIBUTES, OSD_OP_REMOVE_MEMBER_OBJECTS, OSD_OP_REMOVE_COLLECTION,
+        OSD_OP_CREATE_USER_TRACKING_COLLECTION, OSD_OP_COPY_USER_OBJECTS};
+    struct osd_scope neighbour, far;
+    struct osd_cdb c;
+
+    unit = *state;
+    neighbour = scope(OSD_GEN2, OSD_OP_READ, RIG_PID, RIG_OID + 1);
+    far = scope(OSD_GEN2, OSD_OP_READ, RIG_PID + 1, RIG_OID);
+    for (size_t i = 0; i < sizeof(whole) / sizeof(whole[0]); i++) {
+        c = rig_cmd(whole[i], OSD_GEN2, RIG_PID, RIG_CID);
+        assert_true(osd_scopes_meet(scope_of(c), neighbour));
+    }
+    assert_true(osd_scopes_meet(scope_of(c), far)); /* a copy may come from anywhere */
+    c = rig_cmd(OSD_OP_QUERY, OSD_GEN2, RIG_PID, RIG_CID);
+    c.length = 1000;
+    assert_false(osd_scopes_meet(scope_of(c), neighbour));
+    c.length = 0;
+    c.start = RIG_CID + 1; /* matches go into a collection */
+    assert_true(osd_scopes_meet(scope_of(c), neighbour));
+}
+
+/* A STAGE and SPC commands wait for nobody; a COLLECT of a command that is not there may be
+ * anything; a short CDB is not read beyond its end. */
 static void test_interpreter_scope__commands_without_ids(void **state)
 {
     static const uint8_t inquiry[6] = {0x12}, stub[10] = {0x7f};
@@ -362,14 +443,52 @@ static void test_interpreter_scope__commands_without_ids(void **state)
     struct osd_twophase t = {.action = OSD_ACT_COLLECT};
     uint8_t raw[OSD_TWOPHASE_CDB_LEN];
 
-    (void)state;
-    assert_false(osd_scopes_meet(osd_device_scope(inquiry, sizeof(inquiry)), all));
-    assert_false(osd_scopes_meet(osd_device_scope(stub, sizeof(stub)), all));
+    unit = *state;
+    assert_false(osd_scopes_meet(scope_raw(inquiry, sizeof(inquiry)), all));
+    assert_false(osd_scopes_meet(scope_raw(stub, sizeof(stub)), all));
     osd_twophase_encode(&t, raw);
-    assert_true(osd_scopes_meet(osd_device_scope(raw, sizeof(raw)), object));
+    assert_true(osd_scopes_meet(scope_raw(raw, sizeof(raw)), object));
+    assert_int_equal(weigh_raw(raw, sizeof(raw)), OSD_WEIGHT_LONG);
     t.action = OSD_ACT_STAGE;
     osd_twophase_encode(&t, raw);
-    assert_false(osd_scopes_meet(osd_device_scope(raw, sizeof(raw)), all));
+    assert_false(osd_scopes_meet(scope_raw(raw, sizeof(raw)), all));
+    assert_int_equal(weigh_raw(raw, sizeof(raw)), OSD_WEIGHT_SHORT);
+}
+
+/* Stage a command without Data-Out under a tag of sevens. */
+static void stage(struct rig *rig, const struct osd_cdb *c)
+{
+    struct osd_twophase t = {.action = OSD_ACT_STAGE, .tag = {7}};
+    uint8_t raw[OSD_TWOPHASE_CDB_LEN];
+
+    assert_int_equal(osd_cdb_encode(c, rig->out, &rig->out_len), OSD_OK);
+    t.length = (uint32_t)rig->out_len;
+    osd_twophase_encode(&t, raw);
+    rig->in_len = 0;
+    rig_run_raw(rig, raw, sizeof(raw));
+    expect_good(rig);
+}
+
+/* A COLLECT is as long as what it executes; otherwise a long command wrapped up in two phases
+ * would run in the thread where all commands arrive. */
+static void test_interpreter_weight__a_collect_weighs_what_it_executes(void **state)
+{
+    struct osd_twophase t = {.action = OSD_ACT_COLLECT, .tag = {7}, .length = 100};
+    struct osd_cdb c = rig_cmd(OSD_OP_READ_MAP, OSD_GEN2, RIG_PID, RIG_OID);
+    uint8_t raw[OSD_TWOPHASE_CDB_LEN];
+
+    unit = *state;
+    rig_objects(unit);
+    osd_twophase_encode(&t, raw);
+    c.length = 100;
+    stage(unit, &c);
+    assert_int_equal(weigh_raw(raw, sizeof(raw)), OSD_WEIGHT_LONG);
+    assert_int_equal(scope_raw(raw, sizeof(raw)).oid, RIG_OID);
+    c = rig_cmd(OSD_OP_READ, OSD_GEN2, RIG_PID, RIG_OID);
+    c.length = 100;
+    stage(unit, &c);
+    assert_int_equal(weigh_raw(raw, sizeof(raw)), OSD_WEIGHT_SHORT);
+    assert_int_equal(scope_raw(raw, sizeof(raw)).pid, RIG_PID);
 }
 
 /* ---- open ---- */
@@ -435,6 +554,9 @@ int main(void)
         rig_test(test_interpreter_spc__supported_operation_codes),
         rig_test(test_interpreter_spc__others_are_unknown),
         rig_test(test_interpreter_weight__what_may_block_is_long),
+        rig_test(test_interpreter_weight__many_attributes_and_objects_are_long),
+        rig_test(test_interpreter_weight__a_collect_weighs_what_it_executes),
+        rig_test(test_interpreter_scope__commands_on_members_hold_the_partition),
         rig_test(test_interpreter_scope__who_may_wait_for_whom),
         rig_test(test_interpreter_scope__commands_without_ids),
         rig_test(test_interpreter_device__only_nosec_is_built),
