@@ -17,6 +17,11 @@ struct osd_clock {
 /** The machine's own wall clock (CLOCK_REALTIME_COARSE would be too coarse for nonces). */
 extern const struct osd_clock osd_clock_system;
 
+/** The same for one who asks with every command: each thread keeps a reading for 2^20 cycles of
+ *  the processor's counter (less than 1 ms), because without a vDSO (user-mode Linux) asking
+ *  costs as much as a small command. Elsewhere than on x86-64 it asks every time. */
+extern const struct osd_clock osd_clock_frequent;
+
 static inline uint64_t osd_clock_now(const struct osd_clock *c)
 {
     return c->now_ms(c->arg);

@@ -9,7 +9,9 @@
  * TCMU_STS_ASYNC_HANDLED (ring.h says why). (3) No thread is cancelled while it works for a
  * device. (4) tcmu-runner's thread of the device, where all commands arrive, waits for no other
  * command: long ones, and short ones that may have to wait for one of the pool, run in the
- * device's own pool; the other short ones run where they arrive.
+ * device's own pool; the other short ones run where they arrive. (5) The kernel is told of
+ * completions once for several short commands that lie in the ring together, at most KICK_LATE
+ * of them; the last one of those, and every one of the pool, is told at once.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -24,6 +26,8 @@
 #include "ring.h"
 #include "store/store.h"
 
+#define KICK_LATE 8u
+
 #define EXPORT __attribute__((visibility("default")))
 
 struct lun {
@@ -31,7 +35,11 @@ struct lun {
     struct osd_device *osd;
     struct osd_pool *pool;
     void *map;
-    bool named;            /* the device has its serial number; the command thread's own */
+    /* the command thread's own: */
+    bool named;     /* the device has its serial number */
+    uint32_t place; /* where tcmu-runner reads in the ring */
+    unsigned late;  /* completions the kernel was not told of */
+
     pthread_mutex_t mutex; /* ring tail, pending, pooled */
     pthread_cond_t idle;
     uint64_t pending; /* handed over, not yet completed */
@@ -71,6 +79,7 @@ static size_t cdb_length(const uint8_t *cdb)
     return by_group[cdb[0] >> 5] ? by_group[cdb[0] >> 5] : 16;
 }
 
+/* On the ring; the kernel does not look before it is told. */
 static void complete(struct lun *lun, struct tcmulib_cmd *cmd, const struct osd_response *r,
                      uint64_t buffer_len)
 {
@@ -83,7 +92,6 @@ static void complete(struct lun *lun, struct tcmulib_cmd *cmd, const struct osd_
         pthread_cond_signal(&lun->idle);
     pthread_mutex_unlock(&lun->mutex);
     free(cmd);
-    tcmulib_processing_complete(lun->dev);
 }
 
 static void execute(struct lun *lun, struct tcmulib_cmd *cmd)
@@ -125,6 +133,7 @@ static void run_pooled(struct osd_job *job)
     struct lun *lun = p->lun;
 
     execute(lun, p->cmd);
+    tcmulib_processing_complete(lun->dev);
     pthread_mutex_lock(&lun->mutex);
     *p->link = p->next;
     if (p->next)
@@ -168,16 +177,30 @@ static void name_device(struct lun *lun)
     lun->named = true;
 }
 
+/* Tell the kernel of completions it does not know of. */
+static void kick(struct lun *lun)
+{
+    if (lun->late == 0)
+        return;
+    lun->late = 0;
+    tcmulib_processing_complete(lun->dev);
+}
+
 static int handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *rcmd)
 {
     struct lun *lun = tcmur_dev_get_private(dev);
+    bool more = osd_ring_follow(lun->map, &lun->place, rcmd->lib_cmd->cmd_id);
     int old;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
     if (!lun->named)
         name_device(lun);
-    if (!hand_over(lun, rcmd->lib_cmd))
+    if (!hand_over(lun, rcmd->lib_cmd)) {
         execute(lun, rcmd->lib_cmd);
+        lun->late++;
+    }
+    if (!more || lun->late >= KICK_LATE)
+        kick(lun);
     pthread_setcancelstate(old, NULL);
     return TCMU_STS_ASYNC_HANDLED;
 }
@@ -203,7 +226,7 @@ static osd_status open_store(const struct osd_cfg *cfg, uint64_t lun_size,
         .create = true,
         .capacity = cfg->capacity ? cfg->capacity : lun_size,
         .sync = cfg->sync_always ? STORE_SYNC_ALWAYS : STORE_SYNC_NORMAL,
-        .clock = &osd_clock_system,
+        .clock = &osd_clock_frequent,
     };
 
     return cfg->memory ? store_memory_open(&sc, ret, why, why_len)
@@ -215,7 +238,7 @@ static osd_status open_device(struct lun *lun, const struct osd_cfg *cfg, char *
 {
     uint64_t size =
         (uint64_t)tcmu_dev_get_num_lbas(lun->dev) * tcmu_dev_get_block_size(lun->dev);
-    struct osd_device_config dc = {.clock = &osd_clock_system};
+    struct osd_device_config dc = {.clock = &osd_clock_frequent};
     osd_status st = open_store(cfg, size, &dc.store, why, why_len);
 
     if (st)
@@ -253,6 +276,7 @@ static int open_lun(struct tcmu_device *dev, bool reopen)
         return -1;
     }
     tcmu_dev_get_memory_info(dev, &lun->map, &len, &offset);
+    lun->place = osd_ring_start(lun->map);
     pthread_mutex_init(&lun->mutex, NULL);
     pthread_cond_init(&lun->idle, NULL);
     tcmur_dev_set_private(dev, lun);
@@ -267,6 +291,7 @@ static void close_lun(struct tcmu_device *dev)
     int old;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+    kick(lun);
     pthread_mutex_lock(&lun->mutex);
     while (lun->pending > 0)
         pthread_cond_wait(&lun->idle, &lun->mutex);

@@ -26,7 +26,7 @@ struct tcmu_device {
     pthread_cond_t completed;
     uint32_t reaped; /* the kernel's own tail */
     struct flight flights[RUNNER_IN_FLIGHT];
-    unsigned n_submitted, n_completed;
+    unsigned n_submitted, n_completed, n_kicks;
 };
 
 struct tcmur_handler *runner_handler;
@@ -138,10 +138,8 @@ static struct tcmulib_cmd *make_cmd(int n, const uint8_t *cdb, size_t len, struc
     return cmd;
 }
 
-int runner_submit(struct tcmu_device *dev, const uint8_t *cdb, size_t len,
-                  const struct iovec *iov, int n_iov)
+static void hand_over(struct tcmu_device *dev, int n, const uint8_t *cdb, size_t len)
 {
-    int n = enter(dev, iov, n_iov);
     struct tcmur_cmd rcmd = {.lib_cmd = make_cmd(n, cdb, len, &dev->flights[n])};
     int rc, before, after;
 
@@ -154,7 +152,23 @@ int runner_submit(struct tcmu_device *dev, const uint8_t *cdb, size_t len,
         *raised = false;
     assert_int_equal(rc, TCMU_STS_ASYNC_HANDLED);
     assert_int_equal(after, PTHREAD_CANCEL_ENABLE); /* given back as it was */
+}
+
+int runner_submit(struct tcmu_device *dev, const uint8_t *cdb, size_t len,
+                  const struct iovec *iov, int n_iov)
+{
+    int n = enter(dev, iov, n_iov);
+
+    hand_over(dev, n, cdb, len);
     return n;
+}
+
+void runner_submit_burst(struct tcmu_device *dev, struct runner_cmd *cmds, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        cmds[i].number = enter(dev, cmds[i].iov, cmds[i].n_iov);
+    for (unsigned i = 0; i < n; i++)
+        hand_over(dev, cmds[i].number, cmds[i].cdb, cmds[i].len);
 }
 
 void runner_raise_while_handling(bool *flag)
@@ -195,6 +209,11 @@ static unsigned read_counter(struct tcmu_device *dev, const unsigned *counter)
     n = *counter;
     pthread_mutex_unlock(&dev->mutex);
     return n;
+}
+
+unsigned runner_kicks(struct tcmu_device *dev)
+{
+    return read_counter(dev, &dev->n_kicks);
 }
 
 unsigned runner_submitted(struct tcmu_device *dev)
@@ -299,6 +318,7 @@ void tcmulib_processing_complete(struct tcmu_device *dev)
     }
     pthread_mutex_lock(&dev->mutex);
     reap_locked(dev);
+    dev->n_kicks++;
     pthread_cond_broadcast(&dev->completed);
     pthread_mutex_unlock(&dev->mutex);
 }

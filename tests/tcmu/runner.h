@@ -42,6 +42,20 @@ void runner_device_free(struct tcmu_device *dev);
 int runner_submit(struct tcmu_device *dev, const uint8_t *cdb, size_t len,
                   const struct iovec *iov, int n_iov);
 
+/** The same for commands that all lie in the ring before the first is handed over, as after a
+ *  burst; n at most RUNNER_BURST. */
+#define RUNNER_BURST 10
+struct runner_cmd {
+    const uint8_t *cdb;
+    size_t len;
+    const struct iovec *iov;
+    int n_iov, number; /* number: filled in */
+};
+void runner_submit_burst(struct tcmu_device *dev, struct runner_cmd *cmds, unsigned n);
+
+/** How often the handler told the kernel of completions. */
+unsigned runner_kicks(struct tcmu_device *dev);
+
 /** Set *flag while handle_cmd runs (in the thread that calls runner_submit()); NULL: no more.
  */
 void runner_raise_while_handling(bool *flag);

@@ -325,6 +325,50 @@ static void test_tcmu_handler__slow_command_holds_up_nobody_else(void **state)
     sem_destroy(&slow_started);
 }
 
+static void ready_burst(struct runner_cmd *cmds, unsigned n)
+{
+    static const uint8_t ready[6];
+
+    for (unsigned i = 0; i < n; i++)
+        cmds[i] = (struct runner_cmd){.cdb = ready, .len = sizeof(ready)};
+}
+
+/* One word to the kernel for up to eight short commands; none is left untold at the end. */
+static void test_tcmu_handler__burst_is_announced_together(void **state)
+{
+    struct runner_cmd cmds[RUNNER_BURST];
+    unsigned before = runner_kicks(*state);
+
+    ready_burst(cmds, RUNNER_BURST);
+    runner_submit_burst(*state, cmds, RUNNER_BURST);
+    assert_int_equal(runner_kicks(*state) - before, 2); /* 8 and 2 */
+    for (unsigned i = 0; i < RUNNER_BURST; i++)
+        assert_int_equal(runner_wait(*state, cmds[i].number).status, SAM_GOOD);
+}
+
+/* The last of a burst takes long: the ones in front of it are told before it ends. */
+static void test_tcmu_handler__burst_does_not_wait_for_its_long_end(void **state)
+{
+    struct osd_cdb slow = command(OSD_OP_FLUSH_PARTITION, 0);
+    struct runner_cmd cmds[3];
+    uint8_t raw[OSD_CDB_MAX];
+
+    sem_init(&slow_started, 0, 0);
+    sem_init(&slow_go, 0, 0);
+    slow.pid = SLOW_PID;
+    ready_burst(cmds, 2);
+    cmds[2] = (struct runner_cmd){.cdb = raw};
+    assert_int_equal(osd_cdb_encode(&slow, raw, &cmds[2].len), OSD_OK);
+    runner_submit_burst(*state, cmds, 3);
+    sem_wait(&slow_started);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(runner_wait(*state, cmds[i].number).status, SAM_GOOD);
+    sem_post(&slow_go);
+    runner_wait(*state, cmds[2].number);
+    sem_destroy(&slow_go);
+    sem_destroy(&slow_started);
+}
+
 #define MIXED 600
 
 /* Short and long ones mixed, many at once, the ring wraps all the time: each is completed
@@ -546,6 +590,8 @@ int main(void)
         on_device(test_tcmu_handler__short_here_long_elsewhere),
         on_device(test_tcmu_handler__long_without_memory),
         on_device(test_tcmu_handler__slow_command_holds_up_nobody_else),
+        on_device(test_tcmu_handler__burst_is_announced_together),
+        on_device(test_tcmu_handler__burst_does_not_wait_for_its_long_end),
         on_device(test_tcmu_handler__many_in_flight),
         on_device(test_tcmu_handler__cancelled_thread_and_close),
         cmocka_unit_test(test_tcmu_handler__close_waits_for_the_pool),

@@ -153,6 +153,51 @@ static void test_tcmu_ring__sense_with_data(void **state)
     assert_int_equal(entry(2 * ENTRY)->len_op, 0); /* nothing behind the entry is touched */
 }
 
+/* The reader's place: over padding, round the end of the ring, and whether more follows. */
+static void test_tcmu_ring__follows_the_reader(void **state)
+{
+    uint32_t at;
+
+    (void)state;
+    put(CMDR_SIZE - ENTRY - 16, ENTRY, RING_OP_CMD, 1);
+    put(CMDR_SIZE - 16, 16, OP_PAD, 0);
+    put(0, ENTRY, RING_OP_CMD, 2);
+    mailbox()->cmd_tail = CMDR_SIZE - ENTRY - 16;
+    mailbox()->cmd_head = ENTRY;
+    at = osd_ring_start(memory);
+    assert_true(osd_ring_follow(memory, &at, 1));
+    assert_false(osd_ring_follow(memory, &at, 2));
+    put(ENTRY, ENTRY, RING_OP_CMD, 3); /* came after the last look */
+    mailbox()->cmd_head = 2 * ENTRY;
+    assert_false(osd_ring_follow(memory, &at, 3));
+}
+
+/* Padding alone is nothing that will be handed over: who waits for it waits for ever. */
+static void test_tcmu_ring__padding_is_not_more(void **state)
+{
+    uint32_t at = 0;
+
+    (void)state;
+    put(0, ENTRY, RING_OP_CMD, 1);
+    put(ENTRY, 8, OP_PAD, 0);
+    mailbox()->cmd_head = ENTRY + 8;
+    assert_false(osd_ring_follow(memory, &at, 1));
+}
+
+/* A reader that is elsewhere: never again "more". */
+static void test_tcmu_ring__lost_for_good(void **state)
+{
+    uint32_t at = 0;
+
+    (void)state;
+    for (uint16_t i = 0; i < 4; i++)
+        put(i * ENTRY, ENTRY, RING_OP_CMD, i);
+    mailbox()->cmd_head = 4 * ENTRY;
+    assert_false(osd_ring_follow(memory, &at, 2));
+    assert_false(osd_ring_follow(memory, &at, 0));
+    assert_false(osd_ring_follow(memory, &at, 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +207,9 @@ int main(void)
         cmocka_unit_test_setup(test_tcmu_ring__wraps, ring),
         cmocka_unit_test_setup(test_tcmu_ring__read_length_where_the_kernel_knows_it, ring),
         cmocka_unit_test_setup(test_tcmu_ring__sense_with_data, ring),
+        cmocka_unit_test_setup(test_tcmu_ring__follows_the_reader, ring),
+        cmocka_unit_test_setup(test_tcmu_ring__padding_is_not_more, ring),
+        cmocka_unit_test_setup(test_tcmu_ring__lost_for_good, ring),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
