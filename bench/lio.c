@@ -21,8 +21,9 @@
 #define MAX_DEPTH 16
 #define SPREAD    (32 * MIB) /* of the object or disk that is used */
 #define LOAD_PID  0x10000ULL
-#define LOAD_OID  0x10005ULL
-#define MAX_IO    (1u << 20)
+#define LOAD_OID  0x10005ULL /* and following: one per area */
+#define MAX_IO    (4 * MIB)
+#define FILL_IO   MIB
 #define CALIBRATE 64
 #define OP_STEPS  200u
 #define BLOCK     512u
@@ -33,26 +34,48 @@ struct side {
     struct iscsi_session *session;
     uint64_t lun;
     enum lun_kind kind;
+    bool there;
 };
 
-struct load {
+/* Three objects, three parts of the disk. */
+enum area { CLEAN, DIRTY, FRESH };
+
+/* read: CLEAN was written once from its start, DIRTY is what overwrite writes; allocate writes
+ * FRESH, which is empty before each slice. */
+static const struct how {
     const char *name;
     bool write;
-    unsigned size, depth;
+    enum area area;
+} hows[] = {{"read", false, CLEAN},
+            {"read scattered", false, DIRTY},
+            {"overwrite", true, DIRTY},
+            {"allocate", true, FRESH}};
+enum { READ, READ_SCATTERED, OVERWRITE, ALLOCATE };
+
+struct load {
+    unsigned how, size, depth;
     double over_empty, over_block; /* goals */
 };
 
-static const struct load loads[] = {
-    {"READ 4 KiB QD1", false, 4096, 1, 0.80, 0},
-    {"WRITE 4 KiB QD1", true, 4096, 1, 0.80, 0},
-    {"READ 4 KiB QD16", false, 4096, 16, 0.85, 0},
-    {"WRITE 4 KiB QD16", true, 4096, 16, 0.85, 0},
-    {"READ 64 KiB QD16", false, 65536, 16, 0.90, 0.85},
-    {"WRITE 64 KiB QD16", true, 65536, 16, 0.90, 0.85},
-    {"READ 1 MiB QD16", false, MAX_IO, 16, 0.90, 0.85},
-    {"WRITE 1 MiB QD16", true, MAX_IO, 16, 0.90, 0.85},
+static const struct load goals[] = {
+    {READ, 4096, 1, 0.80, 0},          {OVERWRITE, 4096, 1, 0.80, 0},
+    {READ, 4096, 16, 0.85, 0},         {OVERWRITE, 4096, 16, 0.85, 0},
+    {READ, 65536, 16, 0.90, 0.85},     {OVERWRITE, 65536, 16, 0.90, 0.85},
+    {READ, MIB, 16, 0.90, 0.85},       {OVERWRITE, MIB, 16, 0.90, 0.85},
+    {READ_SCATTERED, 65536, 16, 0, 0},
 };
-#define N_LOADS (sizeof(loads) / sizeof(loads[0]))
+
+/* Figure 7 of the paper: one command at a time, 1 KiB to 128 KiB; here up to 4 MiB. */
+static const struct load sizes[] = {
+    {READ, 1024, 1},    {ALLOCATE, 1024, 1},    {OVERWRITE, 1024, 1},
+    {READ, 4096, 1},    {ALLOCATE, 4096, 1},    {OVERWRITE, 4096, 1},
+    {READ, 16384, 1},   {ALLOCATE, 16384, 1},   {OVERWRITE, 16384, 1},
+    {READ, 65536, 1},   {ALLOCATE, 65536, 1},   {OVERWRITE, 65536, 1},
+    {READ, 131072, 1},  {ALLOCATE, 131072, 1},  {OVERWRITE, 131072, 1},
+    {READ, 524288, 1},  {ALLOCATE, 524288, 1},  {OVERWRITE, 524288, 1},
+    {READ, MIB, 1},     {ALLOCATE, MIB, 1},     {OVERWRITE, MIB, 1},
+    {READ, 4 * MIB, 1}, {ALLOCATE, 4 * MIB, 1}, {OVERWRITE, 4 * MIB, 1},
+};
 
 /* One of the commands in flight. */
 struct slot {
@@ -69,37 +92,58 @@ struct slice {
     struct slot slots[MAX_DEPTH];
 };
 
+/* ---- one command ---- */
+
+static uint64_t run_there(void *arg, const struct bench_cmd *c)
+{
+    const struct side *side = arg;
+    struct iscsi_command cmd = {.lun = side->lun,
+                                .cdb = c->cdb,
+                                .cdb_len = c->cdb_len,
+                                .out = {&c->out, 1, c->out.iov_len},
+                                .in = {&c->in, 1, c->in.iov_len},
+                                .retry = ISCSI_RETRY_NEVER};
+    osd_status st = iscsi_execute(side->session, &cmd);
+
+    if (st)
+        bench_die("operation code %02xh: %s", c->cdb[0], osd_status_text(st));
+    if (cmd.scsi_status != SAM_GOOD)
+        bench_refused(c, cmd.scsi_status, cmd.sense, cmd.sense_len);
+    return cmd.in_len;
+}
+
+/* READ(10), WRITE(10) or the OSD's, of an area; aim() says where. */
+static void make_io(struct bench_cmd *c, const struct side *side, bool write, enum area area,
+                    unsigned size)
+{
+    uint8_t block[10] = {write ? 0x2a : 0x28};
+
+    be16_put(block + 7, (uint16_t)(size / BLOCK));
+    if (side->kind == LUN_BLOCK)
+        bench_cmd_raw(c, block, sizeof(block));
+    else
+        bench_cmd_make(c, write ? OSD_OP_WRITE : OSD_OP_READ, LOAD_PID, LOAD_OID + area, size);
+}
+
+static void aim(struct bench_cmd *c, const struct side *side, enum area area, uint64_t at)
+{
+    if (side->kind == LUN_BLOCK)
+        be32_put(c->cdb + 2, (uint32_t)((area * SPREAD + at) / BLOCK));
+    else
+        bench_cmd_start(c, at);
+}
+
 /* ---- one slice ---- */
-
-static void aim(struct slot *s)
-{
-    const struct load *l = s->slice->load;
-    uint64_t at = s->slice->number++ * 7919 * l->size % SPREAD;
-
-    if (s->slice->side->kind == LUN_BLOCK)
-        be32_put(s->cdb.cdb + 2, (uint32_t)(at / BLOCK));
-    else
-        bench_cmd_start(&s->cdb, at);
-}
-
-static void make_cdb(struct slot *s)
-{
-    const struct load *l = s->slice->load;
-    uint8_t block[10] = {l->write ? 0x2a : 0x28};
-
-    be16_put(block + 7, (uint16_t)(l->size / BLOCK));
-    if (s->slice->side->kind == LUN_BLOCK)
-        bench_cmd_raw(&s->cdb, block, sizeof(block));
-    else
-        bench_cmd_make(&s->cdb, l->write ? OSD_OP_WRITE : OSD_OP_READ, LOAD_PID, LOAD_OID,
-                       l->size);
-}
 
 static void send_next(struct slot *s)
 {
+    const struct load *l = s->slice->load;
+    uint64_t n = s->slice->number++;
+
     s->slice->to_send--;
     s->slice->in_flight++;
-    aim(s);
+    aim(&s->cdb, s->slice->side, hows[l->how].area,
+        (l->how == ALLOCATE ? n : n * 7919) * l->size % SPREAD);
     if (iscsi_submit(s->slice->side->session, &s->cmd))
         bench_die("the session died");
 }
@@ -109,7 +153,7 @@ static void done(struct iscsi_command *cmd, void *arg)
     struct slot *s = arg;
 
     if (cmd->status)
-        bench_die("%s: %s", s->slice->load->name, osd_status_text(cmd->status));
+        bench_die("%s: %s", hows[s->slice->load->how].name, osd_status_text(cmd->status));
     if (cmd->scsi_status != SAM_GOOD)
         bench_refused(&s->cdb, cmd->scsi_status, cmd->sense, cmd->sense_len);
     s->slice->in_flight--;
@@ -119,11 +163,12 @@ static void done(struct iscsi_command *cmd, void *arg)
 
 static void make_slot(struct slot *s, struct slice *slice, uint8_t *memory)
 {
+    const struct how *how = &hows[slice->load->how];
     struct osd_iov whole;
 
     s->slice = slice;
     s->buffer = (struct iovec){memory, slice->load->size};
-    make_cdb(s);
+    make_io(&s->cdb, slice->side, how->write, how->area, slice->load->size);
     whole = osd_iov_make(&s->buffer, 1);
     s->cmd = (struct iscsi_command){.lun = slice->side->lun,
                                     .cdb = s->cdb.cdb,
@@ -131,7 +176,7 @@ static void make_slot(struct slot *s, struct slice *slice, uint8_t *memory)
                                     .retry = ISCSI_RETRY_NEVER,
                                     .done = done,
                                     .arg = s};
-    *(slice->load->write ? &s->cmd.out : &s->cmd.in) = whole;
+    *(how->write ? &s->cmd.out : &s->cmd.in) = whole;
 }
 
 /* Microseconds per command of n commands. */
@@ -153,77 +198,171 @@ static double run_slice(const struct side *side, const struct load *load, uint64
     return (double)(bench_now_ns() - t0) / 1000.0 / (double)n;
 }
 
+/* ---- areas ---- */
+
+static struct bench_target target_of(struct side *side)
+{
+    return (struct bench_target){.run = run_there, .arg = side};
+}
+
+/* One UNMAP may take 4 MiB of a fileio LUN. */
+static void unmap(struct side *side, enum area area)
+{
+    static const uint8_t cdb[10] = {0x42, 0, 0, 0, 0, 0, 0, 0, 24, 0};
+    const uint32_t step = 4 * MIB / BLOCK;
+    struct bench_target to = target_of(side);
+    uint8_t list[24] = {0, 22, 0, 16};
+    struct bench_cmd c;
+
+    bench_cmd_raw(&c, cdb, sizeof(cdb));
+    c.out = (struct iovec){list, sizeof(list)};
+    for (uint64_t at = 0; at < SPREAD / BLOCK; at += step) {
+        be64_put(list + 8, area * SPREAD / BLOCK + at);
+        be32_put(list + 16, step);
+        bench_cmd_run(&to, &c);
+    }
+}
+
+static void object(struct side *side, enum osd_op op, enum area area)
+{
+    struct bench_target to = target_of(side);
+    struct bench_cmd c;
+
+    bench_cmd_make(&c, op, LOAD_PID, LOAD_OID + area, 0);
+    bench_cmd_run(&to, &c);
+}
+
+/* Nothing allocated in FRESH. */
+static void clear_fresh(struct side *side)
+{
+    if (side->kind == LUN_BLOCK) {
+        unmap(side, FRESH);
+        return;
+    }
+    object(side, OSD_OP_REMOVE, FRESH);
+    object(side, OSD_OP_CREATE, FRESH);
+}
+
+static void fill(struct side *side, enum area area)
+{
+    struct bench_target to = target_of(side);
+    static uint8_t memory[FILL_IO];
+    struct bench_cmd c;
+
+    memset(memory, 0x5a, sizeof(memory));
+    make_io(&c, side, true, area, FILL_IO);
+    c.out = (struct iovec){memory, FILL_IO};
+    for (uint64_t at = 0; at < SPREAD; at += FILL_IO) {
+        aim(&c, side, area, at);
+        bench_cmd_run(&to, &c);
+    }
+}
+
 /* ---- loads ---- */
 
 struct options {
     const char *url, *json;
     unsigned pairs, slice_ms;
     uint64_t luns[LUN_KINDS];
+    bool only_block;
 };
 
-static void measure_load(const struct options *o, const struct side *sides,
-                         const struct load *l, struct bench_series *us)
+static double slice(struct side *side, const struct load *l, uint64_t n)
+{
+    if (l->how == ALLOCATE)
+        clear_fresh(side);
+    return run_slice(side, l, n);
+}
+
+/* Commands for a slice. */
+static uint64_t calibrate(const struct options *o, struct side *side, const struct load *l)
+{
+    uint64_t most = SPREAD / l->size;
+    uint64_t few = most / 4 < CALIBRATE ? most / 4 : CALIBRATE;
+    uint64_t n = (uint64_t)(o->slice_ms * 1000.0 / slice(side, l, few)) + l->depth;
+
+    return l->how == ALLOCATE && n > most ? most : n;
+}
+
+static void measure_load(const struct options *o, struct side *sides, const struct load *l,
+                         struct bench_series *us)
 {
     uint64_t n[LUN_KINDS];
 
-    for (int k = 0; k < LUN_KINDS; k++) {
-        double each = run_slice(&sides[k], l, CALIBRATE);
-        n[k] = (uint64_t)(o->slice_ms * 1000.0 / each) + l->depth;
-    }
+    for (int k = 0; k < LUN_KINDS; k++)
+        n[k] = sides[k].there ? calibrate(o, &sides[k], l) : 0;
     for (unsigned pair = 0; pair < o->pairs; pair++)
         for (int i = 0; i < LUN_KINDS; i++) {
             int k = pair % 2 ? LUN_KINDS - 1 - i : i;
-            bench_series_add(&us[k], run_slice(&sides[k], l, n[k]));
+            if (sides[k].there)
+                bench_series_add(&us[k], slice(&sides[k], l, n[k]));
         }
 }
 
-static void measure_loads(const struct options *o, const struct side *sides, json_t *root)
+static void describe_load(json_t *list, const struct load *l, const char *lun)
 {
-    static const char *const names[] = {"object LUN", "empty handler", "fileio block LUN"};
-    json_t *times = json_array(), *ratios = json_array();
-    static struct bench_series us[N_LOADS][LUN_KINDS];
-    char what[128];
+    json_t *row = json_array_get(list, json_array_size(list) - 1);
 
-    for (size_t i = 0; i < N_LOADS; i++)
-        measure_load(o, sides, &loads[i], us[i]);
-    bench_report_head("us per command");
-    for (size_t i = 0; i < N_LOADS; i++)
-        for (int k = 0; k < LUN_KINDS; k++) {
-            snprintf(what, sizeof(what), "%s, %s", loads[i].name, names[k]);
-            bench_report(times, loads[i].name, what, "us", &us[i][k], 0, true);
-        }
-    bench_report_head("speed / speed of the peer");
-    for (size_t i = 0; i < N_LOADS; i++)
-        for (int k = LUN_EMPTY; k < LUN_KINDS; k++) {
-            struct bench_series r = bench_series_ratio(&us[i][k], &us[i][LUN_OSD]);
-            snprintf(what, sizeof(what), "%s / %s", loads[i].name, names[k]);
-            bench_report(ratios, loads[i].name, what, "ratio", &r,
-                         k == LUN_EMPTY ? loads[i].over_empty : loads[i].over_block, false);
-        }
-    json_object_set_new(root, "lio_times", times);
-    json_object_set_new(root, "lio_ratios", ratios);
+    json_object_set_new(row, "how", json_string(hows[l->how].name));
+    json_object_set_new(row, "size", json_integer(l->size));
+    json_object_set_new(row, "depth", json_integer(l->depth));
+    json_object_set_new(row, "lun", json_string(lun));
+}
+
+static const char *name_of(const struct load *l, char *name, size_t len)
+{
+    bool mib = l->size >= MIB;
+
+    snprintf(name, len, "%s %u %s QD%u", hows[l->how].name,
+             (unsigned)(l->size / (mib ? MIB : 1024)), mib ? "MiB" : "KiB", l->depth);
+    return name;
+}
+
+static void report_load(const struct side *sides, const struct load *l,
+                        const struct bench_series *us, json_t *times, json_t *ratios)
+{
+    static const char *const luns[] = {"object LUN", "empty handler", "block LUN"};
+    char name[64], what[128];
+
+    name_of(l, name, sizeof(name));
+    for (int k = 0; k < LUN_KINDS; k++) {
+        if (!sides[k].there)
+            continue;
+        snprintf(what, sizeof(what), "%s, %s", name, luns[k]);
+        bench_report(times, name, what, "us", &us[k], 0, true);
+        describe_load(times, l, luns[k]);
+    }
+    for (int k = LUN_EMPTY; k < LUN_KINDS; k++) {
+        struct bench_series r = bench_series_ratio(&us[k], &us[LUN_OSD]);
+        if (r.n == 0)
+            continue;
+        snprintf(what, sizeof(what), "%s / %s", name, luns[k]);
+        bench_report(ratios, name, what, "ratio", &r,
+                     k == LUN_EMPTY ? l->over_empty : l->over_block, false);
+        describe_load(ratios, l, luns[k]);
+    }
+}
+
+static void measure_loads(const struct options *o, struct side *sides, const struct load *l,
+                          size_t n, const char *title, json_t *root)
+{
+    json_t *times = json_array(), *ratios = json_array();
+    struct bench_series us[LUN_KINDS];
+    char key[64];
+
+    bench_report_head(title);
+    for (size_t i = 0; i < n; i++) {
+        memset(us, 0, sizeof(us));
+        measure_load(o, sides, &l[i], us);
+        report_load(sides, &l[i], us, times, ratios);
+    }
+    snprintf(key, sizeof(key), "%s_times", title);
+    json_object_set_new(root, key, times);
+    snprintf(key, sizeof(key), "%s_ratios", title);
+    json_object_set_new(root, key, ratios);
 }
 
 /* ---- operations, one after another ---- */
-
-static uint64_t run_there(void *arg, const struct bench_cmd *c)
-{
-    const struct side *side = arg;
-    struct iscsi_command cmd = {.lun = side->lun,
-                                .cdb = c->cdb,
-                                .cdb_len = c->cdb_len,
-                                .out = {&c->out, 1, c->out.iov_len},
-                                .in = {&c->in, 1, c->in.iov_len},
-                                .retry = ISCSI_RETRY_NEVER};
-    osd_status st = iscsi_execute(side->session, &cmd);
-
-    if (st)
-        bench_die("%s: %s", osd_op_info(osd_op_by_action(be16_get(c->cdb + 8), NULL))->name,
-                  osd_status_text(st));
-    if (cmd.scsi_status != SAM_GOOD)
-        bench_refused(c, cmd.scsi_status, cmd.sense, cmd.sense_len);
-    return cmd.in_len;
-}
 
 static void measure_op(const struct options *o, struct bench_work *works,
                        const struct bench_op *full, json_t *list)
@@ -291,39 +430,34 @@ static void settle(struct side *side)
     bench_die("LUN %u does not become ready", (unsigned)side->lun);
 }
 
-/* Partition, object with SPREAD + MAX_IO bytes; the empty handler nods at all of it. */
+/* What the loads find; the empty handler nods at all of it. */
 static void furnish(struct side *side)
 {
-    struct bench_target to = {.run = run_there, .arg = side};
-    static uint8_t memory[MAX_IO];
-    struct bench_cmd c;
+    struct bench_target to = target_of(side);
 
-    bench_furnish(&to, 0);
-    bench_cmd_make(&c, OSD_OP_CREATE, LOAD_PID, LOAD_OID, 0);
-    bench_cmd_run(&to, &c);
-    memset(memory, 0x5a, sizeof(memory));
-    bench_cmd_make(&c, OSD_OP_WRITE, LOAD_PID, LOAD_OID, MAX_IO);
-    c.out = (struct iovec){memory, MAX_IO};
-    for (uint64_t at = 0; at <= SPREAD; at += MAX_IO) {
-        bench_cmd_start(&c, at);
-        bench_cmd_run(&to, &c);
+    if (side->kind != LUN_BLOCK) {
+        bench_furnish(&to, 0);
+        for (int area = CLEAN; area <= FRESH; area++)
+            object(side, OSD_OP_CREATE, (enum area)area);
     }
+    fill(side, CLEAN);
+    fill(side, DIRTY);
 }
 
 static noreturn void usage(void)
 {
     fputs("usage: lio --url iscsi://HOST/TARGET [--osd LUN] [--empty LUN] [--block LUN]\n"
-          "           [--pairs N] [--slice MS] [--json FILE]\n",
+          "           [--only-block] [--pairs N] [--slice MS] [--json FILE]\n",
           stderr);
     exit(2);
 }
 
 static struct options parse(int argc, char **argv)
 {
-    static const struct option longs[] = {{"url", 1, NULL, 'u'},   {"osd", 1, NULL, 'o'},
-                                          {"empty", 1, NULL, 'e'}, {"block", 1, NULL, 'b'},
-                                          {"pairs", 1, NULL, 'p'}, {"slice", 1, NULL, 's'},
-                                          {"json", 1, NULL, 'j'},  {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {
+        {"url", 1, NULL, 'u'},   {"osd", 1, NULL, 'o'},        {"empty", 1, NULL, 'e'},
+        {"block", 1, NULL, 'b'}, {"pairs", 1, NULL, 'p'},      {"slice", 1, NULL, 's'},
+        {"json", 1, NULL, 'j'},  {"only-block", 0, NULL, 'y'}, {NULL, 0, NULL, 0}};
     struct options o = {.pairs = 7, .slice_ms = 300, .luns = {0, 1, 2}};
 
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
@@ -349,6 +483,9 @@ static struct options parse(int argc, char **argv)
         case 'j':
             o.json = optarg;
             break;
+        case 'y':
+            o.only_block = true;
+            break;
         default:
             usage();
         }
@@ -372,14 +509,18 @@ int main(int argc, char **argv)
         iscsi_connect(&url, &opt, &session, why, sizeof(why)))
         bench_die("%s: %s", o.url, why);
     for (int k = 0; k < LUN_KINDS; k++) {
-        sides[k] = (struct side){session, o.luns[k], (enum lun_kind)k};
+        bool there = k == LUN_BLOCK || !o.only_block;
+        sides[k] = (struct side){session, o.luns[k], (enum lun_kind)k, there};
+        if (!there)
+            continue;
         settle(&sides[k]);
+        furnish(&sides[k]);
     }
-    furnish(&sides[LUN_OSD]);
-    furnish(&sides[LUN_EMPTY]);
     bench_describe(root);
-    measure_loads(&o, sides, root);
-    measure_ops(&o, sides, root);
+    measure_loads(&o, sides, goals, sizeof(goals) / sizeof(goals[0]), "depth", root);
+    measure_loads(&o, sides, sizes, sizeof(sizes) / sizeof(sizes[0]), "sizes", root);
+    if (!o.only_block)
+        measure_ops(&o, sides, root);
     if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
         bench_die("cannot write %s", o.json);
     json_decref(root);

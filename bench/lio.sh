@@ -9,10 +9,12 @@ set -e
 stop_runner TERM
 cp "$BUILD/bench/null_handler.so" "$HANDLERS/handler_osdnull.so"
 start_runner
+truncate -s 128M "$STORE/block" # nothing allocated
 targetcli <<END
 /backstores/user:osd create name=object size=4T cfgstring=$STORE/object;security=nosec
 /backstores/user:osdnull create name=empty size=4T cfgstring=none
-/backstores/fileio create name=block file_or_dev=$STORE/block size=256M
+/backstores/fileio create name=block file_or_dev=$STORE/block
+/backstores/fileio/block set attribute emulate_tpu=1
 /iscsi create $IQN
 /iscsi/$IQN/tpg1/luns create /backstores/user:osd/object lun=0
 /iscsi/$IQN/tpg1/luns create /backstores/user:osdnull/empty lun=1
