@@ -191,14 +191,10 @@ static inline const struct store_ops *ops_of(const struct command *c)
 void command_execute(struct osd_device *dev, const struct osd_request *req,
                      struct osd_response *ret);
 
-/**
- * Would the capability let this command pass? Nothing is executed; Data-In limits are not
- * looked at. Fills ret (GOOD or the command's own CHECK CONDITION).
- *
- * @return false when the CDB itself is malformed; then *ret_field is the byte.
- */
-bool command_check(struct osd_device *dev, const struct osd_request *req,
-                   struct osd_response *ret, uint16_t *ret_field);
+/** Is the command well formed, and would its capability let it pass? Nothing is executed; Data-In
+ *  limits are not looked at. Fills ret (GOOD or the command's own CHECK CONDITION). */
+void command_check(struct osd_device *dev, const struct osd_request *req,
+                   struct osd_response *ret);
 
 /** status and c->fault to SAM status and sense data (respond.c): the only maker of sense for
  *  OSD commands. */

@@ -436,8 +436,8 @@ void command_execute(struct osd_device *dev, const struct osd_request *req,
     segments_free(&c);
 }
 
-bool command_check(struct osd_device *dev, const struct osd_request *req,
-                   struct osd_response *ret, uint16_t *ret_field)
+void command_check(struct osd_device *dev, const struct osd_request *req,
+                   struct osd_response *ret)
 {
     struct command c;
     osd_status st;
@@ -450,10 +450,6 @@ bool command_check(struct osd_device *dev, const struct osd_request *req,
     c.cache_valid = false;
     c.check_only = true;
     st = prepare(&c, false);
-    if (st == OSD_E_INVALID && c.fault.kind != FAULT_LENGTH) {
-        *ret_field = c.fault.field;
-        return false;
-    }
     if (st == OSD_OK)
         st = begin(&c);
     if (st == OSD_OK)
@@ -462,5 +458,4 @@ bool command_check(struct osd_device *dev, const struct osd_request *req,
     if (c.txn)
         ops_of(&c)->abort(c.txn);
     segments_free(&c);
-    return true;
 }

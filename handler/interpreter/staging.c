@@ -176,17 +176,15 @@ static struct osd_request embedded(const struct stage *g, struct iovec *out)
 static void judge(struct osd_device *dev, struct stage *g, struct osd_response *ret)
 {
     struct osd_request req;
-    uint16_t field = 7;
     struct iovec out;
 
     g->cdb_len = g->len >= 8 ? 8u + g->data[7] : g->len + 1;
     if (g->cdb_len > g->len || g->data[0] != OSD_OPCODE) {
-        respond_plain(FAULT_PARAM, g->data[0] != OSD_OPCODE ? 0 : field, ret);
+        respond_plain(FAULT_PARAM, g->data[0] != OSD_OPCODE ? 0 : 7, ret);
         return;
     }
     req = embedded(g, &out);
-    if (!command_check(dev, &req, ret, &field))
-        respond_plain(FAULT_PARAM, field, ret);
+    command_check(dev, &req, ret);
 }
 
 static void stage(struct osd_device *dev, const struct osd_twophase *t,

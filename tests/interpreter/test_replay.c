@@ -334,11 +334,13 @@ static void test_interpreter_staging__what_cannot_be_staged(void **state)
     osd_cdb_encode(&c, rig->out, &len);
     rig->out[8] = 0x12; /* unknown service action */
     rig_run_raw(rig, raw, sizeof(raw));
-    expect_param(rig, 8);
+    expect_cdb(rig, 8); /* as the command itself would be refused */
+    assert_true(rig->sense.has_object);
     osd_cdb_encode(&c, rig->out, &len);
     rig->out[12] = 0x33;
     rig_run_raw(rig, raw, sizeof(raw));
-    expect_param(rig, 12);
+    expect_cdb(rig, 12); /* as the command itself would be refused */
+    assert_true(rig->sense.has_object);
     rig->out[7] = 0xff; /* longer than what came */
     t.length = 250;
     osd_twophase_encode(&t, raw);
@@ -346,7 +348,8 @@ static void test_interpreter_staging__what_cannot_be_staged(void **state)
     expect_param(rig, 7);
     osd_twophase_encode(&t, rig->out); /* a wrapper in a wrapper */
     rig_run_raw(rig, raw, sizeof(raw));
-    expect_param(rig, 8);
+    expect_cdb(rig, 8);
+    assert_true(rig->sense.has_object);
     t.length = (16 << 20) + 1;
     osd_twophase_encode(&t, raw);
     rig_run_raw(rig, raw, sizeof(raw));
