@@ -108,7 +108,7 @@ static void shape(uint8_t *cdb, size_t len, unsigned flags)
     static const uint64_t known[] = {0, OBJECT, COLLECTION, TRACKING};
     bool v2;
 
-    if (len < OSD2_CDB_LEN)
+    if (len < OSD1_CDB_LEN)
         return;
     v2 = cdb[9] & 0x80;
     if (be16_get(cdb + 8) == (v2 ? 0x8882 : 0x8802)) /* at most 255 objects at once */

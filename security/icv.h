@@ -21,9 +21,9 @@
 #include "common/iov.h"
 #include "osd/status.h"
 #include "wire/cdb.h"
+#include "wire/spc.h"
 
-#define OSD_KEY_LEN       20
-#define OSD_SYSTEM_ID_LEN 20
+#define OSD_KEY_LEN 20
 
 /** A code being computed over bytes that come one after the other. */
 struct osd_mac;

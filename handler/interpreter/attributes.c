@@ -8,6 +8,8 @@
 #include "attributes.h"
 
 #include "collections.h"
+#include "pages.h"
+#include "secure.h"
 #include "segments.h"
 
 /* Fields of the CDB by enum attr_refusal (reference 1.5). */
@@ -407,6 +409,8 @@ static osd_status put_current(struct command *c, struct osd_writer *w)
                                      .append_start = c->append_start,
                                      .used_change = c->used_change};
 
+    if (secure_signs(c))
+        osd_icv_put(c->good_icv, cc.response_icv, sizeof(cc.response_icv));
     osd_current_command_put(w, c->cdb.gen, &cc);
     return OSD_OK;
 }
@@ -429,8 +433,12 @@ static osd_status put_layout(struct command *c, const struct osd_page_layout *l,
         if (v.len == f->len)
             memcpy(page + f->offset, v.data, v.len);
     }
-    osd_writer_put(w, page, l->total);
-    return OSD_OK;
+    osd_status st = osd_page_offset(l->page) == OSD_PG_SECURITY
+                        ? page_put_key_ids(c, &c->object, l->page, page)
+                        : OSD_OK;
+    if (st == OSD_OK)
+        osd_writer_put(w, page, l->total);
+    return st;
 }
 
 static void put_membership(void *arg, struct osd_attr_id id, const uint8_t *value, uint32_t len)

@@ -13,6 +13,7 @@
 #include "continuation.h"
 #include "copy.h"
 #include "query.h"
+#include "secure.h"
 
 #define AT(offset)       (OSD_CAPABILITY_AT + (offset))
 #define POLICY_TAG       0x40000001u
@@ -29,21 +30,6 @@ static bool layout1(const struct command *c)
     return c->cdb.gen == OSD_GEN1 || c->cdb.cap.format == 1;
 }
 
-static osd_status nosec_validate(struct command *c)
-{
-    if (c->cdb.cap.format != 0 && c->cdb.cap.method != OSD_SEC_NOSEC)
-        return fail_cdb(c, AT(2));
-    return OSD_OK;
-}
-
-const struct security_ops security_nosec = {
-    .default_method = OSD_SEC_NOSEC,
-    .supported = 1u << OSD_SEC_NOSEC,
-    .oldest_nonce_ms = 600000,
-    .newest_nonce_ms = 60000,
-    .validate = nosec_validate,
-};
-
 osd_status authorize_validate(struct command *c)
 {
     uint8_t newest = c->cdb.gen == OSD_GEN1 ? 1 : 2;
@@ -51,7 +37,7 @@ osd_status authorize_validate(struct command *c)
 
     if (c->cdb.cap.format > newest)
         return fail_cdb(c, AT(0));
-    st = c->dev->security->validate(c);
+    st = secure_validate(c);
     if (st == OSD_OK && c->replay.foreign)
         return fail_kind(c, FAULT_NONCE);
     return st;
@@ -105,6 +91,8 @@ static uint16_t needed(const struct command *c)
     if (c->cdb.gen == OSD_GEN1 && (c->cdb.op == OSD_OP_PERFORM_SCSI_COMMAND ||
                                    c->cdb.op == OSD_OP_PERFORM_TASK_MANAGEMENT))
         perms = OSD_PERM_DEV_MGMT;
+    if (c->cdb.gen == OSD_GEN1 && c->cdb.op == OSD_OP_SET_MASTER_KEY)
+        perms = OSD_PERM_DEV_MGMT | OSD_PERM_POL_SEC;
     if (c->cdb.list_attr)
         perms |= OSD_PERM_M_OBJECT;
     if (c->cdb.op == OSD_OP_QUERY && c->mutating)
@@ -205,10 +193,11 @@ static osd_status check_range(struct command *c)
 static bool extends(const struct command *c, const struct osd_capability *cap,
                     struct store_id id, uint64_t created, uint16_t perms)
 {
-    return cap->format == 2 && cap->method == OSD_SEC_NOSEC &&
-           cap->object_type == OSD_TYPE_USER && cap->descriptor == OSD_DESC_USER &&
-           cap->allowed_pid == id.pid && cap->allowed_oid == id.oid &&
-           (cap->permissions & perms) == perms &&
+    bool proven = c->verified || cap->method == OSD_SEC_NOSEC;
+
+    return proven && cap->format == 2 && cap->object_type == OSD_TYPE_USER &&
+           cap->descriptor == OSD_DESC_USER && cap->allowed_pid == id.pid &&
+           cap->allowed_oid == id.oid && (cap->permissions & perms) == perms &&
            (cap->expiration == 0 || c->now <= cap->expiration) &&
            (cap->created == 0 || cap->created == created) &&
            (cap->boot_epoch == 0 || cap->boot_epoch == c->dev->boot_epoch);

@@ -17,20 +17,25 @@
 #include "common/bytes.h"
 #include "device.h"
 #include "replay.h"
+#include "security/icv.h"
 #include "wire/attrs.h"
 #include "wire/cdb.h"
 
 /** What the client is told of a failure; FAULT_NONE: the status alone decides. */
 enum fault_kind {
     FAULT_NONE,
-    FAULT_CDB,       /* 24h/00h with a pointer into the CDB */
-    FAULT_PARAM,     /* 26h/00h with a pointer into Data-Out */
-    FAULT_LENGTH,    /* 1Ah/00h */
-    FAULT_QUOTA,     /* 55h/07h with the quota attribute */
-    FAULT_NOT_EMPTY, /* 2Ch/0Ah */
-    FAULT_NONCE,     /* 24h/06h */
-    FAULT_ROOM,      /* 55h/00h */
-    FAULT_OPCODE     /* 20h/00h */
+    FAULT_CDB,        /* 24h/00h with a pointer into the CDB */
+    FAULT_PARAM,      /* 26h/00h with a pointer into Data-Out */
+    FAULT_LENGTH,     /* 1Ah/00h */
+    FAULT_QUOTA,      /* 55h/07h with the quota attribute */
+    FAULT_NOT_EMPTY,  /* 2Ch/0Ah */
+    FAULT_NONCE,      /* 24h/06h */
+    FAULT_NONCE_TIME, /* 24h/07h with the device's clock */
+    FAULT_KEY_FROZEN, /* 24h/05h */
+    FAULT_DATA_ICV,   /* 26h/0Fh */
+    FAULT_SEQUENCE,   /* 2Ch/00h */
+    FAULT_ROOM,       /* 55h/00h */
+    FAULT_OPCODE      /* 20h/00h */
 };
 
 struct fault {
@@ -54,6 +59,7 @@ enum target {
     TARGET_USER,
     TARGET_ANY,       /* GET and SET ATTRIBUTES */
     TARGET_CONTAINER, /* LIST: the root with pid 0, else a partition */
+    TARGET_KEY,       /* SET KEY: the root or a partition, partition zero included */
     TARGET_COLLECTION,
     TARGET_COLLECTIONS, /* LIST COLLECTION: the partition with cid 0, else a collection */
     TARGET_NEW_USER,    /* CREATE: the partition exists, the object will */
@@ -65,7 +71,12 @@ enum target {
 enum order { ORDER_WORK_SET_GET, ORDER_SET_GET_WORK, ORDER_GET_SET };
 
 /** Whether a command changes objects by itself. */
-enum mutates { MUTATES_NO, MUTATES_YES, MUTATES_SECOND /* if it names a second object */ };
+enum mutates {
+    MUTATES_NO,
+    MUTATES_YES,
+    MUTATES_SECOND, /* if it names a second object */
+    MUTATES_STEP    /* in its second step */
+};
 
 #define ACT_WHOLE   0x01 /* holds the partition if it changes anything */
 #define ACT_MEMBERS 0x02 /* its attributes are those of the collection's members */
@@ -129,7 +140,7 @@ struct command {
     uint32_t n_objects;
 
     /* where the parts of Data-Out are, and what is wanted in Data-In */
-    uint64_t data_off; /* command data */
+    uint64_t data_off, data_out_len; /* command data */
     struct osd_bytes continuation, set_list, get_list;
     struct osd_bytes scatter;                 /* scatter/gather entries inside continuation */
     struct osd_bytes query;                   /* query list inside continuation */
@@ -156,6 +167,11 @@ struct command {
 
     /* exactly once */
     struct replay replay;
+
+    /* security */
+    bool verified; /* its integrity value was right */
+    uint8_t cap_key[OSD_KEY_LEN];
+    uint8_t good_icv[OSD_KEY_LEN]; /* response integrity value of GOOD */
 
     /* how far it got */
     uint32_t function;  /* OSD_FN_* being carried out */

@@ -38,6 +38,10 @@ osd_status run_copy(struct command *c);
 osd_status run_scsi(struct command *c);
 osd_status run_task_management(struct command *c);
 
+/* keys.c */
+osd_status run_set_key(struct command *c);
+osd_status run_set_master_key(struct command *c);
+
 /* query.c */
 osd_status run_query(struct command *c);
 

@@ -7,12 +7,15 @@
  */
 #include "device.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
 #include "common/clock.h"
+#include "keys.h"
+#include "secure.h"
 #include "wire/spc.h"
 #include "wire/twophase.h"
 
@@ -20,6 +23,8 @@
 #define SETTING_EPOCH    "interpreter.boot_epoch"
 #define SETTING_CLOCK    "interpreter.clock_offset"
 #define SETTING_CAPACITY "interpreter.max_capacity"
+#define SETTING_METHOD   "interpreter.default_method"
+#define SETTING_SECURED  "interpreter.secured"
 
 static osd_status get_number(struct osd_store *s, const char *name, uint64_t *ret)
 {
@@ -121,6 +126,49 @@ static osd_status find_capacity(struct osd_store *s, uint64_t *ret)
     return put_number(s, SETTING_CAPACITY, *ret);
 }
 
+/* The method a device is made with stays; what configures it later does not count. */
+static osd_status find_method(const struct osd_device_config *cfg, struct osd_device *dev)
+{
+    uint64_t method = cfg->default_method, secured = 0;
+    osd_status st = get_number(cfg->store, SETTING_METHOD, &method);
+
+    if (st == OSD_E_NOT_FOUND)
+        st = put_number(cfg->store, SETTING_METHOD, method);
+    if (st)
+        return st;
+    dev->default_method = (uint8_t)method;
+    st = get_number(cfg->store, SETTING_SECURED, &secured);
+    atomic_init(&dev->secured, secured || method != OSD_SEC_NOSEC);
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
+/* The first master key; without one nobody could ever set another. */
+static osd_status find_master_key(const struct osd_device_config *cfg, struct osd_device *dev)
+{
+    bool have;
+    osd_status st = keys_have_master(cfg->store, &have);
+
+    if (st == OSD_OK && !have && cfg->master_key) {
+        st = keys_install_master(cfg->store, cfg->master_key);
+        have = true;
+    }
+    if (st)
+        return st;
+    dev->methods = have ? METHODS_KEYED : METHODS_NOSEC;
+    return have || dev->default_method == OSD_SEC_NOSEC ? OSD_OK : OSD_E_NOT_FOUND;
+}
+
+osd_status device_note_secured(struct osd_device *dev)
+{
+    osd_status st = OSD_OK;
+
+    if (!atomic_load(&dev->secured))
+        st = put_number(dev->store, SETTING_SECURED, 1);
+    if (st == OSD_OK)
+        atomic_store(&dev->secured, true);
+    return st;
+}
+
 static osd_status load_state(const struct osd_device_config *cfg, struct osd_device *dev)
 {
     uint64_t offset = 0;
@@ -128,7 +176,8 @@ static osd_status load_state(const struct osd_device_config *cfg, struct osd_dev
 
     if ((st = make_identity(cfg, &dev->identity)) ||
         (st = next_epoch(cfg->store, &dev->boot_epoch)) ||
-        (st = find_capacity(cfg->store, &dev->max_capacity)))
+        (st = find_capacity(cfg->store, &dev->max_capacity)) || (st = find_method(cfg, dev)) ||
+        (st = find_master_key(cfg, dev)))
         return st;
     st = get_number(cfg->store, SETTING_CLOCK, &offset);
     if (st && st != OSD_E_NOT_FOUND)
@@ -142,7 +191,7 @@ osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_devic
     struct osd_device *dev;
     osd_status st;
 
-    if (cfg->default_method != OSD_SEC_NOSEC)
+    if (cfg->default_method > OSD_SEC_ALLDATA)
         return OSD_E_UNSUPPORTED;
     dev = calloc(1, sizeof(*dev));
     if (!dev)
@@ -154,10 +203,12 @@ osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_devic
     }
     dev->store = cfg->store;
     dev->clock = cfg->clock ? cfg->clock : &osd_clock_system;
-    dev->security = &security_nosec;
+    dev->weak_groups = cfg->weak_groups;
     osd_system_id(&dev->identity, dev->system_id);
     osd_random(dev->security_token, sizeof(dev->security_token));
     inflight_init(&dev->inflight);
+    nonces_init(&dev->nonces, device_now(dev));
+    pthread_mutex_init(&dev->exchange.lock, NULL);
     staging_init(&dev->staging);
     *ret = dev;
     return OSD_OK;
@@ -181,6 +232,9 @@ void osd_device_close(struct osd_device *dev)
         return;
     staging_destroy(&dev->staging);
     inflight_destroy(&dev->inflight);
+    nonces_destroy(&dev->nonces);
+    pthread_mutex_destroy(&dev->exchange.lock);
+    OPENSSL_cleanse(&dev->exchange, sizeof(dev->exchange));
     dev->store->ops->close(dev->store);
     free(dev);
 }

@@ -12,26 +12,21 @@
 #include <stdatomic.h>
 
 #include "interpreter.h"
+#include "nonces.h"
 #include "replay.h"
+#include "security/dh.h"
 #include "staging.h"
 
 #define SECURITY_TOKEN_LEN 16
 
-struct command;
-
-/**
- * What a security method adds to the checks of authorize.c. One exists (NOSEC); integrity check
- * values and nonce windows come in here.
- */
-struct security_ops {
-    uint8_t default_method;   /* enum osd_security_method */
-    uint16_t supported;       /* bit n: method n */
-    uint64_t oldest_nonce_ms; /* limits of the nonce window, as durations */
-    uint64_t newest_nonce_ms;
-    /* Function VALIDATION: OSD_OK, or a failure with c->fault set. */
-    osd_status (*validate)(struct command *c);
+/** SET MASTER KEY between its two steps; one at a time, the newest wins. */
+struct exchange {
+    pthread_mutex_t lock;
+    size_t len; /* of the values; 0: none under way */
+    uint8_t group, id[OSD_KEY_ID_LEN];
+    uint8_t secret[OSD_DH_MAX], client[OSD_DH_MAX], device[OSD_DH_MAX];
+    uint64_t deadline; /* monotonic ms */
 };
-extern const struct security_ops security_nosec;
 
 struct osd_device {
     struct osd_store *store;
@@ -41,8 +36,13 @@ struct osd_device {
     uint8_t system_id[OSD_SYSTEM_ID_LEN];
     uint8_t security_token[SECURITY_TOKEN_LEN];
     uint16_t boot_epoch;
-    uint64_t max_capacity; /* what FORMAT OSD may ask for */
-    const struct security_ops *security;
+    uint64_t max_capacity;  /* what FORMAT OSD may ask for */
+    uint8_t default_method; /* of the root, unless its attribute says another */
+    uint16_t methods;       /* bit n: method n is offered */
+    bool weak_groups;       /* SET MASTER KEY takes the 1024-bit group, too */
+    atomic_bool secured;    /* something may ask for another method than NOSEC */
+    struct nonces nonces;
+    struct exchange exchange;
     struct inflight inflight;
     struct staging staging;
     atomic_uint_fast64_t commands, failures, replays;
@@ -53,6 +53,9 @@ uint64_t device_now(struct osd_device *dev);
 
 /** Set the device's clock; survives a restart. */
 osd_status device_set_clock(struct osd_device *dev, uint64_t now_ms);
+
+/** Remember, also over a restart, that a method other than NOSEC is asked for. */
+osd_status device_note_secured(struct osd_device *dev);
 
 /** Weight and scope of a command from its CDB (table.c knows which are long by nature). */
 enum osd_weight command_weigh(const uint8_t *cdb, size_t cdb_len, struct osd_scope *ret_scope);

@@ -6,6 +6,7 @@
  * that commits only when every phase succeeded. command.function always says which phase is
  * under way, so respond.c can tell how far the command got.
  */
+#include <openssl/crypto.h>
 #include <string.h>
 
 #include "attributes.h"
@@ -14,6 +15,7 @@
 #include "continuation.h"
 #include "copy.h"
 #include "recovery.h"
+#include "secure.h"
 #include "segments.h"
 
 struct phase {
@@ -32,6 +34,10 @@ static void address(struct command *c)
     case TARGET_ROOT:
         c->target = root_id;
         c->target_type = OSD_TYPE_ROOT;
+        break;
+    case TARGET_KEY:
+        c->target.oid = 0;
+        c->target_type = c->cdb.option == 1 ? OSD_TYPE_ROOT : OSD_TYPE_PARTITION;
         break;
     case TARGET_PARTITION:
     case TARGET_NEW_PARTITION:
@@ -94,7 +100,7 @@ static enum store_mode lock_mode(const struct command *c)
         return STORE_SHARED;
     if (c->act->target == TARGET_NEW_PARTITION || c->replay.found)
         return STORE_SHARED;
-    if (c->target.pid == 0 && c->target_type != OSD_TYPE_ROOT)
+    if (c->target.pid == 0 && c->target_type != OSD_TYPE_ROOT && c->act->target != TARGET_KEY)
         return STORE_SHARED;
     if (creates_inside(c))
         return c->cdb.count > 1 || needs_whole(c) ? STORE_EXCLUSIVE : STORE_SHARED;
@@ -123,7 +129,7 @@ static osd_status load_target(struct command *c)
     c->has_partition = true;
     if (c->target.oid == 0 || creates_inside(c)) {
         c->meta = c->partition;
-        c->exists = c->target_type == type_of(c->meta.kind);
+        c->exists = c->target_type == type_of(c->meta.kind) || c->act->target == TARGET_KEY;
         return OSD_OK;
     }
     if (c->target.pid == 0)
@@ -433,6 +439,10 @@ void command_execute(struct osd_device *dev, const struct osd_request *req,
         damage_found(dev, c.target, DAMAGED_DATA, c.now);
     replay_leave(&c);
     ret->in_len = segments_finish(&c, st == OSD_OK);
+    if (st == OSD_OK)
+        ret->in_len = secure_seal(&c, ret->in_len);
+    if (c.verified)
+        OPENSSL_cleanse(c.cap_key, sizeof(c.cap_key));
     segments_free(&c);
 }
 
@@ -457,5 +467,7 @@ void command_check(struct osd_device *dev, const struct osd_request *req,
     respond(&c, st, ret);
     if (c.txn)
         ops_of(&c)->abort(c.txn);
+    if (c.verified)
+        OPENSSL_cleanse(c.cap_key, sizeof(c.cap_key));
     segments_free(&c);
 }

@@ -32,11 +32,15 @@ struct osd_device_config {
     struct osd_store *store;       /* taken over; closed by osd_device_close() */
     const struct osd_clock *clock; /* NULL: the system's */
     char serial[64];               /* unit serial number; "" = random, kept in the store */
-    uint8_t default_method;        /* security method of a new device; only NOSEC is built */
+    uint8_t default_method;        /* security method of a new device */
+    const uint8_t *master_key;     /* 20 bytes generation, 20 authentication key: the first one
+                                      of a device that has none; NULL: leave it so */
+    bool weak_groups;              /* SET MASTER KEY may use the 1024-bit group */
 };
 
-/** OSD_OK; OSD_E_IO, OSD_E_CORRUPT from the store; OSD_E_UNSUPPORTED security method. The
- *  store stays the caller's on failure. */
+/** OSD_OK; OSD_E_IO, OSD_E_CORRUPT from the store; OSD_E_UNSUPPORTED security method;
+ *  OSD_E_NOT_FOUND (a method other than NOSEC, and no master key). The store stays the caller's
+ *  on failure. */
 osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_device **ret);
 
 /** The unit serial number, and the names made of it, where the transport learns it late; "" =

@@ -6,9 +6,12 @@
  * Invariant: the ids of one CREATE are consecutive, so a record of (first, count) is enough to
  * answer a repetition.
  */
+#include <openssl/crypto.h>
+
 #include "attributes.h"
 #include "collections.h"
 #include "commands.h"
+#include "keys.h"
 #include "recovery.h"
 
 #define USER_POLICY_TAG 0x40000002u /* of the partition: given to new objects */
@@ -155,6 +158,23 @@ osd_status run_create_and_write(struct command *c)
     return st ? st : write_data(c, c->object.id);
 }
 
+/* The security method the root has for new partitions. */
+static osd_status inherit_method(struct command *c, struct store_id id)
+{
+    struct attr_object root = {.type = OSD_TYPE_ROOT, .exists = true};
+    struct attr_value v;
+    uint8_t method;
+    osd_status st;
+
+    if (!atomic_load(&c->dev->secured))
+        return OSD_OK;
+    st = attr_get(c, &root, (struct osd_attr_id){OSD_PAGE_R + OSD_PG_SECURITY, 0x6}, &v);
+    if (st || v.len != 1 || v.data[0] == OSD_SEC_NOSEC)
+        return st;
+    method = v.data[0];
+    return ops_of(c)->set_attr(c->txn, id, OSD_PAGE_P + OSD_PG_SECURITY, 0x1, &method, 1);
+}
+
 osd_status run_create_partition(struct command *c)
 {
     struct store_meta root, m;
@@ -176,7 +196,7 @@ osd_status run_create_partition(struct command *c)
     if (st == OSD_E_EXISTS)
         return fail_cdb(c, 16);
     c->object = (struct attr_object){.id = id, .type = OSD_TYPE_PARTITION, .exists = true};
-    return st;
+    return st ? st : inherit_method(c, id);
 }
 
 /* ---- removal ---- */
@@ -213,10 +233,16 @@ osd_status run_structure_check(struct command *c)
 
 osd_status run_format(struct command *c)
 {
+    struct keys_kept kept;
+    osd_status st;
+
     struct store_meta root = store_root_defaults(c->now);
     uint64_t capacity = c->cdb.length ? c->cdb.length : c->dev->max_capacity;
 
     if (capacity > c->dev->max_capacity)
         return fail_cdb(c, by_gen(c, 36, 32));
-    return ops_of(c)->format(c->txn, capacity, &root);
+    (void)((st = keys_keep(c, &kept)) || (st = ops_of(c)->format(c->txn, capacity, &root)) ||
+           (st = keys_restore(c, &kept)));
+    OPENSSL_cleanse(&kept, sizeof(kept));
+    return st;
 }

@@ -63,6 +63,9 @@ osd_status page_set_membership(const struct ask *a, const uint8_t *value, uint32
 /* pages_security.c */
 extern const struct page_rows page_security_r, page_security_p, page_security_cu;
 
+/** Identifiers of keys, and which there are, in a security page of the page format. */
+osd_status page_put_key_ids(struct command *c, const struct attr_object *o, uint32_t page,
+                            uint8_t *dst);
 /* pages_recovery.c */
 extern const struct page_rows page_recovery_rp, page_recovery_cu;
 

@@ -10,6 +10,7 @@
 
 #include "command.h"
 #include "common/log.h"
+#include "secure.h"
 
 struct verdict {
     uint8_t key;
@@ -22,6 +23,10 @@ static const struct verdict by_fault[] = {
     [FAULT_LENGTH] = {SENSE_ILLEGAL_REQUEST, ASC_PARAM_LIST_LENGTH},
     [FAULT_QUOTA] = {SENSE_DATA_PROTECT, ASC_QUOTA},
     [FAULT_NOT_EMPTY] = {SENSE_ILLEGAL_REQUEST, ASC_NOT_EMPTY},
+    [FAULT_NONCE_TIME] = {SENSE_ILLEGAL_REQUEST, ASC_NONCE_TIMESTAMP},
+    [FAULT_KEY_FROZEN] = {SENSE_ILLEGAL_REQUEST, ASC_KEY_FROZEN},
+    [FAULT_DATA_ICV] = {SENSE_ILLEGAL_REQUEST, ASC_INVALID_DATA_OUT_ICV},
+    [FAULT_SEQUENCE] = {SENSE_ILLEGAL_REQUEST, ASC_SEQUENCE_ERROR},
     [FAULT_NONCE] = {SENSE_ILLEGAL_REQUEST, ASC_NONCE_NOT_UNIQUE},
     [FAULT_ROOM] = {SENSE_ILLEGAL_REQUEST, ASC_RESOURCE_FAILURE},
     [FAULT_OPCODE] = {SENSE_ILLEGAL_REQUEST, ASC_INVALID_OPCODE},
@@ -114,6 +119,8 @@ static struct osd_sense failure_sense(const struct command *c, osd_status st)
                           .has_field = f.kind == FAULT_CDB || f.kind == FAULT_PARAM,
                           .field_in_cdb = f.kind == FAULT_CDB,
                           .field = f.field,
+                          .has_command_info = f.kind == FAULT_NONCE_TIME,
+                          .command_info = c->now,
                           .has_object = true,
                           .completed = c->validated,
                           .not_initiated = OSD_FN_ALL & ~c->validated & ~c->function,
@@ -152,6 +159,7 @@ void respond(const struct command *c, osd_status st, struct osd_response *ret)
     if (st == OSD_OK && !c->past_end)
         return;
     s = st ? failure_sense(c, st) : past_end_sense(c);
+    secure_sign_sense(c, &s);
     ret->status = SAM_CHECK_CONDITION;
     ret->sense_len = osd_sense_encode(&s, ret->sense);
 }

@@ -57,12 +57,20 @@ static void plan_data(struct command *c, struct plan *p)
 {
     const struct osd_op_info *info = osd_op_info(c->cdb.op);
 
+    uint64_t out = c->cdb.length, in = c->cdb.length;
+
+    if (c->cdb.op == OSD_OP_SET_MASTER_KEY) {
+        out = c->cdb.param_len;
+        in = c->cdb.option == 0 ? c->cdb.alloc_len : 0;
+    }
     c->data_off = c->cdb.cont_len;
     p->out[OUT_CONT] = (struct segment){0, c->cdb.cont_len, 0};
-    if (info->data_out)
-        p->out[OUT_DATA] = (struct segment){c->data_off, c->cdb.length, 0};
+    if (info->data_out) {
+        c->data_out_len = out;
+        p->out[OUT_DATA] = (struct segment){c->data_off, out, 0};
+    }
     if (info->data_in)
-        p->in[0] = (struct segment){0, c->cdb.length, 0};
+        p->in[0] = (struct segment){0, in, 0};
 }
 
 static bool overlap(const struct segment *a, const struct segment *b)

@@ -28,6 +28,7 @@
 #define YES    MUTATES_YES
 #define NO     MUTATES_NO
 #define SECOND MUTATES_SECOND
+#define STEP   MUTATES_STEP
 
 /* target, order, object type and descriptor, permissions, other permissions that do, changes
  * objects, timestamps of the object, of its partition, function, flags */
@@ -85,6 +86,11 @@ static const struct action actions[OSD_OP_MAX] = {
                                  run_remove},
     [OSD_OP_SET_ATTRIBUTES] = {TARGET_ANY, W_S_G, ANY, OSD_PERM_SET_ATTR, 0, NO, 0, 0,
                                run_none},
+    [OSD_OP_SET_KEY] = {TARGET_KEY, W_S_G, 0, OSD_DESC_PAR,
+                        OSD_PERM_DEV_MGMT | OSD_PERM_POL_SEC, 0, YES, 0, 0, run_set_key},
+    [OSD_OP_SET_MASTER_KEY] = {TARGET_ROOT, W_S_G, ROOT,
+                               OSD_PERM_DEV_MGMT | OSD_PERM_POL_SEC | OSD_PERM_GLOBAL, 0, STEP,
+                               0, 0, run_set_master_key},
     [OSD_OP_SET_MEMBER_ATTRIBUTES] = {TARGET_COLLECTION, W_S_G, ANY,
                                       OSD_PERM_SET_ATTR | OSD_PERM_M_OBJECT, 0, YES, 0, 0,
                                       run_set_members, ACT_WHOLE | ACT_MEMBERS},
@@ -100,7 +106,10 @@ bool command_mutates(const struct osd_cdb *cdb)
 {
     const struct action *a = action_of(cdb->op);
 
-    return a && (a->mutates == MUTATES_YES || (a->mutates == MUTATES_SECOND && cdb->start));
+    if (!a)
+        return false;
+    return a->mutates == MUTATES_YES || (a->mutates == MUTATES_SECOND && cdb->start) ||
+           (a->mutates == MUTATES_STEP && cdb->option);
 }
 
 bool command_changes(const struct osd_cdb *cdb)

@@ -411,7 +411,7 @@ static void test_interpreter_attributes__pages_have_their_layouts(void **state)
         assert_int_equal(be32_get(rig->in + (g == OSD_GEN1 ? 150 : 28)), 0xdead);
         get_page(rig, g, 0, 0, OSD_PAGE_R + 5);
         assert_int_equal(rig->r.in_len, g == OSD_GEN1 ? 71 : 74);
-        assert_int_equal(be16_get(rig->in + 10), 1); /* NOSEC only */
+        assert_int_equal(be16_get(rig->in + 10), 1); /* NOSEC: there is no key */
         get_page(rig, g, RIG_PID, RIG_OID, OSD_PAGE_CURRENT);
         assert_int_equal(rig->r.in_len, g == OSD_GEN1 ? 56 : 76);
     }
@@ -628,7 +628,7 @@ static void test_interpreter_attributes__values_out_of_range(void **state)
     struct rig *rig = *state;
 
     rig_partition(rig, RIG_PID);
-    rig_set_u(rig, 0, 0, OSD_PAGE_R + 5, 1, 2, 1); /* a method that is not built */
+    rig_set_u(rig, 0, 0, OSD_PAGE_R + 5, 1, 2, 1); /* there is no key */
     expect_param(rig, 8);
     rig_set_u(rig, 0, 0, OSD_PAGE_R + 5, 1, 0, 1);
     expect_good(rig);

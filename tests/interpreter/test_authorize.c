@@ -39,7 +39,7 @@ static void test_interpreter_authorize__each_field_has_its_pointer(void **state)
         expect_cdb(rig, 80);
         assert_int_equal(rig->sense.completed, 0);
         c = good_read(rig, g);
-        c.cap.method = OSD_SEC_CMDRSP;
+        c.cap.method = OSD_SEC_CMDRSP; /* without a key */
         rig_run(rig, &c);
         expect_cdb(rig, 82);
         c = good_read(rig, g);

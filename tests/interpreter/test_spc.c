@@ -245,7 +245,8 @@ static void test_interpreter_spc__supported_operation_codes(void **state)
     assert_true(reports(rig, 0x88b1));
     assert_true(reports(rig, OSD_ACT_STAGE));
     assert_true(reports(rig, 0x8815));
-    assert_false(reports(rig, 0x8899));
+    assert_true(reports(rig, 0x8899));
+    assert_false(reports(rig, 0x88a8)); /* CREATE CLONE is not offered */
     run(rig, tmf, 12, 16);
     expect_good(rig);
     all[2] = 2; /* by service action, but INQUIRY has none */
@@ -493,7 +494,7 @@ static void test_interpreter_weight__a_collect_weighs_what_it_executes(void **st
 
 /* ---- open ---- */
 
-static void test_interpreter_device__only_nosec_is_built(void **state)
+static void test_interpreter_device__methods_need_a_master_key(void **state)
 {
     struct rig *rig = *state;
     struct rig other = {0};
@@ -502,6 +503,8 @@ static void test_interpreter_device__only_nosec_is_built(void **state)
     struct osd_device *dev = NULL;
 
     (void)rig;
+    assert_int_equal(osd_device_open(&cfg, &dev), OSD_E_NOT_FOUND);
+    cfg.default_method = 4;
     assert_int_equal(osd_device_open(&cfg, &dev), OSD_E_UNSUPPORTED);
     assert_null(dev);
     cfg.store->ops->close(cfg.store); /* stays the caller's */
@@ -559,7 +562,7 @@ int main(void)
         rig_test(test_interpreter_scope__commands_on_members_hold_the_partition),
         rig_test(test_interpreter_scope__who_may_wait_for_whom),
         rig_test(test_interpreter_scope__commands_without_ids),
-        rig_test(test_interpreter_device__only_nosec_is_built),
+        rig_test(test_interpreter_device__methods_need_a_master_key),
         rig_test(test_interpreter_device__a_serial_number_is_made_up),
         rig_test(test_interpreter_device__counts_what_it_does),
     };

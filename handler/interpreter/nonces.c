@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/nonces.c - see nonces.h
+ */
+#include "nonces.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/bytes.h"
+#include "common/clock.h"
+#include "common/hash.h"
+
+#define BUCKETS (2 * NONCES)
+
+struct nonce_slot {
+    uint8_t nonce[OSD_NONCE_LEN];
+    uint32_t chain; /* slot + 1 of the next one in the bucket */
+    bool used;
+};
+
+void nonces_init(struct nonces *n, uint64_t floor)
+{
+    *n = (struct nonces){.floor = floor};
+    pthread_mutex_init(&n->lock, NULL);
+}
+
+void nonces_destroy(struct nonces *n)
+{
+    free(n->slots);
+    free(n->buckets);
+    pthread_mutex_destroy(&n->lock);
+}
+
+uint64_t nonces_floor(struct nonces *n)
+{
+    uint64_t floor;
+
+    pthread_mutex_lock(&n->lock);
+    floor = n->floor;
+    pthread_mutex_unlock(&n->lock);
+    return floor;
+}
+
+static uint32_t *bucket_of(struct nonces *n, const uint8_t *nonce)
+{
+    return &n->buckets[osd_hash(n->seed, be64_get(nonce), be32_get(nonce + 8)) % BUCKETS];
+}
+
+static bool is_known(struct nonces *n, const uint8_t *nonce)
+{
+    uint32_t at = *bucket_of(n, nonce);
+
+    while (at && memcmp(n->slots[at - 1].nonce, nonce, OSD_NONCE_LEN) != 0)
+        at = n->slots[at - 1].chain;
+    return at;
+}
+
+/* Take a slot out of its bucket; the window moves behind its nonce, so that it cannot come again
+ * even if the clock is set back. */
+static void evict(struct nonces *n, struct nonce_slot *s)
+{
+    uint32_t me = (uint32_t)(s - n->slots) + 1, *at = bucket_of(n, s->nonce);
+    uint64_t stamp = be48_get(s->nonce);
+
+    while (*at != me)
+        at = &n->slots[*at - 1].chain;
+    *at = s->chain;
+    if (stamp >= n->floor)
+        n->floor = stamp + 1;
+}
+
+static osd_status use(struct nonces *n, const uint8_t *nonce)
+{
+    struct nonce_slot *s;
+    uint32_t *bucket;
+
+    if (!n->slots) {
+        osd_random(&n->seed, sizeof(n->seed));
+        n->slots = calloc(NONCES, sizeof(*n->slots));
+    }
+    if (!n->buckets)
+        n->buckets = calloc(BUCKETS, sizeof(*n->buckets));
+    if (!n->slots || !n->buckets)
+        return OSD_E_NOMEM;
+    if (is_known(n, nonce))
+        return OSD_E_EXISTS;
+    s = &n->slots[n->next];
+    if (s->used)
+        evict(n, s);
+    bucket = bucket_of(n, nonce);
+    memcpy(s->nonce, nonce, OSD_NONCE_LEN);
+    s->used = true;
+    s->chain = *bucket;
+    *bucket = n->next + 1;
+    n->next = (n->next + 1) % NONCES;
+    return OSD_OK;
+}
+
+osd_status nonces_use(struct nonces *n, const uint8_t nonce[OSD_NONCE_LEN])
+{
+    osd_status st;
+
+    pthread_mutex_lock(&n->lock);
+    st = use(n, nonce);
+    pthread_mutex_unlock(&n->lock);
+    return st;
+}

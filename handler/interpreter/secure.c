@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/secure.c - see secure.h
+ *
+ * Nothing but the list of nonces changes before every value has been verified.
+ */
+#include "secure.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+#include "copy.h"
+#include "keys.h"
+#include "security/icv.h"
+
+#define AT(offset)    (OSD_CAPABILITY_AT + (offset))
+#define METHOD_NUMBER 0x1u
+#define FROZEN_NUMBER 0x5u
+#define OUT_COUNTS    24 /* three byte counts before the data-out integrity value */
+#define IN_COUNTS     16
+#define NO_ALGORITHM  1 /* greatest index of supported algorithms */
+
+/* ---- what the partition wants ---- */
+
+/* A number of a policy/security page of the root or a partition; 0 with *ret_set false. */
+static osd_status policy(struct command *c, uint64_t pid, uint32_t base, uint32_t number,
+                         uint64_t *ret, bool *ret_set)
+{
+    uint8_t raw[8];
+    uint32_t len = 0;
+    osd_status st = ops_of(c)->get_attr(c->txn, (struct store_id){pid, 0},
+                                        base + OSD_PG_SECURITY, number, raw, sizeof(raw), &len);
+
+    *ret = 0;
+    for (uint32_t i = 0; st == OSD_OK && i < len && i < sizeof(raw); i++)
+        *ret = *ret << 8 | raw[i];
+    *ret_set = st == OSD_OK;
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
+osd_status secure_default_method(struct command *c, uint64_t pid, uint8_t *ret)
+{
+    uint64_t method = 0;
+    bool set = false;
+    osd_status st = OSD_OK;
+
+    if (atomic_load_explicit(&c->dev->secured, memory_order_acquire))
+        st = policy(c, pid, pid ? OSD_PAGE_P : OSD_PAGE_R, METHOD_NUMBER, &method, &set);
+    *ret = set ? (uint8_t)method : pid ? OSD_SEC_NOSEC : c->dev->default_method;
+    return st;
+}
+
+/* Creating and removing partitions are matters of the device. */
+static uint64_t judged_by(const struct command *c)
+{
+    bool device = c->cdb.op == OSD_OP_CREATE_PARTITION ||
+                  c->cdb.op == OSD_OP_REMOVE_PARTITION || c->target_type == OSD_TYPE_ROOT;
+
+    return device ? 0 : c->target.pid;
+}
+
+static bool sets_keys(const struct command *c)
+{
+    return c->cdb.op == OSD_OP_SET_KEY || c->cdb.op == OSD_OP_SET_MASTER_KEY;
+}
+
+/* The method a command has to use at least: what its partition asks for, that of the source of
+ * a copy, and for keys, once there is one, a method that signs the whole command. */
+static osd_status least_method(struct command *c, uint8_t *ret)
+{
+    uint8_t least, source = OSD_SEC_NOSEC;
+    osd_status st = secure_default_method(c, judged_by(c), &least);
+
+    if (st == OSD_OK && c->copy_source.len)
+        st = secure_default_method(c, copy_source(c).pid, &source);
+    if (st)
+        return st;
+    least = source > least ? source : least;
+    if (sets_keys(c) && c->dev->methods != METHODS_NOSEC && least < OSD_SEC_CMDRSP)
+        least = OSD_SEC_CMDRSP;
+    *ret = least;
+    return OSD_OK;
+}
+
+/* ---- the request ---- */
+
+static osd_status check_method(struct command *c)
+{
+    const struct osd_capability *cap = &c->cdb.cap;
+    uint8_t least;
+    osd_status st = least_method(c, &least);
+
+    if (st)
+        return st;
+    if (cap->format == 0)
+        return least == OSD_SEC_NOSEC ? OSD_OK : fail_cdb(c, AT(0));
+    if (cap->method < least || !(c->dev->methods >> cap->method & 1))
+        return fail_cdb(c, AT(2));
+    if (cap->method != OSD_SEC_NOSEC && c->cdb.gen == OSD_GEN2 && cap->format != 2)
+        return fail_cdb(c, AT(0));
+    return OSD_OK;
+}
+
+static osd_status check_frozen(struct command *c, uint64_t pid, uint8_t version)
+{
+    uint64_t mask;
+    bool set;
+    osd_status st = policy(c, pid, OSD_PAGE_P, FROZEN_NUMBER, &mask, &set);
+
+    return st == OSD_OK && mask >> version & 1 ? fail_kind(c, FAULT_KEY_FROZEN) : st;
+}
+
+/* The capability key, from the secret that the credential must have been made with. */
+static osd_status find_key(struct command *c, uint8_t key[OSD_KEY_LEN])
+{
+    struct osd_bytes cap = {c->req->cdb + OSD_CAPABILITY_AT,
+                            c->cdb.gen == OSD_GEN1 ? OSD1_CAPABILITY_LEN : OSD2_CAPABILITY_LEN};
+    uint8_t secret[OSD_KEY_LEN];
+    osd_status st;
+
+    if (c->cdb.cap.icv_algorithm > NO_ALGORITHM)
+        return fail_cdb(c, AT(1));
+    st = keys_secret(c, secret);
+    if (st == OSD_E_NOT_FOUND)
+        return fail_cdb(c, AT(1));
+    if (st == OSD_OK)
+        st = osd_capability_key(secret, cap, c->dev->system_id, key);
+    OPENSSL_cleanse(secret, sizeof(secret));
+    return st;
+}
+
+static osd_status check_request(struct command *c, const uint8_t key[OSD_KEY_LEN])
+{
+    const struct osd_bytes token = {c->dev->security_token, SECURITY_TOKEN_LEN};
+    uint8_t icv[OSD_KEY_LEN];
+    osd_status st = c->cdb.cap.method == OSD_SEC_CAPKEY
+                        ? osd_mac(key, &token, 1, icv)
+                        : osd_request_icv(key, c->cdb.gen, c->req->cdb, icv);
+
+    if (st == OSD_OK && !osd_icv_equal(icv, c->cdb.sec.request_icv, secure_icv_len(c)))
+        return fail_cdb(c, by_gen(c, 160, 184));
+    return st;
+}
+
+/* One further capability: its key goes into the key of the continuation's value, so whoever
+ * signs the continuation has the credentials of all of them. */
+static osd_status add_extension(struct command *c, const uint8_t *raw, uint8_t key[OSD_KEY_LEN])
+{
+    const struct osd_bytes before = {key, OSD_KEY_LEN};
+    uint8_t secret[OSD_KEY_LEN], own[OSD_KEY_LEN], least;
+    struct osd_capability cap;
+    osd_status st;
+
+    osd_capability_decode(raw, OSD_GEN2, &cap);
+    if ((st = secure_default_method(c, cap.allowed_pid, &least)))
+        return st;
+    if (cap.format != 2 || cap.method < least || cap.method > c->cdb.cap.method ||
+        cap.icv_algorithm > NO_ALGORITHM)
+        return fail_cdb(c, 48);
+    if (cap.method == OSD_SEC_NOSEC)
+        return OSD_OK;
+    if ((st = check_frozen(c, cap.allowed_pid, cap.key_version)))
+        return st;
+    st = keys_working(c, cap.allowed_pid, cap.key_version, secret);
+    if (st == OSD_OK)
+        st = osd_capability_key(secret, (struct osd_bytes){raw, OSD2_CAPABILITY_LEN},
+                                c->dev->system_id, own);
+    if (st == OSD_OK)
+        st = osd_mac(own, &before, 1, key);
+    OPENSSL_cleanse(secret, sizeof(secret));
+    OPENSSL_cleanse(own, sizeof(own));
+    return st == OSD_E_NOT_FOUND ? fail_cdb(c, 48) : st;
+}
+
+static osd_status check_continuation(struct command *c, const uint8_t request_key[OSD_KEY_LEN])
+{
+    uint8_t icv[OSD_KEY_LEN], key[OSD_KEY_LEN];
+    osd_status st = OSD_OK;
+
+    if (c->continuation.len == 0)
+        return OSD_OK;
+    memcpy(key, request_key, sizeof(key));
+    for (size_t at = 0; at < c->extensions.len && st == OSD_OK; at += OSD2_CAPABILITY_LEN)
+        st = add_extension(c, c->extensions.data + at, key);
+    if (st == OSD_OK)
+        st = osd_continuation_icv(key, c->continuation, icv);
+    OPENSSL_cleanse(key, sizeof(key));
+    if (st == OSD_OK && !osd_icv_equal(icv, c->continuation.data + 8, OSD_ICV2_LEN))
+        return fail_cdb(c, 48);
+    return st;
+}
+
+/* ---- the nonce ---- */
+
+static osd_status window(struct command *c, uint64_t *ret_oldest, uint64_t *ret_newest)
+{
+    uint64_t pid = judged_by(c), oldest, newest;
+    bool set_oldest, set_newest;
+    osd_status st;
+
+    if ((st = policy(c, pid, OSD_PAGE_P, 2, &oldest, &set_oldest)) ||
+        (st = policy(c, pid, OSD_PAGE_P, 3, &newest, &set_newest)))
+        return st;
+    oldest = set_oldest ? oldest : OLDEST_NONCE_MS;
+    *ret_oldest = c->now > oldest ? c->now - oldest : 0;
+    *ret_newest = c->now + (set_newest ? newest : NEWEST_NONCE_MS);
+    return OSD_OK;
+}
+
+/* A repetition whose outcome is on record is answered from there, however old it is. */
+static osd_status check_nonce(struct command *c)
+{
+    uint64_t stamp = be48_get(c->cdb.sec.nonce), oldest, newest;
+    bool recorded = c->replay.found && !c->replay.foreign;
+    osd_status st = window(c, &oldest, &newest);
+
+    if (st || recorded)
+        return st;
+    if (stamp < oldest || stamp > newest || stamp < nonces_floor(&c->dev->nonces))
+        return fail_kind(c, FAULT_NONCE_TIME);
+    if (c->check_only)
+        return OSD_OK;
+    st = nonces_use(&c->dev->nonces, c->cdb.sec.nonce);
+    return st == OSD_E_EXISTS ? fail_kind(c, FAULT_NONCE) : st;
+}
+
+/* ---- data ---- */
+
+/* Byte counts and the value over command data, set list and get list. */
+static osd_status out_icv(struct command *c, const uint8_t counts[OUT_COUNTS],
+                          uint8_t ret[OSD_KEY_LEN])
+{
+    struct osd_mac *m;
+    osd_status st = osd_mac_begin(c->cap_key, &m);
+
+    if (st)
+        return st;
+    if ((st = osd_mac_add_iov(m, &c->req->out, c->data_off, be64_get(counts))) ||
+        (st = osd_mac_add(m, c->set_list.data, c->set_list.len)) ||
+        (st = osd_mac_add(m, c->get_list.data, c->get_list.len)) ||
+        (st = osd_mac_add(m, counts, OUT_COUNTS))) {
+        osd_mac_drop(m);
+        return st;
+    }
+    return osd_mac_end(m, ret);
+}
+
+static osd_status check_data_out(struct command *c)
+{
+    uint8_t counts[OUT_COUNTS], info[OUT_COUNTS + OSD_ICV2_LEN], icv[OSD_KEY_LEN];
+    size_t len = OUT_COUNTS + secure_icv_len(c);
+    uint64_t at = c->cdb.sec.data_out_icv_off;
+    osd_status st;
+
+    if (c->cdb.cap.method != OSD_SEC_ALLDATA ||
+        (c->data_out_len == 0 && c->set_list.len == 0 && c->get_list.len == 0))
+        return OSD_OK;
+    be64_put(counts, c->data_out_len);
+    be64_put(counts + 8, c->set_list.len);
+    be64_put(counts + 16, c->get_list.len);
+    if (at == OSD_OFFSET_UNUSED || osd_iov_read(&c->req->out, at, info, len) != len ||
+        memcmp(info, counts, OUT_COUNTS) != 0)
+        return fail_kind(c, FAULT_DATA_ICV);
+    st = out_icv(c, counts, icv);
+    if (st == OSD_OK && !osd_icv_equal(icv, info + OUT_COUNTS, secure_icv_len(c)))
+        return fail_kind(c, FAULT_DATA_ICV);
+    return st;
+}
+
+osd_status secure_validate(struct command *c)
+{
+    uint8_t key[OSD_KEY_LEN];
+    osd_status st = check_method(c);
+
+    if (st || c->cdb.cap.format == 0 || c->cdb.cap.method == OSD_SEC_NOSEC)
+        return st;
+    (void)((st = find_key(c, key)) || (st = check_request(c, key)) ||
+           (st = check_continuation(c, key)));
+    if (st == OSD_OK)
+        memcpy(c->cap_key, key, OSD_KEY_LEN);
+    OPENSSL_cleanse(key, sizeof(key));
+    if (st)
+        return st;
+    c->verified = true;
+    if (!sets_keys(c) && (st = check_frozen(c, judged_by(c), c->cdb.cap.key_version)))
+        return st;
+    if (c->cdb.cap.method >= OSD_SEC_CMDRSP && (st = check_nonce(c)))
+        return st;
+    st = check_data_out(c);
+    return st ? st
+              : osd_response_icv(c->cap_key, c->cdb.sec.nonce, SAM_GOOD,
+                                 (struct osd_bytes){NULL, 0}, c->good_icv);
+}
+
+/* ---- the response ---- */
+
+void secure_sign_sense(const struct command *c, struct osd_sense *s)
+{
+    uint8_t raw[OSD_SENSE_MAX], icv[OSD_KEY_LEN];
+    size_t len;
+
+    if (!secure_signs(c))
+        return;
+    s->icv_len = secure_icv_len(c);
+    len = osd_sense_encode(s, raw);
+    if (osd_response_icv(c->cap_key, c->cdb.sec.nonce, SAM_CHECK_CONDITION,
+                         (struct osd_bytes){raw, len}, icv) == OSD_OK)
+        osd_icv_put(icv, s->icv, s->icv_len);
+}
+
+static osd_status in_icv(struct command *c, const uint8_t counts[IN_COUNTS],
+                         uint8_t ret[OSD_KEY_LEN])
+{
+    struct osd_mac *m;
+    osd_status st = osd_mac_begin(c->cap_key, &m);
+
+    if (st)
+        return st;
+    if ((st = osd_mac_add_iov(m, &c->req->in, 0, c->data_in_len)) ||
+        (st = osd_mac_add_iov(m, &c->req->in, c->attr_in_off, c->attr_in_len)) ||
+        (st = osd_mac_add(m, counts, IN_COUNTS))) {
+        osd_mac_drop(m);
+        return st;
+    }
+    return osd_mac_end(m, ret);
+}
+
+uint64_t secure_seal(struct command *c, uint64_t in_len)
+{
+    uint8_t info[IN_COUNTS + OSD_ICV2_LEN], icv[OSD_KEY_LEN];
+    size_t len = IN_COUNTS + secure_icv_len(c);
+    uint64_t at = c->cdb.sec.data_in_icv_off;
+
+    if (!c->verified || c->cdb.cap.method != OSD_SEC_ALLDATA || at == OSD_OFFSET_UNUSED ||
+        c->keeps_in || at < in_len || at > c->req->in.len || c->req->in.len - at < len)
+        return in_len;
+    be64_put(info, c->data_in_len);
+    be64_put(info + 8, c->attr_in_len);
+    if (in_icv(c, info, icv))
+        return in_len;
+    osd_icv_put(icv, info + IN_COUNTS, secure_icv_len(c));
+    osd_iov_write(&c->req->in, at, info, len);
+    return at + len;
+}

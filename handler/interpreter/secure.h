@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/secure.h - security methods: who made this request, and did it arrive
+ * whole? (reference 6)
+ */
+#ifndef INTERPRETER_SECURE_H
+#define INTERPRETER_SECURE_H
+
+#include "command.h"
+
+#define METHODS_KEYED   0x000fu /* NOSEC, CAPKEY, CMDRSP, ALLDATA: with a master key */
+#define METHODS_NOSEC   0x0001u /* without one */
+#define OLDEST_NONCE_MS 600000u /* limits of the nonce window, as durations */
+#define NEWEST_NONCE_MS 60000u
+
+/** Function VALIDATION: method, key, integrity values of request, continuation and data,
+ *  nonce. Afterwards command.cap_key signs the response where the method wants that. */
+osd_status secure_validate(struct command *c);
+
+/** The method a partition (0: the root and partition zero) asks for at least. */
+osd_status secure_default_method(struct command *c, uint64_t pid, uint8_t *ret);
+
+/** Whether the response carries integrity values. */
+static inline bool secure_signs(const struct command *c)
+{
+    return c->verified && c->cdb.cap.method >= OSD_SEC_CMDRSP;
+}
+
+/** Length of an integrity value of the command's generation. */
+static inline uint8_t secure_icv_len(const struct command *c)
+{
+    return c->cdb.gen == OSD_GEN1 ? OSD_ICV1_LEN : OSD_ICV2_LEN;
+}
+
+/** Give sense data its response integrity value. */
+void secure_sign_sense(const struct command *c, struct osd_sense *s);
+
+/** ALLDATA: put the integrity check information behind the data; returns the new in_len. */
+uint64_t secure_seal(struct command *c, uint64_t in_len);
+
+#endif
