@@ -10,8 +10,10 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -318,6 +320,8 @@ static void rdb_close(struct osd_store *s)
     if (r->wo)
         rocksdb_writeoptions_destroy(r->wo);
     blocks_close(r->blocks);
+    if (r->lock_fd >= 0)
+        close(r->lock_fd);
     store_locks_free(r->locks);
     pthread_rwlock_destroy(&r->parts_lock);
     pthread_mutex_destroy(&r->record_lock);
@@ -370,6 +374,8 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
     memset(r, 0, sizeof(*r));
     r->base.ops = &rdb_ops;
     r->cfg = *cfg;
+    r->batch_room = BATCH_ROOM;
+    r->lock_fd = -1;
     osd_random(&r->seed, sizeof(r->seed));
     if (!r->cfg.clock)
         r->cfg.clock = &osd_clock_system;
@@ -429,6 +435,32 @@ static osd_status inspect_directory(struct rdb *r, char *reason, size_t reason_l
     return OSD_OK;
 }
 
+/* Only we may have written what is trusted from here on, and nobody else, this process included,
+ * has it open: RocksDB's own lock knows a directory by its name, and has one owner per process. */
+static osd_status lock_directory(struct rdb *r, char *reason, size_t reason_len)
+{
+    struct stat s;
+
+    r->lock_fd = open(r->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (r->lock_fd < 0 || fstat(r->lock_fd, &s) != 0) {
+        snprintf(reason, reason_len, "%s: %s", r->path, strerror(errno));
+        return OSD_E_IO;
+    }
+    if (s.st_uid != geteuid() || s.st_mode & S_IWOTH) {
+        snprintf(reason, reason_len,
+                 "%s belongs to another user, or everybody may write there: use a directory "
+                 "that only this program's user can change",
+                 r->path);
+        return OSD_E_DENIED;
+    }
+    if (!r->cfg.read_only && flock(r->lock_fd, LOCK_EX | LOCK_NB) != 0 &&
+        errno == EWOULDBLOCK) {
+        snprintf(reason, reason_len, "store %s is in use by another LUN or process", r->path);
+        return OSD_E_BUSY;
+    }
+    return OSD_OK;
+}
+
 /* The common end of opening: database, format, state in memory. */
 static osd_status open_parts(struct rdb *r, const char *db, const char *data, char *reason,
                              size_t reason_len)
@@ -477,6 +509,10 @@ osd_status store_rocksdb_open(const struct store_config *cfg, struct osd_store *
         asprintf(&data, "%s/data", cfg->path) < 0)
         return OSD_E_NOMEM;
     st = inspect_directory(r, reason, reason_len);
+    if (!st)
+        st = lock_directory(r, reason, reason_len);
+    if (!st && cfg->create)
+        mkdir(db, 0700); /* what RocksDB makes, everybody may read */
     if (!st)
         st = open_parts(r, db, data, reason, reason_len);
     if (st) {

@@ -87,6 +87,8 @@ osd_status rdb_each_attr(struct store_txn *base, struct store_id id, uint32_t pa
     return OSD_OK;
 }
 
+#define PIECE 4096u /* attributes removed at once */
+
 static bool forget_attr(void *arg, uint32_t page, uint32_t number, const void *value,
                         uint32_t len)
 {
@@ -100,17 +102,24 @@ static bool forget_attr(void *arg, uint32_t page, uint32_t number, const void *v
     return osd_buf_put(keys, key, sizeof(key)) == OSD_OK;
 }
 
-/* Collect first, delete after: the iterator must not see its own deletions. */
+/* Collect first, delete after: the iterator must not see its own deletions. Piece by piece, so
+ * that an object may have any number of them. */
 osd_status attrs_remove(struct txn *t, struct store_id id)
 {
-    _cleanup_buf_ struct osd_buf keys = osd_buf_make(64 * MIB);
-    osd_status st = rdb_each_attr(&t->base, id, 0, 0, forget_attr, &keys);
+    _cleanup_buf_ struct osd_buf keys = osd_buf_make((size_t)PIECE * 8);
+    osd_status st = osd_buf_reserve(&keys, (size_t)PIECE * 8);
 
-    for (size_t at = 0; at < keys.len && !st; at += 8) {
-        uint8_t key[ATTR_KEY_LEN];
-        key_attr(key, id, be32_get(keys.data + at), be32_get(keys.data + at + 4));
-        txn_delete(t, CF_ATTRS, key, sizeof(key));
-    }
+    do {
+        keys.len = 0;
+        if (!st)
+            st = rdb_each_attr(&t->base, id, 0, 0, forget_attr, &keys);
+        for (size_t at = 0; at < keys.len; at += 8) {
+            uint8_t key[ATTR_KEY_LEN];
+            key_attr(key, id, be32_get(keys.data + at), be32_get(keys.data + at + 4));
+            txn_delete(t, CF_ATTRS, key, sizeof(key));
+        }
+        st = txn_noted(&t->base, st);
+    } while (!st && keys.len == (size_t)PIECE * 8);
     return st;
 }
 

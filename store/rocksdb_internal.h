@@ -96,6 +96,7 @@ struct rdb {
     struct osd_store base;
     struct store_config cfg;
     char *path;
+    int lock_fd; /* the directory, locked; -1: none */
     rocksdb_t *db;
     rocksdb_column_family_handle_t *cf[CF_MAX];
     rocksdb_options_t *options;
@@ -103,9 +104,10 @@ struct rdb {
     rocksdb_writeoptions_t *wo;
     struct blocks *blocks;
     struct store_locks *locks;
-    uint64_t capacity; /* atomic */
-    bool failed;       /* a write below failed; atomic */
-    uint64_t seed;     /* of the hash tables */
+    uint64_t capacity;  /* atomic */
+    bool failed;        /* a write below failed; atomic */
+    int64_t batch_room; /* what open transactions may still put into batches; atomic */
+    uint64_t seed;      /* of the hash tables */
 
     pthread_rwlock_t parts_lock;
     struct part *parts[PART_BUCKETS];
@@ -165,11 +167,12 @@ struct part_record {
 struct txn {
     struct store_txn base;
     struct rdb *rdb;
-    rocksdb_writebatch_wi_t *batch;   /* NULL: nothing changed */
-    unsigned put;                     /* families with keys in the batch: 1 << enum cf */
-    struct record kept[TXN_KEPT];     /* of objects (rocksdb_record.c) */
-    unsigned next_kept;               /* place of the next one */
-    struct part_record *part_records; /* of partitions and the root */
+    rocksdb_writebatch_wi_t *batch;    /* NULL: nothing changed */
+    unsigned put;                      /* families with keys in the batch: 1 << enum cf */
+    int64_t batch_used, batch_granted; /* memory of the batch, and what of batch_room is its */
+    struct record kept[TXN_KEPT];      /* of objects (rocksdb_record.c) */
+    unsigned next_kept;                /* place of the next one */
+    struct part_record *part_records;  /* of partitions and the root */
     rocksdb_readoptions_t *ro; /* after a range deletion: iterators stop before what it hides */
     uint8_t hidden_from[8];
     struct run_list allocated, freed;
@@ -203,6 +206,10 @@ struct value {
     char *own;
 };
 
+/** Memory of all batches together, beyond BATCH_STEP that every transaction has anyway. */
+#define BATCH_ROOM ((int64_t)(1024 * MIB))
+#define BATCH_STEP ((int64_t)MIB)
+
 /* rocksdb_txn.c */
 /** A value as the transaction sees it. On OSD_OK the caller frees it; NOT_FOUND. */
 osd_status txn_get(struct txn *t, enum cf cf, const void *key, size_t key_len,
@@ -215,7 +222,7 @@ void txn_delete(struct txn *t, enum cf cf, const void *key, size_t key_len);
 rocksdb_iterator_t *txn_iterate(struct txn *t, enum cf cf);
 /** Whether the transaction may change an object (store.h). */
 bool txn_may_change(const struct txn *t, struct store_id id);
-/** Remember a failed change; returns st. */
+/** Remember a failed change; returns st, or how an earlier change failed. */
 osd_status txn_noted(struct store_txn *t, osd_status st);
 osd_status run_add(struct run_list *l, uint64_t first, uint32_t count);
 

@@ -88,7 +88,7 @@ osd_status rdb_put_meta(struct store_txn *base, struct store_id id, const struct
     next.used = old.used;
     merge_times(t, id, &next, &old);
     txn_store(t, id, &next);
-    return OSD_OK;
+    return txn_noted(base, OSD_OK);
 }
 
 /* ---- create and remove ---- */

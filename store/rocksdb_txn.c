@@ -6,6 +6,8 @@
  *  (1) Everything a transaction changes on disk is in its batch; one write commits it.
  *  (2) Counters it charged (rocksdb_count.c) are given back by abort.
  *  (3) Blocks it allocated are released by abort; blocks it freed are retired by commit.
+ *  (4) Batches have a common bound, so no command takes memory without end: a change that finds
+ *      no room is left out and fails the transaction.
  */
 #include <stdlib.h>
 
@@ -92,15 +94,38 @@ rocksdb_writebatch_wi_t *batch_of(struct txn *t)
     return t->batch;
 }
 
+#define ENTRY_MEMORY 100 /* of the index, for each key */
+
+/* Whether one more key may go into the batch. If not, the transaction has failed. */
+static bool batch_grows(struct txn *t, size_t len)
+{
+    int64_t *room = &t->rdb->batch_room;
+
+    t->batch_used += (int64_t)len + ENTRY_MEMORY;
+    while (t->batch_used > t->batch_granted + BATCH_STEP) {
+        if (__atomic_sub_fetch(room, BATCH_STEP, __ATOMIC_RELAXED) < 0) {
+            __atomic_add_fetch(room, BATCH_STEP, __ATOMIC_RELAXED);
+            txn_noted(&t->base, OSD_E_NOMEM);
+            return false;
+        }
+        t->batch_granted += BATCH_STEP;
+    }
+    return true;
+}
+
 void txn_put(struct txn *t, enum cf cf, const void *key, size_t key_len, const void *value,
              size_t len)
 {
+    if (!batch_grows(t, key_len + len))
+        return;
     t->put |= 1u << cf;
     rocksdb_writebatch_wi_put_cf(batch_of(t), t->rdb->cf[cf], key, key_len, value, len);
 }
 
 void txn_delete(struct txn *t, enum cf cf, const void *key, size_t key_len)
 {
+    if (!batch_grows(t, key_len))
+        return;
     t->put |= 1u << cf;
     rocksdb_writebatch_wi_delete_cf(batch_of(t), t->rdb->cf[cf], key, key_len);
 }
@@ -150,7 +175,7 @@ osd_status txn_noted(struct store_txn *base, osd_status st)
 
     if (st && st != OSD_E_NOT_FOUND && !t->failed)
         t->failed = st;
-    return st;
+    return st ? st : t->failed;
 }
 
 /* ---- begin, commit, abort ---- */
@@ -189,6 +214,7 @@ static void txn_free(struct txn *t)
         rocksdb_writebatch_wi_destroy(t->batch);
     if (t->ro)
         rocksdb_readoptions_destroy(t->ro);
+    __atomic_add_fetch(&t->rdb->batch_room, t->batch_granted, __ATOMIC_RELAXED);
     free(t->allocated.v);
     free(t->freed.v);
     free(t);
@@ -336,7 +362,7 @@ osd_status rdb_commit(struct store_txn *base, unsigned flags)
         st = free_partition_blocks(t);
     if (!st && t->batch) {
         txn_records_write(t);
-        st = txn_write(t);
+        st = t->failed ? t->failed : txn_write(t);
     }
     if (st) {
         rdb_abort(base);
