@@ -3,12 +3,13 @@
  * bench/budget.c - every operation a few times on the memory store, for callgrind to count
  *
  * Under "valgrind --tool=callgrind --collect-atstart=no" each operation ends with a dump that
- * is named after it and holds the instructions of its steps only. Prints "name steps" per
- * operation, so the counts can be divided. check-budget does both.
+ * is named after it and holds the instructions of its steps only. Prints "name steps
+ * allocations" per operation, so the counts can be divided. check-budget does both.
  * Randomness is replaced (the linker wraps osd_random), so the shapes of hash tables and trees,
- * and with them the counts, repeat from run to run.
+ * and with them the counts, repeat from run to run. malloc() and its kin are replaced to be counted.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <valgrind/callgrind.h>
 
@@ -28,6 +29,34 @@ void __wrap_osd_random(void *dst, size_t len)
     }
 }
 
+/* ---- counting allocations ---- */
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t size);
+
+static uint64_t allocations;
+
+void *malloc(size_t size)
+{
+    allocations++;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    allocations++;
+    return __libc_calloc(n, size);
+}
+
+void *realloc(void *p, size_t size)
+{
+    allocations++;
+    return __libc_realloc(p, size);
+}
+
+/* ---- operations ---- */
+
 static void count(struct bench_work *w, const struct bench_op *full)
 {
     struct bench_op op = *full;
@@ -37,14 +66,16 @@ static void count(struct bench_work *w, const struct bench_op *full)
     bench_batch(w, &op); /* first uses of memory and tables do not count */
     w->turn++;
     op.prepare(w, &op);
+    uint64_t before = allocations;
     CALLGRIND_ZERO_STATS;
     CALLGRIND_TOGGLE_COLLECT;
     for (unsigned i = 0; i < op.batch; i++)
         op.step(w, &op, i);
     CALLGRIND_TOGGLE_COLLECT;
+    uint64_t made = allocations - before;
     CALLGRIND_DUMP_STATS_AT(op.name);
     op.tidy(w, &op);
-    printf("%s %u\n", op.name, op.batch);
+    printf("%s %u %.2f\n", op.name, op.batch, (double)made / op.batch);
 }
 
 int main(void)

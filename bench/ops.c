@@ -264,7 +264,9 @@ static void prepare_inquiry(struct bench_work *w, const struct bench_op *op)
 
 static void prepare_list(struct bench_work *w, const struct bench_op *op)
 {
-    bench_cmd_make(&w->cmd, OSD_OP_LIST, op->size ? BENCH_MANY_PID : LIST_PID, 0, LIST_BYTES);
+    static const uint64_t pids[] = {LIST_PID, BENCH_MANY_PID, 0};
+
+    bench_cmd_make(&w->cmd, OSD_OP_LIST, pids[op->size], 0, LIST_BYTES);
     w->cmd.in = (struct iovec){w->buf, LIST_BYTES};
 }
 
@@ -285,7 +287,7 @@ static void step_get_any(struct bench_work *w, const struct bench_op *op, unsign
 
 static void step_list(struct bench_work *w, const struct bench_op *op, unsigned i)
 {
-    if (op->size && w->many_objects > PAGE_IDS)
+    if (op->size == 1 && w->many_objects > PAGE_IDS)
         bench_cmd_start(&w->cmd,
                         OSD_ID_FIRST + i * 7919ULL * PAGE_IDS % (w->many_objects - PAGE_IDS));
     bench_cmd_run(w->to, &w->cmd);
@@ -451,6 +453,7 @@ const struct bench_op bench_ops[] = {
     {"inquiry", "INQUIRY", 0, 4000, 0, prepare_inquiry, step_same, nothing},
     {"list_1k", "LIST, page of 1,000 of 1,000", 250, 100, 0, prepare_list, step_list, nothing},
     {"list_many", "LIST, page of 1,000 of many", 250, 100, 1, prepare_list, step_list, nothing},
+    {"list_root", "LIST ROOT, 3 partitions", 0, 500, 2, prepare_list, step_list, nothing},
     {"write_64k", "WRITE 64 KiB, new data", 0, 512, 65536, prepare_grow, step_grow, drop_one},
     {"peer_write_64k", "pwrite 64 KiB, new file", 0, 512, 65536, peer_open, peer_write,
      peer_close},
