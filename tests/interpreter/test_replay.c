@@ -365,7 +365,7 @@ static void test_interpreter_staging__what_cannot_be_staged(void **state)
     c = both_ways(rig);
     c.attr.get_list_off = 4096; /* segment outside of what was staged */
     stage(rig, &c, 1);
-    expect_param(rig, 56);
+    expect_cdb(rig, 56);
     assert_int_equal(staged(rig), 0);
 }
 
