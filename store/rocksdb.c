@@ -259,7 +259,7 @@ static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t 
 static osd_status check_format(struct rdb *r, char *reason, size_t reason_len)
 {
     uint8_t version[4], capacity[8];
-    size_t len;
+    size_t len = 0;
     osd_status st = rdb_get_setting(&r->base, "format", version, sizeof(version), &len);
 
     if (st)

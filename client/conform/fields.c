@@ -17,7 +17,11 @@
 #define CAP(n) BOTH(80 + (n))
 #define CAP2(o1, o2)                                                                           \
     {                                                                                          \
-        0, (o1) == NO ? NO : 80 + (o1), 80 + (o2)                                              \
+        0, 80 + (o1), 80 + (o2)                                                                \
+    }
+#define CAP_OSD2(o2)                                                                           \
+    {                                                                                          \
+        0, NO, 80 + (o2)                                                                       \
     }
 
 static const struct field fields[] = {
@@ -94,12 +98,12 @@ static const struct field fields[] = {
     {"permissions", CAP(49), 2, 0, 0},
     {"object_descriptor_type", CAP(55), 0, 4, 4},
     {"policy_access_tag", CAP2(56, 60), 4, 0, 0},
-    {"allowed_attributes_access", CAP2(NO, 56), 4, 0, 0},
-    {"boot_epoch", CAP2(NO, 64), 2, 0, 0},
+    {"allowed_attributes_access", CAP_OSD2(56), 4, 0, 0},
+    {"boot_epoch", CAP_OSD2(64), 2, 0, 0},
     {"allowed_partition_id", CAP2(60, 72), 8, 0, 0},
     {"allowed_object_id", CAP2(68, 80), 8, 0, 0},
-    {"allowed_range_length", CAP2(NO, 88), 8, 0, 0},
-    {"allowed_range_start", CAP2(NO, 96), 8, 0, 0},
+    {"allowed_range_length", CAP_OSD2(88), 8, 0, 0},
+    {"allowed_range_start", CAP_OSD2(96), 8, 0, 0},
     /* security parameters; the nonce's timestamp and random part */
     {"request_integrity_check_value", {0, 160, 184}, 1, 0, 0},
     {"request_nonce_timestamp", {0, 180, 216}, 6, 0, 0},

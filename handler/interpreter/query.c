@@ -87,7 +87,7 @@ osd_status query_each(struct command *c, attr_check check, void *arg)
 {
     size_t at = LIST_HEAD;
     osd_status st = OSD_OK;
-    struct criterion k;
+    struct criterion k = {0};
 
     if (c->query.len == 0)
         return OSD_OK;
@@ -154,7 +154,7 @@ static osd_status matches(struct command *c, uint64_t oid, bool *ret)
     bool all = (c->query.data[0] & 15) == QUERY_INTERSECTION, one;
     struct attr_object o = {.id = {c->target.pid, oid}, .type = OSD_TYPE_USER, .exists = true};
     size_t at = LIST_HEAD;
-    struct criterion k;
+    struct criterion k = {0};
     osd_status st;
 
     *ret = all || c->query.len == LIST_HEAD;

@@ -37,9 +37,9 @@ static void test_initiator_text__pairs_are_read_in_order(void **state)
 
 static void test_initiator_text__malformed_pairs_are_refused(void **state)
 {
-    static const char *const bad[] = {"novalue", "=x",
-                                      "a-key-of-more-than-63-characters-a-key-of-more-than-63-"
-                                      "characters-=1"};
+    static const char long_key[] =
+        "a-key-of-more-than-63-characters-a-key-of-more-than-63-characters-=1";
+    static const char *const bad[] = {"novalue", "=x", long_key};
     struct isc_pair p;
 
     (void)state;
