@@ -70,6 +70,13 @@ void bench_report(json_t *list, const char *name, const char *what, const char *
     fflush(stdout);
 }
 
+void bench_report_tag(json_t *list, const char *key, uint64_t value)
+{
+    json_t *row = json_array_get(list, json_array_size(list) - 1);
+
+    json_object_set_new(row, key, json_integer((json_int_t)value));
+}
+
 void bench_describe(json_t *root)
 {
     time_t now = time(NULL);

@@ -9,6 +9,7 @@
 #define BENCH_FIGURES_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
@@ -32,6 +33,9 @@ void bench_report_head(const char *title);
 /** Line of a table and entry of list. at_most: the target is a limit, not a minimum. */
 void bench_report(json_t *list, const char *name, const char *what, const char *unit,
                   const struct bench_series *s, double target, bool at_most);
+
+/** A number beside the last entry of list. */
+void bench_report_tag(json_t *list, const char *key, uint64_t value);
 
 /** Machine and date, printed and put into root. */
 void bench_describe(json_t *root);

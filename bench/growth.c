@@ -3,7 +3,8 @@
  * bench/growth.c - what becomes of the cost of a command, of memory and of disk as objects grow
  *
  * One partition grows by powers of ten; at each size every operation runs its batches in
- * interleaved rounds. Then the same for 1, 10 and 1,000 attributes on one object. Memory is the
+ * interleaved rounds. Then 1, 10 and 1,000 attributes on one
+ * object, 1,000 partitions, holes of up to 1 TiB. Memory is the
  * growth of the resident set, disk that of the store's directory, both per object added.
  */
 #include <ftw.h>
@@ -82,8 +83,7 @@ static void measure_size(const struct options *o, struct bench_work *w, json_t *
         snprintf(what, sizeof(what), "%s, %llu objects", bench_op_find(grown[i])->what,
                  (unsigned long long)w->many_objects);
         bench_report(list, grown[i], what, "us", &us[i], 0, true);
-        json_object_set_new(json_array_get(list, json_array_size(list) - 1), "objects",
-                            json_integer((json_int_t)w->many_objects));
+        bench_report_tag(list, "objects", w->many_objects);
     }
 }
 
@@ -176,9 +176,120 @@ static void measure_attrs(const struct options *o, const struct bench_target *to
         for (int i = 0; i < 4; i++) {
             snprintf(what, sizeof(what), "%s, %u attributes", names[i], counts[k]);
             bench_report(list, names[i], what, "us", &us[i], 0, true);
+            bench_report_tag(list, "attributes", counts[k]);
         }
     }
     json_object_set_new(root, "attributes", list);
+}
+
+/* ---- partitions ---- */
+
+#define PARTITIONS    1000u
+#define FIRST_PART    0x1000000ULL
+#define SPARSE_OID    0xf000002ULL
+#define SPARSE_IO     4096u
+#define SPARSE_ROUNDS 50u
+
+static const char *const beside[] = {
+    "create_partition", "remove_partition", "create",   "set_1",
+    "read_4k",          "write_4k",         "list_root"};
+#define N_BESIDE (sizeof(beside) / sizeof(beside[0]))
+
+/* What commands cost while there are that many partitions more. */
+static void measure_beside(const struct options *o, struct bench_work *w, unsigned partitions,
+                           json_t *list)
+{
+    struct bench_series us[N_BESIDE] = {0};
+    char what[128];
+
+    for (unsigned round = 0; round <= o->rounds; round++)
+        for (size_t i = 0; i < N_BESIDE; i++) {
+            struct bench_op op = *bench_op_find(beside[i]);
+            op.batch = op.batch > 500 ? 500 : op.batch;
+            double t = (double)bench_batch(w, &op) / 1000.0 / op.batch;
+            if (round > 0)
+                bench_series_add(&us[i], t);
+        }
+    for (size_t i = 0; i < N_BESIDE; i++) {
+        snprintf(what, sizeof(what), "%s, %u partitions",
+                 strcmp(beside[i], "list_root") == 0 ? "LIST ROOT"
+                                                     : bench_op_find(beside[i])->what,
+                 partitions);
+        bench_report(list, beside[i], what, "us", &us[i], 0, true);
+        bench_report_tag(list, "partitions", partitions);
+    }
+}
+
+static void measure_partitions(const struct options *o, const struct bench_target *to,
+                               const char *dir, json_t *root)
+{
+    json_t *list = json_array();
+    struct bench_work w;
+    struct bench_cmd c;
+
+    bench_work_init(&w, to, dir, 1, BENCH_PID, 0);
+    bench_report_head("partitions, us per command");
+    measure_beside(o, &w, 3, list);
+    bench_cmd_make(&c, OSD_OP_CREATE_PARTITION, FIRST_PART, 0, 0);
+    for (unsigned i = 0; i < PARTITIONS; i++) {
+        bench_cmd_pid(&c, FIRST_PART + i);
+        bench_cmd_run(to, &c);
+    }
+    measure_beside(o, &w, PARTITIONS, list);
+    bench_work_end(&w);
+    json_object_set_new(root, "partitions", list);
+}
+
+/* ---- sparse objects ---- */
+
+/* 4 KiB as the last ones of an object of that length, which is a hole before them. */
+static void measure_length(const struct options *o, const struct bench_target *to,
+                           uint64_t length, const char *name, json_t *list)
+{
+    static const char *const names[] = {"WRITE at the end of the hole", "READ of the end",
+                                        "READ of the hole", "REMOVE"};
+    struct bench_series us[4] = {0};
+    struct bench_cmd create, write, read, hole, remove;
+    static uint8_t data[SPARSE_IO];
+    char what[128];
+
+    bench_cmd_make(&create, OSD_OP_CREATE, BENCH_PID, SPARSE_OID, 0);
+    bench_cmd_make(&write, OSD_OP_WRITE, BENCH_PID, SPARSE_OID, SPARSE_IO);
+    bench_cmd_make(&read, OSD_OP_READ, BENCH_PID, SPARSE_OID, SPARSE_IO);
+    bench_cmd_make(&remove, OSD_OP_REMOVE, BENCH_PID, SPARSE_OID, 0);
+    write.out = read.in = (struct iovec){data, SPARSE_IO};
+    hole = read;
+    bench_cmd_start(&write, length - SPARSE_IO);
+    bench_cmd_start(&read, length - SPARSE_IO);
+    bench_cmd_start(&hole, length / 2 - SPARSE_IO);
+    for (unsigned round = 0; round < o->rounds; round++) {
+        double sum[4] = {0};
+        for (unsigned i = 0; i < SPARSE_ROUNDS; i++) {
+            bench_cmd_run(to, &create);
+            sum[0] += timed(to, &write, 1);
+            sum[1] += timed(to, &read, 1);
+            sum[2] += timed(to, &hole, 1);
+            sum[3] += timed(to, &remove, 1);
+        }
+        for (int i = 0; i < 4; i++)
+            bench_series_add(&us[i], sum[i] / SPARSE_ROUNDS);
+    }
+    for (int i = 0; i < 4; i++) {
+        snprintf(what, sizeof(what), "%s, object of %s", names[i], name);
+        bench_report(list, names[i], what, "us", &us[i], 0, true);
+        bench_report_tag(list, "length", length);
+    }
+}
+
+static void measure_sparse(const struct options *o, const struct bench_target *to, json_t *root)
+{
+    json_t *list = json_array();
+
+    bench_report_head("sparse objects, us per command");
+    measure_length(o, to, MIB, "1 MiB", list);
+    measure_length(o, to, GIB, "1 GiB", list);
+    measure_length(o, to, 1024 * GIB, "1 TiB", list);
+    json_object_set_new(root, "sparse", list);
 }
 
 /* ---- the program ---- */
@@ -239,6 +350,8 @@ int main(int argc, char **argv)
     struct bench_target to = bench_unit_target(dev);
     grow(&o, &to, store, dir, root);
     measure_attrs(&o, &to, root);
+    measure_partitions(&o, &to, dir, root);
+    measure_sparse(&o, &to, root);
     if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
         bench_die("cannot write %s", o.json);
     json_decref(root);

@@ -22,7 +22,8 @@
 #include "figures.h"
 #include "ops.h"
 
-#define MAX_THREADS 4
+#define MAX_THREADS 16
+#define THREAD_OPS  500u /* per thread and batch, at most */
 
 struct ratio {
     const char *name, *a, *b; /* speed of a / speed of b */
@@ -44,7 +45,10 @@ static const struct ratio ratios[] = {
 static const struct {
     const char *op;
     double target;
-} scaled[] = {{"create", 2.5}, {"set_1", 2.5}, {"get_1", 2.5}, {"write_64k", 2.0}};
+} scaled[] = {{"create", 2.5},  {"set_1", 2.5},    {"get_1", 2.5},
+              {"read_4k", 2.5}, {"write_4k", 2.5}, {"write_64k", 2.0}};
+static const unsigned threads[] = {1, 4, 2, 8, 16}; /* 4 right after 1 */
+#define N_THREADS (sizeof(threads) / sizeof(threads[0]))
 
 struct options {
     const char *store, *dir, *json, *only;
@@ -140,16 +144,18 @@ static void *run_batch(void *arg)
     return NULL;
 }
 
-/* Commands per microsecond of n threads together. */
+/* Thousand commands per second of n threads together. */
 static double rate(struct bench_work *works, const struct bench_op *op, unsigned n)
 {
     struct runner r[MAX_THREADS];
     pthread_barrier_t start;
     uint64_t from = UINT64_MAX, to = 0;
+    unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 
     pthread_barrier_init(&start, NULL, n);
     for (unsigned i = 0; i < n; i++) {
-        r[i] = (struct runner){.start = &start, .work = &works[i], .op = op, .cpu = (int)i};
+        r[i] = (struct runner){
+            .start = &start, .work = &works[i], .op = op, .cpu = (int)(i % cpus)};
         if (pthread_create(&r[i].thread, NULL, run_batch, &r[i]))
             bench_die("no thread");
     }
@@ -159,21 +165,38 @@ static double rate(struct bench_work *works, const struct bench_op *op, unsigned
         to = r[i].to > to ? r[i].to : to;
     }
     pthread_barrier_destroy(&start);
-    return 1000.0 * n * op->batch / (double)(to - from);
+    return 1e6 * n * op->batch / (double)(to - from);
+}
+
+static void report_threads(const struct bench_op *op, const struct bench_series *rates,
+                           double target, json_t *list)
+{
+    struct bench_series four = bench_series_ratio(&rates[1], &rates[0]);
+    char what[128];
+
+    for (size_t k = 0; k < N_THREADS; k++) {
+        snprintf(what, sizeof(what), "%s, %u threads, thousand/s", op->what, threads[k]);
+        bench_report(list, op->name, what, "k/s", &rates[k], 0, false);
+        bench_report_tag(list, "threads", threads[k]);
+    }
+    snprintf(what, sizeof(what), "%s, 4 threads / 1", op->what);
+    bench_report(list, op->name, what, "ratio", &four, target, false);
 }
 
 static void measure_threads(const struct options *o, struct bench_work *works, json_t *list)
 {
-    bench_report_head("speed of 4 threads / of 1");
+    bench_report_head("threads");
     for (unsigned i = 0; i < sizeof(scaled) / sizeof(scaled[0]); i++) {
-        const struct bench_op *op = bench_op_find(scaled[i].op);
-        struct bench_series s = {.n = 0};
-        for (unsigned round = 0; round <= o->rounds; round++) {
-            double one = rate(works, op, 1), four = rate(works, op, MAX_THREADS);
-            if (round > 0)
-                bench_series_add(&s, four / one);
-        }
-        bench_report(list, op->name, op->what, "ratio", &s, scaled[i].target, false);
+        struct bench_op op = *bench_op_find(scaled[i].op);
+        struct bench_series rates[N_THREADS] = {0};
+        op.batch = op.batch < THREAD_OPS ? op.batch : THREAD_OPS;
+        for (unsigned round = 0; round <= o->rounds; round++)
+            for (size_t k = 0; k < N_THREADS; k++) {
+                double r = rate(works, &op, threads[k]);
+                if (round > 0)
+                    bench_series_add(&rates[k], r);
+            }
+        report_threads(&op, rates, scaled[i].target, list);
     }
 }
 
@@ -196,7 +219,7 @@ static noreturn void usage(void)
           "  --dir      where the store and the peers' files go (default /dev/shm)\n"
           "  --rounds   counted rounds (default 7)\n"
           "  --objects  objects in the partition of the long listing (default 100000)\n"
-          "  --threads  also 4 threads against 1\n"
+          "  --threads  also 1 to 16 threads at once\n"
           "  --only     one operation, for a profiler\n",
           stderr);
     exit(2);
