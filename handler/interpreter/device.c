@@ -148,8 +148,12 @@ static osd_status find_master_key(const struct osd_device_config *cfg, struct os
     bool have;
     osd_status st = keys_have_master(cfg->store, &have);
 
-    if (st == OSD_OK && !have && cfg->master_key) {
-        st = keys_install_master(cfg->store, cfg->master_key);
+    if (st == OSD_OK && !have && cfg->first_key) {
+        uint8_t key[2 * OSD_KEY_LEN];
+        st = cfg->first_key(cfg->key_arg, key);
+        if (st == OSD_OK)
+            st = keys_install_master(cfg->store, key);
+        OPENSSL_cleanse(key, sizeof(key));
         have = true;
     }
     if (st)
@@ -224,6 +228,11 @@ void osd_device_set_serial(struct osd_device *dev, const char *serial)
     memcpy(id->serial, serial, strnlen(serial, sizeof(id->serial) - 1));
     make_naa(id->serial, id->naa);
     osd_system_id(id, dev->system_id);
+}
+
+uint8_t osd_device_method(const struct osd_device *dev)
+{
+    return dev->default_method;
 }
 
 void osd_device_close(struct osd_device *dev)

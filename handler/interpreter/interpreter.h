@@ -33,15 +33,21 @@ struct osd_device_config {
     const struct osd_clock *clock; /* NULL: the system's */
     char serial[64];               /* unit serial number; "" = random, kept in the store */
     uint8_t default_method;        /* security method of a new device */
-    const uint8_t *master_key;     /* 20 bytes generation, 20 authentication key: the first one
-                                      of a device that has none; NULL: leave it so */
-    bool weak_groups;              /* SET MASTER KEY may use the 1024-bit group */
+    /* The first master key of a device that has none: 20 bytes generation, 20 authentication
+     * key; asked for once, during open. NULL: leave it so. */
+    osd_status (*first_key)(void *arg, uint8_t ret_key[40]);
+    void *key_arg;
+    bool weak_groups; /* SET MASTER KEY may use the 1024-bit group */
 };
 
 /** OSD_OK; OSD_E_IO, OSD_E_CORRUPT from the store; OSD_E_UNSUPPORTED security method;
- *  OSD_E_NOT_FOUND (a method other than NOSEC, and no master key). The store stays the caller's
- *  on failure. */
+ *  OSD_E_NOT_FOUND (a method other than NOSEC, and no master key); what first_key() returns. The
+ *  store stays the caller's on failure. */
 osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_device **ret);
+
+/** Security method that the device asks for unless a partition says otherwise: the one it was
+ *  made with. */
+uint8_t osd_device_method(const struct osd_device *dev);
 
 /** The unit serial number, and the names made of it, where the transport learns it late; "" =
  *  no change; longer than 64 characters is cut. Before the first osd_device_execute(). */

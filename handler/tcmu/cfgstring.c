@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "wire/cdb.h"
+
 static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                               "/._@=+~%-;";
 
@@ -69,12 +71,34 @@ static osd_status key_capacity(struct parse *p, const char *v)
 
 static osd_status key_security(struct parse *p, const char *v)
 {
-    if (strcmp(v, "nosec") == 0)
-        return OSD_OK;
-    if (strcmp(v, "capkey") == 0 || strcmp(v, "cmdrsp") == 0 || strcmp(v, "alldata") == 0)
-        return complain(p, "security=%s is not built in this version; only security=nosec is",
-                        v);
-    return complain(p, "security=%s is unknown; this version knows security=nosec", v);
+    static const char *const methods[] = {[OSD_SEC_NOSEC] = "nosec",
+                                          [OSD_SEC_CAPKEY] = "capkey",
+                                          [OSD_SEC_CMDRSP] = "cmdrsp",
+                                          [OSD_SEC_ALLDATA] = "alldata"};
+
+    for (uint8_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        if (strcmp(v, methods[i]) == 0) {
+            p->cfg.method = i;
+            return OSD_OK;
+        }
+    }
+    return complain(p, "security=%s is none of nosec, capkey, cmdrsp, alldata", v);
+}
+
+static osd_status key_master(struct parse *p, const char *v)
+{
+    if (v[0] != '/')
+        return complain(p, "master_key_file=%s is not an absolute path", v);
+    snprintf(p->cfg.master_key_file, sizeof(p->cfg.master_key_file), "%s", v);
+    return OSD_OK;
+}
+
+static osd_status key_dh1024(struct parse *p, const char *v)
+{
+    p->cfg.weak_groups = strcmp(v, "allow") == 0;
+    if (!p->cfg.weak_groups && strcmp(v, "refuse") != 0)
+        return complain(p, "dh1024=%s is neither refuse nor allow", v);
+    return OSD_OK;
 }
 
 static osd_status key_sync(struct parse *p, const char *v)
@@ -112,14 +136,13 @@ static osd_status key_runner_timeout(struct parse *p, const char *v)
                     v);
 }
 
-enum { KEY_SECURITY = 1 };
-
 static const struct {
     const char *key;
     osd_status (*set)(struct parse *p, const char *value);
-} keys[] = {{"capacity", key_capacity}, [KEY_SECURITY] = {"security", key_security},
+} keys[] = {{"capacity", key_capacity}, {"security", key_security},
             {"sync", key_sync},         {"store", key_store},
-            {"threads", key_threads},   {"tcmur_cmd_time_out", key_runner_timeout}};
+            {"threads", key_threads},   {"master_key_file", key_master},
+            {"dh1024", key_dh1024},     {"tcmur_cmd_time_out", key_runner_timeout}};
 
 static osd_status set_key(struct parse *p, unsigned i, const char *value)
 {
@@ -140,14 +163,17 @@ static osd_status parse_option(struct parse *p, const char *option)
             strncmp(keys[i].key, option, (size_t)(eq - option)) == 0)
             return set_key(p, i, eq + 1);
     return complain(p,
-                    "unknown option \"%.*s\" (known: capacity, security, sync, store, threads)",
+                    "unknown option \"%.*s\" (known: capacity, security, master_key_file, "
+                    "dh1024, sync, store, threads)",
                     (int)(eq - option), option);
 }
 
 osd_status osd_cfgstring_parse(const char *s, struct osd_cfg *ret, char *reason,
                                size_t reason_len)
 {
-    struct parse p = {.cfg = {.threads = 4}, .reason = reason, .reason_len = reason_len};
+    struct parse p = {.cfg = {.threads = 4, .method = OSD_SEC_CMDRSP},
+                      .reason = reason,
+                      .reason_len = reason_len};
     char copy[OSD_CFGSTRING_MAX + 1];
     char *option, *rest;
     osd_status st;
@@ -171,9 +197,9 @@ osd_status osd_cfgstring_parse(const char *s, struct osd_cfg *ret, char *reason,
         if ((st = parse_option(&p, option)))
             return st;
     }
-    if (!(p.seen & 1u << KEY_SECURITY))
-        return complain(&p, "security= is missing: this version has no credentials, so "
-                            "security=nosec must be asked for");
+    if (p.cfg.memory && p.cfg.method != OSD_SEC_NOSEC && !p.cfg.master_key_file[0])
+        return complain(&p, "store=memory has no place for a master key: add "
+                            "master_key_file=/path, or security=nosec");
     *ret = p.cfg;
     return OSD_OK;
 }

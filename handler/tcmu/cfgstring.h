@@ -23,11 +23,14 @@ struct osd_cfg {
     uint64_t capacity; /* bytes; 0 = the LUN's size */
     bool sync_always;  /* sync=always */
     bool memory;       /* store=memory: for tests, forgets everything */
-    unsigned threads;  /* workers for long commands, 1-64; default 4 */
+    uint8_t method;    /* security method of a store that is made; default CMDRSP */
+    bool weak_groups;  /* dh1024=allow */
+    char master_key_file[OSD_CFGSTRING_MAX + 1]; /* "" = master.key in the store's directory */
+    unsigned threads; /* workers for long commands, 1-64; default 4 */
 };
 
 /** The line that help and error messages show. */
-#define OSD_CFGSTRING_EXAMPLE "/var/lib/osd/osd0;capacity=100G;security=nosec"
+#define OSD_CFGSTRING_EXAMPLE "/var/lib/osd/osd0;capacity=100G;security=cmdrsp"
 
 /** Parse. OSD_E_INVALID with a sentence naming the offending part and an example in reason. */
 osd_status osd_cfgstring_parse(const char *s, struct osd_cfg *ret, char *reason,

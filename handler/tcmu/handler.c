@@ -22,6 +22,7 @@
 #include "cfgstring.h"
 #include "common/log.h"
 #include "interpreter/interpreter.h"
+#include "keys.h"
 #include "pool.h"
 #include "ring.h"
 #include "store/store.h"
@@ -239,14 +240,17 @@ static osd_status open_device(struct lun *lun, const struct osd_cfg *cfg, char *
     uint64_t size =
         (uint64_t)tcmu_dev_get_num_lbas(lun->dev) * tcmu_dev_get_block_size(lun->dev);
     struct osd_device_config dc = {.clock = &osd_clock_frequent};
+    struct osd_key_source source = {cfg, why, why_len};
     osd_status st = open_store(cfg, size, &dc.store, why, why_len);
 
     if (st)
         return st;
+    osd_key_source_set(&source, &dc);
     st = osd_device_open(&dc, &lun->osd);
     if (!st && !(st = osd_pool_start(cfg->threads, &lun->pool)))
         return OSD_OK;
-    snprintf(why, why_len, "device on store %s: %s", cfg->path, osd_status_text(st));
+    if (!why[0])
+        snprintf(why, why_len, "device on store %s: %s", cfg->path, osd_status_text(st));
     if (lun->osd)
         osd_device_close(lun->osd);
     else
@@ -280,7 +284,10 @@ static int open_lun(struct tcmu_device *dev, bool reopen)
     pthread_mutex_init(&lun->mutex, NULL);
     pthread_cond_init(&lun->idle, NULL);
     tcmur_dev_set_private(dev, lun);
-    osd_log(OSD_LOG_INFO, "opened %s, security method NOSEC", cfg.path);
+    osd_log(OSD_LOG_INFO, "opened %s, security method %s", cfg.path,
+            osd_method_name(osd_device_method(lun->osd)));
+    if (osd_device_method(lun->osd) != cfg.method)
+        osd_log(OSD_LOG_WARN, "%s keeps the security method it was made with", cfg.path);
     pthread_setcancelstate(old, NULL);
     return 0;
 }
@@ -320,8 +327,10 @@ int handler_init(void)
         .subtype = "osd",
         .cfg_desc =
             "/absolute/path/of/the/store[;key=value]...\n"
-            "keys: capacity=SIZE (k, m, g, t; default: the LUN's size), security=nosec\n"
-            "(has to be stated), sync=normal|always, store=rocksdb|memory, threads=N\n"
+            "keys: capacity=SIZE (k, m, g, t; default: the LUN's size),\n"
+            "security=cmdrsp|capkey|alldata|nosec (default cmdrsp; nosec: no credentials),\n"
+            "master_key_file=/path (default: master.key in the store), dh1024=refuse|allow,\n"
+            "sync=normal|always, store=rocksdb|memory, threads=N\n"
             "examples:\n"
             "  size=4T cfgstring=" OSD_CFGSTRING_EXAMPLE "\n"
             "  size=4T cfgstring=/srv/osd1;capacity=2T;sync=always;security=nosec",

@@ -165,23 +165,29 @@ static void set_keys(struct rig *rig, enum osd_gen g, uint64_t pid, struct keys 
     set_keys_below(rig, g, pid, k);
 }
 
+static osd_status first_key(void *arg, uint8_t ret[2 * OSD_KEY_LEN])
+{
+    const struct keys *k = arg;
+
+    memcpy(ret, k->master[OSD_KEY_GENERATION], OSD_KEY_LEN);
+    memcpy(ret + OSD_KEY_LEN, k->master[OSD_KEY_AUTHENTICATION], OSD_KEY_LEN);
+    return OSD_OK;
+}
+
 static void open_keyed(struct rig *rig, uint8_t method, struct keys *k)
 {
     struct osd_device_config cfg = {.clock = &rig->clock,
                                     .serial = "rig-serial-0001",
                                     .default_method = method,
+                                    .first_key = first_key,
+                                    .key_arg = k,
                                     .weak_groups = true};
 
     memset(rig, 0, sizeof(*rig));
     memset(k, 0, sizeof(*k));
     memset(k->master, 0xa1, sizeof(k->master));
     k->master[1][7] = 1;
-    uint8_t both[2 * OSD_KEY_LEN];
-    memcpy(both, k->master[OSD_KEY_GENERATION], OSD_KEY_LEN);
-    memcpy(both + OSD_KEY_LEN, k->master[OSD_KEY_AUTHENTICATION], OSD_KEY_LEN);
-    cfg.master_key = both;
     cfg.store = rig->store = rig_store(rig, 0);
-    cfg.clock = &rig->clock;
     assert_int_equal(osd_device_open(&cfg, &rig->dev), OSD_OK);
     rig->out = calloc(1, RIG_BUF);
     rig->in = calloc(1, RIG_BUF);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "tcmu/cfgstring.h"
+#include "wire/cdb.h"
 
 #define NOSEC ";security=nosec"
 
@@ -79,6 +80,25 @@ static void test_tcmu_cfgstring__every_option(void **state)
     assert_false(c.memory);
 }
 
+/* Who says nothing about security gets a store that asks for credentials. */
+static void test_tcmu_cfgstring__secure_unless_told_otherwise(void **state)
+{
+    struct osd_cfg c = accept("/s");
+
+    (void)state;
+    assert_int_equal(c.method, OSD_SEC_CMDRSP);
+    assert_string_equal(c.master_key_file, "");
+    assert_false(c.weak_groups);
+    assert_int_equal(accept("/s;security=nosec").method, OSD_SEC_NOSEC);
+    assert_int_equal(accept("/s;security=capkey").method, OSD_SEC_CAPKEY);
+    assert_int_equal(accept("/s;security=cmdrsp").method, OSD_SEC_CMDRSP);
+    assert_int_equal(accept("/s;security=alldata").method, OSD_SEC_ALLDATA);
+    c = accept("/s;store=memory;master_key_file=/etc/k;dh1024=allow");
+    assert_string_equal(c.master_key_file, "/etc/k");
+    assert_true(c.weak_groups);
+    assert_false(accept("/s;dh1024=refuse").weak_groups);
+}
+
 static void test_tcmu_cfgstring__sizes(void **state)
 {
     static const struct {
@@ -125,13 +145,12 @@ static void test_tcmu_cfgstring__refusals_name_option_and_remedy(void **state)
     } wrong[] = {
         {"", "absolute path"},
         {"relative" NOSEC, "\"relative;security=nosec\" does not start with an absolute path"},
-        {"/s", "security=nosec must be asked for"},
-        {"/s;capacity=1g", "security=nosec must be asked for"},
-        {"/s;security=", "security= is unknown; this version knows security=nosec"},
-        {"/s;security=NOSEC", "security=NOSEC is unknown"},
-        {"/s;security=cmdrsp", "security=cmdrsp is not built in this version"},
-        {"/s;security=capkey", "security=capkey is not built in this version"},
-        {"/s;security=alldata", "security=alldata is not built in this version"},
+        {"/s;security=", "security= is none of nosec, capkey, cmdrsp, alldata"},
+        {"/s;security=NOSEC", "security=NOSEC is none of"},
+        {"/s;store=memory", "store=memory has no place for a master key"},
+        {"/s;store=memory;security=alldata", "add master_key_file=/path, or security=nosec"},
+        {"/s;master_key_file=k", "master_key_file=k is not an absolute path"},
+        {"/s;dh1024=yes", "dh1024=yes is neither refuse nor allow"},
         {"/s" NOSEC ";capacity=much", "capacity=much is not a size of at least 1m"},
         {"/s" NOSEC ";sync=sometimes", "sync=sometimes is neither normal nor always"},
         {"/s" NOSEC ";store=tape", "store=tape is neither rocksdb nor memory"},
@@ -209,6 +228,7 @@ int main(void)
         cmocka_unit_test(test_tcmu_cfgstring__path_and_defaults),
         cmocka_unit_test(test_tcmu_cfgstring__subtype_in_front_is_taken_off),
         cmocka_unit_test(test_tcmu_cfgstring__every_option),
+        cmocka_unit_test(test_tcmu_cfgstring__secure_unless_told_otherwise),
         cmocka_unit_test(test_tcmu_cfgstring__sizes),
         cmocka_unit_test(test_tcmu_cfgstring__refusals_name_option_and_remedy),
         cmocka_unit_test(test_tcmu_cfgstring__only_characters_that_everybody_carries),

@@ -3,6 +3,7 @@
  * tests/tcmu/test_handler.c - the whole plugin between a stand-in for tcmu-runner and the
  * memory store: iovecs, residuals, completions from several threads, open and close
  */
+#include <ftw.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -12,11 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "interpreter/interpreter.h"
 #include "runner.h"
+#include "security/keyfile.h"
+#include "tcmu/keys.h"
 #include "wire/cdb.h"
 #include "wire/sense.h"
 
@@ -485,8 +490,9 @@ static void test_tcmu_handler__check_config(void **state)
     (void)state;
     assert_true(runner_handler->check_config("osd//x;security=nosec", &reason));
     assert_null(reason);
-    assert_false(runner_handler->check_config("osd//x", &reason));
-    assert_non_null(strstr(reason, "security=nosec"));
+    assert_true(runner_handler->check_config("osd//x", &reason));
+    assert_false(runner_handler->check_config("osd//x;security=none", &reason));
+    assert_non_null(strstr(reason, "security=none"));
     free(reason);
 }
 
@@ -509,6 +515,97 @@ static void test_tcmu_handler__open_checks_again(void **state)
             fail_msg("no \"%s\" in \"%s\"", wrong[i].words, runner_last_error);
         runner_device_free(dev);
     }
+}
+
+/* ---- keys ---- */
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+/* Opens; a request without credentials is refused at this byte, 0: carried out. */
+static void open_and_try(const char *cfg, uint16_t field)
+{
+    struct tcmu_device *dev = runner_device(cfg, LBAS, NULL);
+    struct osd_cdb c = command(OSD_OP_CREATE_PARTITION, 0);
+    struct osd_sense s;
+
+    c.pid = 0; /* a new one each time */
+    assert_int_equal(runner_handler->open(dev, false), 0);
+    struct flight f = runner_wait(dev, submit(dev, &c, NULL, 0));
+    if (field) {
+        assert_int_equal(f.status, SAM_CHECK_CONDITION);
+        assert_int_equal(osd_sense_decode(f.sense, sizeof(f.sense), &s), OSD_OK);
+        assert_int_equal(s.field, field);
+    } else {
+        assert_int_equal(f.status, SAM_GOOD);
+    }
+    runner_handler->close(dev);
+    runner_device_free(dev);
+}
+
+/* A store that nobody said anything about asks for credentials, and its key lies where only root
+ * finds it. The method is the store's: a configuration cannot take it back. */
+static void test_tcmu_handler__stores_are_born_secure(void **state)
+{
+    char dir[] = "/tmp/handler-XXXXXX", cfg[128], path[128];
+    uint8_t key[OSD_MASTER_LEN];
+    char why[256];
+    struct stat s;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(cfg, sizeof(cfg), "osd/%s/store", dir);
+    snprintf(path, sizeof(path), "%s/store/" OSD_OWN_KEY_FILE, dir);
+    open_and_try(cfg, 80);
+    assert_int_equal(stat(path, &s), 0);
+    assert_int_equal(s.st_mode & 07777, 0600);
+    assert_int_equal(osd_keyfile_read(path, key, why, sizeof(why)), OSD_OK);
+    assert_int_equal(unlink(path), 0); /* fetched */
+    open_and_try(cfg, 80);
+    assert_int_equal(stat(path, &s), -1);
+    snprintf(cfg, sizeof(cfg), "osd/%s/store;security=nosec", dir);
+    open_and_try(cfg, 80);
+    nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void test_tcmu_handler__nosec_has_no_key_file(void **state)
+{
+    char dir[] = "/tmp/handler-XXXXXX", cfg[128], path[128];
+    struct stat s;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(cfg, sizeof(cfg), "osd/%s/store;security=nosec", dir);
+    snprintf(path, sizeof(path), "%s/store/" OSD_OWN_KEY_FILE, dir);
+    open_and_try(cfg, 0);
+    assert_int_equal(stat(path, &s), -1);
+    snprintf(cfg, sizeof(cfg), "osd/%s/store", dir); /* nor does it ask for one later */
+    open_and_try(cfg, 0);
+    nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* A key that others can read is no secret: the store is not opened with it. */
+static void test_tcmu_handler__a_key_file_is_its_owners(void **state)
+{
+    char dir[] = "/tmp/handler-XXXXXX", cfg[200], path[128];
+    uint8_t key[OSD_MASTER_LEN];
+    char why[256];
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/key", dir);
+    snprintf(cfg, sizeof(cfg), "osd/%s/store;master_key_file=%s", dir, path);
+    assert_int_equal(osd_keyfile_make(path, key, why, sizeof(why)), OSD_OK);
+    assert_int_equal(chmod(path, 0640), 0);
+    struct tcmu_device *dev = runner_device(cfg, LBAS, NULL);
+    assert_int_equal(runner_handler->open(dev, false), -1);
+    assert_non_null(strstr(runner_last_error, "chmod 600"));
+    runner_device_free(dev);
+    assert_int_equal(chmod(path, 0600), 0);
+    open_and_try(cfg, 80);
+    nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static void expect_serial(struct tcmu_device *dev, const char *want, size_t len)
@@ -578,6 +675,9 @@ int main(void)
         cmocka_unit_test(test_tcmu_handler__registration),
         cmocka_unit_test(test_tcmu_handler__check_config),
         cmocka_unit_test(test_tcmu_handler__open_checks_again),
+        cmocka_unit_test(test_tcmu_handler__stores_are_born_secure),
+        cmocka_unit_test(test_tcmu_handler__nosec_has_no_key_file),
+        cmocka_unit_test(test_tcmu_handler__a_key_file_is_its_owners),
         cmocka_unit_test(test_tcmu_handler__capacity),
         on_device(test_tcmu_handler__serial_number_is_the_wwn),
         cmocka_unit_test(test_tcmu_handler__wwn_set_after_open),

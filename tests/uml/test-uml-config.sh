@@ -13,10 +13,10 @@ refused() {
 }
 
 refused "relative;security=nosec" "absolute path"
-refused "$STORE/x" "security=nosec must be asked for"
+refused "$STORE/x;store=memory" "no place for a master key"
 refused "$STORE/x;security=nosec;capacity=much" "capacity=much"
 refused "$STORE/x;security=nosec;colour=blue" "unknown option"
-refused "$STORE/x;security=cmdrsp" "not built in this version"
+refused "$STORE/x;security=secret" "none of nosec, capkey, cmdrsp, alldata"
 refused "$STORE/x;security=nosec;threads=1000" "a number from 1 to 64"
 refused "$STORE/x;security=nosec;sync=maybe" "neither normal nor always"
 refused "$STORE/x;security=nosec;security=nosec" "given twice"
