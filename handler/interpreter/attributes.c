@@ -280,23 +280,32 @@ struct emit {
     size_t group_end; /* ... so it ends here at the latest */
 };
 
+/* Entries that nobody will see are counted so far, so that the list says that it was cut. */
+#define LOOK_AHEAD (64 * KIB)
+
+static bool is_over(const struct emit *e)
+{
+    return e->w->full > e->w->cap && e->w->full - e->w->cap > LOOK_AHEAD;
+}
+
 static bool has_room(const struct emit *e, uint32_t len)
 {
     return !e->grouped || e->w->full + 16 + ((size_t)len + 7) / 8 * 8 <= e->group_end;
 }
 
-static void put(void *arg, struct osd_attr_id id, const uint8_t *value, uint32_t len)
+static bool put(void *arg, struct osd_attr_id id, const uint8_t *value, uint32_t len)
 {
     struct emit *e = arg;
 
     if (!has_room(e, len))
-        return;
+        return true;
     if (e->multi_v1)
         osd_attr_put_multi_v1(e->w, e->object->id.oid, id, value, (uint16_t)len, len == 0);
     else if (len == 0)
         osd_attr_put_undefined(e->w, e->c->cdb.gen, id);
     else
         osd_attr_put_value(e->w, e->c->cdb.gen, id, value, (uint16_t)len);
+    return !is_over(e);
 }
 
 /* Security pages are left out of "all pages" when the capability may not read them. */
@@ -311,7 +320,7 @@ static osd_status put_everything(struct emit *e)
     uint32_t page = 0;
     osd_status st = OSD_OK;
 
-    while (e->object->exists && st == OSD_OK &&
+    while (e->object->exists && st == OSD_OK && !is_over(e) &&
            (st = attr_next_page(e->c, e->object, page, &page)) == OSD_OK) {
         if (!hidden(e->c, page))
             st = attr_each(e->c, e->object, page, put, e);
@@ -328,6 +337,8 @@ static osd_status get_entry(struct command *c, const struct osd_attr_entry *want
     osd_status st;
 
     (void)at;
+    if (is_over(e))
+        return OSD_E_PAST_END;
     if (want->id.page == OSD_PAGE_ALL)
         return put_everything(e);
     if (want->id.number == OSD_ATTR_ALL)
@@ -387,7 +398,7 @@ static osd_status put_list(struct command *c, struct osd_writer *w)
                                          : OSD_LIST_MULTI_V2);
     st = each_object(c, put_object, w);
     osd_attr_list_close(w, gen, 0);
-    return st;
+    return st == OSD_E_PAST_END ? OSD_OK : st; /* enough for a list that is cut */
 }
 
 osd_status attributes_put_entries(struct command *c, const struct attr_object *o,
@@ -441,10 +452,11 @@ static osd_status put_layout(struct command *c, const struct osd_page_layout *l,
     return st;
 }
 
-static void put_membership(void *arg, struct osd_attr_id id, const uint8_t *value, uint32_t len)
+static bool put_membership(void *arg, struct osd_attr_id id, const uint8_t *value, uint32_t len)
 {
     if (id.number != 0)
         osd_writer_put(arg, value, len);
+    return true;
 }
 
 /* The collections page: the ids one after the other (reference 4.7). */

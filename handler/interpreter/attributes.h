@@ -34,8 +34,8 @@ osd_status attr_get(struct command *c, const struct attr_object *o, struct osd_a
 osd_status attr_set(struct command *c, const struct attr_object *o, struct osd_attr_id id,
                     const uint8_t *value, uint32_t len, enum attr_refusal *ret_why);
 
-/** Visit the defined attributes of one page in ascending order. */
-typedef void (*attr_visit)(void *arg, struct osd_attr_id id, const uint8_t *value,
+/** Visit the defined attributes of one page in ascending order, until a visit returns false. */
+typedef bool (*attr_visit)(void *arg, struct osd_attr_id id, const uint8_t *value,
                            uint32_t len);
 osd_status attr_each(struct command *c, const struct attr_object *o, uint32_t page,
                      attr_visit visit, void *arg);

@@ -43,7 +43,8 @@ osd_status members_each(struct command *c, struct store_id collection, member_vi
     do {
         st = ops_of(c)->members(c->txn, collection, next, ids, CHUNK, &n, &next);
         for (size_t i = 0; i < n && st == OSD_OK; i++)
-            st = visit(c, ids[i], arg);
+            if ((st = spend(c)) == OSD_OK)
+                st = visit(c, ids[i], arg);
     } while (st == OSD_OK && next);
     return st;
 }
@@ -112,12 +113,13 @@ struct leave {
     struct osd_attr_id handle; /* the attribute that holds cid */
 };
 
-static void find_handle(void *arg, struct osd_attr_id id, const uint8_t *value, uint32_t len)
+static bool find_handle(void *arg, struct osd_attr_id id, const uint8_t *value, uint32_t len)
 {
     struct leave *l = arg;
 
     if (id.number != 0 && len == 8 && be64_get(value) == l->cid)
         l->handle = id;
+    return l->handle.number == 0;
 }
 
 /* Undefine the attribute through which a user object is in the collection. */

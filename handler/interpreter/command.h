@@ -116,6 +116,9 @@ static inline bool action_creates(const struct action *a)
 
 #define CHANGED_MAX 16
 
+/** Attributes and members one command may look at: some minutes. */
+#define STEPS_MAX (1u << 27)
+
 /** Whether a service action is offered (REPORT SUPPORTED OPERATION CODES). */
 bool action_supported(uint16_t service_action);
 
@@ -178,6 +181,8 @@ struct command {
     uint32_t validated; /* those that are complete and cannot be undone */
     struct fault fault;
 
+    uint64_t steps; /* attributes and members looked at */
+
     /* scratch of the attribute phases */
     uint8_t small[512]; /* value of one attribute; longer ones go to big */
     uint8_t *big;
@@ -191,6 +196,13 @@ osd_status fail_cdb(struct command *c, uint16_t field);
 osd_status fail_param(struct command *c, uint64_t at);
 osd_status fail_kind(struct command *c, enum fault_kind kind);
 osd_status fail_quota(struct command *c, uint32_t page, uint32_t number);
+
+/** Count one attribute or member looked at: lists, members and criteria multiply, and nobody
+ *  may hold a worker for ever. */
+static inline osd_status spend(struct command *c)
+{
+    return ++c->steps <= c->dev->max_steps ? OSD_OK : fail_kind(c, FAULT_ROOM);
+}
 
 /** Pick the pointer of the command's generation. */
 static inline uint16_t by_gen(const struct command *c, uint16_t osd1, uint16_t osd2)

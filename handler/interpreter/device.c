@@ -209,6 +209,7 @@ osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_devic
     dev->clock = cfg->clock ? cfg->clock : &osd_clock_system;
     dev->weak_groups = cfg->weak_groups;
     osd_system_id(&dev->identity, dev->system_id);
+    dev->max_steps = STEPS_MAX;
     osd_random(dev->security_token, sizeof(dev->security_token));
     inflight_init(&dev->inflight);
     nonces_init(&dev->nonces, device_now(dev));

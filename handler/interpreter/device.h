@@ -37,6 +37,7 @@ struct osd_device {
     uint8_t security_token[SECURITY_TOKEN_LEN];
     uint16_t boot_epoch;
     uint64_t max_capacity;  /* what FORMAT OSD may ask for */
+    uint64_t max_steps;     /* of one command (command.h) */
     uint8_t default_method; /* of the root, unless its attribute says another */
     uint16_t methods;       /* bit n: method n is offered */
     bool weak_groups;       /* SET MASTER KEY takes the 1024-bit group, too */

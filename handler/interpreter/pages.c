@@ -195,8 +195,11 @@ osd_status attr_get(struct command *c, const struct attr_object *o, struct osd_a
 {
     struct ask a = {.c = c, .o = o, .id = id};
     const struct page *p = find_page(c, id.page);
+    osd_status st = spend(c);
 
     *ret = (struct attr_value){0};
+    if (st)
+        return st;
     if (id.page == OSD_PAGE_CURRENT)
         return current_command(c, id.number, ret);
     if (!o->exists || !attr_page_fits(o, id.page))
@@ -249,7 +252,10 @@ osd_status attr_set(struct command *c, const struct attr_object *o, struct osd_a
                     const uint8_t *value, uint32_t len, enum attr_refusal *ret_why)
 {
     struct ask a = {.c = c, .o = o, .id = id};
+    osd_status st = spend(c);
 
+    if (st)
+        return st;
     c->cache_valid = false;
     if (!attr_page_fits(o, id.page) || id.page == OSD_PAGE_CURRENT)
         return row_refuse(REFUSE_PAGE, ret_why);
@@ -263,9 +269,11 @@ osd_status attr_set(struct command *c, const struct attr_object *o, struct osd_a
 /* ---- whole pages ---- */
 
 struct each_stored {
+    struct command *c;
     attr_visit visit;
     void *arg;
     uint32_t page;
+    osd_status st;
 };
 
 static bool visit_stored(void *arg, uint32_t page, uint32_t number_, const void *value,
@@ -275,61 +283,69 @@ static bool visit_stored(void *arg, uint32_t page, uint32_t number_, const void 
 
     if (page != e->page)
         return false;
-    e->visit(e->arg, (struct osd_attr_id){page, number_}, value, len);
-    return true;
+    e->st = spend(e->c);
+    return e->st == OSD_OK && e->visit(e->arg, (struct osd_attr_id){page, number_}, value, len);
 }
 
 static osd_status each_stored(struct command *c, const struct attr_object *o, uint32_t page,
                               uint32_t from, attr_visit visit, void *arg)
 {
-    struct each_stored e = {.visit = visit, .arg = arg, .page = page};
+    struct each_stored e = {.c = c, .visit = visit, .arg = arg, .page = page};
+    osd_status st = ops_of(c)->each_attr(c->txn, o->id, page, from, visit_stored, &e);
 
-    return ops_of(c)->each_attr(c->txn, o->id, page, from, visit_stored, &e);
+    return st ? st : e.st;
 }
 
-static osd_status visit_one(struct command *c, const struct attr_object *o,
-                            struct osd_attr_id id, attr_visit visit, void *arg)
-{
-    struct attr_value v;
-    osd_status st = attr_get(c, o, id, &v);
+/* What the visits of one page have come to. */
+struct visiting {
+    attr_visit visit;
+    void *arg;
+    bool ended; /* a visit returned false */
+};
 
-    if (st == OSD_OK && v.len > 0)
-        visit(arg, id, v.data, v.len);
+static osd_status visit_one(struct command *c, const struct attr_object *o,
+                            struct osd_attr_id id, struct visiting *v)
+{
+    struct attr_value value;
+    osd_status st = attr_get(c, o, id, &value);
+
+    if (st == OSD_OK && value.len > 0)
+        v->ended = !v->visit(v->arg, id, value.data, value.len);
     return st;
 }
 
 static osd_status each_directory(struct command *c, const struct attr_object *o,
-                                 uint32_t directory, attr_visit visit, void *arg)
+                                 uint32_t directory, struct visiting *v)
 {
     uint32_t page = directory;
     osd_status st = OSD_OK;
 
     /* The first is the directory page itself, whose entry is attribute 0 in page 0h. */
-    while (st == OSD_OK && (st = attr_next_page(c, o, page, &page)) == OSD_OK &&
+    while (!v->ended && st == OSD_OK && (st = attr_next_page(c, o, page, &page)) == OSD_OK &&
            osd_page_owner(page) == osd_page_owner(directory))
-        st = visit_one(c, o, (struct osd_attr_id){directory, page++}, visit, arg);
+        st = visit_one(c, o, (struct osd_attr_id){directory, page++}, v);
     return st == OSD_E_NOT_FOUND ? OSD_OK : st;
 }
 
 static osd_status each_row(struct command *c, const struct attr_object *o, const struct page *p,
-                           attr_visit visit, void *arg)
+                           struct visiting *v)
 {
     const struct row *r = p->rows ? p->rows->rows : NULL;
     osd_status st = OSD_OK;
 
     for (size_t i = 0; r && i < p->rows->n && st == OSD_OK; i++, r++)
-        for (uint32_t k = 0; k < r->span && st == OSD_OK; k++)
-            st = visit_one(c, o, (struct osd_attr_id){p->page, r->number + k}, visit, arg);
+        for (uint32_t k = 0; k < r->span && st == OSD_OK && !v->ended; k++)
+            st = visit_one(c, o, (struct osd_attr_id){p->page, r->number + k}, v);
     return st;
 }
 
-static osd_status each_current(struct command *c, const struct attr_object *o, attr_visit visit,
-                               void *arg)
+static osd_status each_current(struct command *c, const struct attr_object *o,
+                               struct visiting *v)
 {
     osd_status st = OSD_OK;
 
-    for (uint32_t n = 1; n <= 6 && st == OSD_OK; n++)
-        st = visit_one(c, o, (struct osd_attr_id){OSD_PAGE_CURRENT, n}, visit, arg);
+    for (uint32_t n = 1; n <= 6 && st == OSD_OK && !v->ended; n++)
+        st = visit_one(c, o, (struct osd_attr_id){OSD_PAGE_CURRENT, n}, v);
     return st;
 }
 
@@ -337,10 +353,13 @@ osd_status attr_each(struct command *c, const struct attr_object *o, uint32_t pa
                      attr_visit visit, void *arg)
 {
     const struct page *p = find_page(c, page);
-    osd_status st;
+    struct visiting v = {.visit = visit, .arg = arg};
+    osd_status st = spend(c);
 
+    if (st)
+        return st;
     if (page == OSD_PAGE_CURRENT)
-        return each_current(c, o, visit, arg);
+        return each_current(c, o, &v);
     if (!o->exists || !attr_page_fits(o, page))
         return OSD_OK;
     if (is_client_page(page))
@@ -348,15 +367,15 @@ osd_status attr_each(struct command *c, const struct attr_object *o, uint32_t pa
     if (!p)
         return OSD_OK;
     if (page != OSD_PAGE_U) { /* there number 0 is the first entry of the directory as well */
-        st = visit_one(c, o, (struct osd_attr_id){page, 0}, visit, arg);
-        if (st)
+        st = visit_one(c, o, (struct osd_attr_id){page, 0}, &v);
+        if (st || v.ended)
             return st;
     }
     if (is_directory(page))
-        return each_directory(c, o, page, visit, arg);
+        return each_directory(c, o, page, &v);
     if (p->set_other)
         return each_stored(c, o, page, 1, visit, arg);
-    return each_row(c, o, p, visit, arg);
+    return each_row(c, o, p, &v);
 }
 
 struct first_page {

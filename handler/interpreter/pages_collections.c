@@ -42,10 +42,11 @@ static osd_status may_join(const struct ask *a, struct store_id id, bool *ret)
     return st;
 }
 
-static void count_one(void *arg, struct osd_attr_id id, const uint8_t *value, uint32_t len)
+static bool count_one(void *arg, struct osd_attr_id id, const uint8_t *value, uint32_t len)
 {
     (void)id, (void)value, (void)len;
     ++*(uint64_t *)arg;
+    return true;
 }
 
 /* One membership more must stay within the partition's quota. */
@@ -56,6 +57,8 @@ static osd_status check_quota(const struct ask *a)
     osd_status st =
         ops_of(a->c)->get_meta(a->c->txn, (struct store_id){a->o->id.pid, 0}, &partition);
 
+    if (st == OSD_OK && partition.collections_quota == UINT32_MAX)
+        return OSD_OK;
     if (st == OSD_OK)
         st = attr_each(a->c, a->o, a->id.page, count_one, &n);
     if (st == OSD_OK && n > partition.collections_quota)

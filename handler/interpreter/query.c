@@ -142,7 +142,7 @@ static osd_status meets(struct command *c, const struct attr_object *o,
 
     *ret = true;
     if (k->everything)
-        return OSD_OK;
+        return spend(c);
     st = attr_get(c, o, k->id, &v);
     *ret = st == OSD_OK && within(k, &v);
     return st;

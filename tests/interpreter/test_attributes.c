@@ -2,6 +2,7 @@
 /*
  * tests/interpreter/test_attributes.c - pages, formats, what is settable, timestamps
  */
+#include "interpreter/device.h"
 #include "rig.h"
 
 #define R1 (OSD_PAGE_R + OSD_PG_INFORMATION)
@@ -521,6 +522,64 @@ static void test_interpreter_attributes__an_allocation_length_cuts_but_lengths_s
     }
 }
 
+/* A short list that asks for everything a thousand times: what nobody sees is not looked up, but
+ * the list says that it was cut. */
+static void test_interpreter_attributes__what_is_cut_off_costs_little(void **state)
+{
+    static struct osd_attr_id all[1000];
+    static uint8_t value[300];
+    struct rig *rig = *state;
+    struct osd_cdb c;
+
+    rig_objects(rig);
+    for (uint32_t i = 1; i <= 500; i++)
+        rig_set(rig, OSD_GEN2, RIG_PID, RIG_OID, 0x10003, i, value, sizeof(value));
+    for (size_t i = 0; i < 1000; i++)
+        all[i] = (struct osd_attr_id){OSD_PAGE_ALL, OSD_ATTR_ALL};
+    rig->dev->max_steps = 1000;
+    for (BOTH(g)) {
+        c = rig_cmd(OSD_OP_GET_ATTRIBUTES, g, RIG_PID, RIG_OID);
+        rig->out_len = rig_get_list(rig, g, 0, all, 1000);
+        rig->in_len = 1024;
+        c.attr = (struct osd_attr_params){.format = OSD_ATTR_LIST,
+                                          .get_list_len = (uint32_t)rig->out_len,
+                                          .get_alloc_len = 1024,
+                                          .set_off = OSD_OFFSET_UNUSED};
+        rig_run(rig, &c);
+        expect_good(rig);
+        assert_int_equal(rig->r.in_len, 1024);
+        assert_true(osd_attr_list_cut((struct osd_bytes){rig->in, 1024}, g));
+    }
+}
+
+/* Attributes of members: entries times members are bounded as well. */
+static void test_interpreter_attributes__of_members_have_an_end(void **state)
+{
+    struct osd_attr_id none[50];
+    struct rig *rig = *state;
+    struct osd_cdb c = rig_cmd(OSD_OP_GET_MEMBER_ATTRIBUTES, OSD_GEN2, RIG_PID, RIG_CID);
+
+    rig_objects(rig);
+    rig_collection(rig, RIG_PID, RIG_CID);
+    for (uint64_t i = 1; i <= 10; i++) {
+        rig_object(rig, RIG_PID, RIG_OID + i);
+        rig_join(rig, RIG_OID + i, 1, RIG_CID);
+    }
+    for (size_t i = 0; i < 50; i++) /* pages without attributes: no answer grows */
+        none[i] = (struct osd_attr_id){0x20000 + (uint32_t)i, OSD_ATTR_ALL};
+    rig->out_len = rig_get_list(rig, OSD_GEN2, 0, none, 50);
+    rig->in_len = 1024;
+    c.attr = (struct osd_attr_params){.format = OSD_ATTR_LIST,
+                                      .get_list_len = (uint32_t)rig->out_len,
+                                      .get_alloc_len = 1024,
+                                      .set_off = OSD_OFFSET_UNUSED};
+    rig_run(rig, &c);
+    expect_good(rig);
+    rig->dev->max_steps = 400;
+    rig_run(rig, &c);
+    expect_asc(rig, SENSE_ILLEGAL_REQUEST, ASC_RESOURCE_FAILURE);
+}
+
 static void test_interpreter_attributes__malformed_lists_point_into_data_out(void **state)
 {
     struct rig *rig = *state;
@@ -747,6 +806,8 @@ int main(void)
         rig_test(test_interpreter_attributes__values_out_of_range),
         rig_test(test_interpreter_attributes__timestamps_follow_the_commands),
         rig_test(test_interpreter_attributes__timestamps_can_be_bypassed),
+        rig_test(test_interpreter_attributes__what_is_cut_off_costs_little),
+        rig_test(test_interpreter_attributes__of_members_have_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

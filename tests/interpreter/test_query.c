@@ -2,6 +2,7 @@
 /*
  * tests/interpreter/test_query.c - QUERY: criteria, both kinds of result, malformed lists
  */
+#include "interpreter/device.h"
 #include "rig.h"
 
 #define TRACKED (RIG_CID + 1)
@@ -319,6 +320,30 @@ static void test_interpreter_query__needs_permissions(void **state)
     expect_good(rig);
 }
 
+/* Criteria times members: a query may not take hours. It is refused, not cut. */
+static void test_interpreter_query__has_an_end(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t steps = rig->dev->max_steps;
+    struct draft d;
+
+    ten_members(rig);
+    for (int kind = 0; kind < 2; kind++) { /* criteria that look at something, and empty ones */
+        d = query(rig, 1);
+        for (int i = 0; i < 50; i++)
+            if (kind)
+                d.len += 4;
+            else
+                criterion(&d, LENGTH, UNBOUND, UNBOUND);
+        rig->dev->max_steps = 600;
+        assert_int_equal(answer(&d), 0x3ff);
+        rig->dev->max_steps = 400;
+        ask(&d);
+        expect_asc(rig, SENSE_ILLEGAL_REQUEST, ASC_RESOURCE_FAILURE);
+        rig->dev->max_steps = steps;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +356,7 @@ int main(void)
         rig_test(test_interpreter_query__collections_it_cannot_use),
         rig_test(test_interpreter_query__malformed_lists_point_into_data_out),
         rig_test(test_interpreter_query__needs_permissions),
+        rig_test(test_interpreter_query__has_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
