@@ -14,10 +14,10 @@
 #include "copy.h"
 #include "query.h"
 #include "secure.h"
+#include "security/grants.h"
 
-#define AT(offset)       (OSD_CAPABILITY_AT + (offset))
-#define POLICY_TAG       0x40000001u
-#define OSD1_PERMISSIONS 0xffe0 /* bits a format 1 capability can hold */
+#define AT(offset) (OSD_CAPABILITY_AT + (offset))
+#define POLICY_TAG 0x40000001u
 
 static bool nothing_to_check(const struct command *c)
 {
@@ -27,7 +27,7 @@ static bool nothing_to_check(const struct command *c)
 /* Whether the tail of the capability is laid out as in OSD-1. */
 static bool layout1(const struct command *c)
 {
-    return c->cdb.gen == OSD_GEN1 || c->cdb.cap.format == 1;
+    return osd_capability_is_layout1(&c->cdb);
 }
 
 osd_status authorize_validate(struct command *c)
@@ -47,7 +47,9 @@ osd_status authorize_validate(struct command *c)
 
 static uint8_t wanted_type(const struct command *c)
 {
-    return c->act->type ? c->act->type : c->target_type;
+    uint8_t type = osd_grant_of(c->cdb.op)->type;
+
+    return type ? type : c->target_type;
 }
 
 /* Root attributes and those of partition zero share (0,0): GET and SET ATTRIBUTES take both
@@ -63,13 +65,10 @@ static bool type_fits(const struct command *c, uint8_t type)
 
 static bool descriptor_fits(const struct command *c)
 {
-    uint8_t type = c->cdb.cap.object_type;
-    uint8_t want = c->act->descriptor;
+    uint8_t want = osd_grant_of(c->cdb.op)->descriptor;
 
-    if (!want && (type == OSD_TYPE_ROOT || type == OSD_TYPE_PARTITION))
-        want = OSD_DESC_PAR;
-    else if (!want)
-        want = type == OSD_TYPE_COLLECTION && !layout1(c) ? OSD_DESC_COL : OSD_DESC_USER;
+    if (!want)
+        want = osd_grant_descriptor(c->cdb.cap.object_type, layout1(c));
     return c->cdb.cap.descriptor == want;
 }
 
@@ -84,24 +83,6 @@ static osd_status check_created(struct command *c)
 
 /* ---- permissions ---- */
 
-static uint16_t needed(const struct command *c)
-{
-    uint16_t perms = c->act->perms;
-
-    if (c->cdb.gen == OSD_GEN1 && (c->cdb.op == OSD_OP_PERFORM_SCSI_COMMAND ||
-                                   c->cdb.op == OSD_OP_PERFORM_TASK_MANAGEMENT))
-        perms = OSD_PERM_DEV_MGMT;
-    if (c->cdb.gen == OSD_GEN1 && c->cdb.op == OSD_OP_SET_MASTER_KEY)
-        perms = OSD_PERM_DEV_MGMT | OSD_PERM_POL_SEC;
-    if (c->cdb.list_attr)
-        perms |= OSD_PERM_M_OBJECT;
-    if (c->cdb.op == OSD_OP_QUERY && c->mutating)
-        perms |= OSD_PERM_WRITE;
-    if (c->cdb.op == OSD_OP_REMOVE_PARTITION && c->cdb.option == 1)
-        perms |= OSD_PERM_GBL_REM;
-    return layout1(c) ? perms & OSD1_PERMISSIONS : perms;
-}
-
 static bool permits(const struct command *c, uint16_t want)
 {
     return (c->cdb.cap.permissions & want) == want;
@@ -109,7 +90,9 @@ static bool permits(const struct command *c, uint16_t want)
 
 static bool permits_command(const struct command *c)
 {
-    return permits(c, needed(c)) || (c->act->perms_alt && permits(c, c->act->perms_alt));
+    uint16_t other = osd_grant_of(c->cdb.op)->alternative;
+
+    return permits(c, osd_grant_permissions(&c->cdb)) || (other && permits(c, other));
 }
 
 /* ---- what the descriptor allows ---- */
@@ -280,24 +263,16 @@ static bool listed(const struct access *a, struct osd_attr_id id)
     return false;
 }
 
-/* Policy and security pages, and setting what ALLOWED ATTRIBUTES ACCESS refers to. */
-static bool is_policy(uint32_t page, uint16_t perm)
-{
-    return (osd_page_owner(page) && osd_page_offset(page) == OSD_PG_SECURITY) ||
-           (page == OSD_PAGE_P + OSD_PG_COLLECTIONS && perm == OSD_PERM_SET_ATTR);
-}
-
 static osd_status check_attr(void *arg, struct osd_attr_id id)
 {
     const struct access *a = arg;
     struct command *c = a->c;
     uint8_t owner = osd_page_owner(id.page);
-    uint16_t want = a->perm;
+    bool set = a->perm == OSD_PERM_SET_ATTR;
+    uint16_t want = a->perm | (osd_grant_for_attribute(id.page, set) & OSD_PERM_POL_SEC);
 
     if (id.page == OSD_PAGE_CURRENT)
         return OSD_OK;
-    if (is_policy(id.page, a->perm))
-        want |= OSD_PERM_POL_SEC;
     if (!permits(c, want))
         return fail_cdb(c, AT(49));
     if (c->act->target == TARGET_ANY && c->target_type == OSD_TYPE_ROOT &&

@@ -87,10 +87,6 @@ struct command;
 struct action {
     enum target target;
     enum order order;
-    uint8_t type;       /* capability object type; 0: that of the object */
-    uint8_t descriptor; /* enum osd_descriptor; 0: that of the object */
-    uint16_t perms;     /* all of these ... */
-    uint16_t perms_alt; /* ... or, if not 0, all of these */
     enum mutates mutates;
     unsigned touch;                       /* timestamps of the object, enum store_touch */
     unsigned touch_partition;             /* those of its partition */

@@ -10,17 +10,6 @@
 #define TA STORE_TOUCH_DATA_ACCESSED
 #define TM STORE_TOUCH_DATA_MODIFIED
 
-#define ROOT      OSD_TYPE_ROOT, OSD_DESC_PAR
-#define PARTITION OSD_TYPE_PARTITION, OSD_DESC_PAR
-#define USER      OSD_TYPE_USER, OSD_DESC_USER
-#define ANY       0, OSD_DESC_NONE
-
-#define P_READ     OSD_PERM_READ
-#define P_WRITE    OSD_PERM_WRITE
-#define P_CREATE   OSD_PERM_CREATE
-#define P_REMOVE   OSD_PERM_REMOVE
-#define P_OBJ_MGMT OSD_PERM_OBJ_MGMT
-
 #define W_S_G ORDER_WORK_SET_GET
 #define S_G_W ORDER_SET_GET_WORK
 #define G_S   ORDER_GET_SET
@@ -30,71 +19,48 @@
 #define SECOND MUTATES_SECOND
 #define STEP   MUTATES_STEP
 
-/* target, order, object type and descriptor, permissions, other permissions that do, changes
- * objects, timestamps of the object, of its partition, function, flags */
+/* target, order, changes objects, timestamps of the object, of its partition, function, flags;
+ * what a capability must say is in security/grants.c */
 static const struct action actions[OSD_OP_MAX] = {
-    [OSD_OP_APPEND] = {TARGET_USER, W_S_G, USER, OSD_PERM_APPEND, 0, YES, TM, TM, run_append},
-    [OSD_OP_CLEAR] = {TARGET_USER, W_S_G, USER, P_WRITE, 0, YES, TM, TM, run_clear},
-    [OSD_OP_COPY_USER_OBJECTS] = {TARGET_NEW_USER, W_S_G, USER, P_CREATE | P_WRITE, 0, YES, 0,
-                                  TM, run_copy, ACT_WHOLE},
-    [OSD_OP_CREATE] = {TARGET_NEW_USER, W_S_G, USER, P_CREATE, 0, YES, 0, TM, run_create},
-    [OSD_OP_CREATE_AND_WRITE] = {TARGET_NEW_USER, W_S_G, USER, P_CREATE | P_WRITE, 0, YES, 0,
-                                 TM, run_create_and_write},
-    [OSD_OP_CREATE_COLLECTION] = {TARGET_NEW_COLLECTION, W_S_G, ANY, P_CREATE, 0, YES, 0, TM,
+    [OSD_OP_APPEND] = {TARGET_USER, W_S_G, YES, TM, TM, run_append},
+    [OSD_OP_CLEAR] = {TARGET_USER, W_S_G, YES, TM, TM, run_clear},
+    [OSD_OP_COPY_USER_OBJECTS] = {TARGET_NEW_USER, W_S_G, YES, 0, TM, run_copy, ACT_WHOLE},
+    [OSD_OP_CREATE] = {TARGET_NEW_USER, W_S_G, YES, 0, TM, run_create},
+    [OSD_OP_CREATE_AND_WRITE] = {TARGET_NEW_USER, W_S_G, YES, 0, TM, run_create_and_write},
+    [OSD_OP_CREATE_COLLECTION] = {TARGET_NEW_COLLECTION, W_S_G, YES, 0, TM,
                                   run_create_collection},
-    [OSD_OP_CREATE_USER_TRACKING_COLLECTION] = {TARGET_NEW_COLLECTION, W_S_G, ANY,
-                                                P_CREATE | P_READ | P_WRITE, 0, YES, 0, TM,
+    [OSD_OP_CREATE_USER_TRACKING_COLLECTION] = {TARGET_NEW_COLLECTION, W_S_G, YES, 0, TM,
                                                 run_create_tracking, ACT_WHOLE},
-    [OSD_OP_CREATE_PARTITION] = {TARGET_NEW_PARTITION, W_S_G, PARTITION, P_CREATE, 0, YES, 0, 0,
-                                 run_create_partition},
-    [OSD_OP_FLUSH] = {TARGET_USER, W_S_G, USER, P_OBJ_MGMT, 0, NO, 0, 0, run_flush},
-    [OSD_OP_FLUSH_COLLECTION] = {TARGET_COLLECTION, W_S_G, ANY, P_OBJ_MGMT, 0, NO, 0, 0,
-                                 run_flush},
-    [OSD_OP_FLUSH_OSD] = {TARGET_ROOT, W_S_G, ROOT, P_OBJ_MGMT, 0, NO, 0, 0, run_flush},
-    [OSD_OP_FLUSH_PARTITION] = {TARGET_PARTITION, W_S_G, PARTITION, P_OBJ_MGMT, 0, NO, 0, 0,
-                                run_flush},
-    [OSD_OP_FORMAT_OSD] = {TARGET_ROOT, W_S_G, ROOT, P_OBJ_MGMT | OSD_PERM_GLOBAL, 0, YES, 0, 0,
-                           run_format},
-    [OSD_OP_GET_ATTRIBUTES] = {TARGET_ANY, G_S, ANY, OSD_PERM_GET_ATTR, 0, NO, 0, 0, run_none},
-    [OSD_OP_GET_MEMBER_ATTRIBUTES] = {TARGET_COLLECTION, G_S, ANY,
-                                      OSD_PERM_GET_ATTR | OSD_PERM_M_OBJECT, 0, NO, 0, 0,
-                                      run_none, ACT_WHOLE | ACT_MEMBERS},
-    [OSD_OP_LIST_COLLECTION] = {TARGET_COLLECTIONS, W_S_G, ANY, P_READ, 0, NO, TA, 0, run_list},
-    [OSD_OP_LIST] = {TARGET_CONTAINER, W_S_G, 0, OSD_DESC_PAR, P_READ, 0, NO, TA, 0, run_list},
-    [OSD_OP_OBJECT_STRUCTURE_CHECK] = {TARGET_CONTAINER, W_S_G, 0, OSD_DESC_PAR,
-                                       OSD_PERM_DEV_MGMT, OSD_PERM_OBJ_MGMT | OSD_PERM_GLOBAL,
-                                       NO, 0, 0, run_structure_check},
-    [OSD_OP_PERFORM_SCSI_COMMAND] = {TARGET_ROOT, W_S_G, ROOT,
-                                     OSD_PERM_DEV_MGMT | OSD_PERM_GLOBAL, 0, NO, 0, 0,
-                                     run_scsi},
-    [OSD_OP_PERFORM_TASK_MANAGEMENT] = {TARGET_ROOT, W_S_G, ROOT,
-                                        OSD_PERM_DEV_MGMT | OSD_PERM_GLOBAL, 0, NO, 0, 0,
-                                        run_task_management},
-    [OSD_OP_PUNCH] = {TARGET_USER, W_S_G, USER, P_WRITE, 0, YES, TM, TM, run_punch},
-    [OSD_OP_QUERY] = {TARGET_COLLECTION, W_S_G, ANY, OSD_PERM_QUERY, 0, SECOND, TA, 0,
-                      run_query, ACT_WHOLE},
-    [OSD_OP_READ] = {TARGET_USER, W_S_G, USER, P_READ, 0, NO, TA, TA, run_read},
-    [OSD_OP_READ_MAP] = {TARGET_USER, W_S_G, USER, P_READ, OSD_PERM_DEV_MGMT, NO, 0, 0,
-                         run_read_map},
-    [OSD_OP_REMOVE] = {TARGET_USER, S_G_W, USER, P_REMOVE, 0, YES, 0, TM, run_remove},
-    [OSD_OP_REMOVE_COLLECTION] = {TARGET_COLLECTION, S_G_W, ANY, P_REMOVE, 0, YES, 0, TM,
-                                  run_remove_collection, ACT_WHOLE},
-    [OSD_OP_REMOVE_MEMBER_OBJECTS] = {TARGET_COLLECTION, W_S_G, ANY,
-                                      P_REMOVE | OSD_PERM_M_OBJECT, 0, YES, TM, TM,
-                                      run_remove_members, ACT_WHOLE},
-    [OSD_OP_REMOVE_PARTITION] = {TARGET_PARTITION, S_G_W, PARTITION, P_REMOVE, 0, YES, 0, 0,
-                                 run_remove},
-    [OSD_OP_SET_ATTRIBUTES] = {TARGET_ANY, W_S_G, ANY, OSD_PERM_SET_ATTR, 0, NO, 0, 0,
-                               run_none},
-    [OSD_OP_SET_KEY] = {TARGET_KEY, W_S_G, 0, OSD_DESC_PAR,
-                        OSD_PERM_DEV_MGMT | OSD_PERM_POL_SEC, 0, YES, 0, 0, run_set_key},
-    [OSD_OP_SET_MASTER_KEY] = {TARGET_ROOT, W_S_G, ROOT,
-                               OSD_PERM_DEV_MGMT | OSD_PERM_POL_SEC | OSD_PERM_GLOBAL, 0, STEP,
-                               0, 0, run_set_master_key},
-    [OSD_OP_SET_MEMBER_ATTRIBUTES] = {TARGET_COLLECTION, W_S_G, ANY,
-                                      OSD_PERM_SET_ATTR | OSD_PERM_M_OBJECT, 0, YES, 0, 0,
-                                      run_set_members, ACT_WHOLE | ACT_MEMBERS},
-    [OSD_OP_WRITE] = {TARGET_USER, W_S_G, USER, P_WRITE, 0, YES, TM, TM, run_write},
+    [OSD_OP_CREATE_PARTITION] = {TARGET_NEW_PARTITION, W_S_G, YES, 0, 0, run_create_partition},
+    [OSD_OP_FLUSH] = {TARGET_USER, W_S_G, NO, 0, 0, run_flush},
+    [OSD_OP_FLUSH_COLLECTION] = {TARGET_COLLECTION, W_S_G, NO, 0, 0, run_flush},
+    [OSD_OP_FLUSH_OSD] = {TARGET_ROOT, W_S_G, NO, 0, 0, run_flush},
+    [OSD_OP_FLUSH_PARTITION] = {TARGET_PARTITION, W_S_G, NO, 0, 0, run_flush},
+    [OSD_OP_FORMAT_OSD] = {TARGET_ROOT, W_S_G, YES, 0, 0, run_format},
+    [OSD_OP_GET_ATTRIBUTES] = {TARGET_ANY, G_S, NO, 0, 0, run_none},
+    [OSD_OP_GET_MEMBER_ATTRIBUTES] = {TARGET_COLLECTION, G_S, NO, 0, 0, run_none,
+                                      ACT_WHOLE | ACT_MEMBERS},
+    [OSD_OP_LIST_COLLECTION] = {TARGET_COLLECTIONS, W_S_G, NO, TA, 0, run_list},
+    [OSD_OP_LIST] = {TARGET_CONTAINER, W_S_G, NO, TA, 0, run_list},
+    [OSD_OP_OBJECT_STRUCTURE_CHECK] = {TARGET_CONTAINER, W_S_G, NO, 0, 0, run_structure_check},
+    [OSD_OP_PERFORM_SCSI_COMMAND] = {TARGET_ROOT, W_S_G, NO, 0, 0, run_scsi},
+    [OSD_OP_PERFORM_TASK_MANAGEMENT] = {TARGET_ROOT, W_S_G, NO, 0, 0, run_task_management},
+    [OSD_OP_PUNCH] = {TARGET_USER, W_S_G, YES, TM, TM, run_punch},
+    [OSD_OP_QUERY] = {TARGET_COLLECTION, W_S_G, SECOND, TA, 0, run_query, ACT_WHOLE},
+    [OSD_OP_READ] = {TARGET_USER, W_S_G, NO, TA, TA, run_read},
+    [OSD_OP_READ_MAP] = {TARGET_USER, W_S_G, NO, 0, 0, run_read_map},
+    [OSD_OP_REMOVE] = {TARGET_USER, S_G_W, YES, 0, TM, run_remove},
+    [OSD_OP_REMOVE_COLLECTION] = {TARGET_COLLECTION, S_G_W, YES, 0, TM, run_remove_collection,
+                                  ACT_WHOLE},
+    [OSD_OP_REMOVE_MEMBER_OBJECTS] = {TARGET_COLLECTION, W_S_G, YES, TM, TM, run_remove_members,
+                                      ACT_WHOLE},
+    [OSD_OP_REMOVE_PARTITION] = {TARGET_PARTITION, S_G_W, YES, 0, 0, run_remove},
+    [OSD_OP_SET_ATTRIBUTES] = {TARGET_ANY, W_S_G, NO, 0, 0, run_none},
+    [OSD_OP_SET_KEY] = {TARGET_KEY, W_S_G, YES, 0, 0, run_set_key},
+    [OSD_OP_SET_MASTER_KEY] = {TARGET_ROOT, W_S_G, STEP, 0, 0, run_set_master_key},
+    [OSD_OP_SET_MEMBER_ATTRIBUTES] = {TARGET_COLLECTION, W_S_G, YES, 0, 0, run_set_members,
+                                      ACT_WHOLE | ACT_MEMBERS},
+    [OSD_OP_WRITE] = {TARGET_USER, W_S_G, YES, TM, TM, run_write},
 };
 
 const struct action *action_of(enum osd_op op)
