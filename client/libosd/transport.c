@@ -204,12 +204,14 @@ static bool lost_stage(const struct exchange *x, const struct osd_sense *s)
            s->field == 16 && !s->has_object;
 }
 
-/* Busy, unit attention, device restarting: worth another try with the same bytes. */
+/* Busy, unit attention, device restarting, another initiator's reset (the command may have been
+ * carried out: the nonce tells the device): worth another try with the same bytes. */
 static bool worth_retry(const struct exchange *x)
 {
     struct osd_sense s;
 
-    if (x->status == SAM_BUSY || x->status == SAM_TASK_SET_FULL)
+    if (x->status == SAM_BUSY || x->status == SAM_TASK_SET_FULL ||
+        x->status == SAM_TASK_ABORTED)
         return true;
     if (x->status != SAM_CHECK_CONDITION || osd_sense_decode(x->sense, x->sense_len, &s))
         return false;

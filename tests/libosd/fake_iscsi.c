@@ -147,19 +147,17 @@ static osd_status meet(struct iscsi_command *c, enum fault f)
         carry_out(c);
         break;
     case FAULT_LOST_ANSWER:
+    case FAULT_ABORTED:
         carry_out(c);
         c->sense_len = 0;
         c->in_len = 0;
-        c->scsi_status = SAM_BUSY;
+        c->scsi_status = f == FAULT_ABORTED ? SAM_TASK_ABORTED : SAM_BUSY;
         break;
     case FAULT_BUSY:
         c->scsi_status = SAM_BUSY;
         break;
     case FAULT_FULL:
         c->scsi_status = SAM_TASK_SET_FULL;
-        break;
-    case FAULT_ABORTED:
-        c->scsi_status = SAM_TASK_ABORTED;
         break;
     case FAULT_CONFLICT:
         c->scsi_status = SAM_RESERVATION_CONFLICT;

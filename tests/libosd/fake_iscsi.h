@@ -26,7 +26,7 @@ enum fault {
     FAULT_LOST_ANSWER,   /* carried out, answered with BUSY */
     FAULT_FORGOT_STAGE,  /* COLLECT: the device restarted, it knows no such tag */
     FAULT_UNREACHABLE,   /* the connection is gone */
-    FAULT_ABORTED,       /* TASK ABORTED */
+    FAULT_ABORTED,       /* carried out, answered with TASK ABORTED */
     FAULT_CONFLICT       /* RESERVATION CONFLICT */
 };
 

@@ -44,5 +44,5 @@ dbus-daemon --system --fork >/run/out/dbus.log 2>&1
 . "$ROOT/tests/uml/lib.sh"
 install_handler
 start_runner || finish 125
-"${SCRIPT[@]}" >/run/out/script.log 2>&1 </dev/null
+"${SCRIPT[@]}" >>/run/out/script.log 2>&1 </dev/null
 finish $?

@@ -55,20 +55,23 @@ not_running() {
     ! kill -0 "$1" || [ "$(ps -o stat= -p "$1" | cut -c1)" = Z ]
 }
 
-# create_osd NAME [CFGSTRING] - create and export one OSD with targetcli
+# create_osd NAME [patient] [CFGSTRING] - create and export one OSD with targetcli; patient: the
+# kernel waits for a killed tcmu-runner or a long command without limit (default: 30 s)
 create_osd() {
-    local cfg=${2:-$STORE/$1;capacity=1T;security=nosec}
+    local name=$1 patience=
+    if [ "${2:-}" = patient ]; then
+        patience="/backstores/user:osd/$name set attribute cmd_time_out=0"
+        shift
+    fi
     targetcli <<END
-/backstores/user:osd create name=$1 size=4T cfgstring=$cfg
+/backstores/user:osd create name=$name size=4T cfgstring=${2:-$STORE/$name;capacity=1T;security=nosec}
+$patience
 /iscsi create $IQN
-/iscsi/$IQN/tpg1/luns create /backstores/user:osd/$1
+/iscsi/$IQN/tpg1/luns create /backstores/user:osd/$name
 /iscsi/$IQN/tpg1 set attribute authentication=0 generate_node_acls=1 cache_dynamic_acls=1 demo_mode_write_protect=0
 END
-}
-
-# no_timeout NAME - a killed runner may stay away longer than 30 s
-no_timeout() {
-    echo 0 >$TARGET/core/user_0/"$1"/attrib/cmd_time_out 2>/dev/null || true
+    [ -z "$patience" ] || grep -qx 0 $TARGET/core/user_*/"$name"/attrib/cmd_time_out ||
+        die "cmd_time_out was not set"
 }
 
 # probe [OPTION]... CDBHEX - one SCSI command by hand; prints transport, status, in, sense, data

@@ -2,16 +2,26 @@
 /*
  * tests/uml/osd_load.c - load on one OSD through libosd, and the proof that it was carried out
  *
- * osd_load append [-c CLIENTS] [-n RECORDS] [-s SIZE] -a FILE PID OID
- *     each client is a process with a session of its own and appends its records; where each
- *     acknowledged one begins (as the device says) is kept in FILE. Exit status 1 when a client
- *     had to give up.
+ * osd_load append [-c CLIENTS] [-n RECORDS] [-s SIZE] [-y] -a FILE PID OID
+ *
+ * Each client is a process with a session of its own and appends its records; where each
+ * acknowledged one begins (as the device says) is kept in FILE, with -y on stable storage
+ * before the next. Exit status 1 when a client had to give up.
+ *
  * osd_load verify [the same options] -a FILE PID OID
- *     the object consists of whole records: every acknowledged one where it was said to be,
- * none twice, and of each client at most one that was sent but not acknowledged. osd_load
- * create [-n OBJECTS] [-c THREADS] [-k OBJECTS_PER_COMMAND] PID creates objects with ids of the
- * device's choice, prints the rate. osd_load cost [-n SAMPLES] PID prints what one CREATE,
- * READ, GET ATTRIBUTES and LIST of 1,000 ids cost (medians). The device is $OSD_DEVICE.
+ *
+ * The object consists of whole records: every acknowledged one where it was said to be, none
+ * twice, and of each client at most one that was sent but not acknowledged.
+ *
+ * osd_load create [-n OBJECTS] [-c THREADS] [-k OBJECTS_PER_COMMAND] PID
+ *
+ * Creates objects with ids of the device's choice, prints the rate.
+ *
+ * osd_load cost [-n SAMPLES] PID
+ *
+ * Prints what one CREATE, READ, GET ATTRIBUTES and LIST of 1,000 ids cost (medians).
+ *
+ * The device is $OSD_DEVICE.
  */
 #include <fcntl.h>
 #include <getopt.h>
@@ -34,6 +44,7 @@
 struct load {
     long clients, records, per_command;
     size_t size;
+    bool stable; /* acknowledgements too */
     const char *file;
     uint64_t pid, oid;
     uint64_t *acked; /* [client * records + record]: start + 1; 0 = not acknowledged */
@@ -89,6 +100,15 @@ static bool map_acked(struct load *l, int flags)
     return l->acked != MAP_FAILED;
 }
 
+/* Remember that a record was acknowledged. */
+static bool keep_acked(const struct load *l, long i, uint64_t start)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), at = (size_t)i * sizeof(*l->acked);
+
+    l->acked[i] = start + 1;
+    return !l->stable || msync((char *)l->acked + at / page * page, page, MS_SYNC) == 0;
+}
+
 static int append_records(const struct load *l, long client)
 {
     struct osd_session *s = open_session();
@@ -99,7 +119,8 @@ static int append_records(const struct load *l, long client)
         make_record(l, client, i, record);
         if (osd_append(s, l->pid, l->oid, record, l->size, &start))
             return failed("append");
-        l->acked[client * l->records + i] = start + 1;
+        if (!keep_acked(l, client * l->records + i, start))
+            return failed("msync");
     }
     osd_close(s);
     return 0;
@@ -384,7 +405,7 @@ static bool parse(struct load *l, int argc, char **argv)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "c:n:s:k:a:")) >= 0) {
+    while ((c = getopt(argc, argv, "c:n:s:k:a:y")) >= 0) {
         long n = optarg ? strtol(optarg, NULL, 0) : 0;
         switch (c) {
         case 'c':
@@ -401,6 +422,9 @@ static bool parse(struct load *l, int argc, char **argv)
             break;
         case 'a':
             l->file = optarg;
+            break;
+        case 'y':
+            l->stable = true;
             break;
         default:
             return false;

@@ -9,8 +9,7 @@ set -e
 LOAD="$BUILD/tests/uml/osd_load"
 rounds=${LIOSD_ROUNDS:-4}
 
-create_osd osd0
-no_timeout osd0
+create_osd osd0 patient
 tree=/run/tmp/tree
 mkdir -p $tree
 for i in $(seq 40); do

@@ -13,11 +13,10 @@ stream() {
         -iv 00000000000000000000000000000000 -in /dev/zero 2>/dev/null | head -c "$((gib << 30))"
 }
 
-create_osd osd0
-no_timeout osd0
+create_osd osd0 patient
 osdctl mk partition 0x10000
 t0=$(now_ms)
-stream | tee >(sha256sum >/run/tmp/sum.in) | osdctl -q put - 0x10000/0x10000
+stream | tee >(sha256sum >/run/tmp/sum.in) | osdctl put - 0x10000/0x10000
 echo "put: $(((gib << 30) / ($(now_ms) - t0) / 1000)) MB/s; tcmu-runner $(rss VmHWM) MiB"
 length=$(osdctl --json stat 0x10000/0x10000 | jq .data.length)
 [ "$length" -eq $((gib << 30)) ] || die "length $length"

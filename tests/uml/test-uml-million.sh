@@ -19,8 +19,7 @@ timed() {
     echo "$words: $(($(now_ms) - t0)) ms; tcmu-runner $(rss) MiB, at most $(rss VmHWM) MiB"
 }
 
-create_osd osd0
-no_timeout osd0
+create_osd osd0 patient
 osdctl mk partition 0x10000
 timed "first 1,000 objects" "$LOAD" create -n 1000 -c 16 0x10000
 "$LOAD" cost -n $samples 0x10000 | tee /run/tmp/cost.small

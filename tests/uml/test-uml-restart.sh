@@ -6,8 +6,7 @@
 set -e
 LOAD="$BUILD/tests/uml/osd_load"
 
-create_osd osd0
-no_timeout osd0
+create_osd osd0 patient
 osdctl mk partition 0x10000
 
 echo "== SIGTERM and restart, five times under load"

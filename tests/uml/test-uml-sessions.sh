@@ -8,8 +8,7 @@ LOAD="$BUILD/tests/uml/osd_load"
 CLIENT=iqn.2026-11.org.liosd:$(hostname)
 BASE=127.0.0.1/$IQN/0
 
-create_osd osd0
-no_timeout osd0
+create_osd osd0 patient
 osdctl mk partition 0x10000
 
 echo "== data digests"
