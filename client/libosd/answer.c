@@ -104,7 +104,7 @@ static osd_status refine(osd_status st, const struct verb *v, const struct osd_c
         return st;
     if ((v->op == OSD_OP_CREATE || v->op == OSD_OP_CREATE_AND_WRITE) && s->field == 24 &&
         c->oid)
-        return OSD_E_EXISTS;
+        return c->oid >= OSD_ID_FIRST ? OSD_E_EXISTS : OSD_E_INVALID;
     if (v->op == OSD_OP_CREATE_PARTITION && s->field == 16)
         return c->pid >= OSD_ID_FIRST ? OSD_E_EXISTS : OSD_E_INVALID;
     return st;

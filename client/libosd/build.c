@@ -7,7 +7,8 @@
  *  (1) Command data travels from and into the caller's memory; only lists are copied.
  *  (2) Every command that changes something carries a fresh nonce.
  *  (3) Page format is used where one page or one attribute suffices, because it needs one
- *      direction only; list format otherwise.
+ *      direction only; list format otherwise, also for page 0, which in page format means
+ *      "nothing to set".
  */
 #include <string.h>
 
@@ -194,7 +195,7 @@ static osd_status build_attrs(struct build *b, const struct osd_call *c, const s
     bool want_current = v->makes_ids && !ids_known && !c->no_results;
     osd_status st = OSD_OK;
 
-    if (c->n_get == 0 && c->n_set <= 1)
+    if (c->n_get == 0 && (c->n_set == 0 || (c->n_set == 1 && c->set[0].page != 0)))
         return build_page(b, c, want_current);
     b->cdb.attr.format = OSD_ATTR_LIST;
     b->cdb.attr.set_off = b->cdb.attr.get_list_off = b->cdb.attr.retrieved_off =

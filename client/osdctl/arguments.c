@@ -27,6 +27,16 @@ bool parse_number(const char *s, uint64_t *ret)
     return true;
 }
 
+bool new_id(uint64_t id)
+{
+    return id == 0 || id >= FIRST_ID;
+}
+
+int too_small(uint64_t id)
+{
+    return usage_error("0x%" PRIx64 " is reserved: ids are 0x%x and larger", id, FIRST_ID);
+}
+
 bool parse_size(const char *s, uint64_t *ret)
 {
     static const char units[] = "kmgt";

@@ -69,8 +69,7 @@ static bool is_script(const char *s)
 
 static bool is_url(const char *s)
 {
-    return strncmp(s, "iscsi://", 8) == 0 || strncmp(s, "file://", 7) == 0 ||
-           strncmp(s, "memory:", 7) == 0;
+    return strstr(s, ":/") || strncmp(s, "memory:", 7) == 0;
 }
 
 static int finish(size_t n, const struct conform_totals *t)
@@ -112,7 +111,9 @@ int verb_conform(const struct options *o, struct osd_session *s, int argc, char 
 
     (void)s;
     for (int i = 0; i < argc && i < ARGUMENTS_MAX; i++) {
-        if (is_url(argv[i]))
+        if (is_url(argv[i]) && i > 0)
+            return usage_error("\"%s\": the device comes first, and there is one", argv[i]);
+        else if (is_url(argv[i]))
             co.url = argv[i];
         else if (is_script(argv[i]))
             scripts[co.n_scripts++] = argv[i];

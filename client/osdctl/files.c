@@ -1,14 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * client/osdctl/files.c - whole reads and writes of local files, "-" for the standard streams
+ *
+ * Invariant: no file that is opened later gets the number of a standard stream; what is meant
+ * for a closed standard output would end up in the store's files.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "osdctl.h"
+
+void hold_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            abort();
+}
+
+bool is_output(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
+}
 
 ssize_t read_full(int fd, void *buf, size_t len)
 {
@@ -16,7 +35,7 @@ ssize_t read_full(int fd, void *buf, size_t len)
 
     while (done < len) {
         ssize_t n = read(fd, (char *)buf + done, len - done);
-        if (n < 0 && errno == EINTR)
+        if (n < 0 && errno == EINTR && !interrupted())
             continue;
         if (n < 0)
             return -1;
@@ -40,6 +59,16 @@ bool write_full(int fd, const void *buf, size_t len)
     return true;
 }
 
+const char *input_name(const char *name)
+{
+    return strcmp(name, "-") == 0 ? "standard input" : name;
+}
+
+const char *output_name(const char *name)
+{
+    return strcmp(name, "-") == 0 ? "standard output" : name;
+}
+
 int open_input(const char *name)
 {
     struct stat st;
@@ -56,9 +85,16 @@ int open_input(const char *name)
     return fd;
 }
 
-int open_output(const char *name)
+int open_output(const char *name, bool *ret_new)
 {
+    int fd;
+
+    *ret_new = false;
     if (strcmp(name, "-") == 0)
         return dup(STDOUT_FILENO);
-    return open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    *ret_new = fd >= 0;
+    if (fd < 0 && errno == EEXIST)
+        fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    return fd;
 }

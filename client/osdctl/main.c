@@ -78,7 +78,8 @@ static const struct option long_options[] = {{"device", required_argument, NULL,
                                              {"help", no_argument, NULL, 'h'},
                                              {"version", no_argument, NULL, 'V'},
                                              {NULL, 0, NULL, 0}};
-#define VERB_OPTIONS "rlycRPqnNI" /* the others go with every verb */
+#define VERB_OPTIONS   "rlycRPqnNI" /* go with the verbs that name them */
+#define DEVICE_OPTIONS "CKg"        /* go with verbs that open a session */
 
 static int help(void)
 {
@@ -97,7 +98,7 @@ static int help(void)
            "      --contents        rm partition: with everything in it\n"
            "      --repair          check: repair what can be repaired\n"
            "      --create-store    file:// URLs: make the store if there is none\n"
-           "      --capacity SIZE   of a store made here\n"
+           "      --capacity SIZE   of a store made by --create-store\n"
            "  -g, --generation N    speak OSD-1 or OSD-2 (default 2)\n"
            "  -n, --dry-run         cp: say what would be copied, copy nothing\n"
            "      --progress FD     cp: \"done/total\" lines of bytes to a descriptor\n"
@@ -191,7 +192,7 @@ static void parse_options(int argc, char **argv, struct options *o, struct parse
             p->early = c;
         else if (!flag_option(c, o) && !value_option(c, o))
             note_error(p, c, argv);
-        if (strchr(VERB_OPTIONS, c) && n + 1 < sizeof(p->given))
+        if (strchr(VERB_OPTIONS DEVICE_OPTIONS, c) && n + 1 < sizeof(p->given))
             p->given[n++] = (char)c;
     }
 }
@@ -226,12 +227,21 @@ static int run_with_session(const struct options *o, const struct verb *v, int a
 
     if (!o->device || !o->device[0])
         return usage_error("no device: give --device URL or set OSD_DEVICE");
+    if (o->create && strncmp(o->device, "iscsi:", 6) == 0)
+        return usage_error("--create-store makes stores in directories, of file:///path");
+    if (o->capacity && !o->create)
+        return usage_error("--capacity is that of a new store: say --create-store, too");
     st = osd_open(o->device, &so, &s);
     if (st)
         return open_failure(st, o->device);
     rc = v->run(o, s, argc, argv);
     osd_close(s);
     return rc;
+}
+
+static bool has_option(const struct verb *v, char c)
+{
+    return strchr(v->options, c) || (v->needs == DEVICE && strchr(DEVICE_OPTIONS, c));
 }
 
 static int run(int argc, char **argv, const struct options *o, const struct parsed *p)
@@ -246,12 +256,14 @@ static int run(int argc, char **argv, const struct options *o, const struct pars
     if (!v)
         return usage_error("unknown verb \"%s\"", argv[0]);
     for (const char *c = p->given; *c; c++)
-        if (!strchr(v->options, *c))
+        if (!has_option(v, *c))
             return usage_error("%s has no option --%s", v->name, option_name(*c));
     argc--;
     argv++;
     if (argc < v->min_args || argc > v->max_args)
-        return usage_error("usage: osdctl %s %s", v->name, v->args);
+        return usage_error("usage: osdctl %s%s%s", v->name, v->args[0] ? " " : "", v->args);
+    if (o->progress_fd >= 0 && !is_output(o->progress_fd))
+        return usage_error("--progress: descriptor %d is not open for writing", o->progress_fd);
     return v->needs == DEVICE ? run_with_session(o, v, argc, argv)
                               : v->run(o, NULL, argc, argv);
 }
@@ -263,6 +275,7 @@ int main(int argc, char **argv)
     struct parsed p = {0};
     int rc;
 
+    hold_standard_streams();
     opterr = 0;
     parse_options(argc, argv, &o, &p);
     if (p.early == 'h')

@@ -13,6 +13,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "osd/osd.h"
@@ -60,6 +61,8 @@ extern bool json_output;
 int fail(osd_status st);
 int fail_with(osd_status st, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int fail_errno(const char *what);
+/** The status that stands for an errno of a local file. */
+osd_status errno_status(int error);
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /** End with success; data is what --json shows (the reference is taken). Returns 0. */
@@ -77,6 +80,8 @@ int list_close(json_t *members, osd_status st, const char *message);
 void content_open(void);
 void content_add(const uint8_t *data, size_t len);
 
+/** Text that others chose, to a terminal: control characters and backslashes as \\ooo. */
+void print_clean(FILE *f, const char *s);
 /** A JSON string of text that need not be UTF-8: other bytes become U+FFFD. */
 json_t *json_text(const char *s, size_t len);
 /** A JSON string of hexadecimal digits. */
@@ -90,6 +95,11 @@ json_t *json_limit(uint64_t v);
 bool parse_target(const char *s, struct target *ret);
 /** Decimal, or hexadecimal with 0x; nothing else. */
 bool parse_number(const char *s, uint64_t *ret);
+/** An id that the device or its user chooses: 0, or at least FIRST_ID. */
+#define FIRST_ID 0x10000u
+bool new_id(uint64_t id);
+/** The usage error for an id that new_id() refuses. */
+int too_small(uint64_t id);
 /** Number with k, m, g, t (binary). */
 bool parse_size(const char *s, uint64_t *ret);
 /** Attribute value: 0x and pairs of hexadecimal digits, or text as it is (text: after "text:"
@@ -104,14 +114,29 @@ const char *target_name(char dst[TARGET_NAME_LEN], uint64_t pid, uint64_t oid);
 
 /* ---- local files (files.c) ---- */
 
-/** Whole buffers from a pipe as from a file. Bytes read, fewer at the end; -1 with errno. */
+/** Before anything is opened: a standard stream that is closed becomes one whose use fails. */
+void hold_standard_streams(void);
+/** Whether a descriptor is open for writing. */
+bool is_output(int fd);
+/** Whole buffers from a pipe as from a file. Bytes read, fewer at the end; -1 with errno, EINTR
+ *  once interrupted(). */
 ssize_t read_full(int fd, void *buf, size_t len);
 /** False with errno set. */
 bool write_full(int fd, const void *buf, size_t len);
+/** What messages call a file: "-" is the standard stream. */
+const char *input_name(const char *name);
+const char *output_name(const char *name);
 /** "-" is standard input. Directories are refused. -1 with errno. */
 int open_input(const char *name);
-/** "-" is standard output. -1 with errno. */
-int open_output(const char *name);
+/** "-" is standard output. *ret_new: the file was made by this call. -1 with errno. */
+int open_output(const char *name, bool *ret_new);
+
+/* ---- signals (interrupt.c) ---- */
+
+/** From now on SIGINT, SIGTERM and SIGHUP are noted; a second one ends the program as usual.
+ *  Signals that the caller of osdctl has ignored stay so. */
+void catch_interrupts(void);
+bool interrupted(void);
 
 /* ---- numbers in attribute values ---- */
 
@@ -138,6 +163,8 @@ static inline void be_put(uint8_t *dst, uint64_t v, size_t len)
 #define QUOTAS         0x2u
 #define TIMESTAMPS     0x3u
 #define SECURITY       0x5u
-#define LOGICAL_LENGTH 0x82u /* in user object information */
+#define LOGICAL_LENGTH 0x82u    /* in user object information */
+#define OWN_PAGES      0x10000u /* pages that clients define: from base + this */
+#define OWN_PAGES_LAST 0x1fffffffu
 
 #endif

@@ -71,6 +71,25 @@ const char *exit_code_text(uint64_t code)
     return code < sizeof(exit_texts) / sizeof(exit_texts[0]) ? exit_texts[code] : NULL;
 }
 
+/* ---- text ---- */
+
+void print_clean(FILE *f, const char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < 0x20 || *s == 0x7f || *s == '\\')
+            fprintf(f, "\\%03o", (unsigned char)*s);
+        else
+            putc(*s, f);
+}
+
+static void print_message(const char *message)
+{
+    fflush(stdout);
+    fputs("osdctl: ", stderr);
+    print_clean(stderr, message);
+    putc('\n', stderr);
+}
+
 /* ---- pieces of the document ---- */
 
 static void print_value(json_t *v)
@@ -133,8 +152,7 @@ static int end_failed(int code, const char *status, const char *message)
             close_data(NULL);
         print_end(code, status, message);
     } else {
-        fflush(stdout);
-        fprintf(stderr, "osdctl: %s\n", message);
+        print_message(message);
     }
     return code;
 }
@@ -155,20 +173,27 @@ int fail_with(osd_status st, const char *fmt, ...)
     return end_failed(exit_code(st), osd_status_name(st), text);
 }
 
-int fail_errno(const char *what)
+osd_status errno_status(int error)
 {
     static const struct {
         int error;
         osd_status status;
     } known[] = {{ENOENT, OSD_E_NOT_FOUND}, {EACCES, OSD_E_DENIED},   {EPERM, OSD_E_DENIED},
-                 {ENOSPC, OSD_E_NO_SPACE},  {EDQUOT, OSD_E_NO_SPACE}, {ENOMEM, OSD_E_NOMEM}};
-    osd_status st = OSD_E_IO;
-    int error = errno;
+                 {ENOSPC, OSD_E_NO_SPACE},  {EDQUOT, OSD_E_NO_SPACE}, {ENOMEM, OSD_E_NOMEM},
+                 {EINTR, OSD_E_INTERRUPTED}};
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (known[i].error == error)
-            st = known[i].status;
-    return fail_with(st, "%s: %s", what, strerror(error));
+            return known[i].status;
+    return OSD_E_IO;
+}
+
+int fail_errno(const char *what)
+{
+    int error = errno;
+
+    return fail_with(errno_status(error), "%s: %s", what[0] ? what : "\"\"",
+                     error == EINTR ? "interrupted" : strerror(error));
 }
 
 int usage_error(const char *fmt, ...)
@@ -224,8 +249,7 @@ int list_close(json_t *members, osd_status st, const char *message)
         close_data(json_incref(members));
         print_end(exit_code(st), osd_status_name(st), message);
     } else if (st) {
-        fflush(stdout);
-        fprintf(stderr, "osdctl: %s\n", message);
+        print_message(message);
     }
     json_decref(members);
     return exit_code(st);

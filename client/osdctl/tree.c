@@ -59,9 +59,16 @@ int verb_cp(const struct options *o, struct osd_session *s, int argc, char **arg
 
     if (!o->recursive)
         return usage_error("cp copies trees: say -r (put and get are for single objects)");
+    if (!argv[0][0] || !argv[1][0])
+        return usage_error("the name of the directory is empty");
     if (from_device == to_device)
         return usage_error("one of the two has to be a partition id, the other a directory "
                            "(./%s)",
                            argv[1]);
+    if (from_device && from == 0)
+        return usage_error("0 is no partition to copy from; osdctl ls shows which there are");
+    if (to_device && !new_id(to))
+        return too_small(to);
+    catch_interrupts();
     return from_device ? copy_out(o, s, from, argv[1]) : copy_in(o, s, argv[0], to);
 }

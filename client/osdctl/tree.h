@@ -77,6 +77,8 @@ void work_begin(struct work *w);
 void work_each(struct work *w, void (*run)(struct work *w, struct item *it));
 /** What a dry run would do with an item. */
 void work_plan(struct work *w, const struct item *it, const char *action);
+/** False once nothing more is to be done: the device is gone, or the user wants an end. */
+bool work_goes_on(struct work *w);
 /** Bytes copied, or found there already; shows progress. */
 void work_bytes(struct work *w, uint64_t n);
 /** An item failed: said once. For a device that is gone everything ends. message NULL:

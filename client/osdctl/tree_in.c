@@ -31,26 +31,29 @@ static char type_of(mode_t mode)
     return S_ISREG(mode) ? 'f' : S_ISDIR(mode) ? 'd' : S_ISLNK(mode) ? 'l' : 0;
 }
 
-/* Why an entry cannot be copied; NULL when it can. */
-static const char *unfit(const FTSENT *e, const char *rel)
+/* Whether an entry can be copied, and if not, why. */
+static osd_status fit(const FTSENT *e, const char *rel, const char **ret_why)
 {
-    if (e->fts_info == FTS_ERR || e->fts_info == FTS_DNR || e->fts_info == FTS_NS)
-        return strerror(e->fts_errno);
-    if (strlen(rel) > TREE_PATH_MAX)
-        return "the path is longer than 4095 bytes";
-    if (!type_of(e->fts_statp->st_mode))
-        return "is neither a file, a directory nor a symbolic link";
-    return NULL;
+    if (e->fts_info == FTS_ERR || e->fts_info == FTS_DNR || e->fts_info == FTS_NS) {
+        *ret_why = strerror(e->fts_errno);
+        return errno_status(e->fts_errno);
+    }
+    *ret_why = strlen(rel) > TREE_PATH_MAX
+                   ? "the path is longer than 4095 bytes"
+                   : "is neither a file, a directory nor a symbolic link";
+    return strlen(rel) > TREE_PATH_MAX || !type_of(e->fts_statp->st_mode) ? OSD_E_UNSUPPORTED
+                                                                          : OSD_OK;
 }
 
 static bool take_entry(struct work *w, const FTSENT *e, size_t skip)
 {
     const char *rel = e->fts_path + skip + strspn(e->fts_path + skip, "/");
-    const char *why = unfit(e, rel);
+    const char *why;
+    osd_status st = fit(e, rel, &why);
 
-    if (why) {
+    if (st) {
         w->total_items++;
-        work_failed(w, *rel ? rel : e->fts_path, OSD_E_IO, why);
+        work_failed(w, *rel ? rel : e->fts_path, st, why);
         return true;
     }
     struct item it = {.path = strdup(rel),
@@ -72,7 +75,7 @@ static osd_status walk(struct work *w, const char *dir)
     bool good = fts != NULL;
     FTSENT *e;
 
-    while (good && (e = fts_read(fts)))
+    while (good && !interrupted() && (e = fts_read(fts)))
         if (e->fts_info != FTS_DP && (e->fts_level > 0 || e->fts_info != FTS_D))
             good = take_entry(w, e, skip);
     if (fts)
@@ -184,10 +187,15 @@ struct source {
     const char *why;
 };
 
-static osd_status local_failure(struct source *s, const char *why)
+static osd_status local_failure(struct source *s, osd_status st, const char *why)
 {
     s->why = why;
-    return OSD_E_IO;
+    return st;
+}
+
+static osd_status errno_failure(struct source *s)
+{
+    return local_failure(s, errno_status(errno), strerror(errno));
 }
 
 /* The file still is what the walk saw. */
@@ -202,7 +210,7 @@ static bool unchanged(const struct source *s)
 
 static osd_status changed(struct source *s)
 {
-    return local_failure(s, "changed while it was copied; run the copy again");
+    return local_failure(s, OSD_E_IO, "changed while it was copied; run the copy again");
 }
 
 struct item_attrs {
@@ -258,7 +266,7 @@ static osd_status send_small(struct source *s)
         return st;
     n = read_small(s, buf);
     if (n < 0)
-        st = local_failure(s, strerror(errno));
+        st = errno_failure(s);
     else if ((uint64_t)n != s->it->size || !unchanged(s))
         st = changed(s);
     else
@@ -312,14 +320,14 @@ static osd_status send_big(struct source *s, uint64_t at)
     char *buf = malloc(PIECE);
     osd_status st = buf ? OSD_OK : OSD_E_NOMEM;
 
-    while (!st) {
+    while (!st && work_goes_on(s->w)) {
         uint64_t from = at;
         size_t want = next_data(s, &at);
         if (want == 0)
             break;
         ssize_t n = pread(s->fd, buf, want, (off_t)at);
         if (n < 0)
-            st = local_failure(s, strerror(errno));
+            st = errno_failure(s);
         else if ((size_t)n != want)
             st = changed(s);
         else
@@ -328,6 +336,8 @@ static osd_status send_big(struct source *s, uint64_t at)
         work_bytes(s->w, at - from);
     }
     free(buf);
+    if (!st && !work_goes_on(s->w))
+        st = local_failure(s, OSD_E_INTERRUPTED, "interrupted");
     return st ? st : finish_big(s, at);
 }
 
@@ -427,7 +437,7 @@ static void copy_item(struct work *w, struct item *it)
     if (it->type == 'f') {
         s.fd = openat(w->root, it->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (s.fd < 0)
-            st = local_failure(&s, strerror(errno));
+            st = errno_failure(&s);
     }
     for (unsigned probe = 0; other && !st && probe < PROBES; probe++) {
         other = false;
@@ -475,7 +485,7 @@ int copy_in(const struct options *o, struct osd_session *s, const char *dir, uin
     if (!st) {
         st = walk(&w, dir);
         work_each(&w, copy_item);
-        if (!st && !w.fatal && !o->dry_run)
+        if (!st && work_goes_on(&w) && !o->dry_run)
             st = osd_flush(s);
     }
     if (st && !w.fatal) {

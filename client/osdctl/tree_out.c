@@ -148,10 +148,15 @@ struct sink {
     const char *why;  /* why it failed, when the device is not to blame */
 };
 
-static osd_status local_failure(struct sink *s, const char *why)
+static osd_status local_failure(struct sink *s, osd_status st, const char *why)
 {
     s->why = why;
-    return OSD_E_IO;
+    return st;
+}
+
+static osd_status errno_failure(struct sink *s)
+{
+    return local_failure(s, errno_status(errno), strerror(errno));
 }
 
 static bool is_there(struct sink *s)
@@ -188,19 +193,24 @@ static osd_status fetch_data(struct sink *s, int fd)
     osd_status st = buf ? OSD_OK : OSD_E_NOMEM;
 
     for (uint64_t at = 0; !st && at < s->it->size;) {
+        if (!work_goes_on(s->w)) {
+            st = local_failure(s, OSD_E_INTERRUPTED, "interrupted");
+            break;
+        }
         uint64_t rest = s->it->size - at;
         size_t n = 0, want = rest < PIECE ? (size_t)rest : PIECE;
         st = osd_read(s->w->s, s->w->pid, s->it->oid, at, buf, want, &n);
         if (!st && n != want)
-            st = local_failure(s, "the object is shorter than its attributes say");
+            st = local_failure(s, OSD_E_CORRUPT,
+                               "the object is shorter than its attributes say");
         else if (!st && !write_piece(fd, buf, n, at))
-            st = local_failure(s, strerror(errno));
+            st = errno_failure(s);
         at += n;
         work_bytes(s->w, n);
     }
     free(buf);
     if (!st && ftruncate(fd, (off_t)s->it->size) != 0)
-        st = local_failure(s, strerror(errno));
+        st = errno_failure(s);
     return st;
 }
 
@@ -215,20 +225,20 @@ static osd_status fetch_file(struct sink *s)
         s->w->skipped++;
         work_bytes(s->w, s->it->size);
         if (fchmodat(s->dir, s->name, s->it->mode & MODES, 0) != 0)
-            return local_failure(s, strerror(errno));
+            return errno_failure(s);
         return OSD_OK;
     }
     snprintf(part, sizeof(part), ".osdctl-%016" PRIx64 ".part", s->it->oid);
     fd = openat(s->dir, part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return local_failure(s, strerror(errno));
+        return errno_failure(s);
     st = fetch_data(s, fd);
     if (!st && (fchmod(fd, s->it->mode & MODES) != 0 || !set_time(s->dir, part, s->it->mtime)))
-        st = local_failure(s, strerror(errno));
+        st = errno_failure(s);
     if (close(fd) != 0 && !st)
-        st = local_failure(s, strerror(errno));
+        st = errno_failure(s);
     if (!st && renameat(s->dir, part, s->dir, s->name) != 0)
-        st = local_failure(s, strerror(errno));
+        st = errno_failure(s);
     if (st)
         unlinkat(s->dir, part, 0);
     return st;
@@ -243,7 +253,7 @@ static osd_status fetch_link(struct sink *s)
     if (st)
         return st;
     if (n != s->it->size || memchr(to, 0, n))
-        return local_failure(s, "is a symbolic link without a possible target");
+        return local_failure(s, OSD_E_INVALID, "is a symbolic link without a possible target");
     to[n] = 0;
     if (readlinkat(s->dir, s->name, old, sizeof(old)) == (ssize_t)n &&
         memcmp(old, to, n) == 0) {
@@ -251,11 +261,11 @@ static osd_status fetch_link(struct sink *s)
     } else {
         unlinkat(s->dir, s->name, 0);
         if (symlinkat(to, s->dir, s->name) != 0)
-            return local_failure(s, strerror(errno));
+            return errno_failure(s);
     }
     work_bytes(s->w, n);
     if (!set_time(s->dir, s->name, s->it->mtime))
-        return local_failure(s, strerror(errno));
+        return errno_failure(s);
     return OSD_OK;
 }
 
@@ -264,7 +274,7 @@ static osd_status fetch_directory(struct sink *s)
     int fd = step_down(s->dir, s->name);
 
     if (fd < 0)
-        return local_failure(s, strerror(errno));
+        return errno_failure(s);
     close(fd);
     return OSD_OK;
 }
@@ -286,9 +296,10 @@ static osd_status fetch(struct sink *s)
 {
     s->dir = open_parent(s->w->root, s->it->path, &s->name);
     if (s->dir < 0)
-        return local_failure(s, errno == ELOOP || errno == ENOTDIR
-                                    ? "a component of the path is there and no directory"
-                                    : strerror(errno));
+        return errno == ELOOP || errno == ENOTDIR
+                   ? local_failure(s, OSD_E_EXISTS,
+                                   "a component of the path is there and no directory")
+                   : errno_failure(s);
     osd_status st = s->it->type == 'd'   ? fetch_directory(s)
                     : s->it->type == 'l' ? fetch_link(s)
                                          : fetch_file(s);
@@ -395,14 +406,14 @@ int copy_out(const struct options *o, struct osd_session *s, uint64_t pid, const
         snprintf(w.fatal_why, sizeof(w.fatal_why), "%s",
                  st ? osd_last_error() : osd_status_text(OSD_E_NOMEM));
     } else if (open_destination(&w, dir) != 0) {
-        w.fatal = OSD_E_IO;
+        w.fatal = errno_status(errno);
         snprintf(w.fatal_why, sizeof(w.fatal_why), "%s: %s", dir, strerror(errno));
     } else {
         work_each(&w, read_item);
         count_items(&w);
         qsort(w.items.v, w.items.n, sizeof(*w.items.v), by_path);
         work_each(&w, fetch_item);
-        if (!o->dry_run && !w.fatal)
+        if (!o->dry_run && work_goes_on(&w))
             finish_directories(&w);
     }
     return work_end(&w, o->dry_run ? "would fetch from" : "fetched from");

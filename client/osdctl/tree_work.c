@@ -22,11 +22,29 @@ void work_begin(struct work *w)
 
 /* ---- threads ---- */
 
+/* The first reason counts. */
+static void set_fatal(struct work *w, osd_status st, const char *why)
+{
+    if (!w->fatal)
+        snprintf(w->fatal_why, sizeof(w->fatal_why), "%s", why);
+    w->fatal = st;
+}
+
+bool work_goes_on(struct work *w)
+{
+    if (interrupted() && !w->fatal) {
+        pthread_mutex_lock(&w->mutex);
+        set_fatal(w, OSD_E_INTERRUPTED, "interrupted; the same command goes on from here");
+        pthread_mutex_unlock(&w->mutex);
+    }
+    return !w->fatal;
+}
+
 static void *worker(void *arg)
 {
     struct work *w = arg;
 
-    while (!w->fatal) {
+    while (work_goes_on(w)) {
         size_t i = w->next++;
         if (i >= w->items.n)
             break;
@@ -79,16 +97,6 @@ void work_bytes(struct work *w, uint64_t n)
 
 /* ---- lines about items ---- */
 
-/* Control characters of a name would garble the terminal. */
-static void print_name(FILE *f, const char *s)
-{
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f || *s == '\\')
-            fprintf(f, "\\%03o", (unsigned char)*s);
-        else
-            putc(*s, f);
-}
-
 static void end_bar(struct work *w)
 {
     if (w->terminal)
@@ -105,7 +113,7 @@ void work_plan(struct work *w, const struct item *it, const char *action)
                             (json_int_t)it->size));
     } else {
         printf("%-8s ", action);
-        print_name(stdout, it->path);
+        print_clean(stdout, it->path);
         putchar('\n');
     }
     pthread_mutex_unlock(&w->mutex);
@@ -118,17 +126,15 @@ void work_failed(struct work *w, const char *path, osd_status st, const char *me
     pthread_mutex_lock(&w->mutex);
     w->failed++;
     end_bar(w);
-    if (st == OSD_E_UNREACHABLE || st == OSD_E_NOMEM) {
-        if (!w->fatal)
-            snprintf(w->fatal_why, sizeof(w->fatal_why), "%s", why);
-        w->fatal = st;
+    if (st == OSD_E_UNREACHABLE || st == OSD_E_NOMEM || st == OSD_E_INTERRUPTED) {
+        set_fatal(w, st, why);
     } else if (json_output) {
         list_item(json_pack("{s:s*, s:o, s:s, s:o}", "action", w->o->dry_run ? "fail" : NULL,
                             "path", json_text(path, strlen(path)), "status",
                             osd_status_name(st), "message", json_text(why, strlen(why))));
     } else {
         fputs("osdctl: ", stderr);
-        print_name(stderr, path);
+        print_clean(stderr, path);
         fprintf(stderr, ": %s\n", why);
     }
     pthread_mutex_unlock(&w->mutex);
@@ -178,7 +184,8 @@ int work_end(struct work *w, const char *what)
 
     end_bar(w);
     if (w->fatal) {
-        rc = fail_with((osd_status)w->fatal, "%s", w->fatal_why);
+        rc = fail_with((osd_status)w->fatal, "%s",
+                       w->fatal_why[0] ? w->fatal_why : osd_status_text((osd_status)w->fatal));
     } else {
         snprintf(message, sizeof(message), "%" PRIu64 " of %" PRIu64 " items failed",
                  (uint64_t)w->failed, w->total_items);

@@ -11,8 +11,8 @@
 #include "verbs.h"
 
 #define VALUE_MAX   0xfffe
-#define SHOWN_BYTES 32 /* of a value in a line of text */
-#define ALL_PAGES   0xffffffffu
+#define SHOWN_BYTES 32          /* of a value in a line of text */
+#define ALL         0xffffffffu /* pages, or attributes of a page: of attr ls only */
 
 struct attr_args {
     struct target t;
@@ -79,7 +79,13 @@ static int change(struct osd_session *s, const struct attr_args *a, const void *
 {
     struct osd_attr set = {a->page, a->number, value, len};
     osd_status st = osd_set_attrs(s, a->t.pid, a->t.oid, &set, 1);
+    uint32_t first = a->t.pid == 0 ? PAGE_ROOT : a->t.oid == 0 ? PAGE_PARTITION : PAGE_USER;
 
+    if (st == OSD_E_INVALID)
+        return fail_with(st,
+                         "%s; pages of your own are 0x%" PRIx32 " to 0x%" PRIx32
+                         " here, with any number",
+                         osd_last_error(), first + OWN_PAGES, first + OWN_PAGES_LAST);
     return st ? fail(st) : succeed(json_object());
 }
 
@@ -123,7 +129,7 @@ static bool parse_u32(const char *s, uint32_t *ret)
 
 int verb_attr(const struct options *o, struct osd_session *s, int argc, char **argv)
 {
-    struct attr_args a = {.page = ALL_PAGES};
+    struct attr_args a = {.page = ALL};
     size_t i = 0;
 
     while (i < sizeof(actions) / sizeof(actions[0]) && strcmp(actions[i].name, argv[0]) != 0)
@@ -136,9 +142,9 @@ int verb_attr(const struct options *o, struct osd_session *s, int argc, char **a
                            "NUMBER VALUE | rm ID PAGE NUMBER");
     if (!parse_target(argv[0], &a.t))
         return usage_error("\"%s\" is not 0, PID or PID/OID", argv[0]);
-    if (argc >= 2 && !parse_u32(argv[1], &a.page))
+    if (argc >= 2 && (!parse_u32(argv[1], &a.page) || (a.page == ALL && argc > 2)))
         return usage_error("\"%s\" is not a page number", argv[1]);
-    if (argc >= 3 && !parse_u32(argv[2], &a.number))
+    if (argc >= 3 && (!parse_u32(argv[2], &a.number) || a.number == ALL))
         return usage_error("\"%s\" is not an attribute number", argv[2]);
     a.value = argc == 4 ? argv[3] : NULL;
     return actions[i].run(s, &a);

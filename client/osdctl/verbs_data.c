@@ -13,11 +13,16 @@
 #define CHUNK        (3u << 20) /* a multiple of 3, for base64 */
 #define APPEND_CHUNK (1u << 20) /* one command */
 
+static int stopped(void)
+{
+    return fail_with(OSD_E_INTERRUPTED, "interrupted");
+}
+
 /* ---- from a file into an object ---- */
 
 struct source {
     int fd;
-    const char *name;
+    const char *name; /* in messages */
     uint64_t sent;
 };
 
@@ -30,7 +35,7 @@ static int send_source(struct osd_session *s, struct source *f, struct target t,
 
     if (!buf)
         return fail_errno(f->name);
-    while (!st && (n = read_full(f->fd, buf, part)) > 0) {
+    while (!st && !interrupted() && (n = read_full(f->fd, buf, part)) > 0) {
         st = append ? osd_append(s, t.pid, t.oid, buf, (size_t)n, NULL)
                     : osd_write(s, t.pid, t.oid, f->sent, buf, (size_t)n);
         f->sent += st ? 0 : (uint64_t)n;
@@ -38,6 +43,8 @@ static int send_source(struct osd_session *s, struct source *f, struct target t,
     free(buf);
     if (st)
         return fail(st);
+    if (interrupted())
+        return stopped();
     return n < 0 ? fail_errno(f->name) : 0;
 }
 
@@ -49,23 +56,39 @@ static int sent(struct target t, uint64_t length)
                              (json_int_t)length));
 }
 
+/* Into an object that is new, or emptied. A new one that stays incomplete is removed. */
+static int put_source(struct osd_session *s, struct source *f, struct target *t)
+{
+    osd_status st = osd_create(s, t->pid, t->oid, &t->oid);
+    bool made = st == OSD_OK;
+    int rc;
+
+    if (st == OSD_E_EXISTS && t->oid)
+        st = osd_truncate(s, t->pid, t->oid, 0);
+    if (st)
+        return fail(st);
+    rc = send_source(s, f, *t, false);
+    if (rc && made)
+        osd_remove(s, t->pid, t->oid);
+    return rc;
+}
+
 int verb_put(const struct options *o, struct osd_session *s, int argc, char **argv)
 {
-    struct source f = {.name = argv[0]};
+    struct source f = {.name = input_name(argv[0])};
     struct target t;
     char name[TARGET_NAME_LEN];
-    osd_status st;
     int rc;
 
     if (!parse_target(argv[1], &t) || t.pid == 0)
         return usage_error("\"%s\" is not PID or PID/OID", argv[1]);
-    f.fd = open_input(f.name);
+    if (!new_id(t.oid))
+        return too_small(t.oid);
+    f.fd = open_input(argv[0]);
     if (f.fd < 0)
         return fail_errno(f.name);
-    st = osd_create(s, t.pid, t.oid, &t.oid);
-    if (st == OSD_E_EXISTS && t.oid)
-        st = osd_truncate(s, t.pid, t.oid, 0);
-    rc = st ? fail(st) : send_source(s, &f, t, false);
+    catch_interrupts();
+    rc = put_source(s, &f, &t);
     close(f.fd);
     if (rc)
         return rc;
@@ -76,13 +99,13 @@ int verb_put(const struct options *o, struct osd_session *s, int argc, char **ar
 
 int verb_append(const struct options *o, struct osd_session *s, int argc, char **argv)
 {
-    struct source f = {.name = argv[0]};
+    struct source f = {.name = input_name(argv[0])};
     struct target t;
     int rc;
 
     if (!parse_target(argv[1], &t) || t.oid == 0)
         return usage_error("\"%s\" is not PID/OID", argv[1]);
-    f.fd = open_input(f.name);
+    f.fd = open_input(argv[0]);
     if (f.fd < 0)
         return fail_errno(f.name);
     rc = send_source(s, &f, t, true);
@@ -133,22 +156,29 @@ static int fetch_rest(struct fetch *f, const char *name, int fd)
             return fail_errno(name);
         if (f->n < CHUNK)
             return 0;
+        if (interrupted())
+            return stopped();
         st = fetch_next(f);
         if (st)
             return fail(st);
     }
 }
 
+/* A new file that stays incomplete is removed. */
 static int get_to_file(struct fetch *f, const char *name)
 {
-    int fd = open_output(name);
+    bool made;
+    int fd = open_output(name, &made);
     int rc;
 
     if (fd < 0)
-        return fail_errno(name);
-    rc = fetch_rest(f, name, fd);
+        return fail_errno(output_name(name));
+    catch_interrupts();
+    rc = fetch_rest(f, output_name(name), fd);
     if (close(fd) != 0 && !rc)
-        rc = fail_errno(name);
+        rc = fail_errno(output_name(name));
+    if (rc && made)
+        unlink(name);
     return rc ? rc : sent(f->t, f->at);
 }
 

@@ -3,7 +3,9 @@
  * client/osdctl/verbs_device.c - flush, format, check, explain: the device as a whole
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "verbs.h"
@@ -29,6 +31,8 @@ int verb_format(const struct options *o, struct osd_session *s, int argc, char *
 }
 
 /* ---- check ---- */
+
+#define URL_MAX (PATH_MAX + 8)
 
 static void print_finding(void *arg, const char *line)
 {
@@ -56,17 +60,40 @@ static int check_ended(const struct osd_check_result *r, const char *path)
     return list_close(data, bad ? OSD_E_CORRUPT : OSD_OK, message);
 }
 
+/* file:// URL of a store named by such a URL or by its directory; false: reported in *ret_rc. */
+static bool store_url(const char *name, char url[URL_MAX], int *ret_rc)
+{
+    char path[PATH_MAX];
+
+    if (strncmp(name, "file://", 7) == 0) {
+        name += 7;
+    } else if (strstr(name, "://") || !name[0]) {
+        *ret_rc = usage_error("\"%s\" is not the directory of a store: check runs where the "
+                              "store lies",
+                              name);
+        return false;
+    }
+    if (!realpath(name, path)) {
+        *ret_rc = fail_errno(name);
+        return false;
+    }
+    snprintf(url, URL_MAX, "file://%s", path);
+    return true;
+}
+
 int verb_check(const struct options *o, struct osd_session *s, int argc, char **argv)
 {
     struct osd_options so = {.read_only = !o->repair};
     struct osd_check_result r;
     const char *path = argc ? argv[0] : o->device;
-    char url[4200];
+    char url[URL_MAX];
     osd_status st;
+    int rc;
 
     if (!path)
         return usage_error("no store: give its directory or file:///path");
-    snprintf(url, sizeof(url), "%s%s", path[0] == '/' ? "file://" : "", path);
+    if (!store_url(path, url, &rc))
+        return rc;
     st = osd_open(url, &so, &s);
     if (st)
         return fail(st);
@@ -76,21 +103,53 @@ int verb_check(const struct options *o, struct osd_session *s, int argc, char **
     return st ? fail(st) : check_ended(&r, path);
 }
 
+/* ---- explain ---- */
+
+#define SENSE_MAX 252
+
+/* Pairs of hexadecimal digits, with or without 0x in front and blanks between. What was cut off
+ * behind the additional sense code is taken for zeros. False: no sense data. */
+static bool parse_sense(const char *s, uint8_t sense[SENSE_MAX], size_t *ret_len)
+{
+    char digits[2 * SENSE_MAX + 1];
+    size_t n = 0, len;
+
+    s += strncmp(s, "0x", 2) == 0 ? 2 : 0;
+    for (; *s && n < sizeof(digits) - 1; s++)
+        if (*s != ' ' && *s != '\n')
+            digits[n++] = *s;
+    digits[n] = 0;
+    memset(sense, 0, SENSE_MAX);
+    if (*s || !parse_hex(digits, sense, SENSE_MAX, &len) || len == 0)
+        return false;
+    switch (sense[0] & 0x7f) {
+    case 0x70:
+    case 0x71: /* fixed format: the code is in bytes 12 and 13 */
+        *ret_len = len < 18 ? 18 : len;
+        return len >= 14;
+    case 0x72:
+    case 0x73: /* descriptor format: in bytes 2 and 3 */
+        *ret_len = len < 8 ? 8 : len;
+        return len >= 4;
+    default:
+        return false;
+    }
+}
+
 int verb_explain(const struct options *o, struct osd_session *s, int argc, char **argv)
 {
-    uint8_t sense[252];
+    uint8_t sense[SENSE_MAX];
     char text[300];
     size_t len;
     uint64_t n;
 
-    if (strlen(argv[0]) < 3 && parse_number(argv[0], &n) && exit_code_text(n)) {
+    if (strlen(argv[0]) < 3 && parse_number(argv[0], &n) && exit_code_text(n))
         snprintf(text, sizeof(text), "%s", exit_code_text(n));
-    } else {
-        if (!parse_hex(argv[0], sense, sizeof(sense), &len) || len < 4)
-            return usage_error("\"%s\" is neither an exit code nor sense data in hexadecimal",
-                               argv[0]);
+    else if (parse_sense(argv[0], sense, &len))
         osd_explain_sense(sense, len, text, sizeof(text));
-    }
+    else
+        return usage_error("\"%s\" is neither an exit code nor sense data in hexadecimal",
+                           argv[0]);
     if (!json_output)
         puts(text);
     return succeed(json_pack("{s:s}", "text", text));

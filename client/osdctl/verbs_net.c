@@ -3,7 +3,6 @@
  * client/osdctl/verbs_net.c - discover, ping: what there is, and whether it answers
  */
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +10,12 @@
 #include "verbs.h"
 
 /* ---- discover ---- */
+
+static void print_url(const char *url)
+{
+    print_clean(stdout, url);
+    putchar('\n');
+}
 
 static void print_portal(void *arg, const char *target, const char *portal)
 {
@@ -21,7 +26,7 @@ static void print_portal(void *arg, const char *target, const char *portal)
     if (json_output)
         list_item(json_pack("{s:s, s:s, s:s}", "target", target, "portal", portal, "url", url));
     else
-        puts(url);
+        print_url(url);
 }
 
 int verb_discover(const struct options *o, struct osd_session *s, int argc, char **argv)
@@ -48,13 +53,6 @@ int verb_discover(const struct options *o, struct osd_session *s, int argc, char
 struct pings {
     uint64_t sent, ready, total_us, min_us, max_us;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void interrupt(int signal_number)
-{
-    interrupted = 1;
-}
 
 static void print_ping(uint64_t n, uint64_t us, const char *trouble)
 {
@@ -95,10 +93,9 @@ static int pings_ended(const struct pings *p)
 
 int verb_ping(const struct options *o, struct osd_session *s, int argc, char **argv)
 {
-    const struct sigaction end = {.sa_handler = interrupt};
     struct pings p = {0};
 
-    sigaction(SIGINT, &end, NULL);
+    catch_interrupts();
     list_open("replies");
     do {
         uint64_t us = 0;
@@ -107,8 +104,8 @@ int verb_ping(const struct options *o, struct osd_session *s, int argc, char **a
             return fail(st);
         count_ping(&p, us, !st);
         print_ping(p.sent, us, st ? osd_last_error() : NULL);
-        if (p.sent != o->count && !interrupted)
+        if (p.sent != o->count && !interrupted())
             usleep((useconds_t)(o->interval_ms * 1000));
-    } while (p.sent != o->count && !interrupted);
+    } while (p.sent != o->count && !interrupted());
     return pings_ended(&p);
 }

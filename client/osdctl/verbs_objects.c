@@ -90,6 +90,8 @@ int verb_mk(const struct options *o, struct osd_session *s, int argc, char **arg
         return usage_error("usage: osdctl mk partition PID|0");
     if (!parse_number(argv[1], &pid))
         return usage_error("\"%s\" is not a partition id", argv[1]);
+    if (!new_id(pid))
+        return too_small(pid);
     st = osd_create_partition(s, pid, &pid);
     return st ? fail(st) : created(pid, 0);
 }
@@ -101,6 +103,8 @@ int verb_create(const struct options *o, struct osd_session *s, int argc, char *
 
     if (!parse_target(argv[0], &t) || t.pid == 0)
         return usage_error("\"%s\" is not PID or PID/OID", argv[0]);
+    if (!new_id(t.oid))
+        return too_small(t.oid);
     st = osd_create(s, t.pid, t.oid, &t.oid);
     return st ? fail(st) : created(t.pid, t.oid);
 }

@@ -86,12 +86,15 @@ static json_t *shown_value(const struct shown *w, const struct osd_attr_get *g)
 
 static void print_shown(const char *name, const json_t *value)
 {
-    if (json_is_string(value))
-        printf("%-24s %s\n", name, json_string_value(value));
-    else if (json_is_null(value))
+    if (json_is_string(value)) {
+        printf("%-24s ", name);
+        print_clean(stdout, json_string_value(value));
+        putchar('\n');
+    } else if (json_is_null(value)) {
         printf("%-24s none\n", name);
-    else
+    } else {
         printf("%-24s %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(value));
+    }
 }
 
 static int show(struct osd_session *s, struct target t, const struct shown *what, size_t n)

@@ -68,6 +68,7 @@ static void test_libosd_calls__taken_and_missing_ids_have_their_status(void **st
     assert_int_equal(osd_create_partition(s, PID, NULL), OSD_E_EXISTS);
     assert_int_equal(osd_create_partition(s, 5, NULL), OSD_E_INVALID);
     assert_int_equal(osd_create(s, PID, OID, NULL), OSD_E_EXISTS);
+    assert_int_equal(osd_create(s, PID, 5, NULL), OSD_E_INVALID);
     assert_int_equal(osd_create(s, PID + 1, OID, NULL), OSD_E_NOT_FOUND);
     assert_int_equal(osd_remove(s, PID, OID + 1), OSD_E_NOT_FOUND);
     assert_non_null(strstr(osd_last_error(), "0x10000/0x10001"));
@@ -249,6 +250,16 @@ static void test_libosd_calls__attributes_are_set_got_and_removed(void **state)
 }
 
 /* Would catch: a half-done command when one of its attributes is refused. */
+/* In page format page 0 means "nothing to set". Would catch: OSD_OK for what was never done. */
+static void test_libosd_calls__setting_in_the_directory_page_is_refused(void **state)
+{
+    const struct osd_attr set = {.page = 0, .number = 1, .value = "x", .len = 1};
+    const struct osd_attr removal = {.page = 0, .number = 1};
+
+    assert_int_equal(osd_set_attrs(s, PID, OID, &set, 1), OSD_E_INVALID);
+    assert_int_equal(osd_set_attrs(s, PID, OID, &removal, 1), OSD_E_INVALID);
+}
+
 static void test_libosd_calls__refused_attribute_undoes_the_command(void **state)
 {
     struct osd_attr set[2] = {{CLIENT, 1, "one", 3}, {INFO, 0x81, "12345678", 8}};
@@ -516,6 +527,7 @@ static int run(void)
         TEST(clear_and_punch_work_on_ranges),
         TEST(flushes_of_all_scopes_succeed),
         TEST(attributes_are_set_got_and_removed),
+        TEST(setting_in_the_directory_page_is_refused),
         TEST(refused_attribute_undoes_the_command),
         TEST(one_command_creates_writes_sets_and_gets),
         TEST(append_tells_where_beside_attributes),

@@ -49,10 +49,11 @@ says() {
 }
 
 # json EXPRESSION - the last expect's output is one JSON document d for which this Python
-# expression holds; its "ok" and error code agree with the exit code
+# expression holds; its "ok" and error code agree with the exit code; docs/json.md names all its
+# members
 json() {
-    python3 - "$1" "$T/.out" <<'END' || die "json: $1"
-import json, sys
+    python3 - "$1" "$T/.out" "$ROOT/docs/json.md" <<'END' || die "json: $1"
+import json, re, sys
 text = open(sys.argv[2], encoding="ascii").read()
 d = json.loads(text)
 assert text.endswith("\n") and text.count("\n") >= 1
@@ -61,6 +62,12 @@ assert d["ok"] == ("error" not in d), d
 if not d["ok"]:
     assert set(d["error"]) == {"code", "status", "message"}, d
     assert d["error"]["code"] > 0 and d["error"]["message"], d
+def members(v):
+    if isinstance(v, dict):
+        return set(v).union(*map(members, v.values()))
+    return set().union(*map(members, v)) if isinstance(v, list) else set()
+words = set(re.findall(r"\w+", " ".join(re.findall(r"`[^`]*`", open(sys.argv[3]).read()))))
+assert members(d) <= words | {"code", "status", "message"}, members(d) - words
 if not eval("(" + sys.argv[1] + ")", {"d": d, "data": d.get("data"), "error": d.get("error")}):
     sys.exit("does not hold: " + sys.argv[1] + "\nof " + text)
 END

@@ -46,6 +46,12 @@ echo "== names with control characters do not reach the terminal raw"
 object 0x10010 f "../$(printf '\033[2J')" evil
 osdctl cp -r 0x10000 out 2>&1 | grep -q "$(printf '\033')" && die "escape sequence printed"
 
+osdctl attr set 0x10000 0x30000001 9 "$(printf 'a\033[2Jb\nc')"
+expect 0 osdctl stat 0x10000
+case $out in *'username                 a\033[2Jb\012c'*) ;; *) die "stat: $out" ;; esac
+expect 3 osdctl put "$(printf '\033[2J')" 0x10000
+says '\033[2J: No such file'
+
 echo "== attributes of wrong lengths are not believed"
 osdctl attr set 0x10000/0x1000c 0x10000 5 0xff
 expect 10 osdctl cp -r 0x10000 out2

@@ -84,11 +84,12 @@ bad 3 True quota 0x99999
 bad 3 True quota 0x99999 objects 5
 bad 3 True cp -r 0x99999 out
 bad 3 True cp -r missing 0x20000
+bad 3 True cp -r 0x20000 missing/out
 bad 3 True check "$T/nothing"
 bad 3 '"--create-store" in error["message"]' -d "file://$T/nothing" info
 bad 2 'error["status"] == "usage"' format
 bad 2 True explain zzz
-bad 1 True mk partition 5
+bad 2 True mk partition 5
 osdctl mk partition 0x10000 >/dev/null
 bad 4 'error["status"] == "exists"' mk partition 0x10000
 bad 6 'error["status"] == "unreachable"' -d iscsi://127.0.0.1:1/iqn.2026-11.org.liosd:x/0 flush

@@ -63,7 +63,39 @@ say -r|cp . 0x10000
 has to be a partition id|cp -r . ..
 has to be a partition id|cp -r 1 2
 neither an exit code|explain xyz
+neither an exit code|explain 7205
+neither an exit code|explain 7000050000
+neither an exit code|explain 74052400
+0x5 is reserved: ids are 0x10000 and larger|mk partition 5
+0xffff is reserved|create 0x10000/0xffff
+0x1 is reserved|put /dev/null 0x10000/1
+0x1 is reserved|cp -r . 1
+0 is no partition to copy from|cp -r 0 .
+is not an attribute number|attr get 0x10000 0x30000001 0xffffffff
+is not a page number|attr get 0x10000 0xffffffff 1
+is not a page number|attr rm 0x10000 0xffffffff 1
+--create-store makes stores in directories|-d iscsi://127.0.0.1:1/iqn.x:y/0 --create-store info
+say --create-store|--capacity 1g info
+check has no option --create-store|check --create-store
+discover has no option --generation|discover -g 1
+is not the directory of a store|check iscsi://127.0.0.1:1/iqn.x:y/0
+the device comes first|conform --yes memory: file:///x
+not a device URL|conform --yes iscsi:/host/iqn.x:y/0
+not a device URL|conform --yes http://host/
 END
+
+echo "== the usage of a verb without arguments ends where it ends"
+expect 2 osdctl ping extra
+says "usage: osdctl ping; see"
+
+echo "== empty names"
+expect 3 osdctl put "" 0x10000
+says '"": No such file'
+expect 2 osdctl cp -r "" 0x10000
+says "is empty"
+expect 2 osdctl cp -r 0x10000 ""
+says "is empty"
+expect 2 osdctl check ""
 
 echo "== an empty attribute value"
 expect 2 osdctl attr set 0x10000 0x30010000 1 ""

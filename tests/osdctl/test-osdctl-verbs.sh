@@ -24,7 +24,7 @@ $chosen" ] || die "ls said $out"
 expect 0 osdctl rm partition "$chosen"
 expect 3 osdctl rm partition "$chosen"
 says "$chosen"
-expect 1 osdctl mk partition 5 # below the first id
+expect 2 osdctl mk partition 5 # below the first id
 
 echo "== objects"
 expect 0 osdctl create 0x10000/0x10005
@@ -67,6 +67,21 @@ echo precious >kept
 expect 3 osdctl get 0x10000/0x99999 kept
 [ "$(cat kept)" = precious ] || die "get destroyed a file"
 
+echo "== what is not whole does not stay: a new object, a new file"
+expect 0 osdctl quota 0x10000 length 4m
+expect 8 osdctl put /dev/zero 0x10000
+expect 8 osdctl put /dev/zero 0x10000/0x10009
+expect 0 osdctl ls 0x10000
+[ "$(echo "$out" | wc -l)" = 2 ] || die "an incomplete object stays: $out"
+expect 0 osdctl quota 0x10000 length none
+head -c 9000000 /dev/zero | osdctl put - 0x10000/0x10009 >/dev/null
+rc=0
+(ulimit -f 4000 && trap '' XFSZ && "$OSDCTL" get 0x10000/0x10009 cut) 2>.err || rc=$?
+[ $rc -eq 1 ] || die "get into a file that may not grow ended with $rc"
+grep -q "cut: File too large" .err || die "get: $(cat .err)"
+[ ! -e cut ] || die "an incomplete file stays"
+expect 0 osdctl rm 0x10000/0x10009
+
 echo "== output that cannot be written is an error"
 for verb in "ls" "info" "cat 0x10000/0x10005" "attr ls 0x10000/0x10005" "--json ls"; do
     rc=0
@@ -98,6 +113,12 @@ expect 0 osdctl attr ls 0x10000/0x10005 0x10000
 expect 0 osdctl attr rm 0x10000/0x10005 0x10000 7
 expect 3 osdctl attr get 0x10000/0x10005 0x10000 7
 says "attr ls"
+expect 1 osdctl attr set 0x10000/0x10005 1 0x82 x
+says "pages of your own are 0x10000 to 0x1fffffff"
+expect 1 osdctl attr set 0x10000 0x30000001 0x81 x
+says "pages of your own are 0x30010000 to 0x4fffffff"
+expect 1 osdctl attr set 0x10000/0x10005 0 1 x
+expect 1 osdctl attr rm 0x10000/0x10005 0 1
 expect 0 osdctl attr ls 0x10000/0x10005
 expect 0 osdctl attr ls 0x10000
 expect 0 osdctl attr ls 0
@@ -132,6 +153,7 @@ expect 1 osdctl rm partition 0x10000
 says --contents
 expect 0 osdctl check
 expect 0 osdctl check "$T/store"
+expect 0 osdctl check store
 expect 3 osdctl check "$T/nothing"
 expect 0 osdctl rm --contents partition 0x10000
 expect 2 osdctl format
@@ -156,15 +178,19 @@ expect 0 osdctl ping --count 3 --interval 0
 [ "$(echo "$out" | grep -c ': ready, ')" = 3 ] || die "ping: $out"
 "$OSDCTL" ping --count 0 --interval 20 >ping.out &
 pinger=$!
-sleep 0.5
-kill -INT $pinger
+until grep -q '^5:' ping.out; do sleep 0.1; done
+kill -TERM $pinger
 wait $pinger || die "an interrupted ping ended with $?"
 tail -n 1 ping.out | grep -q 'least, mean, most' || die "ping: $(tail -n 1 ping.out)"
 
 echo "== explain"
 expect 0 osdctl explain 8
 case $out in *quota*) ;; *) die "explain 8: $out" ;; esac
-expect 0 osdctl explain 72052400
+for sense in 72052400 0x72052400 "72 05 24 00 00 00 00 00" \
+    "70 00 05 00 00 00 00 0a 00 00 00 00 24 00 00 00 00 00"; do
+    expect 0 osdctl explain "$sense"
+    [ "$out" = "ILLEGAL REQUEST: invalid field in CDB (24h/00h)" ] || die "explain $sense: $out"
+done
 expect 2 osdctl explain 99
 
 echo "== a store in use"
