@@ -3,15 +3,16 @@
  * client/osdctl/interrupt.c - being told to stop by a signal, and leaving things in order
  */
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "osdctl.h"
 
-static volatile sig_atomic_t told_to_stop;
+static atomic_bool told_to_stop; /* read by all threads of a copy */
 
 static void note_signal(int signal_number)
 {
-    told_to_stop = 1;
+    told_to_stop = true;
 }
 
 void catch_interrupts(void)
