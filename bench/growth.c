@@ -29,7 +29,7 @@ static const char *const grown[] = {"create",  "remove",   "set_1",     "get_1",
 
 struct options {
     const char *store, *dir, *json;
-    unsigned rounds;
+    unsigned rounds, batch; /* batch: most steps */
     uint64_t max;
 };
 
@@ -74,7 +74,7 @@ static void measure_size(const struct options *o, struct bench_work *w, json_t *
     for (unsigned round = 0; round <= o->rounds; round++)
         for (size_t i = 0; i < N_GROWN; i++) {
             struct bench_op op = *bench_op_find(grown[i]);
-            op.batch = op.batch > 1000 ? 1000 : op.batch;
+            op.batch = op.batch < o->batch ? op.batch : o->batch;
             double t = (double)bench_batch(w, &op) / 1000.0 / op.batch;
             if (round > 0)
                 bench_series_add(&us[i], t);
@@ -205,7 +205,7 @@ static void measure_beside(const struct options *o, struct bench_work *w, unsign
     for (unsigned round = 0; round <= o->rounds; round++)
         for (size_t i = 0; i < N_BESIDE; i++) {
             struct bench_op op = *bench_op_find(beside[i]);
-            op.batch = op.batch > 500 ? 500 : op.batch;
+            op.batch = op.batch < o->batch ? op.batch : o->batch;
             double t = (double)bench_batch(w, &op) / 1000.0 / op.batch;
             if (round > 0)
                 bench_series_add(&us[i], t);
@@ -296,7 +296,8 @@ static void measure_sparse(const struct options *o, const struct bench_target *t
 
 static noreturn void usage(void)
 {
-    fputs("usage: growth [--store rocksdb|memory] [--dir DIR] [--rounds N] [--max OBJECTS]\n"
+    fputs("usage: growth [--store rocksdb|memory] [--dir DIR] [--rounds N] [--batch N] [--max "
+          "OBJECTS]\n"
           "              [--json FILE]\n",
           stderr);
     exit(2);
@@ -306,8 +307,10 @@ static struct options parse(int argc, char **argv)
 {
     static const struct option longs[] = {{"store", 1, NULL, 's'},  {"dir", 1, NULL, 'd'},
                                           {"rounds", 1, NULL, 'r'}, {"max", 1, NULL, 'm'},
-                                          {"json", 1, NULL, 'j'},   {NULL, 0, NULL, 0}};
-    struct options o = {.store = "rocksdb", .dir = "/dev/shm", .rounds = 7, .max = 100000};
+                                          {"json", 1, NULL, 'j'},   {"batch", 1, NULL, 'b'},
+                                          {NULL, 0, NULL, 0}};
+    struct options o = {
+        .store = "rocksdb", .dir = "/dev/shm", .rounds = 7, .batch = 1000, .max = 100000};
 
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
@@ -326,11 +329,14 @@ static struct options parse(int argc, char **argv)
         case 'j':
             o.json = optarg;
             break;
+        case 'b':
+            o.batch = (unsigned)bench_number(optarg);
+            break;
         default:
             usage();
         }
     }
-    if (optind != argc || o.rounds < 1 || o.rounds > BENCH_MAX_ROUNDS)
+    if (optind != argc || o.rounds < 1 || o.batch < 1 || o.rounds > BENCH_MAX_ROUNDS)
         usage();
     return o;
 }

@@ -9,6 +9,7 @@
  * store's background threads are not.
  */
 #include <getopt.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -52,7 +53,7 @@ static const unsigned threads[] = {1, 4, 2, 8, 16}; /* 4 right after 1 */
 
 struct options {
     const char *store, *dir, *json, *only;
-    unsigned rounds;
+    unsigned rounds, batch; /* batch: most steps */
     uint64_t objects;
     int cpu;
     bool threads;
@@ -66,6 +67,14 @@ static bool wanted(const struct options *o, const struct bench_op *op)
            (o->objects || !bench_op_needs_many(op));
 }
 
+static struct bench_op limited(const struct options *o, const struct bench_op *op)
+{
+    struct bench_op r = *op;
+
+    r.batch = r.batch < o->batch ? r.batch : o->batch;
+    return r;
+}
+
 static const struct bench_series *series_of(const struct bench_series *all, const char *name)
 {
     return &all[bench_op_find(name) - bench_ops];
@@ -75,10 +84,10 @@ static void measure_ops(const struct options *o, struct bench_work *w, struct be
 {
     for (unsigned round = 0; round <= o->rounds; round++)
         for (unsigned i = 0; i < bench_n_ops; i++) {
-            const struct bench_op *op = &bench_ops[i];
-            if (!wanted(o, op))
+            if (!wanted(o, &bench_ops[i]))
                 continue;
-            double us = (double)bench_batch(w, op) / 1000.0 / op->batch;
+            struct bench_op op = limited(o, &bench_ops[i]);
+            double us = (double)bench_batch(w, &op) / 1000.0 / op.batch;
             if (round > 0)
                 bench_series_add(&all[i], us);
         }
@@ -187,7 +196,7 @@ static void measure_threads(const struct options *o, struct bench_work *works, j
 {
     bench_report_head("threads");
     for (unsigned i = 0; i < sizeof(scaled) / sizeof(scaled[0]); i++) {
-        struct bench_op op = *bench_op_find(scaled[i].op);
+        struct bench_op op = limited(o, bench_op_find(scaled[i].op));
         struct bench_series rates[N_THREADS] = {0};
         op.batch = op.batch < THREAD_OPS ? op.batch : THREAD_OPS;
         for (unsigned round = 0; round <= o->rounds; round++)
@@ -215,7 +224,7 @@ static void describe(json_t *root, const struct options *o)
 static noreturn void usage(void)
 {
     fputs("usage: inproc [--store rocksdb|memory] [--dir DIR] [--rounds N] [--objects N]\n"
-          "              [--cpu N] [--threads] [--only OPERATION] [--json FILE]\n"
+          "              [--batch N] [--cpu N] [--threads] [--only OPERATION] [--json FILE]\n"
           "  --dir      where the store and the peers' files go (default /dev/shm)\n"
           "  --rounds   counted rounds (default 7)\n"
           "  --objects  objects in the partition of the long listing (default 100000)\n"
@@ -227,12 +236,17 @@ static noreturn void usage(void)
 
 static struct options parse(int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"store", 1, NULL, 's'}, {"dir", 1, NULL, 'd'},     {"rounds", 1, NULL, 'r'},
-        {"json", 1, NULL, 'j'},  {"objects", 1, NULL, 'o'}, {"cpu", 1, NULL, 'c'},
-        {"only", 1, NULL, 'y'},  {"threads", 0, NULL, 't'}, {NULL, 0, NULL, 0}};
-    struct options o = {
-        .store = "rocksdb", .dir = "/dev/shm", .rounds = 7, .objects = 100000, .cpu = -1};
+    static const struct option longs[] = {{"store", 1, NULL, 's'},   {"dir", 1, NULL, 'd'},
+                                          {"rounds", 1, NULL, 'r'},  {"json", 1, NULL, 'j'},
+                                          {"objects", 1, NULL, 'o'}, {"cpu", 1, NULL, 'c'},
+                                          {"only", 1, NULL, 'y'},    {"threads", 0, NULL, 't'},
+                                          {"batch", 1, NULL, 'b'},   {NULL, 0, NULL, 0}};
+    struct options o = {.store = "rocksdb",
+                        .dir = "/dev/shm",
+                        .rounds = 7,
+                        .batch = UINT_MAX,
+                        .objects = 100000,
+                        .cpu = -1};
 
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
@@ -244,6 +258,9 @@ static struct options parse(int argc, char **argv)
             break;
         case 'j':
             o.json = optarg;
+            break;
+        case 'b':
+            o.batch = (unsigned)bench_number(optarg);
             break;
         case 'y':
             o.only = optarg;
@@ -264,7 +281,7 @@ static struct options parse(int argc, char **argv)
             usage();
         }
     }
-    if (optind != argc || o.rounds < 1 || o.rounds > BENCH_MAX_ROUNDS ||
+    if (optind != argc || o.rounds < 1 || o.batch < 1 || o.rounds > BENCH_MAX_ROUNDS ||
         (o.only && !bench_op_find(o.only)))
         usage();
     return o;

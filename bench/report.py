@@ -1,0 +1,350 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""report.py - from the JSON of the bench programs to results.json, plots and performance.md
+
+usage: report.py note FILE COMMAND MODE    add the command line and the mode to one part's JSON
+       report.py write PARTS OUT           PARTS/*.json over OUT/performance/results.json; plots;
+                                           OUT/performance.md from bench/performance.in.md
+       report.py rows PARTS [--update]     compare the rows of a quick run with bench/rows.txt
+A line "@table ARGUMENTS" of the template becomes a table. A row that a table needs and no part has
+is an error: a figure cannot disappear silently.
+"""
+import glob
+import json
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LUNS = ["object LUN", "empty handler", "block LUN"]
+LISTS = {"inproc": ["operations", "ratios", "threads"], "memory": ["operations", "ratios"],
+         "disk": ["operations", "ratios"], "growth": ["growth", "space", "attributes", "partitions",
+                                                      "sparse"],
+         "lio": ["depth_times", "depth_ratios", "sizes_times", "sizes_ratios", "lio_latency"],
+         "tgtd": ["depth_times", "sizes_times"], "sustain": ["sustain"]}
+
+
+class Missing(Exception):
+    """A row that no part has."""
+
+
+def rows(results, part, listing, /, **tags):
+    """The rows of one list that have these tags, at least one."""
+    found = [r for r in results.get(part, {}).get(listing, [])
+             if all(r.get(k) == v for k, v in tags.items())]
+    if not found:
+        raise Missing(f"{part}: no row of {listing} with {tags}")
+    return found
+
+
+def row(results, part, listing, /, **tags):
+    return rows(results, part, listing, **tags)[0]
+
+
+def number(v):
+    return f"{v:.2f}" if v < 10 else f"{v:.1f}" if v < 100 else f"{v:,.0f}"
+
+
+def spread(r):
+    return f"{number(r['median'])} ({number(r['min'])}-{number(r['max'])})"
+
+
+def goal(r, at_most):
+    if not r["target"]:
+        return ""
+    met = r["median"] <= r["target"] if at_most else r["median"] >= r["target"]
+    return f"{'≤' if at_most else '≥'} {r['target']:g} {'met' if met else '**missed**'}"
+
+
+def table(head, lines):
+    yield "| " + " | ".join(head) + " |"
+    yield "|" + "---|" * len(head)
+    for line in lines:
+        yield "| " + " | ".join(line) + " |"
+
+
+# ---- the tables of the template ----
+
+def operations(res):
+    parts = [p for p in ("inproc", "memory", "disk")]
+    lines = []
+    for r in rows(res, "inproc", "operations"):
+        cells = [spread(row(res, p, "operations", name=r["name"])) for p in parts]
+        lines.append([r["what"], goal(r, True)] + cells)
+    return table(["µs per command", "goal", "RocksDB store in memory", "memory store",
+                  "RocksDB store on disk"], lines)
+
+
+def ratios(res):
+    lines = [[r["what"], goal(r, False)] +
+             [spread(row(res, p, "ratios", what=r["what"])) for p in ("inproc", "memory", "disk")]
+             for r in rows(res, "inproc", "ratios")]
+    return table(["speed ÷ speed of the peer", "goal", "RocksDB store in memory", "memory store",
+                  "RocksDB store on disk"], lines)
+
+
+def threads(res):
+    names = list(dict.fromkeys(r["name"] for r in rows(res, "inproc", "threads")))
+    counts = [1, 2, 4, 8, 16]
+    lines = []
+    for n in names:
+        four = row(res, "inproc", "threads", name=n, unit="ratio")
+        cells = [number(row(res, "inproc", "threads", name=n, threads=c)["median"])
+                 for c in counts]
+        lines.append([four["what"].split(", 4 threads")[0]] + cells +
+                     [spread(four), goal(four, False)])
+    return table(["thousand commands per second"] + [f"{c} threads" for c in counts] +
+                 ["4 ÷ 1", "goal"], lines)
+
+
+def lio_depth(res):
+    lines = []
+    for r in rows(res, "lio", "depth_times", lun="object LUN"):
+        cells = [spread(row(res, "lio", "depth_times", name=r["name"], lun=lun)) for lun in LUNS]
+        for lun in LUNS[1:]:
+            q = row(res, "lio", "depth_ratios", name=r["name"], lun=lun)
+            cells += [spread(q), goal(q, False)]
+        lines.append([r["name"]] + cells)
+    return table(["", "object LUN, µs", "empty handler, µs", "fileio LUN, µs", "÷ empty", "goal",
+                  "÷ fileio", "goal"], lines)
+
+
+def lio_sizes(res):
+    lines = []
+    for r in rows(res, "lio", "sizes_times", lun="object LUN"):
+        cells = [spread(row(res, "lio", "sizes_times", name=r["name"], lun=lun)) for lun in LUNS]
+        cells += [spread(row(res, "lio", "sizes_ratios", name=r["name"], lun=lun))
+                  for lun in LUNS[1:]]
+        cells.append(spread(row(res, "tgtd", "sizes_times", name=r["name"])))
+        lines.append([r["name"]] + cells)
+    return table(["µs per command", "object LUN", "empty handler", "fileio LUN", "÷ empty",
+                  "÷ fileio", "tgtd, native"], lines)
+
+
+TABLE3 = [("CREATE PARTITION", "create_partition"), ("CREATE", "create"), ("LIST", "list_1k"),
+          ("LIST ROOT", "list_root"), ("SET ATTRIBUTE", "set_1"), ("WRITE", "write_4k"),
+          ("APPEND", "append_64"), ("READ", "read_4k"), ("GET ATTRIBUTE", "get_page"),
+          ("REMOVE", "remove"), ("REMOVE PARTITION", "remove_partition")]
+
+
+def latency(res):
+    lines = []
+    for title, name in TABLE3:
+        mine, empty = rows(res, "lio", "lio_latency", name=name)[:2]
+        inproc = row(res, "inproc", "operations", name=name)
+        lines.append([title, mine["what"], spread(mine), spread(empty), spread(inproc)])
+    return table(["command", "as measured", "over iSCSI and LIO, µs", "the same, empty handler",
+                  "in process, µs"], lines)
+
+
+def by_tag(res, name, tag, title):
+    """One line per operation, one column per value of the tag."""
+    every = rows(res, "growth", name)
+    columns = sorted({r[tag] for r in every})
+    lines = []
+    for n in dict.fromkeys(r["name"] for r in every):
+        cells = [spread(row(res, "growth", name, name=n, **{tag: c})) for c in columns]
+        first = row(res, "growth", name, name=n)
+        lines.append([first["what"].rsplit(", ", 1)[0]] + cells)
+    return table([title] + [f"{c:,}" for c in columns], lines)
+
+
+def growth(res):
+    return by_tag(res, "growth", "objects", "µs per command; objects in the partition")
+
+
+def attributes(res):
+    return by_tag(res, "attributes", "attributes", "µs per command; attributes of the object")
+
+
+def partitions(res):
+    return by_tag(res, "partitions", "partitions", "µs per command; partitions")
+
+
+def sparse(res):
+    return by_tag(res, "sparse", "length", "µs per command; bytes of the object")
+
+
+def space(res):
+    return table(["per object", "objects", "bytes"],
+                 [[r["what"], f"{r['objects']:,}", f"{r['bytes']:,.0f}"]
+                  for r in res.get("growth", {}).get("space", [])])
+
+
+def sustain(res):
+    lines = []
+    for r in rows(res, "sustain", "sustain"):
+        lines.append([r["what"], number(r["median"]) if r["median"] else "0", goal(r, True)])
+    return table(["", "figure", "goal"], lines)
+
+
+def parts(res):
+    lines = [[p, res[p]["date"], res[p]["mode"],
+              f"{res[p]['machine']['cpu']}, {res[p]['machine']['cpus']} CPUs, "
+              f"Linux {res[p]['machine']['kernel']}", f"`{res[p]['command']}`"]
+             for p in LISTS if p in res]
+    return table(["part", "date", "mode", "machine", "command"], lines)
+
+
+TABLES = {f.__name__: f for f in (operations, ratios, threads, lio_depth, lio_sizes, latency,
+                                  growth, attributes, partitions, sparse, space, sustain, parts)}
+
+
+# ---- plots ----
+
+def gnuplot(script):
+    done = subprocess.run(["gnuplot"], input=script, text=True, capture_output=True, check=False)
+    if done.returncode != 0:
+        sys.exit("gnuplot: " + done.stderr)
+
+
+def plot(path, title, xlabel, ylabel, panels, logy=True):
+    """panels: [(title, [(name, [(x, y)])])], side by side; SVG and PNG."""
+    for ext, term in (("svg", "svg size {w},420 background 'white' font 'sans,12'"),
+                      ("png", "pngcairo size {w},420 font 'sans,11'")):
+        s = [f"set terminal {term.format(w=420 * len(panels))}", f"set output '{path}.{ext}'",
+             "set logscale x 2" if "KiB" in xlabel else "set logscale x",
+             "set logscale y" if logy else "", f"set xlabel '{xlabel}'", f"set ylabel '{ylabel}'",
+             "set key top left", "set grid",
+             f"set multiplot layout 1,{len(panels)} title '{title}'"]
+        for i, (_, lines) in enumerate(panels):
+            for j, (_, points) in enumerate(lines):
+                s.append(f"$d{i}_{j} << END")
+                s += [f"{x} {y}" for x, y in points]
+                s.append("END")
+        for i, (head, lines) in enumerate(panels):
+            s.append(f"set title '{head}'")
+            s.append("plot " + ", ".join(
+                f"$d{i}_{j} with linespoints lw 2 title '{name}'"
+                for j, (name, _) in enumerate(lines)))
+        s.append("unset multiplot")
+        gnuplot("\n".join(s) + "\n")
+
+
+def mb_per_s(r):
+    return r["size"] / r["median"]
+
+
+def plot_sizes(res, path):
+    panels = []
+    for how, title in (("read", "raw read"), ("allocate", "write, allocating"),
+                       ("overwrite", "write, not allocating")):
+        lines = [(lun.replace("block", "LIO fileio"),
+                  [(r["size"] / 1024, mb_per_s(r))
+                   for r in rows(res, "lio", "sizes_times", lun=lun, how=how)]) for lun in LUNS]
+        panels.append((title, lines))
+    plot(path, "one command at a time, iSCSI and LIO in user-mode Linux", "KiB per command",
+         "MB/s", panels)
+
+
+def plot_growth(res, path):
+    lines = []
+    for n in dict.fromkeys(r["name"] for r in rows(res, "growth", "growth")):
+        every = rows(res, "growth", "growth", name=n)
+        lines.append((every[0]["what"].rsplit(", ", 1)[0],
+                      [(r["objects"], r["median"]) for r in every]))
+    half = (len(lines) + 1) // 2
+    plot(path, "cost as a partition grows", "objects", "us per command",
+         [("", lines[:half]), ("", lines[half:])])
+
+
+def plot_threads(res, path):
+    lines = []
+    for n in dict.fromkeys(r["name"] for r in rows(res, "inproc", "threads")):
+        every = [r for r in rows(res, "inproc", "threads", name=n) if "threads" in r]
+        lines.append((every[0]["what"].split(", 1 thr")[0],
+                      sorted((r["threads"], r["median"]) for r in every)))
+    plot(path, "threads on objects of their own, in process", "threads", "thousand commands/s",
+         [("", lines)])
+
+
+# ---- the program ----
+
+def load(parts_dir, results_file):
+    results = {}
+    if os.path.exists(results_file):
+        with open(results_file, encoding="utf-8") as f:
+            results = json.load(f)
+    for name in glob.glob(os.path.join(parts_dir, "*.json")):
+        with open(name, encoding="utf-8") as f:
+            results[os.path.basename(name)[:-5]] = json.load(f)
+    for part, lists in LISTS.items():
+        for name in lists:
+            if name not in results.get(part, {}):
+                raise Missing(f"{part}: no {name}; run bench/run --only {part}")
+    return results
+
+
+def write(parts_dir, out):
+    os.makedirs(os.path.join(out, "performance"), exist_ok=True)
+    results_file = os.path.join(out, "performance", "results.json")
+    res = load(parts_dir, results_file)
+    text = []
+    with open(os.path.join(HERE, "performance.in.md"), encoding="utf-8") as f:
+        for line in f.read().splitlines():
+            text += TABLES[line.split()[1]](res) if line.startswith("@table ") else [line]
+    for name, draw in (("sizes", plot_sizes), ("growth", plot_growth), ("threads", plot_threads)):
+        draw(res, os.path.join(out, "performance", name))
+    with open(results_file, "w", encoding="utf-8") as f:
+        json.dump(res, f, separators=(",", ":"), sort_keys=True)
+        f.write("\n")
+    with open(os.path.join(out, "performance.md"), "w", encoding="utf-8") as f:
+        f.write("\n".join(text) + "\n")
+    count = sum(len(res[p][n]) for p in LISTS for n in LISTS[p])
+    print(f"report: {count} rows, {os.path.join(out, 'performance.md')}")
+
+
+def rows_of(parts_dir):
+    names = set()
+    for part, lists in LISTS.items():
+        with open(os.path.join(parts_dir, part + ".json"), encoding="utf-8") as f:
+            res = json.load(f)
+        names |= {f"{part}: {name}: {r['what']}" for name in lists for r in res[name]}
+    return sorted(names)
+
+
+def compare_rows(parts_dir, update):
+    path = os.path.join(HERE, "rows.txt")
+    have = rows_of(parts_dir)
+    if update:
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("\n".join(["# Rows of bench/run --quick; bench/report.py compares."] + have) +
+                    "\n")
+    with open(path, encoding="utf-8") as f:
+        want = [line for line in f.read().splitlines() if not line.startswith("#")]
+    for r in sorted(set(want) - set(have)):
+        print(f"report: missing: {r}", file=sys.stderr)
+    for r in sorted(set(have) - set(want)):
+        print(f"report: not in bench/rows.txt (bench/report.py rows {parts_dir} --update): {r}",
+              file=sys.stderr)
+    print(f"report: {len(have)} rows, {len(want)} expected")
+    return 0 if have == want else 1
+
+
+def note(path, command, mode):
+    with open(path, encoding="utf-8") as f:
+        part = json.load(f)
+    part["command"], part["mode"] = command, mode
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(part, f)
+
+
+def main(args):
+    try:
+        if len(args) == 4 and args[0] == "note":
+            note(*args[1:])
+        elif len(args) == 3 and args[0] == "write":
+            write(*args[1:])
+        elif len(args) in (2, 3) and args[0] == "rows" and args[2:] in ([], ["--update"]):
+            return compare_rows(args[1], len(args) == 3)
+        else:
+            print(__doc__, file=sys.stderr)
+            return 2
+    except Missing as e:
+        print(f"report: {e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
