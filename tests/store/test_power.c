@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/store/test_power.c - the RocksDB store loses power at any moment
+ *
+ * A worker changes a store from several threads, syncing now and then, and is killed; then a
+ * random part of what it had not synced is taken back (powerloss.h). The store must open, hold
+ * every synced step, no step that was not begun, and the state of exactly one step: the last one
+ * it knows of. Blocks written after the last sync may be damaged, but only by saying so.
+ * STORE_POWER_ROUNDS in the environment changes how often, STORE_POWER_SEED what happens.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "powerloss.h"
+#include "rig.h"
+
+#define THREADS 3
+#define OBJECTS 3
+#define BLOCKS  24
+#define LEN_MAX (BLOCKS * STORE_BLOCK)
+#define PAGE    7u
+
+/** What worker and watcher share; atomic. */
+struct notes {
+    struct {
+        uint64_t begun, synced; /* steps */
+    } thread[THREADS];
+};
+
+enum verb { WRITE, APPEND, TRUNCATE, RENEW };
+
+struct step {
+    enum verb verb;
+    unsigned object;
+    uint64_t off, len;
+};
+
+struct model {
+    uint64_t length;
+    uint64_t touched[BLOCKS]; /* step that last changed the block */
+    uint8_t bytes[LEN_MAX];
+};
+
+static struct store_id partition_of(unsigned thread)
+{
+    return (struct store_id){STORE_ID_FIRST + thread, 0};
+}
+
+static struct store_id object_of(unsigned thread, unsigned object)
+{
+    return (struct store_id){STORE_ID_FIRST + thread, STORE_ID_FIRST + object};
+}
+
+static struct step step_make(uint64_t world, unsigned thread, uint64_t n)
+{
+    static const enum verb often[] = {WRITE, WRITE, WRITE, APPEND, APPEND, TRUNCATE, RENEW};
+    uint64_t seed = world + n * 16 + thread;
+    struct step s = {.object = (unsigned)rig_random(&seed, OBJECTS)};
+
+    s.verb = often[rig_random(&seed, sizeof(often) / sizeof(often[0]))];
+    s.off = rig_random(&seed, 2) ? rig_random(&seed, BLOCKS) * STORE_BLOCK
+                                 : rig_random(&seed, LEN_MAX);
+    s.len = 1 + rig_random(&seed, rig_random(&seed, 2) ? LEN_MAX - s.off : 100);
+    return s;
+}
+
+/* Where a step begins and ends in an object of this length; len 0: nowhere. */
+static void place(struct step *s, uint64_t length)
+{
+    if (s->verb == APPEND)
+        s->off = length;
+    if (s->off + s->len > LEN_MAX)
+        s->len = LEN_MAX - s->off;
+}
+
+/* ---- the worker ---- */
+
+struct worker {
+    struct osd_store *s;
+    struct notes *notes;
+    uint64_t world;
+    unsigned thread;
+};
+
+static osd_status change(struct store_txn *t, struct store_id id, struct step s, uint64_t n)
+{
+    const struct store_ops *ops = t->store->ops;
+    struct store_meta m, fresh = rig_meta(STORE_USER);
+    osd_status st = ops->get_meta(t, id, &m);
+    uint8_t bytes[LEN_MAX];
+
+    if (s.verb == RENEW && st == OSD_OK)
+        st = ops->remove(t, id, false);
+    if (st == OSD_E_NOT_FOUND || (st == OSD_OK && s.verb == RENEW)) {
+        st = ops->create(t, id, &fresh, &id);
+        m.length = 0;
+    }
+    if (st || s.verb == RENEW)
+        return st;
+    if (s.verb == TRUNCATE)
+        return ops->truncate(t, id, s.off);
+    place(&s, m.length);
+    rig_fill(bytes, s.len, (unsigned)n);
+    return s.len ? rig_txn_write(t, id, s.off, bytes, s.len) : OSD_OK;
+}
+
+static osd_status take_step(struct worker *w, uint64_t n)
+{
+    const struct store_ops *ops = w->s->ops;
+    struct store_id part = partition_of(w->thread);
+    struct step s = step_make(w->world, w->thread, n);
+    struct store_txn *t;
+    osd_status st = ops->begin(w->s, part, STORE_EXCLUSIVE, &t);
+
+    if (st)
+        return st;
+    st = change(t, object_of(w->thread, s.object), s, n);
+    if (!st)
+        st = ops->set_attr(t, part, PAGE, 1, &n, sizeof(n));
+    if (st) {
+        ops->abort(t);
+        return st;
+    }
+    st = ops->commit(t, n % 17 == 0 ? STORE_COMMIT_SYNC : 0);
+    return st || n % 41 ? st : ops->flush(w->s);
+}
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+
+    for (uint64_t n = 1;; n++) {
+        __atomic_store_n(&w->notes->thread[w->thread].begun, n, __ATOMIC_SEQ_CST);
+        osd_status st = take_step(w, n);
+        if (st) {
+            fprintf(stderr, "worker: step %llu: %s\n", (unsigned long long)n,
+                    osd_status_text(st));
+            _exit(3);
+        }
+        if (n % 17 == 0 || n % 41 == 0)
+            __atomic_store_n(&w->notes->thread[w->thread].synced, n, __ATOMIC_SEQ_CST);
+    }
+    return NULL;
+}
+
+/* Never returns by itself: the watcher kills it. */
+static int worker_main(const char *dir, int fd, uint64_t world, const char *writes)
+{
+    struct store_config cfg = {.path = dir};
+    struct notes *notes = mmap(NULL, sizeof(*notes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    struct worker w[THREADS];
+    struct osd_store *s;
+    char reason[200] = "";
+    pthread_t tid;
+
+    powerloss_watch(dir, writes);
+    if (notes == MAP_FAILED || store_rocksdb_open(&cfg, &s, reason, sizeof(reason))) {
+        fprintf(stderr, "worker: %s\n", reason);
+        return 2;
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        w[i] = (struct worker){s, notes, world, i};
+        if (pthread_create(&tid, NULL, work, &w[i]))
+            return 2;
+    }
+    pthread_join(tid, NULL);
+    return 2;
+}
+
+/* ---- the watcher ---- */
+
+static void model_touch(struct model *m, uint64_t from, uint64_t to, uint64_t n)
+{
+    for (uint64_t b = from / STORE_BLOCK; b * STORE_BLOCK < to && b < BLOCKS; b++)
+        m->touched[b] = n;
+}
+
+static void model_step(struct model *m, struct step s, uint64_t n)
+{
+    place(&s, m->length);
+    if (s.verb == RENEW || s.verb == TRUNCATE) {
+        uint64_t from = s.verb == RENEW ? 0 : s.off;
+        memset(m->bytes + from, 0, LEN_MAX - from);
+        model_touch(m, from, LEN_MAX, n);
+        m->length = from;
+        return;
+    }
+    rig_fill(m->bytes + s.off, s.len, (unsigned)n);
+    model_touch(m, s.off, s.off + s.len, n);
+    if (s.off + s.len > m->length)
+        m->length = s.off + s.len;
+}
+
+static void compare(struct rig *r, struct store_id id, const struct model *m, uint64_t synced,
+                    uint64_t *damaged)
+{
+    struct store_txn *t = rig_begin(r, id, STORE_SHARED);
+    uint8_t got[STORE_BLOCK];
+    struct store_meta meta;
+
+    if (r->ops->get_meta(t, id, &meta) == OSD_E_NOT_FOUND)
+        meta.length = 0;
+    assert_int_equal(meta.length, m->length);
+    for (uint64_t b = 0; b * STORE_BLOCK < m->length; b++) {
+        osd_status st = rig_txn_read(t, id, b * STORE_BLOCK, got, sizeof(got));
+        if (st == OSD_E_CORRUPT && m->touched[b] > synced) {
+            ++*damaged;
+            continue;
+        }
+        assert_int_equal(st, OSD_OK);
+        assert_memory_equal(got, m->bytes + b * STORE_BLOCK, sizeof(got));
+    }
+    r->ops->abort(t);
+}
+
+/* Every thread's last step, and what its objects are then. Returns the number of steps. */
+static uint64_t compare_all(struct rig *r, const struct notes *notes, uint64_t world,
+                            uint64_t *damaged)
+{
+    static struct model models[OBJECTS];
+    uint64_t total = 0;
+
+    for (unsigned i = 0; i < THREADS; i++) {
+        struct store_txn *t = rig_begin(r, partition_of(i), STORE_SHARED);
+        uint64_t last = 0;
+        uint32_t len;
+        osd_status st =
+            r->ops->get_attr(t, partition_of(i), PAGE, 1, &last, sizeof(last), &len);
+        r->ops->abort(t);
+        assert_true(st == OSD_OK || st == OSD_E_NOT_FOUND);
+        assert_true(last >= notes->thread[i].synced);
+        assert_true(last <= notes->thread[i].begun);
+        memset(models, 0, sizeof(models));
+        for (uint64_t n = 1; n <= last; n++) {
+            struct step s = step_make(world, i, n);
+            model_step(&models[s.object], s, n);
+        }
+        for (unsigned k = 0; k < OBJECTS; k++)
+            compare(r, object_of(i, k), &models[k], notes->thread[i].synced, damaged);
+        total += last;
+    }
+    return total;
+}
+
+static void expect_damage(void *arg, struct store_id id, const char *finding)
+{
+    if (strncmp(finding, "data damaged", 12) != 0) {
+        print_error("%llx.%llx: %s\n", (unsigned long long)id.pid, (unsigned long long)id.oid,
+                    finding);
+        ++*(int *)arg;
+    }
+}
+
+static void kill_worker(pid_t pid, const struct notes *notes, uint64_t ms)
+{
+    int status = 0;
+
+    for (int i = 0; i < 30000 && !__atomic_load_n(&notes->thread[0].begun, __ATOMIC_SEQ_CST);
+         i++)
+        usleep(1000);
+    usleep((useconds_t)ms * 1000);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static pid_t start_worker(const char *dir, int fd, uint64_t world, const char *writes)
+{
+    char fd_text[16], world_text[24];
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid;
+    snprintf(fd_text, sizeof(fd_text), "%d", fd);
+    snprintf(world_text, sizeof(world_text), "%llu", (unsigned long long)world);
+    execl("/proc/self/exe", "test_store_power", "worker", dir, fd_text, world_text, writes,
+          NULL);
+    _exit(127);
+}
+
+static void make_partitions(struct rig *r)
+{
+    for (unsigned i = 0; i < THREADS; i++) {
+        struct store_meta m = rig_meta(STORE_PARTITION);
+        struct store_id id;
+        struct store_txn *t = rig_begin(r, partition_of(i), STORE_EXCLUSIVE);
+        rig_ok(r->ops->create(t, partition_of(i), &m, &id));
+        rig_commit(r, t);
+    }
+}
+
+/* What happened so far, over all rounds. */
+struct sum {
+    uint64_t steps, lost, damaged;
+};
+
+static void one_round(uint64_t world, uint64_t ms, struct sum *sum)
+{
+    char writes[80];
+    int fd = memfd_create("notes", 0), strange = 0;
+    struct store_check_result result;
+    struct notes *notes;
+    struct rig *r;
+    void *state;
+
+    rig_setup(&state);
+    r = state;
+    snprintf(writes, sizeof(writes), "%s-writes", r->dir);
+    assert_int_equal(ftruncate(fd, sizeof(*notes)), 0);
+    notes = mmap(NULL, sizeof(*notes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(notes, MAP_FAILED);
+    make_partitions(r);
+    rig_close(r);
+    kill_worker(start_worker(r->dir, fd, world, writes), notes, ms);
+    sum->lost += powerloss_cut(r->dir, writes, world);
+    rig_open(r);
+    sum->steps += compare_all(r, notes, world, &sum->damaged);
+    rig_ok(r->ops->check(r->s, false, expect_damage, &strange, &result));
+    assert_int_equal(strange, 0);
+    rig_close(r);
+    rig_teardown(&state);
+    munmap(notes, sizeof(*notes));
+    unlink(writes);
+    close(fd);
+}
+
+static uint64_t from_environment(const char *name, uint64_t otherwise)
+{
+    const char *value = getenv(name);
+
+    return value ? strtoull(value, NULL, 0) : otherwise;
+}
+
+static void test_store_power__what_was_synced_survives_and_the_rest_is_whole(void **state)
+{
+    uint64_t rounds = from_environment("STORE_POWER_ROUNDS", 12);
+    uint64_t world = from_environment("STORE_POWER_SEED", 1) << 32, seed = world;
+    struct sum sum = {0};
+
+    (void)state;
+    for (uint64_t round = 0; round < rounds; round++)
+        one_round(world + (round << 24), rig_random(&seed, 150), &sum);
+    print_message(
+        "power: %llu rounds, %llu steps, %llu page writes lost, %llu blocks damaged\n",
+        (unsigned long long)rounds, (unsigned long long)sum.steps, (unsigned long long)sum.lost,
+        (unsigned long long)sum.damaged);
+    assert_true(sum.lost > rounds); /* or nothing was tested */
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_store_power__what_was_synced_survives_and_the_rest_is_whole),
+    };
+
+    if (argc == 6 && strcmp(argv[1], "worker") == 0)
+        return worker_main(argv[2], (int)strtol(argv[3], NULL, 10), strtoull(argv[4], NULL, 10),
+                           argv[5]);
+    rig_choose("rocksdb");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
