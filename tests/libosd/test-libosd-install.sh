@@ -16,8 +16,6 @@ for f in bin/osdctl include/osd/osd.h include/osd/status.h share/man/man1/osdctl
     [ -f "$T/usr/$f" ] || { echo "FAILED: $f is not installed"; exit 1; }
 done
 lib=$(dirname "$(find "$T" -name libosd.so)")
-sed -i "s,^libdir=.*,libdir=$lib,; s,^includedir=.*,includedir=$T/usr/include," \
-    "$lib/pkgconfig/libosd.pc"
 export PKG_CONFIG_PATH=$lib/pkgconfig LD_LIBRARY_PATH=$lib
 for example in hello many; do
     # shellcheck disable=SC2046
@@ -28,6 +26,27 @@ done
 "$T/many" "file://$T/store" 1000 | grep -q '^1000 objects made, 0 failed$'
 OSD_DEVICE=file://$T/store "$T/usr/bin/osdctl" stat 0x20000 | grep -q '^objects  *1000$'
 "$T/usr/bin/osdctl" check "$T/store"
+
+# The man pages name documents; they lie in one place, with the examples.
+for f in docs/conform.md docs/json.md docs/architecture.md examples/hello.c README.md; do
+    [ -f "$T/usr/share/doc/liosd/$f" ] || { echo "FAILED: $f is not installed"; exit 1; }
+done
+
+# systemd takes the drop-ins, and the library they preload is where they say.
+units=$T/usr/lib/systemd/system
+preload=$(sed -n 's/^Environment=LD_PRELOAD=//p' "$units/tcmu-runner.service.d/liosd.conf")
+[ -f "$T$preload" ] || { echo "FAILED: the drop-in preloads $preload"; exit 1; }
+if command -v systemd-analyze >/dev/null; then
+    for unit in tcmu-runner rtslib-fb-targetctl; do
+        [ -f "/usr/lib/systemd/system/$unit.service" ] || continue
+        mkdir -p "$T/units"
+        cp -r "/usr/lib/systemd/system/$unit.service" "$units/$unit.service.d" "$T/units/"
+        if systemd-analyze verify --man=no "$T/units/$unit.service" 2>&1 | grep liosd.conf; then
+            echo "FAILED: the drop-in of $unit"
+            exit 1
+        fi
+    done
+fi
 
 # An ABI of its own: nothing but the functions of the headers.
 nm -D --defined-only "$lib/libosd.so" | awk '$2 != "A" {print $3}' | sed 's/@.*//' >"$T/names"
