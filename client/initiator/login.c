@@ -46,7 +46,9 @@ static const struct {
     osd_status status;
     const char *text;
 } login_errors[] = {
-    {0x0200, OSD_E_PROTOCOL, "the target finds an error in the login"},
+    {0x0200, OSD_E_PROTOCOL,
+     "the target finds an error in the login (does it insist on a digest? digest=data asks for "
+     "one)"},
     {0x0201, OSD_E_DENIED,
      "the target refuses the login (CHAP user or secret wrong or missing)"},
     {0x0202, OSD_E_DENIED, "this initiator name may not use the target"},
@@ -236,7 +238,7 @@ static osd_status step(struct login *g)
     osd_status st = exchange(g);
 
     /* LIO gives no status when it wants CHAP and none is offered. */
-    if (st == OSD_E_UNREACHABLE && first && !g->discovery && !g->url->user[0])
+    if (st == OSD_E_UNREACHABLE && first && !g->url->user[0])
         st = isc_say(g->why, OSD_E_DENIED,
                      "%s closes the connection at once: does it require CHAP (user%%secret@)?",
                      g->link->portal);

@@ -1,6 +1,6 @@
 #!/bin/bash
-# iSCSI as administrators set it up: data digests, CHAP one way and both ways with ACLs, several
-# portals of which one goes away under load.
+# iSCSI as administrators set it up: data and header digests, CHAP one way and both ways with ACLs,
+# also for discovery, several portals of which one goes away under load.
 # shellcheck source=tests/uml/lib.sh
 . "$ROOT/tests/uml/lib.sh"
 set -e
@@ -17,7 +17,22 @@ head -c 3000000 /dev/urandom >/run/tmp/in
 expect 0 osdctl -d "iscsi://$BASE?digest=data" put /run/tmp/in 0x10000/0x10000
 expect 0 osdctl -d "iscsi://$BASE?digest=data" get 0x10000/0x10000 /run/tmp/out
 cmp /run/tmp/in /run/tmp/out
+echo "== a target that insists on what LIO cannot do with long CDBs, or on nothing we offered"
+rc=0
+osdctl -d "iscsi://$BASE" info 2>/run/tmp/said || rc=$?
+cat /run/tmp/said
+[ $rc -ne 0 ] || die "DataDigest=CRC32C is demanded and none was agreed"
+grep -qi digest /run/tmp/said || die "nobody says that it is about digests"
 targetcli "/iscsi/$IQN/tpg1 set parameter DataDigest=CRC32C,None"
+targetcli "/iscsi/$IQN/tpg1 set parameter HeaderDigest=CRC32C"
+rc=0
+osdctl -d "iscsi://$BASE" info 2>/run/tmp/said || rc=$?
+cat /run/tmp/said
+[ $rc -ne 0 ] || die "a header digest was agreed"
+grep -qi digest /run/tmp/said || die "nobody says that it is about digests"
+targetcli "/iscsi/$IQN/tpg1 set parameter HeaderDigest=CRC32C,None"
+expect 0 osdctl -d "iscsi://$BASE" info
+expect 0 osdctl -d "iscsi://$BASE?digest=data" info
 
 echo "== CHAP"
 targetcli <<END
@@ -41,6 +56,18 @@ echo "== an initiator without an ACL"
 hostname stranger
 expect 5 osdctl -d "iscsi://reader%secretsecret12@$BASE" info
 hostname osdtest
+
+echo "== discovery with CHAP of its own"
+targetcli <<END
+/iscsi set discovery_auth enable=1 userid=finder password=findersecret1
+/iscsi set discovery_auth mutual_userid=directory mutual_password=directorysecret
+END
+found=$(osdctl discover 'finder%findersecret1@127.0.0.1') || die "discovery with CHAP"
+grep -q "$IQN" <<<"$found" || die "discovery with CHAP finds: $found"
+expect 5 osdctl discover 'finder%wrongsecret12@127.0.0.1'
+expect 5 osdctl discover 127.0.0.1
+targetcli "/iscsi set discovery_auth enable=0"
+[ "$(osdctl discover 127.0.0.1)" = "$found" ] || die "discovery without CHAP finds something else"
 
 echo "== portals"
 targetcli <<END

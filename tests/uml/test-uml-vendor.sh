@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installed as "cmake --install" leaves it: the handler where tcmu-runner looks, and the systemd
-# drop-in's environment. Operation codes that libtcmu drops (without the drop-in the device is
-# wedged for good) are answered with sense, and the device goes on.
+# drop-in's environment. Operation codes that libtcmu drops are answered with sense, and the device
+# goes on; without the drop-in it cannot be stopped any more and serves nobody, which is shown too.
 # shellcheck source=tests/uml/lib.sh
 . "$ROOT/tests/uml/lib.sh"
 set -e
@@ -62,4 +62,15 @@ start LIOSD_NOTHING=
 expect 0 osdctl info
 rc=0
 probe -t 4000 c0000000000000000000 || rc=$?
-[ $rc -ne 2 ] || echo "no answer: this libtcmu needs the cure"
+if [ $rc -eq 2 ]; then
+    kill -TERM "$(cat /run/runner.pid)"
+    ! wait_for 5 not_running "$(cat /run/runner.pid)" ||
+        die "tcmu-runner ends, the device is not wedged: what is the drop-in for?"
+    rc=0
+    timeout 10 osdctl ping --count 1 || rc=$?
+    [ $rc -ne 0 ] || die "the device is not wedged: what is the drop-in for?"
+    echo "wedged for good, as expected: this libtcmu needs the cure"
+else
+    dpkg --compare-versions "$(dpkg-query -W -f '${Version}' libtcmu2)" gt 1.5.4-5 ||
+        die "libtcmu 1.5.4 answers: is the drop-in still needed?"
+fi
