@@ -119,6 +119,22 @@ void osd_system_id(const struct osd_identity *id, uint8_t ret[OSD_SYSTEM_ID_LEN]
     put_naa(&w, id);
 }
 
+bool osd_system_id_of_page(const uint8_t *page, size_t len, uint8_t ret[OSD_SYSTEM_ID_LEN])
+{
+    size_t end = len >= 4 && page[1] == 0x83 ? 4 + (size_t)be16_get(page + 2) : 0;
+
+    end = end < len ? end : len;
+    for (size_t at = 4; at + 4 <= end && page[at + 3] <= end - at - 4; at += 4 + page[at + 3]) {
+        bool naa = (page[at + 1] & 0x3f) == 0x03; /* of the logical unit */
+        if (!naa || (page[at + 3] != 8 && page[at + 3] != 16))
+            continue;
+        memset(ret, 0, OSD_SYSTEM_ID_LEN);
+        memcpy(ret, page + at, 4 + (size_t)page[at + 3]);
+        return true;
+    }
+    return false;
+}
+
 /* ---- MODE SENSE ---- */
 
 struct mode_page {

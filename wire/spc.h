@@ -54,6 +54,10 @@ void osd_vpd_security_token(struct osd_writer *w, const uint8_t *token, uint16_t
  *  4-byte header, zero padded to 20. */
 void osd_system_id(const struct osd_identity *id, uint8_t ret[OSD_SYSTEM_ID_LEN]);
 
+/** The same from page 83h as a device sent it: the first NAA designator of 8 or 16 bytes. False,
+ *  and ret untouched, when there is none. */
+bool osd_system_id_of_page(const uint8_t *page, size_t len, uint8_t ret[OSD_SYSTEM_ID_LEN]);
+
 /** MODE SENSE(6) or (10) data: control page (0Ah), control extension (0Ah/01h), 02h, or 3Fh
  * all. page_control 1 (changeable) gives zero masks. OSD_E_INVALID for an unknown page. */
 osd_status osd_mode_sense(struct osd_writer *w, bool ten, uint8_t page_control, uint8_t page,

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * secmgr/api_credentials.c - POST /v1/credentials: the way from a question to a credential
+ */
+#include <inttypes.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "api_internal.h"
+#include "capability.h"
+#include "common/clock.h"
+#include "credential.h"
+#include "names.h"
+#include "requests.h"
+
+struct grant {
+    struct sm_credential_request req;
+    struct sm_decision d;
+    uint64_t now, expires;
+    uint8_t version;
+};
+
+static json_t *describe(const struct ask *a, const struct grant *g)
+{
+    json_t *e = json_pack("{s:s, s:s, s:o, s:o}", "osd", a->osd.name, "osd_id", a->osd.id,
+                          "permissions", json_perms(g->req.ask.perms), "object",
+                          json_place(g->req.ask.type, g->req.ask.pid, g->req.ask.oid));
+
+    json_object_set_new(e, "level", json_string(g->d.level));
+    json_object_set_new(e, "because", json_string(g->d.because));
+    return e;
+}
+
+/* "uid:1000 may not write object 0x10000/0x10001 of disk1: missing permission write" */
+static osd_status refuse(struct ask *a, const struct grant *g)
+{
+    const struct sm_ask *q = &g->req.ask;
+    char missing[SM_PERMS_TEXT], place[64];
+    json_t *e = describe(a, g);
+
+    if (q->type == OSD_TYPE_ROOT)
+        snprintf(place, sizeof(place), "the root object");
+    else if (q->type == OSD_TYPE_PARTITION)
+        snprintf(place, sizeof(place), "partition 0x%" PRIx64, q->pid);
+    else
+        snprintf(place, sizeof(place), "%s 0x%" PRIx64 "/0x%" PRIx64, sm_type_name(q->type),
+                 q->pid, q->oid);
+    sm_perms_format(g->d.missing, missing);
+    snprintf(a->why, sizeof(a->why), "%s has no permission %s on %s of %s (%s)", a->who.name,
+             missing, place, a->osd.name,
+             strcmp(g->d.level, "none") == 0 ? "no rule speaks of it" : g->d.level);
+    json_object_set_new(e, "missing", json_perms(g->d.missing));
+    a->error = json_pack("{s:s, s:o, s:O}", "caller", a->who.name, "missing",
+                         json_perms(g->d.missing), "object", json_object_get(e, "object"));
+    atomic_fetch_add(&a->api->figures[FIG_REFUSALS], 1);
+    ask_audit(a, "credential", "refused", e);
+    return OSD_E_DENIED;
+}
+
+static uint64_t expiry(const struct ask *a, const struct grant *g)
+{
+    const struct sm_config *c = a->api->parts.config;
+    uint64_t life = g->req.ask.lifetime_ms ? g->req.ask.lifetime_ms : c->lifetime_s * 1000;
+    uint64_t most = c->max_lifetime_s * 1000, expires;
+
+    expires = g->now + (life < most ? life : most);
+    return g->d.expires && g->d.expires < expires ? g->d.expires : expires;
+}
+
+static json_t *answer(const struct ask *a, const struct grant *g, const struct sm_credential *c)
+{
+    static const char *const methods[] = {"nosec", "capkey", "cmdrsp", "alldata"};
+    char capability[2 * OSD2_CAPABILITY_LEN + 1], key[2 * OSD_KEY_LEN + 1];
+    json_t *data;
+
+    sm_hex_format(c->capability, c->len, capability);
+    sm_hex_format(c->key, sizeof(c->key), key);
+    data = json_pack("{s:s, s:i, s:s, s:s, s:I, s:s, s:i, s:o}", "osd_id", a->osd.id,
+                     "generation", (int)g->req.ask.gen, "capability", capability, "key", key,
+                     "expires", (json_int_t)g->expires, "method", methods[a->osd.method % 4],
+                     "key_version", g->version, "permissions", json_perms(g->req.ask.perms));
+    OPENSSL_cleanse(key, sizeof(key));
+    return data;
+}
+
+/* The audit field of the capability tells the device whose request it was. */
+static osd_status make(struct ask *a, const struct grant *g, const uint8_t secret[OSD_KEY_LEN],
+                       struct sm_credential *ret)
+{
+    uint8_t audit[20] = {0}, system_id[OSD_SYSTEM_ID_LEN];
+    struct osd_capability cap;
+
+    if (!sm_hex_parse(a->osd.id, system_id, sizeof(system_id)))
+        return OSD_E_CORRUPT;
+    memcpy(audit, a->id, sizeof(a->id));
+    sm_capability_fill(&g->req.ask, a->osd.method, g->version, g->expires, audit, &cap);
+    return sm_credential_make(&cap, g->req.ask.gen, secret, system_id, ret);
+}
+
+static osd_status grant(struct ask *a, struct grant *g)
+{
+    uint64_t pid = sm_ask_key_partition(&g->req.ask);
+    struct sm_keys *keys = a->api->parts.keys;
+    uint8_t secret[OSD_KEY_LEN];
+    struct sm_credential c;
+    osd_status st = OSD_OK;
+
+    if (g->req.stale)
+        st = sm_keys_verify(keys, &a->osd, pid, a->why, sizeof(a->why));
+    if (!st)
+        st = sm_keys_working(keys, &a->osd, pid, &g->version, secret, a->why, sizeof(a->why));
+    if (st)
+        /* What the device says of the manager is no refusal of the caller. */
+        return st == OSD_E_DENIED ? OSD_E_IO : st;
+    g->expires = expiry(a, g);
+    st = make(a, g, secret, &c);
+    OPENSSL_cleanse(secret, sizeof(secret));
+    if (!st) {
+        json_t *e = describe(a, g);
+        json_object_set_new(e, "expires", json_integer((json_int_t)g->expires));
+        json_object_set_new(e, "key_version", json_integer(g->version));
+        st = ask_audit(a, "credential", "granted", e);
+    }
+    if (!st) {
+        a->data = answer(a, g, &c);
+        atomic_fetch_add(&a->api->figures[FIG_GRANTS], 1);
+    }
+    OPENSSL_cleanse(&c, sizeof(c));
+    return st;
+}
+
+osd_status api_credential(struct ask *a)
+{
+    struct grant g = {.now = osd_clock_now(&osd_clock_system)};
+    struct sm_db *db = a->api->parts.db;
+    osd_status st =
+        sm_parse_credential(a->req->body, a->req->body_len, &g.req, a->why, sizeof(a->why));
+
+    if (st)
+        return st;
+    st = sm_db_osd_get(db, g.req.osd, &a->osd);
+    if (st == OSD_E_NOT_FOUND)
+        snprintf(a->why, sizeof(a->why), "no OSD \"%s\" is known here", g.req.osd);
+    if (st)
+        return st;
+    st = sm_decide(db, a->osd.id, &a->who, &g.req.ask, g.now, &g.d);
+    if (st == OSD_E_INVALID)
+        snprintf(a->why, sizeof(a->why), "type, pid and oid do not go together");
+    if (st)
+        return st;
+    return g.d.missing ? refuse(a, &g) : grant(a, &g);
+}

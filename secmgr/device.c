@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * secmgr/device.c - see device.h
+ */
+#include "device.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "security/dh.h"
+#include "wire/sense.h"
+
+#define ICV_AT      184
+#define CREDENTIAL  3600000u /* ms that the manager's own capabilities are valid */
+#define RETRY_MS    10000
+#define VPD_ROOM    252
+#define KEY_MISSING (OSD_CAPABILITY_AT + 1)
+
+/* ---- the usual link ---- */
+
+struct url_link {
+    struct sm_link base;
+    struct transport *transport;
+};
+
+static osd_status execute_url(struct sm_link *l, struct exchange *x, char *why, size_t why_len)
+{
+    return transport_execute(((struct url_link *)l)->transport, x, why, why_len);
+}
+
+static void close_url(struct sm_link *l)
+{
+    transport_close(((struct url_link *)l)->transport);
+    free(l);
+}
+
+osd_status sm_link_open_url(const char *url, struct sm_link **ret, char *why, size_t why_len)
+{
+    const struct osd_options opt = {.retry_ms = RETRY_MS};
+    struct url_link *l = calloc(1, sizeof(*l));
+    osd_status st;
+
+    if (!l)
+        return OSD_E_NOMEM;
+    l->base = (struct sm_link){execute_url, close_url};
+    st = transport_open(url, &opt, &l->transport, why, why_len);
+    if (st) {
+        free(l);
+        return st;
+    }
+    *ret = &l->base;
+    return OSD_OK;
+}
+
+/* ---- identity ---- */
+
+osd_status sm_device_system_id(struct sm_link *l, uint8_t ret[OSD_SYSTEM_ID_LEN], char *why,
+                               size_t why_len)
+{
+    static const uint8_t inquiry[6] = {0x12, 0x01, 0x83, 0, VPD_ROOM, 0};
+    uint8_t page[VPD_ROOM] = {0};
+    struct iovec v = {page, sizeof(page)};
+    struct exchange x = {.cdb = inquiry, .cdb_len = sizeof(inquiry), .in = osd_iov_make(&v, 1)};
+    osd_status st = l->execute(l, &x, why, why_len);
+
+    if (st)
+        return st;
+    if (x.status == SAM_GOOD && osd_system_id_of_page(page, sizeof(page), ret))
+        return OSD_OK;
+    snprintf(why, why_len, "the device has no usable identification page (83h)");
+    return OSD_E_PROTOCOL;
+}
+
+/* ---- signed commands ---- */
+
+static uint64_t time_of(const uint8_t nonce[OSD_NONCE_LEN])
+{
+    return be48_get(nonce);
+}
+
+static void make_nonce(uint8_t nonce[OSD_NONCE_LEN], int64_t ahead_ms)
+{
+    be48_put(nonce, (uint64_t)((int64_t)osd_clock_now(&osd_clock_system) + ahead_ms));
+    osd_random(nonce + 6, OSD_NONCE_LEN - 6);
+}
+
+/* A command of the manager's own; everything in its capability follows from the arguments. */
+static struct osd_cdb command(enum osd_op op, uint64_t pid, uint8_t type, uint16_t perms,
+                              const uint8_t nonce[OSD_NONCE_LEN])
+{
+    struct osd_cdb c = {
+        .op = op,
+        .gen = OSD_GEN2,
+        .pid = pid,
+        .cap = {.format = 2,
+                .icv_algorithm = 1,
+                .method = OSD_SEC_CMDRSP,
+                .expiration = time_of(nonce) + CREDENTIAL,
+                .object_type = type,
+                .permissions = perms,
+                .descriptor = OSD_DESC_PAR,
+                .allowed_pid = pid},
+        .attr = {.format = OSD_ATTR_PAGE,
+                 .retrieved_off = OSD_OFFSET_UNUSED,
+                 .set_off = OSD_OFFSET_UNUSED},
+        .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED},
+    };
+
+    memcpy(c.sec.nonce, nonce, OSD_NONCE_LEN);
+    memcpy(c.cap.discriminator, nonce, sizeof(c.cap.discriminator));
+    return c;
+}
+
+static osd_status sign(const struct osd_cdb *c, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+                       const uint8_t secret[OSD_KEY_LEN], uint8_t raw[OSD_CDB_MAX],
+                       size_t *ret_len)
+{
+    struct osd_bytes cap = {raw + OSD_CAPABILITY_AT, OSD2_CAPABILITY_LEN};
+    uint8_t key[OSD_KEY_LEN], icv[OSD_KEY_LEN];
+    osd_status st = osd_cdb_encode(c, raw, ret_len);
+
+    if (!st)
+        st = osd_capability_key(secret, cap, system_id, key);
+    if (!st)
+        st = osd_request_icv(key, OSD_GEN2, raw, icv);
+    if (!st)
+        osd_icv_put(icv, raw + ICV_AT, OSD_ICV2_LEN);
+    OPENSSL_cleanse(key, sizeof(key));
+    return st;
+}
+
+static osd_status judge(const struct exchange *x, int64_t *ret_ahead_ms, char *why,
+                        size_t why_len)
+{
+    struct osd_sense s;
+
+    if (x->status == SAM_GOOD)
+        return OSD_OK;
+    if (x->status != SAM_CHECK_CONDITION ||
+        osd_sense_decode(x->sense, x->sense_len, &s) != OSD_OK) {
+        snprintf(why, why_len, "SCSI status %02Xh", x->status);
+        return OSD_E_PROTOCOL;
+    }
+    osd_sense_format(&s, why, why_len);
+    if (s.asc == ASC_NONCE_TIMESTAMP && s.has_command_info) {
+        *ret_ahead_ms = (int64_t)s.command_info - (int64_t)osd_clock_now(&osd_clock_system);
+        return OSD_E_TIMEOUT;
+    }
+    if (s.asc == ASC_INVALID_FIELD_CDB && s.has_field &&
+        (s.field == ICV_AT || s.field == KEY_MISSING))
+        return OSD_E_DENIED;
+    if (s.asc == ASC_INVALID_FIELD_CDB && s.has_field && s.field == 16)
+        return OSD_E_NOT_FOUND;
+    return osd_sense_status(&s);
+}
+
+static osd_status send_signed(struct sm_link *l, const struct osd_cdb *c,
+                              const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+                              const uint8_t secret[OSD_KEY_LEN], struct iovec out,
+                              struct iovec in, int64_t *ret_ahead_ms, char *why, size_t why_len)
+{
+    uint8_t raw[OSD_CDB_MAX];
+    struct exchange x = {.cdb = raw, .out = osd_iov_make(&out, 1), .in = osd_iov_make(&in, 1)};
+    osd_status st = sign(c, system_id, secret, raw, &x.cdb_len);
+
+    if (!st)
+        st = l->execute(l, &x, why, why_len);
+    return st ? st : judge(&x, ret_ahead_ms, why, why_len);
+}
+
+/* ---- SET KEY ---- */
+
+void sm_set_key_plan(struct sm_set_key *k, uint8_t kind, uint8_t version,
+                     int64_t clock_ahead_ms)
+{
+    *k = (struct sm_set_key){.kind = kind, .version = version};
+    osd_random(k->seed, sizeof(k->seed));
+    osd_random(k->id, sizeof(k->id));
+    make_nonce(k->nonce, clock_ahead_ms);
+}
+
+osd_status sm_set_key_result(const struct sm_set_key *k, const struct sm_key *parent,
+                             struct sm_key *ret)
+{
+    struct osd_bytes seed = {k->seed, OSD_SEED_LEN};
+    struct sm_key made = {0};
+    osd_status st =
+        osd_key_derive(parent->generation, seed, OSD_KEY_AUTHENTICATION, made.authentication);
+
+    if (!st && k->kind != SM_KEY_WORKING)
+        st = osd_key_derive(parent->generation, seed, OSD_KEY_GENERATION, made.generation);
+    if (!st)
+        *ret = made;
+    return st;
+}
+
+osd_status sm_device_set_key(struct sm_link *l, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+                             uint64_t pid, const struct sm_set_key *k,
+                             const struct sm_key *parent, int64_t *ret_ahead_ms, char *why,
+                             size_t why_len)
+{
+    struct osd_cdb c = command(OSD_OP_SET_KEY, pid,
+                               k->kind == SM_KEY_ROOT ? OSD_TYPE_ROOT : OSD_TYPE_PARTITION,
+                               OSD_PERM_DEV_MGMT | OSD_PERM_POL_SEC, k->nonce);
+    const struct iovec none = {0};
+
+    c.option = k->kind;
+    c.key_version = k->version;
+    memcpy(c.key_id, k->id, sizeof(c.key_id));
+    memcpy(c.seed, k->seed, sizeof(c.seed));
+    return send_signed(l, &c, system_id, parent->authentication, none, none, ret_ahead_ms, why,
+                       why_len);
+}
+
+osd_status sm_device_probe(struct sm_link *l, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+                           uint64_t pid, uint8_t version, const uint8_t secret[OSD_KEY_LEN],
+                           char *why, size_t why_len)
+{
+    uint8_t nonce[OSD_NONCE_LEN];
+    const struct iovec none = {0};
+    int64_t ahead = 0;
+    osd_status st = OSD_E_TIMEOUT;
+
+    for (int i = 0; i < 2 && st == OSD_E_TIMEOUT; i++) {
+        make_nonce(nonce, ahead);
+        struct osd_cdb c =
+            command(OSD_OP_GET_ATTRIBUTES, pid, OSD_TYPE_PARTITION, OSD_PERM_GET_ATTR, nonce);
+        c.cap.key_version = version;
+        st = send_signed(l, &c, system_id, secret, none, none, &ahead, why, why_len);
+    }
+    return st;
+}
+
+/* ---- SET MASTER KEY ---- */
+
+static struct osd_cdb master_command(const struct sm_exchange *x, uint8_t step,
+                                     int64_t ahead_ms)
+{
+    uint8_t nonce[OSD_NONCE_LEN];
+    struct osd_cdb c;
+
+    make_nonce(nonce, ahead_ms);
+    c = command(OSD_OP_SET_MASTER_KEY, 0, OSD_TYPE_ROOT,
+                OSD_PERM_DEV_MGMT | OSD_PERM_POL_SEC | OSD_PERM_GLOBAL, nonce);
+    c.option = step;
+    c.dh_group = x->group;
+    memcpy(c.key_id, x->id, sizeof(c.key_id));
+    return c;
+}
+
+/* Both parts of the next master key from the shared secret. */
+static osd_status derive_next(struct sm_exchange *x, const uint8_t *secret,
+                              const struct sm_key *master)
+{
+    uint8_t shared[OSD_DH_MAX];
+    struct osd_bytes seed = {shared, osd_dh_len(x->group)};
+    osd_status st = osd_dh_shared(x->group, secret, x->theirs, shared);
+
+    if (!st)
+        st = osd_key_derive(master->generation, seed, OSD_KEY_GENERATION, x->next.generation);
+    if (!st)
+        st = osd_key_derive(master->generation, seed, OSD_KEY_AUTHENTICATION,
+                            x->next.authentication);
+    OPENSSL_cleanse(shared, sizeof(shared));
+    return st;
+}
+
+osd_status sm_device_master_begin(struct sm_link *l, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+                                  const struct sm_key *master, uint8_t group,
+                                  struct sm_exchange *ret, int64_t *ahead_ms, char *why,
+                                  size_t why_len)
+{
+    size_t len = osd_dh_len(group);
+    uint8_t secret[OSD_DH_MAX], answer[4 + OSD_DH_MAX] = {0};
+    struct sm_exchange x = {.group = group};
+    osd_status st = len ? osd_dh_make(group, secret, x.ours) : OSD_E_INVALID;
+
+    osd_random(x.id, sizeof(x.id));
+    for (int i = 0; i < 2 && (i == 0 || st == OSD_E_TIMEOUT); i++) {
+        struct osd_cdb c = master_command(&x, 0, *ahead_ms);
+        c.param_len = (uint32_t)len;
+        c.alloc_len = (uint32_t)(4 + len);
+        if (i == 0 && st)
+            break;
+        st = send_signed(l, &c, system_id, master->authentication, (struct iovec){x.ours, len},
+                         (struct iovec){answer, 4 + len}, ahead_ms, why, why_len);
+    }
+    if (!st && be32_get(answer) != len) {
+        snprintf(why, why_len, "the device sent no Diffie-Hellman value");
+        st = OSD_E_PROTOCOL;
+    }
+    if (!st) {
+        memcpy(x.theirs, answer + 4, len);
+        st = derive_next(&x, secret, master);
+    }
+    OPENSSL_cleanse(secret, sizeof(secret));
+    if (!st)
+        *ret = x;
+    return st;
+}
+
+osd_status sm_device_master_finish(struct sm_link *l,
+                                   const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+                                   const struct sm_key *master, const struct sm_exchange *x,
+                                   int64_t *ahead_ms, char *why, size_t why_len)
+{
+    size_t len = osd_dh_len(x->group);
+    uint8_t out[2 * (4 + OSD_DH_MAX)];
+    struct osd_writer w = osd_writer_make(out, sizeof(out));
+    struct osd_cdb c = master_command(x, 1, *ahead_ms);
+
+    osd_writer_be32(&w, (uint32_t)len);
+    osd_writer_put(&w, x->ours, len);
+    osd_writer_be32(&w, (uint32_t)len);
+    osd_writer_put(&w, x->theirs, len);
+    c.param_len = (uint32_t)w.full;
+    return send_signed(l, &c, system_id, master->authentication, (struct iovec){out, w.full},
+                       (struct iovec){0}, ahead_ms, why, why_len);
+}
