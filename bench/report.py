@@ -18,7 +18,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 LUNS = ["object LUN", "empty handler", "block LUN"]
 LISTS = {"inproc": ["operations", "ratios", "threads"], "memory": ["operations", "ratios"],
-         "disk": ["operations", "ratios"], "growth": ["growth", "space", "attributes", "partitions",
+         "disk": ["operations", "ratios"], "secured": ["secured"], "growth": ["growth", "space", "attributes", "partitions",
                                                       "sparse"],
          "lio": ["depth_times", "depth_ratios", "sizes_times", "sizes_ratios", "lio_latency"],
          "tgtd": ["depth_times", "sizes_times"], "sustain": ["sustain"]}
@@ -137,6 +137,16 @@ def latency(res):
                   "in process, µs"], lines)
 
 
+def secured(res):
+    every = rows(res, "secured", "secured")
+    methods = ["NOSEC", "NOSEC, nonce", "CAPKEY", "CMDRSP", "ALLDATA"]
+    lines = []
+    for n in dict.fromkeys(r["name"] for r in every):
+        cells = [spread(row(res, "secured", "secured", name=n, method=m)) for m in range(5)]
+        lines.append([row(res, "secured", "secured", name=n)["what"].rsplit(", ", 1)[0]] + cells)
+    return table(["µs per command, in process"] + methods, lines)
+
+
 def by_tag(res, name, tag, title):
     """One line per operation, one column per value of the tag."""
     every = rows(res, "growth", name)
@@ -186,7 +196,7 @@ def parts(res):
     return table(["part", "date", "mode", "machine", "command"], lines)
 
 
-TABLES = {f.__name__: f for f in (operations, ratios, threads, lio_depth, lio_sizes, latency,
+TABLES = {f.__name__: f for f in (operations, ratios, threads, lio_depth, lio_sizes, latency, secured,
                                   growth, attributes, partitions, sparse, space, sustain, parts)}
 
 

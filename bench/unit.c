@@ -41,10 +41,24 @@ void bench_remove_tree(const char *path)
     nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+static osd_status first_key(void *arg, uint8_t ret_key[40])
+{
+    memcpy(ret_key, arg, 40);
+    return OSD_OK;
+}
+
 struct osd_device *bench_unit_open(const char *kind, const char *path)
 {
+    return bench_unit_open_keyed(kind, path, NULL);
+}
+
+struct osd_device *bench_unit_open_keyed(const char *kind, const char *path,
+                                         const uint8_t *master)
+{
     struct store_config cfg = {.path = path, .create = true, .clock = &osd_clock_system};
-    struct osd_device_config dc = {.serial = "bench"};
+    struct osd_device_config dc = {.serial = "bench",
+                                   .first_key = master ? first_key : NULL,
+                                   .key_arg = (void *)(uintptr_t)master};
     struct osd_device *dev;
     char why[256] = "";
     osd_status st = OSD_E_INVALID;

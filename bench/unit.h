@@ -39,6 +39,11 @@ struct bench_target {
  */
 struct osd_device *bench_unit_open(const char *kind, const char *path);
 
+/** The same with a first master key (40 bytes: generation, authentication); NULL: none. The unit
+ *  still asks for no security method. */
+struct osd_device *bench_unit_open_keyed(const char *kind, const char *path,
+                                         const uint8_t *master);
+
 /** Commands to a unit in this process. */
 struct bench_target bench_unit_target(struct osd_device *dev);
 

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bench/signer.c - see signer.h
+ */
+#include "signer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops.h"
+#include "security/grants.h"
+#include "security/icv.h"
+
+#define MASTER_BYTE 0xa1
+#define VERSION     3 /* of the working keys */
+#define EXPIRES     0x020251fe2400ULL
+#define AT_ICV      184 /* in a CDB of the second generation */
+#define COUNTS_OUT  24  /* lengths in front of the value over Data-Out */
+#define COUNTS_IN   16
+#define LIST_PID    (BENCH_PID + 1)
+
+enum { ROOT_KEY = 1, PARTITION_KEY = 2, WORKING_KEY = 3 };
+
+struct key {
+    uint8_t part[2][OSD_KEY_LEN]; /* by enum osd_key_part */
+};
+
+struct bench_signer {
+    struct osd_device *dev;
+    enum bench_method method;
+    uint64_t spent, nonces;
+    struct key master, root, working[3];
+    uint8_t system_id[OSD_SYSTEM_ID_LEN], token[16];
+    uint8_t out[BENCH_BUF + KIB], in[BENCH_BUF + KIB];
+};
+
+/* Partitions with keys; 0 is the device's own. */
+static const uint64_t keyed[3] = {0, BENCH_PID, LIST_PID};
+
+static const uint8_t *working_key(const struct bench_signer *s, const struct osd_cdb *c)
+{
+    bool device = c->op == OSD_OP_CREATE_PARTITION || c->op == OSD_OP_REMOVE_PARTITION;
+
+    for (int i = 0; i < 3; i++)
+        if (keyed[i] == (device ? 0 : c->pid))
+            return s->working[i].part[OSD_KEY_AUTHENTICATION];
+    bench_die("no key for partition %llx", (unsigned long long)c->pid);
+}
+
+/* ---- signing ---- */
+
+static void must(osd_status st)
+{
+    if (st)
+        bench_die("signing: %s", osd_status_text(st));
+}
+
+static void add_capability(struct osd_cdb *c, uint8_t method)
+{
+    const struct osd_grant *g = osd_grant_of(c->op);
+    uint8_t own = c->oid ? OSD_TYPE_USER : c->pid ? OSD_TYPE_PARTITION : OSD_TYPE_ROOT;
+    uint8_t type = g->type ? g->type : own;
+
+    c->cap = (struct osd_capability){
+        .format = 2,
+        .key_version = VERSION,
+        .icv_algorithm = 1,
+        .method = method,
+        .expiration = EXPIRES,
+        .object_type = type,
+        .descriptor = g->descriptor ? g->descriptor : osd_grant_descriptor(type, false),
+        .allowed_pid = c->pid,
+        .allowed_oid = type == OSD_TYPE_USER ? c->oid : 0};
+    c->cap.permissions = (uint16_t)(osd_grant_permissions(c) | OSD_PERM_GET_ATTR |
+                                    (c->op == OSD_OP_SET_KEY ? 0 : OSD_PERM_SET_ATTR));
+}
+
+static void add_nonce(struct bench_signer *s, struct osd_cdb *c)
+{
+    uint64_t now = osd_clock_now(&osd_clock_system);
+
+    be48_put(c->sec.nonce, now);
+    be48_put(c->sec.nonce + 6, ++s->nonces);
+}
+
+/* Encode, and sign with the credential's key, which is returned. */
+static void seal(const struct bench_signer *s, const struct osd_cdb *c, const uint8_t *secret,
+                 struct bench_cmd *ret, uint8_t key[OSD_KEY_LEN])
+{
+    const struct osd_bytes cap = {ret->cdb + OSD_CAPABILITY_AT, OSD2_CAPABILITY_LEN};
+    const struct osd_bytes token = {s->token, sizeof(s->token)};
+    uint8_t icv[OSD_KEY_LEN];
+
+    must(osd_cdb_encode(c, ret->cdb, &ret->cdb_len));
+    must(osd_capability_key(secret, cap, s->system_id, key));
+    must(c->cap.method == OSD_SEC_CAPKEY ? osd_mac(key, &token, 1, icv)
+                                         : osd_request_icv(key, OSD_GEN2, ret->cdb, icv));
+    osd_icv_put(icv, ret->cdb + AT_ICV, OSD_ICV2_LEN);
+}
+
+static uint64_t up(uint64_t n)
+{
+    return (n + 255) / 256 * 256;
+}
+
+/* Room for the integrity values behind both directions' data. */
+static void widen(struct bench_signer *s, struct bench_cmd *c, struct osd_cdb *cdb)
+{
+    uint64_t out = c->out.iov_len, in = c->in.iov_len;
+
+    if (out > 0) {
+        memcpy(s->out, c->out.iov_base, out);
+        cdb->sec.data_out_icv_off = up(out);
+        c->out = (struct iovec){s->out, up(out) + COUNTS_OUT + OSD_ICV2_LEN};
+    }
+    if (in > 0) {
+        cdb->sec.data_in_icv_off = up(in);
+        c->in = (struct iovec){s->in, up(in) + COUNTS_IN + OSD_ICV2_LEN};
+    }
+}
+
+/* Command data or a list: no command here has both. */
+static void sign_data(struct bench_signer *s, const struct osd_cdb *c, uint64_t len,
+                      const uint8_t key[OSD_KEY_LEN])
+{
+    bool sets = c->attr.format == OSD_ATTR_LIST && c->attr.set_len > 0;
+    bool gets = c->attr.format == OSD_ATTR_LIST && c->attr.get_list_len > 0;
+    uint8_t *info = s->out + up(len), icv[OSD_KEY_LEN];
+    const struct osd_bytes pieces[] = {{s->out, len}, {info, COUNTS_OUT}};
+
+    be64_put(info, sets || gets ? 0 : len);
+    be64_put(info + 8, sets ? len : 0);
+    be64_put(info + 16, gets ? len : 0);
+    must(osd_mac(key, pieces, 2, icv));
+    osd_icv_put(icv, info + COUNTS_OUT, OSD_ICV2_LEN);
+}
+
+static void sign(struct bench_signer *s, struct bench_cmd *c)
+{
+    uint64_t out = c->out.iov_len;
+    struct osd_wire_error err;
+    uint8_t key[OSD_KEY_LEN];
+    struct osd_cdb cdb;
+
+    if (osd_cdb_decode(c->cdb, c->cdb_len, &cdb, &err))
+        bench_die("own CDB, byte %u: %s", err.field, err.what);
+    if (s->method != BENCH_CAPKEY)
+        add_nonce(s, &cdb);
+    if (s->method == BENCH_NONCE) {
+        must(osd_cdb_encode(&cdb, c->cdb, &c->cdb_len));
+        return;
+    }
+    add_capability(&cdb, s->method == BENCH_CAPKEY   ? OSD_SEC_CAPKEY
+                         : s->method == BENCH_CMDRSP ? OSD_SEC_CMDRSP
+                                                     : OSD_SEC_ALLDATA);
+    if (s->method == BENCH_ALLDATA)
+        widen(s, c, &cdb);
+    seal(s, &cdb, working_key(s, &cdb), c, key);
+    if (s->method == BENCH_ALLDATA && out > 0)
+        sign_data(s, &cdb, out, key);
+}
+
+static uint64_t run_signed(void *arg, const struct bench_cmd *command)
+{
+    struct bench_signer *s = arg;
+    struct bench_target plain = bench_unit_target(s->dev);
+    struct bench_cmd c = *command;
+
+    if (s->method != BENCH_NOSEC)
+        sign(s, &c);
+    uint64_t t0 = bench_now_ns();
+    uint64_t n = bench_cmd_run(&plain, &c);
+    s->spent += bench_now_ns() - t0;
+    return n;
+}
+
+/* ---- keys ---- */
+
+static void set_key(struct bench_signer *s, uint8_t which, uint64_t pid, const uint8_t *secret,
+                    const struct key *parent, struct key *ret)
+{
+    struct bench_target plain = bench_unit_target(s->dev);
+    struct osd_cdb c = {
+        .op = OSD_OP_SET_KEY,
+        .gen = OSD_GEN2,
+        .pid = pid,
+        .option = which,
+        .key_version = which == WORKING_KEY ? VERSION : 0,
+        .attr = {.format = OSD_ATTR_PAGE,
+                 .retrieved_off = OSD_OFFSET_UNUSED,
+                 .set_off = OSD_OFFSET_UNUSED},
+        .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED}};
+    struct bench_cmd cmd = {0};
+    uint8_t key[OSD_KEY_LEN];
+
+    memset(c.seed, 0x10 * which, sizeof(c.seed));
+    memset(c.key_id, 'a' + which, sizeof(c.key_id));
+    add_nonce(s, &c);
+    add_capability(&c, OSD_SEC_CMDRSP);
+    if (which == ROOT_KEY)
+        c.cap.object_type = OSD_TYPE_ROOT;
+    else
+        c.cap.object_type = OSD_TYPE_PARTITION;
+    seal(s, &c, secret, &cmd, key);
+    bench_cmd_run(&plain, &cmd);
+    for (int part = 0; part < 2; part++)
+        must(osd_key_derive(parent->part[OSD_KEY_GENERATION],
+                            (struct osd_bytes){c.seed, sizeof(c.seed)}, (enum osd_key_part)part,
+                            ret->part[part]));
+}
+
+/* Vital product data of the unit: the token that CAPKEY signs, and its name in credentials. */
+static void learn(struct bench_signer *s)
+{
+    static const uint8_t token[6] = {0x12, 1, 0xb1, 0, 255, 0};
+    static const uint8_t names[6] = {0x12, 1, 0x83, 0, 255, 0};
+    struct bench_target plain = bench_unit_target(s->dev);
+    uint8_t in[255];
+    struct bench_cmd c;
+
+    bench_cmd_raw(&c, token, sizeof(token));
+    c.in = (struct iovec){in, sizeof(in)};
+    bench_cmd_run(&plain, &c);
+    memcpy(s->token, in + 4, sizeof(s->token));
+    bench_cmd_raw(&c, names, sizeof(names));
+    c.in = (struct iovec){in, sizeof(in)};
+    uint64_t len = bench_cmd_run(&plain, &c);
+    for (uint64_t at = 4; at + 4 <= len; at += 4u + in[at + 3])
+        if ((in[at + 1] & 0xf) == 3) { /* NAA */
+            memcpy(s->system_id, in + at, 4u + in[at + 3]);
+            return;
+        }
+    bench_die("the unit has no NAA name");
+}
+
+struct bench_signer *bench_signer_open(const char *kind, const char *path)
+{
+    struct bench_signer *s = calloc(1, sizeof(*s));
+    uint8_t first[2 * OSD_KEY_LEN];
+
+    if (!s)
+        bench_die("out of memory");
+    memset(first, MASTER_BYTE, sizeof(first));
+    memset(&s->master, MASTER_BYTE, sizeof(s->master));
+    s->dev = bench_unit_open_keyed(kind, path, first);
+    struct bench_target plain = bench_unit_target(s->dev);
+    bench_furnish(&plain, 0);
+    learn(s);
+    set_key(s, ROOT_KEY, 0, s->master.part[OSD_KEY_AUTHENTICATION], &s->master, &s->root);
+    for (int i = 0; i < 3; i++) {
+        struct key partition;
+        set_key(s, PARTITION_KEY, keyed[i], s->root.part[OSD_KEY_AUTHENTICATION], &s->root,
+                &partition);
+        set_key(s, WORKING_KEY, keyed[i], partition.part[OSD_KEY_AUTHENTICATION], &partition,
+                &s->working[i]);
+    }
+    return s;
+}
+
+void bench_signer_close(struct bench_signer *s)
+{
+    osd_device_close(s->dev);
+    free(s);
+}
+
+struct bench_target bench_signer_target(struct bench_signer *s)
+{
+    return (struct bench_target){.run = run_signed, .arg = s};
+}
+
+void bench_signer_start(struct bench_signer *s, enum bench_method method)
+{
+    s->method = method;
+    s->spent = 0;
+}
+
+uint64_t bench_signer_spent(const struct bench_signer *s)
+{
+    return s->spent;
+}
