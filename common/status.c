@@ -16,7 +16,7 @@ static const struct {
     [OSD_E_NOT_FOUND] = {"not_found", "no such partition, object or attribute"},
     [OSD_E_EXISTS] = {"exists", "the id or name is already taken"},
     [OSD_E_NOT_EMPTY] = {"not_empty", "the partition or collection still has content"},
-    [OSD_E_QUOTA] = {"quota", "a quota forbids it"},
+    [OSD_E_QUOTA] = {"quota", "a quota, or the space that is left, forbids it"},
     [OSD_E_NO_SPACE] = {"no_space", "no space left on the device"},
     [OSD_E_DENIED] = {"denied", "the capability or login does not allow it"},
     [OSD_E_PAST_END] = {"past_end", "beyond the logical length of the object"},

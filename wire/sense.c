@@ -254,6 +254,7 @@ static const struct {
     {0x2500, "logical unit not supported"},
     {ASC_INVALID_FIELD_PARAM, "invalid field in parameter list"},
     {ASC_INVALID_DATA_OUT_ICV, "invalid data-out buffer integrity check value"},
+    {0x2700, "write protected, or no such logical unit"},
     {0x2900, "power on or reset occurred"},
     {ASC_SEQUENCE_ERROR, "command sequence error"},
     {ASC_NOT_EMPTY, "partition or collection contains user objects"},

@@ -388,6 +388,7 @@ static void test_wire_sense__one_line_in_any_room(void **state)
     assert_string_equal(osd_sense_asc_text(ASC_READ_PAST_END), "read past end of user object");
     assert_string_equal(osd_sense_asc_text(0x0800), "logical unit communication failure");
     assert_string_equal(osd_sense_asc_text(0x2500), "logical unit not supported");
+    assert_string_equal(osd_sense_asc_text(0x2700), "write protected, or no such logical unit");
     assert_string_equal(osd_sense_asc_text(0x2900), "power on or reset occurred");
 }
 
