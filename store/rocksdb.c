@@ -59,6 +59,24 @@ osd_status rdb_sync(struct rdb *r)
     return st;
 }
 
+osd_status rdb_sync_data(struct rdb *r)
+{
+    uint64_t ticket = __atomic_add_fetch(&r->data_asked, 1, __ATOMIC_SEQ_CST), upto, mark;
+    osd_status st = OSD_OK;
+
+    pthread_mutex_lock(&r->flush_lock);
+    if (r->data_done < ticket) {
+        upto = __atomic_load_n(&r->data_asked, __ATOMIC_SEQ_CST);
+        st = blocks_sync(r->blocks, &mark);
+        if (!st)
+            r->data_done = upto;
+        else
+            __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
+    }
+    pthread_mutex_unlock(&r->flush_lock);
+    return st;
+}
+
 osd_status rdb_flush(struct osd_store *s)
 {
     struct rdb *r = (struct rdb *)s;

@@ -125,6 +125,7 @@ struct rdb {
     struct keeper keeper;
     pthread_mutex_t flush_lock;
     uint64_t flush_asked, flush_done; /* atomic */
+    uint64_t data_asked, data_done;   /* atomic */
 };
 
 #define TXN_DELTAS 4
@@ -364,6 +365,9 @@ osd_status rdb_check(struct osd_store *s, bool repair, store_check_report report
 osd_status rdb_flush(struct osd_store *s);
 /** Data files, then the log, on stable storage; concurrent callers share one round. */
 osd_status rdb_sync(struct rdb *r);
+/** Bring the data of every block written so far to stable storage, but not the log: before a commit
+ *  that has to be whole after loss of power. */
+osd_status rdb_sync_data(struct rdb *r);
 osd_status rdb_error(struct rdb *r, char *err);
 
 #endif

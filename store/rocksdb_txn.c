@@ -360,6 +360,8 @@ osd_status rdb_commit(struct store_txn *base, unsigned flags)
 
     if (!st && t->contents)
         st = free_partition_blocks(t);
+    if (!st && sync && t->allocated.n > 0) /* the log never names blocks that are not there */
+        st = rdb_sync_data(r);
     if (!st && t->batch) {
         txn_records_write(t);
         st = t->failed ? t->failed : txn_write(t);
