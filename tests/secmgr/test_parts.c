@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/secmgr/test_parts.c - the small parts: names, vault, key records, rate limit,
+ * configuration, bodies of requests, the audit log
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/buf.h"
+#include "secmgr/audit.h"
+#include "secmgr/config.h"
+#include "secmgr/key_records.h"
+#include "secmgr/limit.h"
+#include "secmgr/names.h"
+#include "secmgr/requests.h"
+
+/* ---- names ---- */
+
+static void test_secmgr_names__permissions_are_read_as_they_are_written(void **state)
+{
+    char text[SM_PERMS_TEXT];
+    uint16_t got;
+
+    (void)state;
+    for (uint32_t v = 0; v < 0x10000; v += 4) { /* the two lowest bits mean nothing */
+        sm_perms_format((uint16_t)v, text);
+        assert_int_equal(sm_perms_parse(text, &got), OSD_OK);
+        assert_int_equal(got, v);
+    }
+    assert_int_equal(sm_perms_parse("all", &got), OSD_OK);
+    assert_int_equal(got, sm_perms_all());
+    assert_int_equal(sm_perms_parse("read,,write", &got), OSD_E_INVALID);
+    assert_int_equal(sm_perms_parse("read,", &got), OSD_E_INVALID);
+    assert_int_equal(sm_perms_parse("", &got), OSD_E_INVALID);
+    assert_int_equal(sm_perms_parse("rea", &got), OSD_E_INVALID);
+}
+
+static void test_secmgr_names__numbers_and_digits_are_strict(void **state)
+{
+    uint8_t raw[2] = {1, 2};
+    uint64_t v = 0;
+    char text[5];
+
+    (void)state;
+    assert_true(sm_number_parse("0xFFFFFFFFFFFFFFFF", &v));
+    assert_true(v == UINT64_MAX);
+    assert_false(sm_number_parse("18446744073709551616", &v));
+    assert_false(sm_number_parse("-1", &v));
+    assert_false(sm_number_parse(" 1", &v));
+    assert_false(sm_number_parse("0x", &v));
+    assert_false(sm_hex_parse("010", raw, 2));
+    assert_false(sm_hex_parse("01020", raw, 2));
+    assert_false(sm_hex_parse("01g2", raw, 2));
+    assert_true(sm_hex_parse("aB0f", raw, 2));
+    assert_string_equal(sm_hex_format(raw, 2, text), "ab0f");
+}
+
+static void test_secmgr_identity__principals_have_one_of_the_forms(void **state)
+{
+    static const char *const good[] = {"uid:0",   "gid:4294967295", "cert:CN=a b,O=c",
+                                       "krb:a@B", "group:x-1_y.z",  "other"};
+    static const char *const bad[] = {"",          "uid:",   "uid:-1",         "uid:1x",
+                                      "alice",     "cert:",  "cert:a\n",       "group:",
+                                      "group:a b", "others", "uid:12345678901"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_true(sm_principal_valid(good[i]));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_false(sm_principal_valid(bad[i]));
+}
+
+static void test_secmgr_identity__a_user_of_the_system_has_its_groups(void **state)
+{
+    struct sm_identity who;
+
+    (void)state;
+    sm_identity_unix(0, 0, &who);
+    assert_string_equal(who.name, "uid:0");
+    assert_true(sm_identity_in_group(&who, "gid:0"));
+    assert_false(sm_identity_in_group(&who, "gid:00"));
+    sm_identity_unix(4000000, 12345, &who); /* nobody knows this user */
+    assert_int_equal(who.n_groups, 1);
+    assert_true(sm_identity_in_group(&who, "gid:12345"));
+}
+
+/* ---- vault ---- */
+
+static struct sm_vault *open_vault(const char *pass)
+{
+    static const uint8_t salt[SM_SALT_LEN] = {1, 2, 3};
+    struct sm_vault *v = NULL;
+
+    assert_int_equal(sm_vault_open((const uint8_t *)pass, strlen(pass), salt, &v), OSD_OK);
+    return v;
+}
+
+/* Would catch: a record that opens in another's place, or after a change. */
+static void test_secmgr_vault__opens_what_it_sealed_and_nothing_else(void **state)
+{
+    struct sm_vault *v = open_vault("sixteen letters."), *w = open_vault("other letters...");
+    char sealed[200], again[200], bad[200];
+    uint8_t plain[60];
+    size_t len;
+
+    (void)state;
+    assert_int_equal(sm_vault_seal(v, "label", (const uint8_t *)"secret", 6, sealed, 200),
+                     OSD_OK);
+    assert_int_equal(sm_vault_seal(v, "label", (const uint8_t *)"secret", 6, again, 200),
+                     OSD_OK);
+    assert_string_not_equal(sealed, again);
+    assert_int_equal(sm_vault_unseal(v, "label", sealed, plain, 60, &len), OSD_OK);
+    assert_int_equal(len, 6);
+    assert_memory_equal(plain, "secret", 6);
+    assert_int_equal(sm_vault_unseal(v, "Label", sealed, plain, 60, &len), OSD_E_CORRUPT);
+    assert_int_equal(sm_vault_unseal(w, "label", sealed, plain, 60, &len), OSD_E_CORRUPT);
+    assert_int_equal(sm_vault_unseal(v, "label", sealed, plain, 5, &len), OSD_E_CORRUPT);
+    for (size_t i = 0; sealed[i]; i++) {
+        memcpy(bad, sealed, sizeof(bad));
+        bad[i] = bad[i] == '0' ? '1' : '0';
+        assert_int_equal(sm_vault_unseal(v, "label", bad, plain, 60, &len), OSD_E_CORRUPT);
+        memcpy(bad, sealed, sizeof(bad));
+        bad[i] = 0;
+        assert_int_equal(sm_vault_unseal(v, "label", bad, plain, 60, &len), OSD_E_CORRUPT);
+    }
+    assert_int_equal(sm_vault_seal(v, "label", (const uint8_t *)"secret", 6, sealed, 70),
+                     OSD_E_NOMEM);
+    sm_vault_close(v);
+    sm_vault_close(w);
+    assert_int_equal(sm_vault_open((const uint8_t *)"short", 5, plain, &v), OSD_E_INVALID);
+}
+
+static void test_secmgr_key_records__come_back_whole(void **state)
+{
+    struct sm_vault *v = open_vault("sixteen letters.");
+    struct sm_osd o = {.id = "01"}, elsewhere = {.id = "02"};
+    struct sm_part p = {.osd = "01", .pid = 7}, q;
+    struct sm_osd_keys a, b;
+    struct sm_part_keys k, l;
+
+    (void)state;
+    memset(&a, 0, sizeof(a));
+    memset(&k, 0, sizeof(k));
+    memset(&a.master, 0x11, sizeof(a.master));
+    memset(&a.root, 0x22, sizeof(a.root));
+    a.has_root = true;
+    sm_set_key_plan(&a.pending, SM_KEY_ROOT, 0, 0);
+    assert_int_equal(sm_osd_keys_store(v, &a, &o), OSD_OK);
+    assert_int_equal(sm_osd_keys_load(v, &o, &b), OSD_OK);
+    assert_memory_equal(&a, &b, sizeof(a));
+    memcpy(elsewhere.secret, o.secret, sizeof(o.secret));
+    assert_int_equal(sm_osd_keys_load(v, &elsewhere, &b), OSD_E_CORRUPT);
+    k.has_key = k.has_current = true;
+    k.current = 15;
+    for (int i = 0; i < SM_WORKING; i++) {
+        k.working[i].valid = i % 2;
+        k.working[i].set_ms = 1000u + (uint64_t)i;
+        memset(k.working[i].key, i, OSD_KEY_LEN);
+    }
+    sm_set_key_plan(&k.pending, SM_KEY_WORKING, 3, 0);
+    assert_int_equal(sm_part_keys_store(v, &k, &p), OSD_OK);
+    assert_int_equal(sm_part_keys_load(v, &p, &l), OSD_OK);
+    assert_int_equal(l.current, 15);
+    assert_memory_equal(l.working[9].key, k.working[9].key, OSD_KEY_LEN);
+    assert_int_equal(l.working[14].set_ms, 1014);
+    assert_memory_equal(&l.pending, &k.pending, sizeof(k.pending));
+    q = p;
+    q.pid = 8;
+    assert_int_equal(sm_part_keys_load(v, &q, &l), OSD_E_CORRUPT);
+    sm_vault_close(v);
+}
+
+/* ---- limit ---- */
+
+static void test_secmgr_limit__a_burst_then_the_rate(void **state)
+{
+    struct sm_limit *l = sm_limit_new(10, 3);
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_true(sm_limit_take(l, "uid:1", 1000));
+    assert_false(sm_limit_take(l, "uid:1", 1000));
+    assert_true(sm_limit_take(l, "uid:2", 1000)); /* each has its own */
+    assert_false(sm_limit_take(l, "uid:1", 1099));
+    assert_true(sm_limit_take(l, "uid:1", 1100));
+    assert_false(sm_limit_take(l, "uid:1", 1100));
+    for (int i = 0; i < 3; i++)
+        assert_true(sm_limit_take(l, "uid:1", 9000));
+    assert_false(sm_limit_take(l, "uid:1", 9000)); /* no more than a burst is saved up */
+    sm_limit_free(l);
+    l = sm_limit_new(0, 0);
+    for (int i = 0; i < 1000; i++)
+        assert_true(sm_limit_take(l, "uid:1", 1));
+    sm_limit_free(l);
+}
+
+/* Would catch: a table that grows, or one caller that locks all others out. */
+static void test_secmgr_limit__many_callers(void **state)
+{
+    struct sm_limit *l = sm_limit_new(1, 1);
+    char name[32];
+
+    (void)state;
+    for (int i = 0; i < 100000; i++) {
+        snprintf(name, sizeof(name), "uid:%d", i);
+        assert_true(sm_limit_take(l, name, 5));
+    }
+    sm_limit_free(l);
+}
+
+/* ---- configuration ---- */
+
+static osd_status configure(struct sm_config *c, const char *text, char why[300])
+{
+    sm_config_defaults(c);
+    why[0] = 0;
+    return sm_config_parse(c, text, strlen(text), why, 300);
+}
+
+static void test_secmgr_config__is_read(void **state)
+{
+    struct sm_config c;
+    char why[300];
+
+    (void)state;
+    assert_int_equal(configure(&c,
+                               "# comment\n\n[listen]\n unix = /a b \n https=:443\r\n"
+                               "unix_mode = 0600\n[keys]\nrotate = 2d\n"
+                               "[access]\nadmin=uid:7\nadmin = group:x\n",
+                               why),
+                     OSD_OK);
+    assert_string_equal(c.unix_path, "/a b");
+    assert_string_equal(c.https, ":443");
+    assert_int_equal(c.unix_mode, 0600);
+    assert_int_equal(c.rotate_s, 172800);
+    assert_int_equal(c.n_admins, 3);
+    assert_string_equal(c.admins[2], "group:x");
+    assert_int_equal(sm_config_check(&c, why, sizeof(why)), OSD_E_INVALID); /* no certificate */
+    assert_non_null(strstr(why, "certificate"));
+}
+
+static void test_secmgr_config__mistakes_are_named_with_their_line(void **state)
+{
+    static const char *const bad[] = {
+        "[listen]\nunixx = a\n",      "\nunix = a\n",          "[listn]\n\n",
+        "[listen]\nunix\n",           "[keys]\nrotate = 5y\n", "[limits]\nburst = 0\n",
+        "[listen]\nunix_mode = 0888", "[access]\nadmin = joe", "[access]\nadmin = other",
+        "[limits]\nthreads = -1\n",   "[listen\nunix = a",     "[credentials]\nlifetime = 1\n",
+    };
+    static const char *const lines[] = {"line 2", "line 2", "line 1", "line 2",
+                                        "line 2", "line 2", "line 2", "line 2",
+                                        "line 2", "line 2", "line 1", "line 2"};
+    struct sm_config c;
+    char why[300];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(configure(&c, bad[i], why), OSD_E_INVALID);
+        if (!strstr(why, lines[i]))
+            fail_msg("\"%s\": \"%s\"", bad[i], why);
+    }
+}
+
+/* Would catch: sample or man page that lag behind the program. */
+static void test_secmgr_config__the_sample_is_valid_and_names_every_key(void **state)
+{
+    _cleanup_free_ char *text = calloc(1, 65536);
+    FILE *f = fopen(SOURCE_DIR "/secmgr/osd-secmgr.conf", "r");
+    struct sm_config c;
+    char why[300], section[40], key[80], plain[80];
+
+    (void)state;
+    assert_non_null(f);
+    assert_true(fread(text, 1, 65535, f) > 0);
+    fclose(f);
+    assert_int_equal(configure(&c, text, why), OSD_OK);
+    for (size_t i = 0; sm_config_key(i); i++) {
+        const char *dot = strchr(sm_config_key(i), '.');
+        snprintf(section, sizeof(section), "[%.*s]", (int)(dot - sm_config_key(i)),
+                 sm_config_key(i));
+        snprintf(key, sizeof(key), "\n#%s = ", dot + 1);
+        snprintf(plain, sizeof(plain), "\n%s = ", dot + 1);
+        if (!strstr(text, section) || (!strstr(text, key) && !strstr(text, plain)))
+            fail_msg("the sample does not name %s", sm_config_key(i));
+    }
+}
+
+/* ---- requests ---- */
+
+static osd_status credential(const char *text, struct sm_credential_request *r)
+{
+    char why[400] = "";
+    osd_status st = sm_parse_credential(text, strlen(text), r, why, sizeof(why));
+
+    assert_true((st == OSD_OK) == (why[0] == 0));
+    return st;
+}
+
+static void test_secmgr_requests__a_credential(void **state)
+{
+    struct sm_credential_request r;
+
+    (void)state;
+    assert_int_equal(
+        credential("{\"osd\":\"d\",\"type\":\"object\",\"pid\":\"0x10000\",\"oid\":65537,"
+                   "\"permissions\":[\"read\",\"get_attr\"],\"lifetime\":60}",
+                   &r),
+        OSD_OK);
+    assert_int_equal(r.ask.pid, 0x10000);
+    assert_int_equal(r.ask.oid, 0x10001);
+    assert_int_equal(r.ask.perms, OSD_PERM_READ | OSD_PERM_GET_ATTR);
+    assert_int_equal(r.ask.lifetime_ms, 60000);
+    assert_int_equal(r.ask.gen, OSD_GEN2);
+    assert_true(r.ask.range_len == 0);
+}
+
+static void test_secmgr_requests__malformed_ones_are_refused(void **state)
+{
+    static const char *const bad[] = {
+        "",
+        "[]",
+        "{}",
+        "{\"osd\":\"d\",\"type\":\"root\"}",
+        "{\"osd\":\"d\",\"type\":\"root\",\"permissions\":[]}",
+        "{\"osd\":\"d\",\"type\":\"root\",\"permissions\":\"none\"}",
+        "{\"osd\":\"d\",\"type\":\"toor\",\"permissions\":[\"read\"]}",
+        "{\"osd\":\"d\",\"type\":\"root\",\"permissions\":[\"read\"],\"pid\":-1}",
+        "{\"osd\":\"d\",\"type\":\"root\",\"permissions\":[\"read\"],\"pid\":1.5}",
+        "{\"osd\":\"d\",\"type\":\"root\",\"permissions\":[\"read\"],\"generation\":3}",
+        "{\"osd\":\"d\",\"type\":\"root\",\"permissions\":[\"read\"],\"stale\":1}",
+        "{\"osd\":\"d\",\"type\":\"root\",\"permissions\":[\"read\"],\"more\":1}",
+        "{\"osd\":\"d\",\"osd\":\"e\",\"type\":\"root\",\"permissions\":[\"read\"]}",
+        "{\"osd\":\"../d\",\"type\":\"root\",\"permissions\":[\"read\"]}",
+        "{\"osd\":\"d\\u0000e\",\"type\":\"root\",\"permissions\":[\"read\"]}",
+        "{\"osd\":\"d\",\"type\":\"root\",\"permissions\":[\"read\"],\"range_start\":1}",
+    };
+    struct sm_credential_request r;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        if (credential(bad[i], &r) != OSD_E_INVALID)
+            fail_msg("accepted: %s", bad[i]);
+}
+
+static void test_secmgr_requests__rules_name_what_there_can_be(void **state)
+{
+    static const struct {
+        const char *text;
+        bool good;
+    } cases[] = {
+        {"{\"type\":\"root\",\"principal\":\"other\",\"permissions\":\"all\",\"inherit\":[]}",
+         1},
+        {"{\"type\":\"root\",\"pid\":1,\"principal\":\"other\",\"permissions\":\"all\"}", 0},
+        {"{\"type\":\"partition\",\"pid\":65536,\"principal\":\"uid:1\",\"permissions\":[]}",
+         1},
+        {"{\"type\":\"partition\",\"pid\":6,\"principal\":\"uid:1\",\"permissions\":[]}", 0},
+        {"{\"type\":\"object\",\"pid\":65536,\"principal\":\"uid:1\",\"permissions\":[]}", 0},
+        {"{\"type\":\"object\",\"pid\":65536,\"oid\":65536,\"principal\":\"uid:1\","
+         "\"permissions\":[],\"inherit\":[\"read\"]}",
+         0},
+        {"{\"type\":\"root\",\"principal\":\"joe\",\"permissions\":[]}", 0},
+    };
+    struct sm_rule r = {.osd = "id"};
+    char why[400];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        if ((sm_parse_rule(cases[i].text, strlen(cases[i].text), false, &r, why, 400) ==
+             OSD_OK) != cases[i].good)
+            fail_msg("%s: %s", cases[i].text, why);
+    assert_string_equal(r.osd, "id");
+}
+
+/* ---- audit ---- */
+
+static void test_secmgr_audit__whole_lines_and_a_failure_is_told(void **state)
+{
+    char path[] = "/tmp/secmgr-audit.XXXXXX", line[400];
+    struct sm_audit *a;
+    int fd = mkstemp(path);
+    FILE *f;
+
+    (void)state;
+    close(fd);
+    assert_int_equal(sm_audit_open(path, &a), OSD_OK);
+    assert_true(sm_audit_write(a, json_pack("{s:s}", "event", "line\nbreak")));
+    assert_int_equal(sm_audit_reopen(a), OSD_OK);
+    assert_true(sm_audit_write(a, json_pack("{s:s}", "event", "two")));
+    assert_false(sm_audit_write(a, NULL));
+    assert_int_equal(sm_audit_failures(a), 1);
+    f = fopen(path, "r");
+    assert_non_null(fgets(line, sizeof(line), f));
+    assert_non_null(strstr(line, "line\\nbreak"));
+    assert_non_null(fgets(line, sizeof(line), f));
+    assert_non_null(strstr(line, "\"time\":\"20"));
+    assert_null(fgets(line, sizeof(line), f));
+    fclose(f);
+    sm_audit_close(a);
+    unlink(path);
+    assert_int_equal(sm_audit_open("/nonexistent/x", &a), OSD_E_IO);
+    assert_int_equal(sm_audit_open("/dev/full", &a), OSD_OK);
+    assert_false(sm_audit_write(a, json_pack("{s:s}", "event", "lost")));
+    sm_audit_close(a);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_secmgr_names__permissions_are_read_as_they_are_written),
+        cmocka_unit_test(test_secmgr_names__numbers_and_digits_are_strict),
+        cmocka_unit_test(test_secmgr_identity__principals_have_one_of_the_forms),
+        cmocka_unit_test(test_secmgr_identity__a_user_of_the_system_has_its_groups),
+        cmocka_unit_test(test_secmgr_vault__opens_what_it_sealed_and_nothing_else),
+        cmocka_unit_test(test_secmgr_key_records__come_back_whole),
+        cmocka_unit_test(test_secmgr_limit__a_burst_then_the_rate),
+        cmocka_unit_test(test_secmgr_limit__many_callers),
+        cmocka_unit_test(test_secmgr_config__is_read),
+        cmocka_unit_test(test_secmgr_config__mistakes_are_named_with_their_line),
+        cmocka_unit_test(test_secmgr_config__the_sample_is_valid_and_names_every_key),
+        cmocka_unit_test(test_secmgr_requests__a_credential),
+        cmocka_unit_test(test_secmgr_requests__malformed_ones_are_refused),
+        cmocka_unit_test(test_secmgr_requests__rules_name_what_there_can_be),
+        cmocka_unit_test(test_secmgr_audit__whole_lines_and_a_failure_is_told),
+    };
+
+    return cmocka_run_group_tests_name("parts", tests, NULL, NULL);
+}
