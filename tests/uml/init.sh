@@ -28,7 +28,10 @@ finish() {
     cp /var/log/tcmu-runner.log /run/out/runner.log 2>/dev/null
     echo "$1" >/run/out/rc
     sync
-    halt -f -p
+    # power off; there may be no init system on the host and so no halt
+    echo 1 >/proc/sys/kernel/sysrq
+    echo o >/proc/sysrq-trigger
+    sleep 60
 }
 
 if [ -n "$DISK" ]; then
