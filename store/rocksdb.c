@@ -21,11 +21,13 @@
 #include "common/log.h"
 #include "rocksdb_internal.h"
 
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2
 #define BLOCK_CACHE    (64 * MIB)
 #define WRITE_BUFFERS  (96 * MIB)
+#define HASH_BUCKETS   32768
 
-static const char *const cf_names[CF_MAX] = {"default", "objects", "attrs",
+/* RocksDB makes families in this order: one with objects but without ids is of version 1. */
+static const char *const cf_names[CF_MAX] = {"default", "ids",     "objects", "attrs",
                                              "extents", "records", "members"};
 
 /* ---- flush ---- */
@@ -151,7 +153,7 @@ static osd_status recover_run(void *arg, uint64_t first, uint32_t count)
 
 static osd_status recover_extents(struct rdb *r)
 {
-    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, r->ro, r->cf[CF_EXTENTS]);
+    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, r->ro_all, r->cf[CF_EXTENTS]);
     osd_status st = OSD_OK;
 
     for (rocksdb_iter_seek_to_first(it); rocksdb_iter_valid(it) && !st; rocksdb_iter_next(it)) {
@@ -196,10 +198,27 @@ static osd_status recover_object(struct rdb *r, const struct record *rec, struct
     return OSD_OK;
 }
 
+/* The blocks of an object's first chunk, and that the rest of it can be decoded. */
+static osd_status recover_contents(struct rdb *r, struct store_id id, const void *value,
+                                   size_t len, struct record *ret)
+{
+    struct object o;
+    osd_status st;
+
+    if (id.oid == 0)
+        return record_decode(value, len, id, ret);
+    st = object_decode(value, len, id, &o);
+    if (!st && o.body_len > 0)
+        st = chunk_runs(o.body, o.body_len, recover_run, r->blocks);
+    if (!st)
+        *ret = o.rec;
+    return st;
+}
+
 /* Counters start from each container's own record (its attributes) and add the objects'. */
 static osd_status recover_objects(struct rdb *r)
 {
-    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, r->ro, r->cf[CF_OBJECTS]);
+    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, r->ro_all, r->cf[CF_OBJECTS]);
     struct part *current = NULL;
     osd_status st = OSD_OK;
 
@@ -211,7 +230,8 @@ static osd_status recover_objects(struct rdb *r)
         struct record rec;
 
         st = klen == OBJECT_KEY_LEN
-                 ? record_decode(v, len, (struct store_id){be64_get(k), be64_get(k + 8)}, &rec)
+                 ? recover_contents(r, (struct store_id){be64_get(k), be64_get(k + 8)}, v, len,
+                                    &rec)
                  : OSD_E_CORRUPT;
         if (!st)
             st = recover_object(r, &rec, &current);
@@ -242,8 +262,44 @@ static rocksdb_options_t *make_options(struct rdb *r)
     rocksdb_options_set_keep_log_file_num(o, 2);
     rocksdb_options_set_max_background_jobs(o, 2);
     rocksdb_options_set_info_log_level(o, 3);
-    rocksdb_options_set_wal_recovery_mode(o, 2); /* point in time */
+    rocksdb_options_set_wal_recovery_mode(o, 2);               /* point in time */
+    rocksdb_options_set_allow_concurrent_memtable_write(o, 0); /* hash_options() */
     return o;
+}
+
+/* Options of a family that is hashed in memory by the first bytes of its keys. */
+static rocksdb_options_t *hash_options(rocksdb_options_t *base, size_t prefix)
+{
+    rocksdb_options_t *o = rocksdb_options_create_copy(base);
+
+    rocksdb_options_set_prefix_extractor(o, rocksdb_slicetransform_create_fixed_prefix(prefix));
+    rocksdb_options_set_hash_link_list_rep(o, HASH_BUCKETS);
+    return o;
+}
+
+/* Version 1 had no family of ids; opening would make one. */
+static osd_status refuse_old(struct rdb *r, const char *path, char *reason, size_t reason_len)
+{
+    bool ids = false, objects = false;
+    char *err = NULL;
+    size_t n = 0;
+    char **names = rocksdb_list_column_families(r->options, path, &n, &err);
+
+    if (err) /* nothing there yet, or opening will tell */
+        rocksdb_free(err);
+    for (size_t i = 0; i < n; i++) {
+        ids |= strcmp(names[i], cf_names[CF_IDS]) == 0;
+        objects |= strcmp(names[i], cf_names[CF_OBJECTS]) == 0;
+    }
+    if (names)
+        rocksdb_list_column_families_destroy(names, n);
+    if (ids || !objects)
+        return OSD_OK;
+    snprintf(reason, reason_len,
+             "store %s has format version 1, this program knows %d: copy its content with the "
+             "liosd that made it",
+             r->path, FORMAT_VERSION);
+    return OSD_E_VERSION;
 }
 
 static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t reason_len)
@@ -253,13 +309,20 @@ static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t 
     char *err = NULL;
     osd_status st = OSD_OK;
 
+    st = refuse_old(r, path, reason, reason_len);
+    if (st)
+        return st;
+    rocksdb_options_t *by_object = hash_options(o, OBJECT_KEY_LEN),
+                      *by_slot = hash_options(o, 4);
     for (int i = 0; i < CF_MAX; i++)
-        all[i] = o;
+        all[i] = i == CF_DEFAULT || i == CF_IDS ? o : i == CF_RECORDS ? by_slot : by_object;
     if (r->cfg.read_only)
         r->db = rocksdb_open_for_read_only_column_families(o, path, CF_MAX, cf_names, all,
                                                            r->cf, 0, &err);
     else
         r->db = rocksdb_open_column_families(o, path, CF_MAX, cf_names, all, r->cf, &err);
+    rocksdb_options_destroy(by_object);
+    rocksdb_options_destroy(by_slot);
     if (err) {
         bool locked = strstr(err, "lock ") != NULL;
         snprintf(reason, reason_len,
@@ -283,9 +346,10 @@ static osd_status check_format(struct rdb *r, char *reason, size_t reason_len)
     if (st)
         return st;
     if (len != sizeof(version) || be32_get(version) != FORMAT_VERSION) {
-        snprintf(reason, reason_len,
-                 "store %s has format version %u, this program knows %d: use a newer liosd",
-                 r->path, len == 4 ? be32_get(version) : 0, FORMAT_VERSION);
+        snprintf(
+            reason, reason_len,
+            "store %s has format version %u, this program knows %d: use the liosd it is of",
+            r->path, len == 4 ? be32_get(version) : 0, FORMAT_VERSION);
         return OSD_E_VERSION;
     }
     st = rdb_get_setting(&r->base, "capacity", capacity, sizeof(capacity), &len);
@@ -300,7 +364,7 @@ static osd_status initialise(struct rdb *r)
 {
     const struct record root = {.meta = store_root_defaults(osd_clock_now(r->cfg.clock))};
     rocksdb_writebatch_t *b = rocksdb_writebatch_create();
-    uint8_t key[OBJECT_KEY_LEN], record[RECORD_MAX], version[4], capacity[8];
+    uint8_t key[OBJECT_KEY_LEN], record[RECORD_LEN], version[4], capacity[8];
     char *err = NULL;
 
     key_object(key, (struct store_id){0, 0});
@@ -331,8 +395,12 @@ static void rdb_close(struct osd_store *s)
         rocksdb_column_family_handle_destroy(r->cf[i]);
     if (r->db)
         rocksdb_close(r->db);
+    for (size_t i = 0; i < TXN_SPARE; i++)
+        txn_destroy(r->ended[i].txn);
     if (r->ro)
         rocksdb_readoptions_destroy(r->ro);
+    if (r->ro_all)
+        rocksdb_readoptions_destroy(r->ro_all);
     if (r->options)
         rocksdb_options_destroy(r->options);
     if (r->wo)
@@ -403,6 +471,8 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
     pthread_mutex_init(&r->record_lock, NULL);
     pthread_mutex_init(&r->flush_lock, NULL);
     r->ro = rocksdb_readoptions_create();
+    r->ro_all = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_total_order_seek(r->ro_all, 1);
     r->wo = rocksdb_writeoptions_create();
     r->path = strdup(path);
     r->records = calloc(STORE_RECORDS, sizeof(*r->records));

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store/rocksdb_attr.c - attributes and listings of the RocksDB store
+ * store/rocksdb_attr.c - attributes of the RocksDB store
  *
- * An attribute is one key; its charge (ATTR_OVERHEAD + length) is part of the object's used.
+ * An attribute's charge (ATTR_OVERHEAD + length) is part of the object's used.
+ * Invariants:
+ *  (1) A small attribute of an object lies in the object's record as long as there is room; every
+ *      other one, and all of partitions and the root, is a key of its own. None is both.
+ *  (2) The record counts those that have keys, so that nobody looks for keys that are not there.
  */
 #include <stdlib.h>
 
@@ -10,195 +14,230 @@
 
 #define VALUE_MAX 65534u
 
-osd_status rdb_get_attr(struct store_txn *base, struct store_id id, uint32_t page,
-                        uint32_t number, void *dst, uint32_t cap, uint32_t *ret_len)
+/** Where the attributes of an object are looked for. */
+struct holder {
+    struct object *o; /* NULL: a partition or the root */
+    struct record rec;
+};
+
+/* Anything may be looked at; of a partition and the root, the record is a copy. */
+static osd_status find_holder(struct txn *t, struct store_id id, struct holder *ret)
+{
+    osd_status st;
+
+    ret->o = NULL;
+    if (!id.oid)
+        return txn_record(t, id, &ret->rec);
+    st = txn_object(t, id, &ret->o);
+    if (!st)
+        ret->rec = ret->o->rec;
+    return st;
+}
+
+static osd_status copy_out(const void *value, size_t len, void *dst, uint32_t cap,
+                           uint32_t *ret_len)
+{
+    if (cap > 0)
+        memcpy(dst, value, len < cap ? len : cap);
+    *ret_len = (uint32_t)len;
+    return OSD_OK;
+}
+
+static osd_status get_outside(struct txn *t, struct store_id id, uint32_t page, uint32_t number,
+                              void *dst, uint32_t cap, uint32_t *ret_len)
 {
     uint8_t key[ATTR_KEY_LEN];
     struct value v;
 
     key_attr(key, id, page, number);
-    osd_status st = txn_get((struct txn *)base, CF_ATTRS, key, sizeof(key), &v);
+    osd_status st = txn_get(t, CF_ATTRS, key, sizeof(key), &v);
     if (st)
         return st;
-    if (cap > 0)
-        memcpy(dst, v.data, v.len < cap ? v.len : cap);
-    *ret_len = (uint32_t)v.len;
+    copy_out(v.data, v.len, dst, cap, ret_len);
     value_free(&v);
     return OSD_OK;
 }
 
-static osd_status do_set(struct store_txn *base, struct store_id id, uint32_t page,
-                         uint32_t number, const void *value, uint32_t len)
+osd_status rdb_get_attr(struct store_txn *base, struct store_id id, uint32_t page,
+                        uint32_t number, void *dst, uint32_t cap, uint32_t *ret_len)
 {
     struct txn *t = (struct txn *)base;
-    struct record rec;
-    uint8_t key[ATTR_KEY_LEN];
-    uint32_t old = 0;
-    osd_status st =
-        len <= VALUE_MAX && txn_may_change(t, id) ? txn_record(t, id, &rec) : OSD_E_INVALID;
+    struct inline_attr a;
+    struct holder h;
+    osd_status st = find_holder(t, id, &h);
 
     if (st)
         return st;
-    st = rec.attr_bytes ? rdb_get_attr(base, id, page, number, NULL, 0, &old) : OSD_E_NOT_FOUND;
-    if (st && st != OSD_E_NOT_FOUND)
-        return st;
-    if (st && len == 0)
+    if (h.o && inline_find(h.o, page, number, &a))
+        return copy_out(a.value, a.len, dst, cap, ret_len);
+    return h.rec.outside ? get_outside(t, id, page, number, dst, cap, ret_len)
+                         : OSD_E_NOT_FOUND;
+}
+
+/** An attribute before a change. */
+struct former {
+    uint32_t len; /* 0: none */
+    bool outside;
+};
+
+static osd_status find_former(struct txn *t, const struct holder *h, uint32_t page,
+                              uint32_t number, struct former *ret)
+{
+    struct inline_attr a;
+    osd_status st;
+
+    *ret = (struct former){0};
+    if (h->o && inline_find(h->o, page, number, &a)) {
+        ret->len = a.len;
         return OSD_OK;
-    int64_t before = st ? 0 : (int64_t)old + ATTR_OVERHEAD;
-    int64_t after = len ? (int64_t)len + ATTR_OVERHEAD : 0;
-    st = txn_charge(t, id, &rec.meta, after - before);
+    }
+    if (!h->rec.outside)
+        return OSD_OK;
+    st = get_outside(t, h->rec.id, page, number, NULL, 0, &ret->len);
+    ret->outside = !st;
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
+static int64_t charge_of(uint32_t len)
+{
+    return len ? (int64_t)len + ATTR_OVERHEAD : 0;
+}
+
+/* Put the value where it belongs and take it away from where it was. Returns whether the record
+ * is another one by that. */
+static bool place_value(struct txn *t, struct holder *h, const struct former *old,
+                        uint32_t page, uint32_t number, const void *value, uint32_t len)
+{
+    bool inside = h->o && len > 0 && inline_set(h->o, page, number, value, len);
+    bool outside = len > 0 && !inside;
+    uint8_t key[ATTR_KEY_LEN];
+
+    if (h->o && old->len > 0 && !old->outside && !inside)
+        inline_drop(h->o, page, number);
+    key_attr(key, h->rec.id, page, number);
+    if (outside)
+        txn_put(t, CF_ATTRS, key, sizeof(key), value, len);
+    else if (old->outside)
+        txn_delete(t, CF_ATTRS, key, sizeof(key));
+    h->rec.outside += (uint32_t)outside - (uint32_t)old->outside;
+    return inside || !outside || !old->outside;
+}
+
+static osd_status do_set(struct txn *t, struct store_id id, uint32_t page, uint32_t number,
+                         const void *value, uint32_t len)
+{
+    struct former old;
+    struct holder h;
+    osd_status st =
+        len <= VALUE_MAX && txn_may_change(t, id) ? find_holder(t, id, &h) : OSD_E_INVALID;
+
+    if (!st)
+        st = find_former(t, &h, page, number, &old);
+    if (st || (len == 0 && old.len == 0))
+        return st;
+    int64_t growth = charge_of(len) - charge_of(old.len);
+    st = txn_charge(t, id, &h.rec.meta, growth);
     if (st)
         return st;
-    key_attr(key, id, page, number);
-    if (len)
-        txn_put(t, CF_ATTRS, key, sizeof(key), value, len);
-    else
-        txn_delete(t, CF_ATTRS, key, sizeof(key));
-    rec.attr_bytes += (uint64_t)(after - before);
-    if (after != before)
-        txn_record_put(t, &rec);
+    h.rec.attr_bytes += (uint64_t)growth;
+    if (place_value(t, &h, &old, page, number, value, len) || growth)
+        txn_record_put(t, &h.rec);
     return OSD_OK;
 }
 
 osd_status rdb_set_attr(struct store_txn *base, struct store_id id, uint32_t page,
                         uint32_t number, const void *value, uint32_t len)
 {
-    return txn_noted(base, do_set(base, id, page, number, value, len));
+    return txn_noted(base, do_set((struct txn *)base, id, page, number, value, len));
+}
+
+/* ---- visiting ---- */
+
+/* The inline ones that come before an outside one (NULL: all); whether to go on. What the visitor is given
+ * stays where it is: it calls nothing here. */
+static bool visit_inline(const struct object *o, struct inline_attr *next, bool *more,
+                         const uint8_t *before, store_attr_visit visit, void *arg)
+{
+    while (*more &&
+           (!before || ((uint64_t)next->page << 32 | next->number) < be64_get(before))) {
+        if (!visit(arg, next->page, next->number, next->value, next->len))
+            return false;
+        size_t at = (size_t)(next->value + next->len - o->attrs);
+        *more = at < o->attrs_len &&
+                inline_seek(o, be32_get(o->attrs + at), be32_get(o->attrs + at + 4), next);
+    }
+    return true;
 }
 
 osd_status rdb_each_attr(struct store_txn *base, struct store_id id, uint32_t page,
                          uint32_t number, store_attr_visit visit, void *arg)
 {
-    rocksdb_iterator_t *it = txn_iterate((struct txn *)base, CF_ATTRS);
+    struct txn *t = (struct txn *)base;
     uint8_t key[ATTR_KEY_LEN];
+    struct inline_attr next;
+    struct holder h;
+    osd_status st = find_holder(t, id, &h);
 
+    if (st)
+        return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+    bool more = h.o && inline_seek(h.o, page, number, &next), go_on = true;
     key_attr(key, id, page, number);
-    for (rocksdb_iter_seek(it, (char *)key, sizeof(key)); rocksdb_iter_valid(it);
-         rocksdb_iter_next(it)) {
+    rocksdb_iterator_t *it = h.rec.outside ? txn_iterate(t, CF_ATTRS) : NULL;
+    if (it)
+        rocksdb_iter_seek(it, (char *)key, sizeof(key));
+    for (; it && go_on && rocksdb_iter_valid(it); rocksdb_iter_next(it)) {
         size_t klen, len;
         const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &klen);
         if (klen != sizeof(key) || memcmp(k, key, OBJECT_KEY_LEN) != 0)
             break;
+        go_on = visit_inline(h.o, &next, &more, k + 16, visit, arg);
         const char *value = rocksdb_iter_value(it, &len);
-        if (!visit(arg, be32_get(k + 16), be32_get(k + 20), value, (uint32_t)len))
-            break;
+        go_on = go_on && visit(arg, be32_get(k + 16), be32_get(k + 20), value, (uint32_t)len);
     }
-    rocksdb_iter_destroy(it);
+    if (it)
+        rocksdb_iter_destroy(it);
+    if (go_on && more)
+        visit_inline(h.o, &next, &more, NULL, visit, arg);
     return OSD_OK;
 }
 
-#define PIECE 4096u /* attributes removed at once */
+#define PIECE ((size_t)4096 * ATTR_KEY_LEN) /* keys removed at once */
 
-static bool forget_attr(void *arg, uint32_t page, uint32_t number, const void *value,
-                        uint32_t len)
+/* At most PIECE bytes of keys of attributes. */
+static osd_status collect_keys(struct txn *t, struct store_id id, struct osd_buf *keys)
 {
-    struct osd_buf *keys = arg;
-    uint8_t key[8];
+    rocksdb_iterator_t *it = txn_iterate(t, CF_ATTRS);
+    uint8_t prefix[OBJECT_KEY_LEN];
+    osd_status st = OSD_OK;
 
-    (void)value;
-    (void)len;
-    be32_put(key, page);
-    be32_put(key + 4, number);
-    return osd_buf_put(keys, key, sizeof(key)) == OSD_OK;
+    keys->len = 0;
+    key_object(prefix, id);
+    for (rocksdb_iter_seek(it, (char *)prefix, sizeof(prefix));
+         !st && rocksdb_iter_valid(it) && keys->len < PIECE; rocksdb_iter_next(it)) {
+        size_t len;
+        const char *k = rocksdb_iter_key(it, &len);
+        if (len != ATTR_KEY_LEN || memcmp(k, prefix, sizeof(prefix)) != 0)
+            break;
+        st = osd_buf_put(keys, k, len);
+    }
+    rocksdb_iter_destroy(it);
+    return st;
 }
 
 /* Collect first, delete after: the iterator must not see its own deletions. Piece by piece, so
  * that an object may have any number of them. */
-osd_status attrs_remove(struct txn *t, struct store_id id)
+osd_status attrs_remove(struct txn *t, const struct record *rec)
 {
-    _cleanup_buf_ struct osd_buf keys = osd_buf_make((size_t)PIECE * 8);
-    osd_status st = osd_buf_reserve(&keys, (size_t)PIECE * 8);
+    _cleanup_buf_ struct osd_buf keys = osd_buf_make(PIECE);
+    osd_status st = OSD_OK;
+    bool more = rec->outside > 0;
 
-    do {
-        keys.len = 0;
-        if (!st)
-            st = rdb_each_attr(&t->base, id, 0, 0, forget_attr, &keys);
-        for (size_t at = 0; at < keys.len; at += 8) {
-            uint8_t key[ATTR_KEY_LEN];
-            key_attr(key, id, be32_get(keys.data + at), be32_get(keys.data + at + 4));
-            txn_delete(t, CF_ATTRS, key, sizeof(key));
-        }
+    while (more && !st) {
+        st = collect_keys(t, rec->id, &keys);
+        for (size_t at = 0; at < keys.len && !st; at += ATTR_KEY_LEN)
+            txn_delete(t, CF_ATTRS, keys.data + at, ATTR_KEY_LEN);
+        more = keys.len == PIECE;
         st = txn_noted(&t->base, st);
-    } while (!st && keys.len == (size_t)PIECE * 8);
+    }
     return st;
-}
-
-/* ---- listings ---- */
-
-struct listing {
-    uint64_t *ids;
-    size_t max, n;
-    uint64_t next;
-};
-
-/* Keep an id, or remember it as the first one that did not fit. Returns false when full. */
-static bool list_add(struct listing *l, uint64_t id)
-{
-    if (l->n == l->max) {
-        l->next = id;
-        return false;
-    }
-    l->ids[l->n++] = id;
-    return true;
-}
-
-static void list_partitions(rocksdb_iterator_t *it, uint64_t from, struct listing *l)
-{
-    uint64_t pid = from > 0 ? from : 1;
-
-    for (;;) {
-        uint8_t key[OBJECT_KEY_LEN];
-        size_t len;
-        key_object(key, (struct store_id){pid, 0});
-        rocksdb_iter_seek(it, (char *)key, sizeof(key));
-        if (!rocksdb_iter_valid(it))
-            return;
-        pid = be64_get(rocksdb_iter_key(it, &len));
-        if (!list_add(l, pid) || pid == UINT64_MAX)
-            return;
-        pid++;
-    }
-}
-
-static void list_objects(rocksdb_iterator_t *it, uint64_t pid, enum store_kind kind,
-                         uint64_t from, struct listing *l)
-{
-    uint8_t key[OBJECT_KEY_LEN];
-
-    key_object(key, (struct store_id){pid, from > 0 ? from : 1});
-    for (rocksdb_iter_seek(it, (char *)key, sizeof(key)); rocksdb_iter_valid(it);
-         rocksdb_iter_next(it)) {
-        size_t klen, len;
-        const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &klen);
-        if (be64_get(k) != pid)
-            return;
-        const uint8_t *v = (const uint8_t *)rocksdb_iter_value(it, &len);
-        if (len > 1 && v[1] == kind && !list_add(l, be64_get(k + 8)))
-            return;
-    }
-}
-
-osd_status rdb_list(struct store_txn *base, uint64_t pid, enum store_kind kind, uint64_t from,
-                    uint64_t *ids, size_t max, size_t *ret_n, uint64_t *ret_next,
-                    uint64_t *ret_changes)
-{
-    struct txn *t = (struct txn *)base;
-    struct part *p = txn_part(t, pid);
-    struct listing l = {.ids = ids, .max = max};
-
-    struct store_meta m;
-    if (!p || txn_load(t, (struct store_id){pid, 0}, &m))
-        return OSD_E_NOT_FOUND;
-    rocksdb_iterator_t *it = txn_iterate(t, CF_OBJECTS);
-    if (pid == 0)
-        list_partitions(it, from, &l);
-    else
-        list_objects(it, pid, kind, from, &l);
-    rocksdb_iter_destroy(it);
-    *ret_n = l.n;
-    *ret_next = l.next;
-    pthread_mutex_lock(&p->mutex);
-    *ret_changes = p->changes;
-    pthread_mutex_unlock(&p->mutex);
-    return OSD_OK;
 }

@@ -2,10 +2,11 @@
 /*
  * store/rocksdb_check.c - walk a store and report what breaks an invariant
  *
- * Opening has already refused maps that name a block twice. What is checked here: that every
- * block's checksum holds, that used of each object equals its blocks and attributes, and that
- * every attribute and map belongs to an object. Repair rewrites used and removes orphans;
- * damaged data stays as it is, reads of it keep failing.
+ * Opening has already refused records and maps that cannot be decoded or name a block twice. What
+ * is checked here: that every checksum of data holds, in blocks and in records; that used and the
+ * counts in each record equal what is there; that every attribute, map and place in a listing
+ * belongs to an object, and every object is listed. Repair rewrites the counts, lists what is not
+ * listed and removes orphans; damaged data stays as it is, reads of it keep failing.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -89,6 +90,43 @@ static uint32_t count_members(struct store_txn *t, struct store_id id)
     return sum;
 }
 
+/* Keys of a family that begin with the object's id. */
+static uint32_t count_keys(struct walk *w, enum cf cf, struct store_id id)
+{
+    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(w->r->db, w->r->ro, w->r->cf[cf]);
+    uint8_t prefix[OBJECT_KEY_LEN];
+    uint32_t n = 0;
+
+    key_object(prefix, id);
+    for (rocksdb_iter_seek(it, (char *)prefix, sizeof(prefix)); rocksdb_iter_valid(it);
+         rocksdb_iter_next(it)) {
+        size_t len;
+        const char *k = rocksdb_iter_key(it, &len);
+        if (len < sizeof(prefix) || memcmp(k, prefix, sizeof(prefix)) != 0)
+            break;
+        n++;
+    }
+    rocksdb_iter_destroy(it);
+    return n;
+}
+
+/* Before anything is looked for that the record says there is none of. */
+static bool check_keys(struct walk *w, struct store_txn *t, struct record *rec)
+{
+    uint32_t outside = count_keys(w, CF_ATTRS, rec->id),
+             chunks = count_keys(w, CF_EXTENTS, rec->id);
+
+    if (rec->outside == outside && rec->chunks == chunks)
+        return false;
+    found(w, rec->id, "number of attributes or map chunks outside the record is wrong",
+          w->repair);
+    rec->outside = outside;
+    rec->chunks = chunks;
+    if (w->repair)
+        txn_record_put((struct txn *)t, rec);
+    return true;
+}
+
 /* What the record says of the object against what is there. */
 static void check_counts(struct walk *w, struct store_txn *t, struct record *rec,
                          uint64_t attr_bytes, uint64_t data_bytes)
@@ -108,21 +146,43 @@ static void check_counts(struct walk *w, struct store_txn *t, struct record *rec
     txn_record_put((struct txn *)t, rec);
 }
 
+static void check_listed(struct walk *w, struct txn *t, const struct record *rec)
+{
+    uint8_t key[LISTED_KEY_LEN];
+    struct value v;
+
+    if (!rec->id.pid)
+        return;
+    key_listed(key, rec->id, rec->meta.kind);
+    osd_status st = txn_get(t, CF_IDS, key, sizeof(key), &v);
+    if (!st)
+        value_free(&v);
+    if (st != OSD_E_NOT_FOUND)
+        return;
+    found(w, rec->id, "not listed", w->repair);
+    if (w->repair)
+        txn_put(t, CF_IDS, key, sizeof(key), "", 0);
+}
+
 static osd_status check_object(struct walk *w, struct store_id id)
 {
     uint64_t attrs[2] = {0, 0}, blocks = 0;
     struct store_txn *t;
     struct record rec;
     osd_status st = rdb_begin(&w->r->base, id, w->repair ? STORE_EXCLUSIVE : STORE_SHARED, &t);
+    bool hidden = false; /* what the record denies; not repaired */
 
     if (st)
         return st;
     st = txn_record((struct txn *)t, id, &rec);
-    if (!st)
+    if (!st) {
+        hidden = check_keys(w, t, &rec) && !w->repair;
+        check_listed(w, (struct txn *)t, &rec);
         st = rdb_each_attr(t, id, 0, 0, count_attr, attrs);
+    }
     if (!st && rec.meta.kind == STORE_USER)
         st = check_data(w, t, id, rec.meta.length, &blocks);
-    if (!st)
+    if (!st && !hidden)
         check_counts(w, t, &rec, attrs[0], blocks * STORE_BLOCK);
     w->res->attributes += attrs[1];
     w->res->objects += id.oid != 0;
@@ -137,7 +197,7 @@ static osd_status check_object(struct walk *w, struct store_id id)
 static osd_status check_objects(struct walk *w)
 {
     rocksdb_iterator_t *it =
-        rocksdb_create_iterator_cf(w->r->db, w->r->ro, w->r->cf[CF_OBJECTS]);
+        rocksdb_create_iterator_cf(w->r->db, w->r->ro_all, w->r->cf[CF_OBJECTS]);
     osd_status st = OSD_OK;
 
     for (rocksdb_iter_seek_to_first(it); rocksdb_iter_valid(it) && !st; rocksdb_iter_next(it)) {
@@ -162,10 +222,20 @@ static bool one_sided(struct txn *t, const uint8_t *k)
     return false;
 }
 
+/* The object a key belongs to. */
+static struct store_id owner_of(enum cf cf, const uint8_t *k)
+{
+    if (cf != CF_IDS)
+        return (struct store_id){be64_get(k), be64_get(k + 8)};
+    if (be64_get(k) == 0)
+        return (struct store_id){be64_get(k + 9), 0};
+    return (struct store_id){be64_get(k), be64_get(k + 9)};
+}
+
 /* Keys of a family whose object does not exist. */
 static osd_status check_orphans(struct walk *w, enum cf cf, const char *what)
 {
-    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(w->r->db, w->r->ro, w->r->cf[cf]);
+    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(w->r->db, w->r->ro_all, w->r->cf[cf]);
     struct store_txn *t;
     osd_status st = rdb_begin(&w->r->base, (struct store_id){0, 0},
                               w->repair ? STORE_EXCLUSIVE : STORE_SHARED, &t);
@@ -174,10 +244,12 @@ static osd_status check_orphans(struct walk *w, enum cf cf, const char *what)
         struct store_meta m;
         size_t len;
         const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &len);
-        struct store_id id = {be64_get(k), be64_get(k + 8)};
+        struct store_id id = owner_of(cf, k);
         osd_status one = txn_load((struct txn *)t, id, &m);
 
         if (!one && cf == CF_MEMBERS && one_sided((struct txn *)t, k))
+            one = OSD_E_NOT_FOUND;
+        if (!one && cf == CF_IDS && m.kind != k[8])
             one = OSD_E_NOT_FOUND;
         if (one == OSD_E_NOT_FOUND) {
             found(w, id, what, w->repair);
@@ -206,6 +278,8 @@ osd_status rdb_check(struct osd_store *s, bool repair, store_check_report report
     if (!w.buf)
         return OSD_E_NOMEM;
     st = check_objects(&w);
+    if (!st)
+        st = check_orphans(&w, CF_IDS, "listed, but does not exist");
     if (!st)
         st = check_orphans(&w, CF_ATTRS, "attribute without object");
     if (!st)

@@ -2,135 +2,103 @@
 /*
  * store/rocksdb_data.c - bytes of user objects: copy on write in 4096-byte blocks
  *
- * The map of an object is cut into chunks of CHUNK blocks, one key each. Value: number of runs
- * (2 bytes), then per run start in the chunk (2), count (2), first block (8); then a CRC32C (4)
- * for every mapped block in order. A chunk without runs has no key.
+ * The map of an object is cut into chunks of CHUNK blocks. The first lies in the object's record,
+ * each other one is a key; a chunk of holes is nowhere. Block 0 of an object lies in the record
+ * itself as long as its last byte that counts is among the first INLINE_DATA.
  * Invariants:
  *  (1) A block that a committed map names is never written again before it is retired.
- *  (2) Every mapped block has the checksum of its 4096 bytes; bytes of the last block beyond
- * the logical length are zero. (3) used of an object counts 4096 per mapped block.
+ *  (2) Every mapped block has the checksum of its 4096 bytes, inline data that of its own; bytes
+ *      of the last block beyond the logical length are zero.
+ *  (3) used of an object counts 4096 per mapped block, an inline one included.
+ *  (4) The record counts the chunks that have keys.
  */
 #include <stdlib.h>
 
 #include "common/crc32c.h"
 #include "rocksdb_internal.h"
 
-#define CHUNK       128u
-#define CHUNK_BYTES ((uint64_t)CHUNK * STORE_BLOCK)
-#define RUN_LEN     12
-#define HOLE        UINT64_MAX
-#define VALUE_MAX   (2 + CHUNK * (RUN_LEN + 4))
 #define PIECES      64
+#define WINDOW      8u /* chunks read together */
 #define ROUND_UP(n) (((n) + STORE_BLOCK - 1) / STORE_BLOCK * STORE_BLOCK)
-
-struct chunk {
-    uint64_t number;
-    uint64_t block[CHUNK]; /* HOLE or block number */
-    uint32_t crc[CHUNK];
-};
 
 /* ---- chunks ---- */
 
-osd_status chunk_runs(const void *value, size_t len,
-                      osd_status (*visit)(void *arg, uint64_t first, uint32_t count), void *arg)
+void txn_chunks_write(struct txn *t)
 {
-    const uint8_t *p = value;
-    size_t n = len >= 2 ? be16_get(p) : 0, blocks = 0;
-
-    if (len < 2 || n > CHUNK || len < 2 + n * RUN_LEN)
-        return OSD_E_CORRUPT;
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *r = p + 2 + i * RUN_LEN;
-        uint32_t count = be16_get(r + 2);
-        if (be16_get(r) + count > CHUNK || count == 0)
-            return OSD_E_CORRUPT;
-        osd_status st = visit(arg, be64_get(r + 4), count);
-        if (st)
-            return st;
-        blocks += count;
+    for (unsigned i = 0; i < t->n_chunks; i++) {
+        const struct kept_chunk *k = &t->chunks[i];
+        uint8_t key[EXTENT_KEY_LEN];
+        key_extent(key, k->id, k->number);
+        if (k->len)
+            txn_put(t, CF_EXTENTS, key, sizeof(key), k->value, k->len);
+        else
+            txn_delete(t, CF_EXTENTS, key, sizeof(key));
     }
-    return len == 2 + n * RUN_LEN + 4 * blocks ? OSD_OK : OSD_E_CORRUPT;
+    t->n_chunks = 0;
 }
 
-static osd_status chunk_decode(const void *value, size_t len, struct chunk *c)
+static struct kept_chunk *kept_chunk(struct txn *t, struct store_id id, uint64_t number)
 {
-    const uint8_t *p = value, *crc;
-    size_t n = len >= 2 ? be16_get(p) : 0, blocks = 0;
-
-    if (len < 2 || n > CHUNK || len < 2 + n * RUN_LEN)
-        return OSD_E_CORRUPT;
-    crc = p + 2 + n * RUN_LEN;
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *r = p + 2 + i * RUN_LEN;
-        uint32_t at = be16_get(r), count = be16_get(r + 2);
-        if (at + count > CHUNK || (size_t)(crc - p) + 4 * (blocks + count) > len)
-            return OSD_E_CORRUPT;
-        for (uint32_t k = 0; k < count; k++) {
-            c->block[at + k] = be64_get(r + 4) + k;
-            c->crc[at + k] = be32_get(crc + 4 * (blocks + k));
-        }
-        blocks += count;
-    }
-    return OSD_OK;
+    for (unsigned i = 0; i < t->n_chunks; i++)
+        if (t->chunks[i].number == number && t->chunks[i].id.oid == id.oid &&
+            t->chunks[i].id.pid == id.pid)
+            return &t->chunks[i];
+    return NULL;
 }
 
-static size_t chunk_encode(const struct chunk *c, uint8_t *dst)
+/* A chunk that has or had a key, as the transaction sees it. NOT_FOUND. */
+static osd_status chunk_get(struct txn *t, struct store_id id, uint64_t number, struct chunk *c)
 {
-    uint16_t n = 0;
-    size_t at = 2;
-
-    for (uint32_t i = 0; i < CHUNK;) {
-        uint32_t k = 1;
-        if (c->block[i] == HOLE) {
-            i++;
-            continue;
-        }
-        while (i + k < CHUNK && c->block[i + k] == c->block[i] + k &&
-               c->block[i + k] % BLOCKS_PER_FILE != 0)
-            k++;
-        be16_put(dst + at, (uint16_t)i);
-        be16_put(dst + at + 2, (uint16_t)k);
-        be64_put(dst + at + 4, c->block[i]);
-        at += RUN_LEN;
-        n++;
-        i += k;
-    }
-    be16_put(dst, n);
-    for (uint32_t i = 0; i < CHUNK; i++)
-        if (c->block[i] != HOLE) {
-            be32_put(dst + at, c->crc[i]);
-            at += 4;
-        }
-    return n ? at : 0;
-}
-
-static osd_status chunk_load(struct txn *t, struct store_id id, uint64_t number,
-                             struct chunk *c)
-{
+    const struct kept_chunk *k = kept_chunk(t, id, number);
     uint8_t key[EXTENT_KEY_LEN];
     struct value v;
 
-    c->number = number;
-    memset(c->block, 0xff, sizeof(c->block));
+    if (k)
+        return k->len ? chunk_decode(k->value, k->len, c) : OSD_E_NOT_FOUND;
     key_extent(key, id, number);
     osd_status st = txn_get(t, CF_EXTENTS, key, sizeof(key), &v);
     if (st)
-        return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+        return st;
     st = chunk_decode(v.data, v.len, c);
     value_free(&v);
-    return st;
+    return st == OSD_OK && c->block[0] == IN_RECORD ? OSD_E_CORRUPT : st;
 }
 
-static void chunk_store(struct txn *t, struct store_id id, const struct chunk *c)
+static osd_status chunk_load(struct txn *t, const struct object *o, uint64_t number,
+                             struct chunk *c)
 {
-    uint8_t key[EXTENT_KEY_LEN], value[VALUE_MAX];
-    size_t len = chunk_encode(c, value);
+    chunk_init(c, number);
+    if (number == 0)
+        return o->body_len ? chunk_decode(o->body, o->body_len, c) : OSD_OK;
+    if (!o->rec.chunks)
+        return OSD_OK;
+    osd_status st = chunk_get(t, o->rec.id, number, c);
+    c->stored = !st;
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
 
-    key_extent(key, id, c->number);
-    if (len)
-        txn_put(t, CF_EXTENTS, key, sizeof(key), value, len);
-    else
-        txn_delete(t, CF_EXTENTS, key, sizeof(key));
+/* Into the record, or kept to be put under its key; the object counts as changed by its caller.
+ */
+static void chunk_store(struct txn *t, struct object *o, const struct chunk *c)
+{
+    if (c->number == 0) {
+        o->body_len = (uint16_t)chunk_encode(c, o->body);
+        return;
+    }
+    uint8_t value[BODY_MAX];
+    size_t len = chunk_encode(c, value);
+    struct kept_chunk *k = kept_chunk(t, o->rec.id, c->number);
+    if (!len && !c->stored)
+        return;
+    if (!k && t->n_chunks == TXN_CHUNKS)
+        txn_chunks_write(t);
+    if (!k)
+        k = &t->chunks[t->n_chunks++];
+    k->id = o->rec.id;
+    k->number = c->number;
+    k->len = (uint16_t)len;
+    memcpy(k->value, value, len);
+    o->rec.chunks += (uint32_t)(len > 0) - (uint32_t)c->stored;
 }
 
 /* ---- blocks ---- */
@@ -144,12 +112,23 @@ static uint32_t crc_pieces(const struct iovec *v, int n)
     return crc;
 }
 
-/* One mapped block, checked, into 4096 bytes of memory. */
+static osd_status inline_check(const struct chunk *c)
+{
+    return osd_crc32c(0, c->data.bytes, c->data.len) == c->crc[0] ? OSD_OK : OSD_E_CORRUPT;
+}
+
+/* One block, checked, into 4096 bytes of memory. */
 static osd_status block_read(struct txn *t, const struct chunk *c, uint32_t i, uint8_t *dst)
 {
     struct iovec v = {.iov_base = dst, .iov_len = STORE_BLOCK};
-    osd_status st = blocks_read(t->rdb->blocks, c->block[i], 0, &v, 1, STORE_BLOCK);
+    size_t len = c->block[i] == IN_RECORD ? c->data.len : 0;
 
+    if (c->block[i] == HOLE || c->block[i] == IN_RECORD) {
+        memcpy(dst, c->data.bytes, len);
+        memset(dst + len, 0, STORE_BLOCK - len);
+        return c->block[i] == HOLE ? OSD_OK : inline_check(c);
+    }
+    osd_status st = blocks_read(t->rdb->blocks, c->block[i], 0, &v, 1, STORE_BLOCK);
     if (!st && osd_crc32c(0, dst, STORE_BLOCK) != c->crc[i])
         st = OSD_E_CORRUPT;
     return st;
@@ -159,7 +138,8 @@ static osd_status block_read(struct txn *t, const struct chunk *c, uint32_t i, u
  * like any other: it stands in both lists, and commit retires it. */
 static osd_status block_unmap(struct txn *t, struct chunk *c, uint32_t i)
 {
-    osd_status st = c->block[i] == HOLE ? OSD_OK : run_add(&t->freed, c->block[i], 1);
+    bool in_file = c->block[i] != HOLE && c->block[i] != IN_RECORD;
+    osd_status st = in_file ? run_add(&t->freed, c->block[i], 1) : OSD_OK;
 
     if (!st)
         c->block[i] = HOLE;
@@ -180,12 +160,69 @@ static osd_status find_blocks(struct rdb *r, uint32_t want, uint64_t *first, uin
     return st;
 }
 
-/* Write n whole blocks of a chunk from pieces of memory, to fresh places. */
-static osd_status blocks_put(struct txn *t, struct chunk *c, uint32_t at, uint32_t n,
+/** Chunks side by side that are worked on together; block numbers count from the first. */
+struct view {
+    uint32_t n;
+    struct chunk c[WINDOW];
+};
+
+static struct chunk *chunk_at(struct view *w, uint32_t i)
+{
+    return &w->c[i / CHUNK];
+}
+
+static uint64_t block_at(const struct view *w, uint32_t i)
+{
+    return w->c[i / CHUNK].block[i % CHUNK];
+}
+
+/* Data of fresh blocks; more pieces than PIECES are several writes. */
+static osd_status write_run(struct txn *t, uint64_t first, size_t len,
+                            const struct osd_iov *src, uint64_t src_off)
+{
+    struct iovec v[PIECES];
+
+    for (size_t done = 0; done < len;) {
+        int pieces = osd_iov_slice(src, src_off + done, len - done, v, PIECES);
+        struct osd_iov part = osd_iov_make(v, pieces);
+        size_t whole = part.len / STORE_BLOCK * STORE_BLOCK;
+        if (whole == 0)
+            return OSD_E_INVALID;
+        osd_status st =
+            blocks_write(t->rdb->blocks, first + done / STORE_BLOCK, v, pieces, whole);
+        if (st)
+            return st;
+        done += whole;
+    }
+    return OSD_OK;
+}
+
+/* Fresh blocks become blocks at.. of the view. */
+static osd_status map_run(struct txn *t, struct view *w, uint32_t at, uint64_t first,
+                          uint32_t n, const struct osd_iov *src, uint64_t src_off)
+{
+    struct iovec v[PIECES];
+    osd_status st = OSD_OK;
+
+    for (uint32_t i = 0; i < n && !st; i++) {
+        struct chunk *c = chunk_at(w, at + i);
+        uint32_t k = (at + i) % CHUNK;
+        int pieces =
+            osd_iov_slice(src, src_off + (uint64_t)i * STORE_BLOCK, STORE_BLOCK, v, PIECES);
+        st = block_unmap(t, c, k);
+        if (st)
+            return st;
+        c->block[k] = first + i;
+        c->crc[k] = crc_pieces(v, pieces);
+    }
+    return st;
+}
+
+/* Write n whole blocks from pieces of memory, to fresh places. */
+static osd_status blocks_put(struct txn *t, struct view *w, uint32_t at, uint32_t n,
                              const struct osd_iov *src, uint64_t src_off)
 {
     while (n > 0) {
-        struct iovec v[PIECES];
         uint64_t first;
         uint32_t got;
         osd_status st = find_blocks(t->rdb, n, &first, &got);
@@ -196,93 +233,124 @@ static osd_status blocks_put(struct txn *t, struct chunk *c, uint32_t at, uint32
             blocks_release(t->rdb->blocks, first, got);
             return st;
         }
-        for (uint32_t i = 0; i < got; i++) {
-            uint64_t off = src_off + (uint64_t)i * STORE_BLOCK;
-            int pieces = osd_iov_slice(src, off, STORE_BLOCK, v, PIECES);
-            if ((st = block_unmap(t, c, at + i)))
-                return st;
-            c->block[at + i] = first + i;
-            c->crc[at + i] = crc_pieces(v, pieces);
-        }
-        size_t len = (size_t)got * STORE_BLOCK;
-        for (size_t done = 0; done < len;) { /* more pieces than PIECES: several writes */
-            int pieces = osd_iov_slice(src, src_off + done, len - done, v, PIECES);
-            struct osd_iov part = osd_iov_make(v, pieces);
-            size_t whole = part.len / STORE_BLOCK * STORE_BLOCK;
-            if (whole == 0)
-                return OSD_E_INVALID;
-            st = blocks_write(t->rdb->blocks, first + done / STORE_BLOCK, v, pieces, whole);
-            if (st)
-                return st;
-            done += whole;
-        }
+        st = map_run(t, w, at, first, got, src, src_off);
+        if (!st)
+            st = write_run(t, first, (size_t)got * STORE_BLOCK, src, src_off);
+        if (st)
+            return st;
         at += got;
         n -= got;
-        src_off += len;
+        src_off += (uint64_t)got * STORE_BLOCK;
     }
     return OSD_OK;
 }
 
-/* Change some bytes of one block: read, overlay, write elsewhere. src NULL means zeros. */
-static osd_status block_patch(struct txn *t, struct chunk *c, uint32_t i, uint32_t skip,
-                              uint32_t len, const struct osd_iov *src, uint64_t src_off)
+/** A change of some bytes of one block. */
+struct patch {
+    uint32_t skip, len;
+    const struct osd_iov *src; /* NULL: zeros */
+    uint64_t src_off;
+};
+
+/* Up to where block 0 has bytes that count after a patch. */
+static uint32_t extent_after(const struct chunk *c, const struct patch *p)
 {
+    uint32_t end = p->skip + p->len;
+    uint32_t old = c->block[0] == HOLE        ? 0
+                   : c->block[0] == IN_RECORD ? c->data.len
+                                              : STORE_BLOCK;
+
+    if (p->src)
+        return old > end ? old : end;
+    return end < old || p->skip > old ? old : p->skip;
+}
+
+static void overlay(uint8_t *block, const struct patch *p)
+{
+    if (p->src)
+        osd_iov_read(p->src, p->src_off, block + p->skip, p->len);
+    else
+        memset(block + p->skip, 0, p->len);
+}
+
+/* Read, overlay, write elsewhere: into the record if it is block 0 of the object and short. */
+static osd_status block_patch(struct txn *t, struct view *w, uint32_t i, const struct patch *p)
+{
+    struct chunk *c = chunk_at(w, i);
     uint8_t block[STORE_BLOCK];
     struct iovec v = {.iov_base = block, .iov_len = STORE_BLOCK};
     struct osd_iov whole = osd_iov_make(&v, 1);
-    osd_status st = OSD_OK;
+    bool first = c->number == 0 && i == 0;
+    uint32_t extent = first ? extent_after(c, p) : STORE_BLOCK;
+    osd_status st = block_read(t, c, i % CHUNK, block);
 
-    if (c->block[i] == HOLE)
-        memset(block, 0, sizeof(block));
-    else
-        st = block_read(t, c, i, block);
     if (st)
         return st;
-    if (src)
-        osd_iov_read(src, src_off, block + skip, len);
-    else
-        memset(block + skip, 0, len);
-    return blocks_put(t, c, i, 1, &whole, 0);
+    overlay(block, p);
+    if (extent > INLINE_DATA)
+        return blocks_put(t, w, i, 1, &whole, 0);
+    st = block_unmap(t, c, 0);
+    if (st)
+        return st;
+    c->block[0] = IN_RECORD;
+    c->data.len = (uint16_t)extent;
+    memcpy(c->data.bytes, block, extent);
+    c->crc[0] = osd_crc32c(0, block, extent);
+    return OSD_OK;
 }
 
-static uint32_t mapped(const struct chunk *c)
-{
-    uint32_t n = 0;
+/* ---- operations on a range, window by window ---- */
 
-    for (uint32_t i = 0; i < CHUNK; i++)
-        n += c->block[i] != HOLE;
+/* Works on bytes [off, off+len) from the start of a loaded view. done: bytes of the range before
+ * it. */
+typedef osd_status (*view_step)(struct txn *t, struct view *w, uint32_t off, uint32_t len,
+                                uint64_t done, void *arg);
+
+static osd_status view_load(struct txn *t, const struct object *o, uint64_t number, uint32_t n,
+                            struct view *w)
+{
+    osd_status st = OSD_OK;
+
+    w->n = n;
+    for (uint32_t i = 0; i < n && !st; i++)
+        st = chunk_load(t, o, number + i, &w->c[i]);
+    return st;
+}
+
+static int64_t view_mapped(const struct view *w)
+{
+    int64_t n = 0;
+
+    for (uint32_t i = 0; i < w->n; i++)
+        n += chunk_mapped(&w->c[i]);
     return n;
 }
 
-/* ---- operations on a range, chunk by chunk ---- */
-
-/* Works on bytes [off, off+len) inside one loaded chunk. done: bytes of the range before it. */
-typedef osd_status (*chunk_step)(struct txn *t, struct chunk *c, uint32_t off, uint32_t len,
-                                 uint64_t done, void *arg);
-
-/* Walk a range; with change, chunks are stored again and the difference is charged to m. */
-static osd_status walk(struct txn *t, struct store_id id, struct store_meta *m, uint64_t off,
-                       uint64_t len, bool change, chunk_step step, void *arg)
+/* Walk a range; with change, chunks are stored again and the difference is charged. */
+static osd_status walk(struct txn *t, struct object *o, uint64_t off, uint64_t len, bool change,
+                       view_step step, void *arg)
 {
     uint64_t done = 0;
-    struct chunk c;
+    struct view w;
 
     while (done < len) {
         uint32_t at = (uint32_t)((off + done) % CHUNK_BYTES);
-        uint32_t part = (uint32_t)(CHUNK_BYTES - at);
+        uint32_t part = (uint32_t)(WINDOW * CHUNK_BYTES - at);
         if (part > len - done)
             part = (uint32_t)(len - done);
-        osd_status st = chunk_load(t, id, (off + done) / CHUNK_BYTES, &c);
+        uint32_t n = (uint32_t)((at + part + CHUNK_BYTES - 1) / CHUNK_BYTES);
+        osd_status st = view_load(t, o, (off + done) / CHUNK_BYTES, n, &w);
         if (st)
             return st;
-        int64_t before = mapped(&c);
-        st = step(t, &c, at, part, done, arg);
-        if (!st && change) {
-            st = txn_charge(t, id, m, ((int64_t)mapped(&c) - before) * (int64_t)STORE_BLOCK);
-            chunk_store(t, id, &c);
-        }
+        int64_t before = change ? view_mapped(&w) : 0;
+        st = step(t, &w, at, part, done, arg);
+        if (!st && change)
+            st = txn_charge(t, o->rec.id, &o->rec.meta,
+                            (view_mapped(&w) - before) * (int64_t)STORE_BLOCK);
         if (st)
             return st;
+        for (uint32_t i = 0; change && i < n; i++)
+            chunk_store(t, o, &w.c[i]);
         done += part;
     }
     return OSD_OK;
@@ -295,7 +363,7 @@ struct io {
 
 /* Read the run of whole mapped blocks that lie one after another on disk, starting at block i.
  */
-static osd_status read_run(struct txn *t, struct chunk *c, uint32_t i, uint32_t n,
+static osd_status read_run(struct txn *t, struct view *w, uint32_t i, uint32_t n,
                            const struct osd_iov *dst, uint64_t dst_off)
 {
     struct iovec v[PIECES];
@@ -306,14 +374,14 @@ static osd_status read_run(struct txn *t, struct chunk *c, uint32_t i, uint32_t 
         uint32_t whole = (uint32_t)(osd_iov_make(v, pieces).len / STORE_BLOCK);
         if (whole == 0)
             return OSD_E_INVALID;
-        osd_status st = blocks_read(t->rdb->blocks, c->block[i + k], 0, v, pieces,
+        osd_status st = blocks_read(t->rdb->blocks, block_at(w, i + k), 0, v, pieces,
                                     (size_t)whole * STORE_BLOCK);
         if (st)
             return st;
         for (uint32_t j = k; j < k + whole; j++) {
             int m =
                 osd_iov_slice(dst, dst_off + (uint64_t)j * STORE_BLOCK, STORE_BLOCK, v, PIECES);
-            if (crc_pieces(v, m) != c->crc[i + j])
+            if (crc_pieces(v, m) != chunk_at(w, i + j)->crc[(i + j) % CHUNK])
                 return OSD_E_CORRUPT;
         }
         k += whole;
@@ -321,17 +389,32 @@ static osd_status read_run(struct txn *t, struct chunk *c, uint32_t i, uint32_t 
     return OSD_OK;
 }
 
-static uint32_t run_from(const struct chunk *c, uint32_t i, uint32_t max)
+static uint32_t run_from(const struct view *w, uint32_t i, uint32_t max)
 {
+    uint64_t first = block_at(w, i);
     uint32_t n = 1;
 
-    while (n < max && c->block[i + n] == c->block[i] + n &&
-           c->block[i + n] % BLOCKS_PER_FILE != 0)
+    while (n < max && block_at(w, i + n) == first + n && (first + n) % BLOCKS_PER_FILE != 0)
         n++;
     return n;
 }
 
-static osd_status step_read(struct txn *t, struct chunk *c, uint32_t off, uint32_t len,
+/* Bytes of block 0 from the record. */
+static osd_status read_inline(const struct chunk *c, uint32_t skip, uint32_t len,
+                              const struct osd_iov *dst, uint64_t to)
+{
+    uint32_t there = skip < c->data.len ? c->data.len - skip : 0;
+
+    if (there > len)
+        there = len;
+    if (there)
+        osd_iov_write(dst, to, c->data.bytes + skip, there);
+    if (there < len)
+        osd_iov_zero(dst, to + there, len - there);
+    return inline_check(c);
+}
+
+static osd_status step_read(struct txn *t, struct view *w, uint32_t off, uint32_t len,
                             uint64_t done, void *arg)
 {
     struct io *io = arg;
@@ -340,19 +423,22 @@ static osd_status step_read(struct txn *t, struct chunk *c, uint32_t off, uint32
     while (len > 0) {
         uint32_t i = off / STORE_BLOCK, skip = off % STORE_BLOCK;
         uint32_t part = STORE_BLOCK - skip < len ? STORE_BLOCK - skip : len;
+        uint64_t block = block_at(w, i);
         osd_status st = OSD_OK;
 
-        if (c->block[i] == HOLE) {
+        if (block == HOLE) {
             osd_iov_zero(io->iov, to, part);
+        } else if (block == IN_RECORD) {
+            st = read_inline(chunk_at(w, i), skip, part, io->iov, to);
         } else if (part == STORE_BLOCK) {
-            uint32_t n = run_from(c, i, len / STORE_BLOCK);
-            st = read_run(t, c, i, n, io->iov, to);
+            uint32_t n = run_from(w, i, len / STORE_BLOCK);
+            st = read_run(t, w, i, n, io->iov, to);
             part = n * STORE_BLOCK;
         } else {
-            uint8_t block[STORE_BLOCK];
-            st = block_read(t, c, i, block);
+            uint8_t whole[STORE_BLOCK];
+            st = block_read(t, chunk_at(w, i), i % CHUNK, whole);
             if (!st)
-                osd_iov_write(io->iov, to, block + skip, part);
+                osd_iov_write(io->iov, to, whole + skip, part);
         }
         if (st)
             return st;
@@ -363,7 +449,7 @@ static osd_status step_read(struct txn *t, struct chunk *c, uint32_t off, uint32
     return OSD_OK;
 }
 
-static osd_status step_write(struct txn *t, struct chunk *c, uint32_t off, uint32_t len,
+static osd_status step_write(struct txn *t, struct view *w, uint32_t off, uint32_t len,
                              uint64_t done, void *arg)
 {
     struct io *io = arg;
@@ -376,9 +462,9 @@ static osd_status step_write(struct txn *t, struct chunk *c, uint32_t off, uint3
 
         if (part == STORE_BLOCK) {
             part = len / STORE_BLOCK * STORE_BLOCK;
-            st = blocks_put(t, c, i, part / STORE_BLOCK, io->iov, from);
+            st = blocks_put(t, w, i, part / STORE_BLOCK, io->iov, from);
         } else {
-            st = block_patch(t, c, i, skip, part, io->iov, from);
+            st = block_patch(t, w, i, &(struct patch){skip, part, io->iov, from});
         }
         if (st)
             return st;
@@ -389,7 +475,7 @@ static osd_status step_write(struct txn *t, struct chunk *c, uint32_t off, uint3
     return OSD_OK;
 }
 
-static osd_status step_clear(struct txn *t, struct chunk *c, uint32_t off, uint32_t len,
+static osd_status step_clear(struct txn *t, struct view *w, uint32_t off, uint32_t len,
                              uint64_t done, void *arg)
 {
     (void)done;
@@ -400,9 +486,9 @@ static osd_status step_clear(struct txn *t, struct chunk *c, uint32_t off, uint3
         osd_status st = OSD_OK;
 
         if (part == STORE_BLOCK)
-            st = block_unmap(t, c, i);
-        else if (c->block[i] != HOLE)
-            st = block_patch(t, c, i, skip, part, NULL, 0);
+            st = block_unmap(t, chunk_at(w, i), i % CHUNK);
+        else if (block_at(w, i) != HOLE)
+            st = block_patch(t, w, i, &(struct patch){.skip = skip, .len = part});
         if (st)
             return st;
         off += part;
@@ -419,9 +505,12 @@ static uint64_t chunks_of(uint64_t length)
 
 static osd_status has_chunk(struct txn *t, struct store_id id, uint64_t number)
 {
+    const struct kept_chunk *k = kept_chunk(t, id, number);
     uint8_t key[EXTENT_KEY_LEN];
     struct value v;
 
+    if (k)
+        return k->len ? OSD_OK : OSD_E_NOT_FOUND;
     key_extent(key, id, number);
     osd_status st = txn_get(t, CF_EXTENTS, key, sizeof(key), &v);
     if (!st)
@@ -429,10 +518,10 @@ static osd_status has_chunk(struct txn *t, struct store_id id, uint64_t number)
     return st;
 }
 
-/* First chunk at or after `from`, before `end`, that has a map. NOT_FOUND. A key or two are asked
- * for one by one, which costs less than an iterator. */
-static osd_status next_chunk(struct txn *t, struct store_id id, uint64_t from, uint64_t end,
-                             uint64_t *ret)
+/* First chunk with a key at or after `from`, before `end`. NOT_FOUND. A key or two are asked for
+ * one by one, which costs less than an iterator. */
+static osd_status next_key(struct txn *t, struct store_id id, uint64_t from, uint64_t end,
+                           uint64_t *ret)
 {
     uint8_t key[EXTENT_KEY_LEN];
     osd_status st = OSD_E_NOT_FOUND;
@@ -440,7 +529,7 @@ static osd_status next_chunk(struct txn *t, struct store_id id, uint64_t from, u
     size_t len;
 
     if (end - from <= 2) {
-        for (*ret = from; from < end && st == OSD_E_NOT_FOUND; from++) {
+        for (; from < end && st == OSD_E_NOT_FOUND; from++) {
             st = has_chunk(t, id, from);
             *ret = from;
         }
@@ -461,15 +550,27 @@ static osd_status next_chunk(struct txn *t, struct store_id id, uint64_t from, u
     return st;
 }
 
-/* Clear a range that may be astronomically long: only chunks that exist are visited. */
-static osd_status clear_range(struct txn *t, struct store_id id, struct store_meta *m,
-                              uint64_t off, uint64_t end)
+/* First chunk at or after `from`, before `end`, that is no hole. NOT_FOUND. */
+static osd_status next_chunk(struct txn *t, const struct object *o, uint64_t from, uint64_t end,
+                             uint64_t *ret)
 {
-    uint64_t chunks = chunks_of(end < m->length ? end : m->length);
+    if (from == 0 && end > 0 && o->body_len > 0) {
+        *ret = 0;
+        return OSD_OK;
+    }
+    from += from == 0;
+    return from < end && o->rec.chunks > 0 ? next_key(t, o->rec.id, from, end, ret)
+                                           : OSD_E_NOT_FOUND;
+}
+
+/* Clear a range that may be astronomically long: only chunks that exist are visited. */
+static osd_status clear_range(struct txn *t, struct object *o, uint64_t off, uint64_t end)
+{
+    uint64_t length = o->rec.meta.length, chunks = chunks_of(end < length ? end : length);
 
     while (off < end && off / CHUNK_BYTES < chunks) {
         uint64_t chunk, stop;
-        osd_status st = next_chunk(t, id, off / CHUNK_BYTES, chunks, &chunk);
+        osd_status st = next_chunk(t, o, off / CHUNK_BYTES, chunks, &chunk);
         if (st == OSD_E_NOT_FOUND || (!st && chunk * CHUNK_BYTES >= end))
             return OSD_OK;
         if (st)
@@ -477,7 +578,7 @@ static osd_status clear_range(struct txn *t, struct store_id id, struct store_me
         if (chunk * CHUNK_BYTES > off)
             off = chunk * CHUNK_BYTES;
         stop = (chunk + 1) * CHUNK_BYTES < end ? (chunk + 1) * CHUNK_BYTES : end;
-        st = walk(t, id, m, off, stop - off, true, step_clear, NULL);
+        st = walk(t, o, off, stop - off, true, step_clear, NULL);
         if (st)
             return st;
         off = stop;
@@ -487,20 +588,24 @@ static osd_status clear_range(struct txn *t, struct store_id id, struct store_me
 
 /* ---- the seam ---- */
 
-static osd_status load_user(struct store_txn *base, struct store_id id, struct store_meta *m)
+static osd_status load_user(struct store_txn *base, struct store_id id, struct object **ret)
 {
-    osd_status st = txn_load((struct txn *)base, id, m);
+    struct store_meta m;
+    osd_status st =
+        id.oid ? txn_object((struct txn *)base, id, ret) : txn_load((struct txn *)base, id, &m);
 
-    return st ? st : m->kind == STORE_USER ? OSD_OK : OSD_E_INVALID;
+    if (st || !id.oid)
+        return st ? st : OSD_E_INVALID;
+    return (*ret)->rec.meta.kind == STORE_USER ? OSD_OK : OSD_E_INVALID;
 }
 
 /* The same for reading bytes: under a lock that covers them. */
 static osd_status load_for_read(struct store_txn *base, struct store_id id, uint64_t off,
-                                uint64_t len, struct store_meta *m)
+                                uint64_t len, struct object **ret)
 {
     bool own = base->id.pid == id.pid && base->id.oid == id.oid;
-    osd_status st =
-        own || txn_may_change((struct txn *)base, id) ? load_user(base, id, m) : OSD_E_INVALID;
+    osd_status st = own || txn_may_change((struct txn *)base, id) ? load_user(base, id, ret)
+                                                                  : OSD_E_INVALID;
 
     return st ? st : off + len < off ? OSD_E_INVALID : OSD_OK;
 }
@@ -513,18 +618,19 @@ static bool in_memory(const struct osd_iov *iov, uint64_t off, uint64_t len)
 
 /* The same for a call that changes bytes [off, off+len). */
 static osd_status load_for_change(struct store_txn *base, struct store_id id, uint64_t off,
-                                  uint64_t len, struct store_meta *m)
+                                  uint64_t len, struct object **ret)
 {
     osd_status st =
-        txn_may_change((struct txn *)base, id) ? load_user(base, id, m) : OSD_E_INVALID;
+        txn_may_change((struct txn *)base, id) ? load_user(base, id, ret) : OSD_E_INVALID;
 
     return st ? st : off + len < off ? OSD_E_INVALID : OSD_OK;
 }
 
 /* Room for a new end of the object. */
-static osd_status check_end(struct store_txn *base, const struct store_meta *m, uint64_t off,
+static osd_status check_end(struct store_txn *base, const struct object *o, uint64_t off,
                             uint64_t len, uint64_t *ret_end)
 {
+    const struct store_meta *m = &o->rec.meta;
     uint64_t end = off + len;
 
     if (end < off || end > STORE_LENGTH_MAX || (end > m->length && end > m->max_length)) {
@@ -535,22 +641,29 @@ static osd_status check_end(struct store_txn *base, const struct store_meta *m, 
     return OSD_OK;
 }
 
+/* End of a change that succeeded. */
+static osd_status settled(struct txn *t, struct object *o, uint64_t length)
+{
+    o->rec.meta.length = length;
+    txn_object_changed(t, o);
+    return OSD_OK;
+}
+
 osd_status rdb_read(struct store_txn *base, struct store_id id, uint64_t off, uint64_t len,
                     const struct osd_iov *dst, uint64_t dst_off)
 {
-    struct store_meta m;
     struct io io = {.iov = dst, .off = dst_off};
-    osd_status st = load_for_read(base, id, off, len, &m);
+    struct object *o;
+    osd_status st = load_for_read(base, id, off, len, &o);
 
     if (!st && !in_memory(dst, dst_off, len))
         st = OSD_E_INVALID;
     if (st)
         return st;
-    uint64_t there = off < m.length ? m.length - off : 0;
+    uint64_t there = off < o->rec.meta.length ? o->rec.meta.length - off : 0;
     if (there < len)
         osd_iov_zero(dst, dst_off + there, len - there);
-    return walk((struct txn *)base, id, NULL, off, there < len ? there : len, false, step_read,
-                &io);
+    return walk((struct txn *)base, o, off, there < len ? there : len, false, step_read, &io);
 }
 
 static osd_status do_write(struct store_txn *base, struct store_id id, uint64_t off,
@@ -558,61 +671,84 @@ static osd_status do_write(struct store_txn *base, struct store_id id, uint64_t 
 {
     struct txn *t = (struct txn *)base;
     struct io io = {.iov = src, .off = src_off};
-    struct store_meta m;
+    struct object *o;
     uint64_t end;
-    osd_status st = load_for_change(base, id, off, len, &m);
+    osd_status st = load_for_change(base, id, off, len, &o);
 
     if (!st && !in_memory(src, src_off, len))
         st = OSD_E_INVALID;
     if (st || len == 0)
         return st;
-    st = check_end(base, &m, off, len, &end);
+    st = check_end(base, o, off, len, &end);
     if (!st)
-        st = walk(t, id, &m, off, len, true, step_write, &io);
-    if (st)
-        return st;
-    m.length = end;
-    txn_store(t, id, &m);
-    return OSD_OK;
+        st = walk(t, o, off, len, true, step_write, &io);
+    return st ? st : settled(t, o, end);
 }
 
 static osd_status do_clear(struct store_txn *base, struct store_id id, uint64_t off,
                            uint64_t len)
 {
     struct txn *t = (struct txn *)base;
-    struct store_meta m;
+    struct object *o;
     uint64_t end;
-    osd_status st = load_for_change(base, id, off, len, &m);
+    osd_status st = load_for_change(base, id, off, len, &o);
 
     if (st || len == 0)
         return st;
-    st = check_end(base, &m, off, len, &end);
+    st = check_end(base, o, off, len, &end);
     if (!st) /* the block the object ends in goes with its last byte */
-        st = clear_range(t, id, &m, off, off + len == end ? ROUND_UP(end) : off + len);
-    if (st)
-        return st;
-    m.length = end;
-    txn_store(t, id, &m);
-    return OSD_OK;
+        st = clear_range(t, o, off, off + len == end ? ROUND_UP(end) : off + len);
+    return st ? st : settled(t, o, end);
 }
 
 static osd_status do_truncate(struct store_txn *base, struct store_id id, uint64_t length)
 {
     struct txn *t = (struct txn *)base;
-    struct store_meta m;
+    struct object *o;
     uint64_t end;
-    osd_status st = load_for_change(base, id, 0, 0, &m);
+    osd_status st = load_for_change(base, id, 0, 0, &o);
 
     if (st)
         return st;
-    if (length > m.length)
-        st = check_end(base, &m, length, 0, &end);
+    if (length > o->rec.meta.length)
+        st = check_end(base, o, length, 0, &end);
     else
-        st = clear_range(t, id, &m, length, ROUND_UP(m.length));
-    if (st)
-        return st;
-    m.length = length;
-    txn_store(t, id, &m);
+        st = clear_range(t, o, length, ROUND_UP(o->rec.meta.length));
+    return st ? st : settled(t, o, length);
+}
+
+/* First block of a chunk from i on that is (or is not) a hole; CHUNK. */
+static uint32_t first_block(const struct chunk *c, uint32_t i, bool hole)
+{
+    while (i < CHUNK && (c->block[i] == HOLE) != hole)
+        i++;
+    return i;
+}
+
+static uint64_t place_of(const struct chunk *c, uint32_t block)
+{
+    return c->number * CHUNK_BYTES + (uint64_t)block * STORE_BLOCK;
+}
+
+/* Where the first data at or after block i of a loaded chunk begins; the length when there is
+ * none. A chunk that is stored has some, so that this looks at one more at most. */
+static osd_status find_data(struct txn *t, const struct object *o, struct chunk *c, uint32_t i,
+                            uint64_t *ret)
+{
+    uint64_t length = o->rec.meta.length, number = c->number;
+
+    i = first_block(c, i, false);
+    while (i == CHUNK) {
+        osd_status st = next_chunk(t, o, number + 1, chunks_of(length), &number);
+        *ret = length;
+        if (st)
+            return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+        st = chunk_load(t, o, number, c);
+        if (st)
+            return st;
+        i = first_block(c, 0, false);
+    }
+    *ret = place_of(c, i);
     return OSD_OK;
 }
 
@@ -620,34 +756,26 @@ osd_status rdb_seek(struct store_txn *base, struct store_id id, uint64_t off,
                     enum store_extent *ret_kind, uint64_t *ret_len)
 {
     struct txn *t = (struct txn *)base;
-    struct store_meta m;
+    struct object *o;
     struct chunk c;
-    uint64_t number, end;
-    osd_status st = load_for_read(base, id, off, 0, &m);
+    uint64_t end;
+    osd_status st = load_for_read(base, id, off, 0, &o);
 
     if (st)
         return st;
-    if (off >= m.length)
+    if (off >= o->rec.meta.length)
         return OSD_E_PAST_END;
-    st = next_chunk(t, id, off / CHUNK_BYTES, chunks_of(m.length), &number);
-    if (st && st != OSD_E_NOT_FOUND)
-        return st;
-    if (st || number > off / CHUNK_BYTES) { /* hole up to the next chunk or the end */
-        end = st || number * CHUNK_BYTES > m.length ? m.length : number * CHUNK_BYTES;
-        *ret_kind = STORE_HOLE;
-        *ret_len = end - off;
-        return OSD_OK;
-    }
-    st = chunk_load(t, id, number, &c);
+    st = chunk_load(t, o, off / CHUNK_BYTES, &c);
+    uint32_t i = (uint32_t)(off % CHUNK_BYTES / STORE_BLOCK);
+    bool hole = !st && c.block[i] == HOLE;
+    if (hole)
+        st = find_data(t, o, &c, i, &end);
+    else
+        end = place_of(&c, first_block(&c, i, true));
     if (st)
         return st;
-    uint32_t i = (uint32_t)(off % CHUNK_BYTES / STORE_BLOCK), k = i;
-    bool hole = c.block[i] == HOLE;
-    while (k < CHUNK && (c.block[k] == HOLE) == hole)
-        k++;
-    end = number * CHUNK_BYTES + (uint64_t)k * STORE_BLOCK;
     *ret_kind = hole ? STORE_HOLE : STORE_DATA;
-    *ret_len = (end < m.length ? end : m.length) - off;
+    *ret_len = (end < o->rec.meta.length ? end : o->rec.meta.length) - off;
     return OSD_OK;
 }
 
@@ -688,12 +816,12 @@ static osd_status punch_step(struct punch *p)
     if (n == 0 || (kind == STORE_HOLE && run >= n)) {
         uint64_t whole = n > 0 && keep == 0 ? run / STORE_BLOCK : 0;
         uint64_t end = p->dst + (whole > 1 ? whole : 1) * STORE_BLOCK;
-        struct store_meta m;
-        st = load_user(p->base, p->id, &m);
+        struct object *o;
+        st = load_user(p->base, p->id, &o);
         if (!st && n > 0)
-            st = clear_range((struct txn *)p->base, p->id, &m, p->dst + keep, end);
+            st = clear_range((struct txn *)p->base, o, p->dst + keep, end);
         if (!st)
-            txn_store((struct txn *)p->base, p->id, &m);
+            txn_object_changed((struct txn *)p->base, o);
         p->dst = end;
         return st;
     }
@@ -708,10 +836,10 @@ static osd_status punch_step(struct punch *p)
 static osd_status do_punch(struct store_txn *base, struct store_id id, uint64_t off,
                            uint64_t len)
 {
-    struct store_meta m;
-    osd_status st = load_for_change(base, id, off, len, &m);
+    struct object *o;
+    osd_status st = load_for_change(base, id, off, len, &o);
 
-    if (!st && off + len > m.length)
+    if (!st && off + len > o->rec.meta.length)
         st = OSD_E_PAST_END;
     if (st || len == 0)
         return st;
@@ -722,7 +850,7 @@ static osd_status do_punch(struct store_txn *base, struct store_id id, uint64_t 
                       .id = id,
                       .off = off,
                       .len = len,
-                      .new_length = m.length - len,
+                      .new_length = o->rec.meta.length - len,
                       .dst = off / STORE_BLOCK * STORE_BLOCK,
                       .buf = buf};
     while (p.dst < p.new_length && !st)
@@ -751,30 +879,66 @@ osd_status rdb_truncate(struct store_txn *base, struct store_id id, uint64_t len
     return txn_noted(base, do_truncate(base, id, length));
 }
 
+osd_status chunks_each(struct txn *t, const struct record *rec,
+                       osd_status (*visit)(void *arg, uint64_t number, const void *value,
+                                           size_t len),
+                       void *arg)
+{
+    uint8_t key[EXTENT_KEY_LEN];
+    osd_status st = OSD_OK;
+
+    if (!rec->chunks)
+        return OSD_OK;
+    rocksdb_iterator_t *it = txn_iterate(t, CF_EXTENTS);
+    key_extent(key, rec->id, 0);
+    for (rocksdb_iter_seek(it, (char *)key, sizeof(key)); !st && rocksdb_iter_valid(it);
+         rocksdb_iter_next(it)) {
+        size_t klen, len;
+        const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &klen);
+        if (klen != sizeof(key) || memcmp(k, key, OBJECT_KEY_LEN) != 0)
+            break;
+        const char *value = rocksdb_iter_value(it, &len);
+        st = visit(arg, be64_get(k + OBJECT_KEY_LEN), value, len);
+    }
+    rocksdb_iter_destroy(it);
+    return st;
+}
+
+/** What removal finds: runs to free, and numbers of chunks (8 bytes each) to delete. */
+struct goner {
+    struct run_list *freed;
+    struct osd_buf numbers;
+};
+
 static osd_status retire_run(void *arg, uint64_t first, uint32_t count)
 {
     return run_add(arg, first, count);
 }
 
-osd_status data_remove(struct txn *t, const struct record *rec)
+static osd_status retire_chunk(void *arg, uint64_t number, const void *value, size_t len)
 {
-    uint64_t number = 0, end = chunks_of(rec->meta.length);
-    osd_status st = OSD_OK;
+    struct goner *g = arg;
+    uint8_t field[8];
+    osd_status st = chunk_runs(value, len, retire_run, g->freed);
 
-    while (number < end && !(st = next_chunk(t, rec->id, number, end, &number))) {
+    be64_put(field, number);
+    return st ? st : osd_buf_put(&g->numbers, field, sizeof(field));
+}
+
+osd_status data_remove(struct txn *t, const struct object *o)
+{
+    struct goner g = {.freed = &t->freed, .numbers = osd_buf_make(GIB)};
+    struct store_id id = o->rec.id;
+    osd_status st =
+        o->body_len ? chunk_runs(o->body, o->body_len, retire_run, g.freed) : OSD_OK;
+
+    if (!st)
+        st = chunks_each(t, &o->rec, retire_chunk, &g);
+    for (size_t at = 0; at < g.numbers.len && !st; at += 8) {
         uint8_t key[EXTENT_KEY_LEN];
-        struct value v;
-
-        key_extent(key, rec->id, number);
-        st = txn_get(t, CF_EXTENTS, key, sizeof(key), &v);
-        if (st)
-            return st;
-        st = chunk_runs(v.data, v.len, retire_run, &t->freed);
-        value_free(&v);
-        if (st)
-            return st;
+        key_extent(key, id, be64_get(g.numbers.data + at));
         txn_delete(t, CF_EXTENTS, key, sizeof(key));
-        number++;
     }
-    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+    osd_buf_free(&g.numbers);
+    return st;
 }

@@ -4,11 +4,14 @@
  *
  * Column families and keys (big-endian, so iteration is in id order):
  *   default   name of a setting        -> value; "format" -> version
- *   objects   pid oid                  -> metadata record (root 0 0, partition pid 0)
- *   attrs     pid oid page number      -> value
- *   extents   pid oid chunk            -> map chunk (rocksdb_data.c)
+ *   ids       pid kind oid, 0 kind pid -> nothing: what LIST walks over
+ *   objects   pid oid                  -> record (root 0 0, partition pid 0; rocksdb_codec.c)
+ *   attrs     pid oid page number      -> value, when it is not in the record
+ *   extents   pid oid chunk            -> map chunk other than the first (rocksdb_chunk.c)
  *   records   slot                     -> sequence, nonce, outcome
  *   members   pid cid oid, pid oid cid -> nothing: a membership from both sides
+ * All but default and ids are hashed in memory by what identifies the object: cheap to get and put,
+ * and to iterate over within one object; whoever goes from object to object reads with ro_all.
  * Not on disk, rebuilt at open: block allocation, used and count of partitions, next object
  * ids, the index of records.
  */
@@ -22,25 +25,21 @@
 #include "common/bytes.h"
 #include "store/blocks.h"
 #include "store/locks.h"
+#include "store/rocksdb_codec.h"
 #include "store/store.h"
 
-enum cf { CF_DEFAULT, CF_OBJECTS, CF_ATTRS, CF_EXTENTS, CF_RECORDS, CF_MEMBERS, CF_MAX };
-
-#define OBJECT_KEY_LEN 16
-#define ATTR_KEY_LEN   24
-#define EXTENT_KEY_LEN 24
-#define ATTR_OVERHEAD  16 /* charged per attribute besides its length */
-#define RECORD_MAX     160
-
-/** The metadata record of an object, a partition or the root, and what the store itself needs to
- *  know of it. meta.kind is 0 in an empty one. */
-struct record {
-    struct store_id id;
-    struct store_meta meta;
-    uint64_t attr_bytes; /* of meta.used: what its attributes are charged with */
-    uint32_t members;    /* user objects: collections it is in */
-    bool changed;        /* and not yet in the batch */
+enum cf {
+    CF_DEFAULT,
+    CF_IDS,
+    CF_OBJECTS,
+    CF_ATTRS,
+    CF_EXTENTS,
+    CF_RECORDS,
+    CF_MEMBERS,
+    CF_MAX
 };
+
+#define ATTR_OVERHEAD 16 /* charged per attribute besides its length */
 
 /** A partition, or the root (pid 0), with its counters. The memory of one that is removed is
  *  used for later ones, never freed before the store is closed. */
@@ -92,6 +91,13 @@ struct keeper {
     bool unsynced;            /* something was committed since the last round; atomic */
 };
 
+#define TXN_SPARE 16u
+
+/** A transaction that ended, for the next one; atomic. */
+struct txn_place {
+    _Alignas(64) struct txn *txn;
+};
+
 struct rdb {
     struct osd_store base;
     struct store_config cfg;
@@ -100,8 +106,9 @@ struct rdb {
     rocksdb_t *db;
     rocksdb_column_family_handle_t *cf[CF_MAX];
     rocksdb_options_t *options;
-    rocksdb_readoptions_t *ro;
+    rocksdb_readoptions_t *ro, *ro_all; /* ro_all: iterators over all of a family */
     rocksdb_writeoptions_t *wo;
+    struct txn_place ended[TXN_SPARE];
     struct blocks *blocks;
     struct store_locks *locks;
     uint64_t capacity;  /* atomic */
@@ -163,16 +170,27 @@ struct part_record {
     struct part_record *next;
 };
 
-#define TXN_KEPT 4
+#define TXN_KEPT   4
+#define TXN_CHUNKS 8
+
+/** A map chunk to be put, encoded; len 0: to be deleted. */
+struct kept_chunk {
+    struct store_id id;
+    uint64_t number;
+    uint16_t len;
+    uint8_t value[CHUNK_MAX];
+};
 
 struct txn {
     struct store_txn base;
     struct rdb *rdb;
-    rocksdb_writebatch_wi_t *batch;    /* NULL: nothing changed */
-    unsigned put;                      /* families with keys in the batch: 1 << enum cf */
+    bool changed;                      /* the commit has something to write */
+    rocksdb_writebatch_wi_t *batch;    /* changes that are looked up again; NULL: none */
+    rocksdb_writebatch_t *plain;       /* the others go here at commit; kept for the next one */
+    bool to_plain;                     /* txn_put() puts there */
     int64_t batch_used, batch_granted; /* memory of the batch, and what of batch_room is its */
-    struct record kept[TXN_KEPT];      /* of objects (rocksdb_record.c) */
-    unsigned next_kept;                /* place of the next one */
+    unsigned put;                      /* families with keys in the batch: 1 << enum cf */
+    uint64_t uses, used_at[TXN_KEPT];  /* of the kept ones: when last */
     struct part_record *part_records;  /* of partitions and the root */
     rocksdb_readoptions_t *ro; /* after a range deletion: iterators stop before what it hides */
     uint8_t hidden_from[8];
@@ -190,14 +208,11 @@ struct txn {
     struct store_id shown_id; /* what get_meta showed last, for put_meta */
     struct store_meta shown;
     struct outcome record; /* seq 0 = none */
+    unsigned n_chunks;
+    struct object kept[TXN_KEPT]; /* rocksdb_record.c; what follows is not cleared for reuse */
+    struct kept_chunk chunks[TXN_CHUNKS];
+    struct object other; /* one that is not kept */
 };
-
-/* rocksdb_codec.c: keys and records */
-void key_object(uint8_t key[OBJECT_KEY_LEN], struct store_id id);
-void key_attr(uint8_t key[ATTR_KEY_LEN], struct store_id id, uint32_t page, uint32_t number);
-void key_extent(uint8_t key[EXTENT_KEY_LEN], struct store_id id, uint64_t chunk);
-size_t record_encode(const struct record *rec, uint8_t dst[RECORD_MAX]);
-osd_status record_decode(const void *src, size_t len, struct store_id id, struct record *ret);
 
 /** A value read from the database; the bytes stay until value_free(). */
 struct value {
@@ -217,6 +232,7 @@ osd_status txn_get(struct txn *t, enum cf cf, const void *key, size_t key_len,
                    struct value *ret);
 void value_free(struct value *v);
 rocksdb_writebatch_wi_t *batch_of(struct txn *t);
+/** Change a key. Of an object's record: txn_object_changed() and its like instead. */
 void txn_put(struct txn *t, enum cf cf, const void *key, size_t key_len, const void *value,
              size_t len);
 void txn_delete(struct txn *t, enum cf cf, const void *key, size_t key_len);
@@ -227,6 +243,10 @@ bool txn_may_change(const struct txn *t, struct store_id id);
 osd_status txn_noted(struct store_txn *t, osd_status st);
 osd_status run_add(struct run_list *l, uint64_t first, uint32_t count);
 
+/** End the newest claim of an id. */
+void txn_unclaim(struct txn *t);
+/** Free one that ended; NULL is allowed. */
+void txn_destroy(struct txn *t);
 osd_status rdb_begin(struct osd_store *s, struct store_id id, enum store_mode mode,
                      struct store_txn **ret);
 osd_status rdb_commit(struct store_txn *t, unsigned flags);
@@ -234,9 +254,16 @@ void rdb_abort(struct store_txn *t);
 /* rocksdb_record.c */
 /** A record as the transaction sees it. NOT_FOUND. */
 osd_status txn_record(struct txn *t, struct store_id id, struct record *ret);
-/** Change a record, or make one (of a partition: after its struct part). */
+/** The same of an object or collection, with what it holds. It stays where it is until the
+ *  transaction looks at TXN_KEPT others. NOT_FOUND. */
+osd_status txn_object(struct txn *t, struct store_id id, struct object **ret);
+/** Note that *o, which the transaction may change, was changed. */
+void txn_object_changed(struct txn *t, struct object *o);
+/** Make an object, without attributes and data. */
+void txn_object_make(struct txn *t, const struct record *rec);
+/** Change a record, or make that of a partition (fresh; after its struct part). */
 void txn_record_put(struct txn *t, const struct record *rec);
-void txn_record_delete(struct txn *t, struct store_id id);
+void txn_record_delete(struct txn *t, const struct record *rec);
 /** Put what is kept and changed into the batch. */
 void txn_records_write(struct txn *t);
 /** Forget what is kept, changed or not. */
@@ -270,7 +297,7 @@ void deltas_end(struct txn *t, bool commit);
 /* rocksdb_objects.c */
 /** A partition as the transaction sees it, its own new ones included; NULL. */
 struct part *txn_part(struct txn *t, uint64_t pid);
-/** Release the blocks of every object of the partition removed by range (its maps are still
+/** Release the blocks of every object of the partition removed by range (they are still
  *  readable). */
 osd_status free_partition_blocks(struct txn *t);
 osd_status rdb_get_meta(struct store_txn *t, struct store_id id, struct store_meta *ret);
@@ -291,11 +318,14 @@ osd_status rdb_truncate(struct store_txn *t, struct store_id id, uint64_t length
 osd_status rdb_seek(struct store_txn *t, struct store_id id, uint64_t off,
                     enum store_extent *ret_kind, uint64_t *ret_len);
 /** Release every block of an object and its map. */
-osd_status data_remove(struct txn *t, const struct record *rec);
-/** Runs of a map chunk: calls visit for each; CORRUPT when malformed. */
-osd_status chunk_runs(const void *value, size_t len,
-                      osd_status (*visit)(void *arg, uint64_t first, uint32_t count),
-                      void *arg);
+osd_status data_remove(struct txn *t, const struct object *o);
+/** Put what is kept of chunks into the batch. */
+void txn_chunks_write(struct txn *t);
+/** Chunks with keys of their own, each given to visit until it fails. */
+osd_status chunks_each(struct txn *t, const struct record *rec,
+                       osd_status (*visit)(void *arg, uint64_t number, const void *value,
+                                           size_t len),
+                       void *arg);
 
 /* rocksdb_attr.c */
 osd_status rdb_get_attr(struct store_txn *t, struct store_id id, uint32_t page, uint32_t number,
@@ -304,10 +334,17 @@ osd_status rdb_set_attr(struct store_txn *t, struct store_id id, uint32_t page, 
                         const void *value, uint32_t len);
 osd_status rdb_each_attr(struct store_txn *t, struct store_id id, uint32_t page,
                          uint32_t number, store_attr_visit visit, void *arg);
+/** Delete the attributes that have keys of their own. */
+osd_status attrs_remove(struct txn *t, const struct record *rec);
+
+/* rocksdb_list.c */
 osd_status rdb_list(struct store_txn *t, uint64_t pid, enum store_kind kind, uint64_t from,
                     uint64_t *ids, size_t max, size_t *ret_n, uint64_t *ret_next,
                     uint64_t *ret_changes);
-osd_status attrs_remove(struct txn *t, struct store_id id);
+/** Ids of one kind in a container (pid 0: the root) from `from` on, at most max; *ret_next is the
+ *  first one left out, or 0. */
+size_t listed_ids(struct txn *t, uint64_t pid, uint8_t kind, uint64_t from, uint64_t *ids,
+                  size_t max, uint64_t *ret_next);
 
 /* rocksdb_members.c */
 osd_status rdb_set_member(struct store_txn *t, struct store_id collection, uint64_t oid,

@@ -94,10 +94,11 @@ osd_status rdb_put_meta(struct store_txn *base, struct store_id id, const struct
 /* ---- create and remove ---- */
 
 /* Claim an id, unless that was done before: it was created and removed in this transaction. */
-static osd_status claim(struct txn *t, struct store_id id)
+static osd_status claim(struct txn *t, struct store_id id, bool *ret_new)
 {
     struct created *c;
 
+    *ret_new = false;
     if (t->created && store_claimed_by(t->rdb->locks, id, t))
         return OSD_OK;
     c = calloc(1, sizeof(*c));
@@ -111,22 +112,25 @@ static osd_status claim(struct txn *t, struct store_id id)
     }
     c->next = t->created;
     t->created = c;
+    *ret_new = true;
     return OSD_OK;
 }
 
-/* Claim one id and make sure that it is free. */
+/* Claim one id and make sure that it is free, now that nobody else can create it. */
 static osd_status claim_free(struct txn *t, struct store_id id)
 {
     struct store_meta m;
-    osd_status st = txn_load(t, id, &m);
+    bool claimed;
+    osd_status st = claim(t, id, &claimed);
 
-    if (st != OSD_E_NOT_FOUND)
-        return st ? st : OSD_E_EXISTS;
-    st = claim(t, id);
     if (st)
         return st;
-    st = txn_load(t, id, &m); /* again, now that nobody else can create it */
-    return st == OSD_E_NOT_FOUND ? OSD_OK : st ? st : OSD_E_EXISTS;
+    st = txn_load(t, id, &m);
+    if (st == OSD_E_NOT_FOUND)
+        return OSD_OK;
+    if (claimed)
+        txn_unclaim(t);
+    return st ? st : OSD_E_EXISTS;
 }
 
 /* The id itself, or the next unused one after the hint. */
@@ -165,7 +169,7 @@ static osd_status create_partition(struct txn *t, struct store_id id,
     if (st)
         return st;
     m.used = m.count = m.length = 0;
-    const struct record rec = {.id = id, .meta = m};
+    const struct record rec = {.id = id, .meta = m, .fresh = true};
     struct part *p = part_new(r, &rec);
     if (!p)
         return OSD_E_NOMEM;
@@ -196,7 +200,7 @@ static osd_status create_object(struct txn *t, struct store_id id,
     if (st)
         return st;
     m.used = m.count = m.length = 0;
-    txn_record_put(t, &(struct record){.id = id, .meta = m});
+    txn_object_make(t, &(struct record){.id = id, .meta = m});
     *ret = id;
     return OSD_OK;
 }
@@ -215,24 +219,40 @@ static osd_status retire_run(void *arg, uint64_t first, uint32_t count)
     return run_add(arg, first, count);
 }
 
+static osd_status retire_chunk(void *arg, uint64_t number, const void *value, size_t len)
+{
+    (void)number;
+    return chunk_runs(value, len, retire_run, arg);
+}
+
+/* As it is committed: the transaction's view has it removed already. */
+static osd_status free_object_blocks(struct txn *t, struct txn *committed, struct store_id id)
+{
+    struct object *o;
+    osd_status st = txn_object(committed, id, &o);
+
+    if (st)
+        return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+    if (o->body_len > 0)
+        st = chunk_runs(o->body, o->body_len, retire_run, &t->freed);
+    return st ? st : chunks_each(committed, &o->rec, retire_chunk, &t->freed);
+}
+
 osd_status free_partition_blocks(struct txn *t)
 {
-    rocksdb_iterator_t *it =
-        rocksdb_create_iterator_cf(t->rdb->db, t->rdb->ro, t->rdb->cf[CF_EXTENTS]);
-    uint8_t from[8];
-    osd_status st = OSD_OK;
+    struct txn *committed = calloc(1, sizeof(*committed));
+    osd_status st = committed ? OSD_OK : OSD_E_NOMEM;
+    uint64_t ids[64], next = 1;
 
-    be64_put(from, t->base.id.pid);
-    for (rocksdb_iter_seek(it, (char *)from, sizeof(from)); rocksdb_iter_valid(it) && !st;
-         rocksdb_iter_next(it)) {
-        size_t klen, len;
-        const char *key = rocksdb_iter_key(it, &klen);
-        if (klen < 8 || memcmp(key, from, 8) != 0)
-            break;
-        const char *value = rocksdb_iter_value(it, &len);
-        st = chunk_runs(value, len, retire_run, &t->freed);
+    if (!committed)
+        return st;
+    committed->rdb = t->rdb;
+    while (!st && next) {
+        size_t n = listed_ids(committed, t->base.id.pid, STORE_USER, next, ids, 64, &next);
+        for (size_t i = 0; !st && i < n; i++)
+            st = free_object_blocks(t, committed, (struct store_id){t->base.id.pid, ids[i]});
     }
-    rocksdb_iter_destroy(it);
+    txn_destroy(committed);
     return st;
 }
 
@@ -251,9 +271,8 @@ static osd_status forget_changes(struct txn *t)
     if (t->batch)
         rocksdb_writebatch_wi_clear(t->batch);
     t->put = 0;
+    t->n_chunks = 0;
     txn_records_forget(t);
-    if (t->record.seq)
-        record_put(t);
     t->freed.n = 0;
     for (size_t i = 0; i < t->allocated.n && !st; i++)
         st = run_add(&t->freed, t->allocated.v[i].first, t->allocated.v[i].count);
@@ -300,6 +319,7 @@ static osd_status remove_partition(struct txn *t, struct store_id id, bool conte
 {
     bool by_range = contents && t->base.id.pid == id.pid && !new_part_find(t, id.pid);
     struct part *p = txn_part(t, id.pid);
+    struct record rec;
     struct store_meta m;
     osd_status st = p ? rdb_get_meta(&t->base, id, &m) : OSD_E_NOT_FOUND;
 
@@ -307,8 +327,10 @@ static osd_status remove_partition(struct txn *t, struct store_id id, bool conte
         st = OSD_E_NOT_EMPTY;
     if (!st && contents && !by_range)
         st = remove_one_by_one(t, id.pid);
+    if (!st)
+        st = txn_record(t, id, &rec);
     if (!st && !by_range)
-        st = attrs_remove(t, id);
+        st = attrs_remove(t, &rec);
     if (!st)
         st = rdb_get_meta(&t->base, id, &m); /* what is left of it by now */
     if (!st)
@@ -321,40 +343,42 @@ static osd_status remove_partition(struct txn *t, struct store_id id, bool conte
         st = note_removed(t, p);
     if (st)
         return st;
-    txn_record_delete(t, id);
+    txn_record_delete(t, &rec);
     t->contents |= by_range;
     return OSD_OK;
 }
 
-static osd_status remove_object(struct txn *t, const struct record *rec)
+static osd_status remove_object(struct txn *t, struct store_id id)
 {
-    osd_status st = rec->meta.used > rec->attr_bytes ? data_remove(t, rec) : OSD_OK;
+    struct object *o;
+    osd_status st = txn_object(t, id, &o);
 
-    if (!st && rec->attr_bytes > 0)
-        st = attrs_remove(t, rec->id);
-    if (!st && (rec->members > 0 || rec->meta.kind == STORE_COLLECTION))
-        st = members_remove(t, rec);
-    if (!st)
-        st = charge_counters(t, rec->id.pid, -(int64_t)rec->meta.used);
-    if (!st)
-        st = count_objects(t, txn_part(t, rec->id.pid), -1, STORE_NO_LIMIT, STORE_QUOTA_NONE);
     if (st)
         return st;
-    touch_forget(t->rdb, rec->id, 15);
-    txn_record_delete(t, rec->id);
+    struct record rec = o->rec;
+    st = data_remove(t, o);
+    if (!st)
+        st = attrs_remove(t, &rec);
+    if (!st && (rec.members > 0 || rec.meta.kind == STORE_COLLECTION))
+        st = members_remove(t, &rec);
+    if (!st)
+        st = charge_counters(t, id.pid, -(int64_t)rec.meta.used);
+    if (!st)
+        st = count_objects(t, txn_part(t, id.pid), -1, STORE_NO_LIMIT, STORE_QUOTA_NONE);
+    if (st)
+        return st;
+    touch_forget(t->rdb, id, 15);
+    txn_record_delete(t, &rec);
     return OSD_OK;
 }
 
 static osd_status remove_any(struct txn *t, struct store_id id, bool contents)
 {
-    struct record rec;
-    osd_status st = txn_may_change(t, id) ? txn_record(t, id, &rec) : OSD_E_INVALID;
-
-    if (st)
-        return st;
-    if (id.oid == 0)
-        return id.pid ? remove_partition(t, id, contents) : OSD_E_INVALID;
-    return remove_object(t, &rec);
+    if (!txn_may_change(t, id))
+        return OSD_E_INVALID;
+    if (id.oid != 0)
+        return remove_object(t, id);
+    return id.pid ? remove_partition(t, id, contents) : OSD_E_INVALID;
 }
 
 osd_status rdb_remove(struct store_txn *base, struct store_id id, bool contents)
@@ -365,20 +389,24 @@ osd_status rdb_remove(struct store_txn *base, struct store_id id, bool contents)
 osd_status rdb_format(struct store_txn *base, uint64_t capacity, const struct store_meta *root)
 {
     struct txn *t = (struct txn *)base;
-    struct store_id id = {0, 0};
+    struct record rec;
     struct store_meta m = *root;
     uint8_t field[8];
 
-    osd_status st = store_held_covers(&t->held, id) ? forget_changes(t) : OSD_E_INVALID;
+    osd_status st = store_held_covers(&t->held, (struct store_id){0, 0}) ? forget_changes(t)
+                                                                         : OSD_E_INVALID;
     if (!st)
-        st = attrs_remove(t, id);
+        st = txn_record(t, (struct store_id){0, 0}, &rec);
+    if (!st)
+        st = attrs_remove(t, &rec);
     if (st)
         return txn_noted(base, st);
-    t->freed.n = 0; /* the commit retires every block there is */
+    be64_put(t->hidden_from, 0); /* now what is listed in the root, too */
+    t->freed.n = 0;              /* the commit retires every block there is */
     deltas_end(t, false);
     m.kind = STORE_ROOT;
     m.used = m.count = m.length = 0;
-    txn_record_put(t, &(struct record){.id = id, .meta = m});
+    txn_record_put(t, &(struct record){.meta = m});
     if (capacity) {
         be64_put(field, capacity);
         txn_put(t, CF_DEFAULT, "capacity", 8, field, sizeof(field));

@@ -8,8 +8,8 @@
  * Invariants:
  *  (1) Kept are only records that the transaction's lock keeps still: those it covers, shared or
  *      exclusively, and those it created. All others are read anew each time.
- *  (2) A record that is kept and changed is not in the batch yet. Whoever iterates over records
- *      has them written first (txn_iterate()).
+ *  (2) A record that is kept and changed is not in the batch yet, nor is a fresh one listed.
+ *      Whoever iterates over listings has them written first (txn_iterate()).
  *  (3) Changed records of partitions reach struct part at commit, in part_records_applied().
  */
 #include <stdlib.h>
@@ -63,6 +63,7 @@ static osd_status part_put(struct txn *t, const struct record *rec)
         own = &e->record;
     }
     *own = *rec;
+    own->changed = true;
     return OSD_OK;
 }
 
@@ -100,106 +101,181 @@ static bool still(const struct txn *t, struct store_id id)
            txn_may_change(t, id);
 }
 
-static struct record *kept(struct txn *t, struct store_id id)
+static struct object *kept(struct txn *t, struct store_id id)
 {
     for (size_t i = 0; i < TXN_KEPT; i++)
-        if (t->kept[i].meta.kind && same(t->kept[i].id, id))
+        if (t->kept[i].rec.meta.kind && same(t->kept[i].rec.id, id)) {
+            t->used_at[i] = ++t->uses;
             return &t->kept[i];
+        }
     return NULL;
 }
 
-static void put_record(struct txn *t, const struct record *rec)
+/* A fresh one is also listed from now on. */
+static void settled(struct txn *t, struct record *rec)
 {
-    uint8_t key[OBJECT_KEY_LEN], value[RECORD_MAX];
+    uint8_t key[LISTED_KEY_LEN];
 
+    if (rec->fresh && (rec->id.pid || rec->id.oid)) {
+        key_listed(key, rec->id, rec->meta.kind);
+        txn_put(t, CF_IDS, key, sizeof(key), "", 0);
+    }
+    rec->fresh = rec->changed = false;
+}
+
+static void settle_object(struct txn *t, struct object *o)
+{
+    uint8_t key[OBJECT_KEY_LEN], value[OBJECT_MAX];
+
+    if (!o->rec.meta.kind || !o->rec.changed)
+        return;
+    key_object(key, o->rec.id);
+    txn_put(t, CF_OBJECTS, key, sizeof(key), value, object_encode(o, value));
+    settled(t, &o->rec);
+}
+
+static void settle_part(struct txn *t, struct record *rec)
+{
+    uint8_t key[OBJECT_KEY_LEN], value[RECORD_LEN];
+
+    if (!rec->changed)
+        return;
     key_object(key, rec->id);
     txn_put(t, CF_OBJECTS, key, sizeof(key), value, record_encode(rec, value));
+    settled(t, rec);
 }
 
-static void settle(struct txn *t, struct record *rec)
+/* A place to keep one more: an empty one, or that of the one not used for longest. */
+static struct object *vacate(struct txn *t)
 {
-    if (rec->meta.kind && rec->changed)
-        put_record(t, rec);
-    rec->changed = false;
-}
+    size_t place = 0;
 
-/* Keep a record, in place of the one that was kept first. */
-static void keep(struct txn *t, const struct record *rec)
-{
-    struct record *place = kept(t, rec->id);
-
-    if (!place) {
-        place = &t->kept[t->next_kept++ % TXN_KEPT];
-        settle(t, place);
+    for (size_t i = 0; i < TXN_KEPT; i++) {
+        if (!t->kept[i].rec.meta.kind)
+            t->used_at[i] = 0;
+        if (t->used_at[i] < t->used_at[place])
+            place = i;
     }
-    *place = *rec;
+    settle_object(t, &t->kept[place]);
+    t->kept[place].rec.meta.kind = 0;
+    t->used_at[place] = ++t->uses;
+    return &t->kept[place];
+}
+
+osd_status txn_object(struct txn *t, struct store_id id, struct object **ret)
+{
+    struct object *o = kept(t, id);
+    uint8_t key[OBJECT_KEY_LEN];
+    struct value v;
+
+    if (o) {
+        *ret = o;
+        return OSD_OK;
+    }
+    key_object(key, id);
+    osd_status st = txn_get(t, CF_OBJECTS, key, sizeof(key), &v);
+    if (st)
+        return st;
+    o = still(t, id) ? vacate(t) : &t->other;
+    st = object_decode(v.data, v.len, id, o);
+    value_free(&v);
+    if (st)
+        o->rec.meta.kind = 0;
+    else
+        *ret = o;
+    return st;
+}
+
+void txn_object_changed(struct txn *t, struct object *o)
+{
+    o->rec.changed = true;
+    t->changed = true;
+}
+
+void txn_object_make(struct txn *t, const struct record *rec)
+{
+    struct object *o = kept(t, rec->id);
+
+    if (!o)
+        o = vacate(t);
+    o->rec = *rec;
+    o->rec.fresh = true;
+    o->attrs_len = o->body_len = 0;
+    txn_object_changed(t, o);
+}
+
+static osd_status object_put(struct txn *t, const struct record *rec)
+{
+    struct object *o;
+    osd_status st = txn_object(t, rec->id, &o);
+
+    if (!st && o == &t->other)
+        st = OSD_E_INVALID;
+    if (st)
+        return st;
+    bool fresh = o->rec.fresh;
+    o->rec = *rec;
+    o->rec.fresh = fresh;
+    txn_object_changed(t, o);
+    return OSD_OK;
 }
 
 /* ---- both ---- */
 
 osd_status txn_record(struct txn *t, struct store_id id, struct record *ret)
 {
-    const struct record *have = id.oid ? kept(t, id) : NULL;
-    struct part *p = id.oid ? NULL : txn_part(t, id.pid);
-    uint8_t key[OBJECT_KEY_LEN];
-    struct value v;
+    struct object *o;
+    osd_status st = OSD_OK;
 
-    if (have)
-        *ret = *have;
-    else if (p)
-        txn_part_record(t, p, ret);
-    if (have || !id.oid)
-        return have || p ? OSD_OK : OSD_E_NOT_FOUND;
-    key_object(key, id);
-    osd_status st = txn_get(t, CF_OBJECTS, key, sizeof(key), &v);
-    if (st)
+    if (id.oid) {
+        st = txn_object(t, id, &o);
+        if (!st)
+            *ret = o->rec;
         return st;
-    st = record_decode(v.data, v.len, id, ret);
-    value_free(&v);
-    if (!st && still(t, id))
-        keep(t, ret);
-    return st;
+    }
+    struct part *p = txn_part(t, id.pid);
+    if (!p)
+        return OSD_E_NOT_FOUND;
+    txn_part_record(t, p, ret);
+    return OSD_OK;
 }
 
 void txn_record_put(struct txn *t, const struct record *rec)
 {
-    struct record changed = *rec;
-    osd_status st = OSD_OK;
+    osd_status st = rec->id.oid ? object_put(t, rec) : part_put(t, rec);
 
-    changed.changed = true;
-    if (rec->id.oid)
-        keep(t, &changed);
-    else
-        st = part_put(t, &changed);
-    batch_of(t); /* a transaction with changes has a batch */
+    t->changed = true;
     if (st)
-        txn_noted(&t->base, st);
+        txn_noted(&t->base, st == OSD_E_NOT_FOUND ? OSD_E_INVALID : st);
 }
 
-void txn_record_delete(struct txn *t, struct store_id id)
+void txn_record_delete(struct txn *t, const struct record *rec)
 {
-    struct record *have = id.oid ? kept(t, id) : NULL;
-    uint8_t key[OBJECT_KEY_LEN];
+    struct object *have = rec->id.oid ? kept(t, rec->id) : NULL;
+    uint8_t key[OBJECT_KEY_LEN], listed[LISTED_KEY_LEN];
 
+    key_object(key, rec->id);
+    key_listed(listed, rec->id, rec->meta.kind);
     if (have)
-        *have = (struct record){0};
-    if (!id.oid)
-        part_forget(t, id.pid);
-    key_object(key, id);
+        have->rec.meta.kind = 0;
+    else if (!rec->id.oid)
+        part_forget(t, rec->id.pid);
     txn_delete(t, CF_OBJECTS, key, sizeof(key));
+    txn_delete(t, CF_IDS, listed, sizeof(listed));
 }
 
 void txn_records_write(struct txn *t)
 {
     for (size_t i = 0; i < TXN_KEPT; i++)
-        settle(t, &t->kept[i]);
+        settle_object(t, &t->kept[i]);
     for (struct part_record *e = t->part_records; e; e = e->next)
-        settle(t, &e->record);
+        settle_part(t, &e->record);
 }
 
 void txn_records_forget(struct txn *t)
 {
-    memset(t->kept, 0, sizeof(t->kept));
+    for (size_t i = 0; i < TXN_KEPT; i++)
+        t->kept[i].rec.meta.kind = 0;
     while (t->part_records) {
         struct part_record *e = t->part_records;
         t->part_records = e->next;

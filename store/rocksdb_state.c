@@ -197,7 +197,7 @@ osd_status rdb_record(struct store_txn *base, const uint8_t nonce[STORE_NONCE_LE
     t->record.seq = __atomic_add_fetch(&t->rdb->record_seq, 1, __ATOMIC_RELAXED);
     memcpy(t->record.nonce, nonce, STORE_NONCE_LEN);
     memcpy(t->record.data, outcome, len);
-    record_put(t);
+    t->changed = true;
     return OSD_OK;
 }
 
@@ -221,7 +221,7 @@ osd_status rdb_recall(struct osd_store *s, const uint8_t nonce[STORE_NONCE_LEN],
 
 osd_status records_load(struct rdb *r)
 {
-    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, r->ro, r->cf[CF_RECORDS]);
+    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, r->ro_all, r->cf[CF_RECORDS]);
     osd_status st = OSD_OK;
 
     for (rocksdb_iter_seek_to_first(it); rocksdb_iter_valid(it) && !st; rocksdb_iter_next(it)) {

@@ -3,7 +3,9 @@
  * store/rocksdb_txn.c - transactions of the RocksDB store: batch, begin, commit, abort
  *
  * Invariants:
- *  (1) Everything a transaction changes on disk is in its batch; one write commits it.
+ *  (1) Everything a transaction changes on disk is in its batch; one write commits it. What can
+ *      be looked up again before that is in an indexed batch, the rest goes into a plain one: that
+ *      is cheaper, and all of what a small command changes.
  *  (2) Counters it charged (rocksdb_count.c) are given back by abort.
  *  (3) Blocks it allocated are released by abort; blocks it freed are retired by commit.
  *  (4) Batches have a common bound, so no command takes memory without end: a change that finds
@@ -32,7 +34,7 @@ osd_status rdb_error(struct rdb *r, char *err)
 /* Families whose keys begin with a partition id; range deletions cover them. */
 static bool ranged(enum cf cf)
 {
-    return cf == CF_OBJECTS || cf == CF_ATTRS || cf == CF_EXTENTS || cf == CF_MEMBERS;
+    return cf != CF_DEFAULT && cf != CF_RECORDS;
 }
 
 /* Whether what is committed of a partition is deleted by range, which the batch does not show.
@@ -116,18 +118,32 @@ static bool batch_grows(struct txn *t, size_t len)
 void txn_put(struct txn *t, enum cf cf, const void *key, size_t key_len, const void *value,
              size_t len)
 {
+    rocksdb_column_family_handle_t *family = t->rdb->cf[cf];
+
     if (!batch_grows(t, key_len + len))
         return;
+    t->changed = true;
+    if (t->to_plain) {
+        rocksdb_writebatch_put_cf(t->plain, family, key, key_len, value, len);
+        return;
+    }
     t->put |= 1u << cf;
-    rocksdb_writebatch_wi_put_cf(batch_of(t), t->rdb->cf[cf], key, key_len, value, len);
+    rocksdb_writebatch_wi_put_cf(batch_of(t), family, key, key_len, value, len);
 }
 
 void txn_delete(struct txn *t, enum cf cf, const void *key, size_t key_len)
 {
+    rocksdb_column_family_handle_t *family = t->rdb->cf[cf];
+
     if (!batch_grows(t, key_len))
         return;
+    t->changed = true;
+    if (t->to_plain) {
+        rocksdb_writebatch_delete_cf(t->plain, family, key, key_len);
+        return;
+    }
     t->put |= 1u << cf;
-    rocksdb_writebatch_wi_delete_cf(batch_of(t), t->rdb->cf[cf], key, key_len);
+    rocksdb_writebatch_wi_delete_cf(batch_of(t), family, key, key_len);
 }
 
 rocksdb_iterator_t *txn_iterate(struct txn *t, enum cf cf)
@@ -135,8 +151,10 @@ rocksdb_iterator_t *txn_iterate(struct txn *t, enum cf cf)
     struct rdb *r = t->rdb;
     rocksdb_iterator_t *base;
 
-    if (cf == CF_OBJECTS)
+    if (cf == CF_IDS)
         txn_records_write(t);
+    if (cf == CF_EXTENTS)
+        txn_chunks_write(t);
     base = rocksdb_create_iterator_cf(r->db, t->ro ? t->ro : r->ro, r->cf[cf]);
     return t->put & 1u << cf
                ? rocksdb_writebatch_wi_create_iterator_with_base_cf(t->batch, base, r->cf[cf])
@@ -180,44 +198,108 @@ osd_status txn_noted(struct store_txn *base, osd_status st)
 
 /* ---- begin, commit, abort ---- */
 
+#define PLAIN_KEEP (256 * KIB) /* a larger batch is not kept for the next transaction */
+#define RUNS_KEEP  1024u
+
+/* Back to how a new one is, except for memory that can be used again. */
+static void txn_clear(struct txn *t)
+{
+    rocksdb_writebatch_t *plain = t->plain;
+    struct run_list allocated = t->allocated, freed = t->freed;
+
+    memset(t, 0, offsetof(struct txn, kept));
+    t->plain = plain;
+    t->allocated = allocated;
+    t->freed = freed;
+    t->allocated.n = t->freed.n = 0;
+}
+
+/* One that ended before, or a new one; NULL. */
+static struct txn *txn_new(struct rdb *r, unsigned place)
+{
+    struct txn *t =
+        __atomic_exchange_n(&r->ended[place % TXN_SPARE].txn, NULL, __ATOMIC_ACQUIRE);
+
+    if (!t)
+        t = calloc(1, sizeof(*t));
+    return t;
+}
+
+void txn_destroy(struct txn *t)
+{
+    if (!t)
+        return;
+    if (t->plain)
+        rocksdb_writebatch_destroy(t->plain);
+    free(t->allocated.v);
+    free(t->freed.v);
+    free(t);
+}
+
+static void txn_keep(struct rdb *r, struct txn *t, unsigned place)
+{
+    size_t len = 0;
+
+    if (t->plain)
+        rocksdb_writebatch_data(t->plain, &len);
+    if (len > PLAIN_KEEP || t->allocated.cap > RUNS_KEEP || t->freed.cap > RUNS_KEEP) {
+        txn_destroy(t);
+        return;
+    }
+    if (t->plain)
+        rocksdb_writebatch_clear(t->plain);
+    txn_clear(t);
+    txn_destroy(__atomic_exchange_n(&r->ended[place % TXN_SPARE].txn, t, __ATOMIC_RELEASE));
+}
+
 osd_status rdb_begin(struct osd_store *s, struct store_id id, enum store_mode mode,
                      struct store_txn **ret)
 {
     struct rdb *r = (struct rdb *)s;
-    struct txn *t = calloc(1, sizeof(*t));
+    struct store_held held;
 
-    if (!t)
+    store_locks_acquire(r->locks, id, mode, &held);
+    struct txn *t = txn_new(r, held.shard);
+    if (!t) {
+        store_locks_release(r->locks, &held);
         return OSD_E_NOMEM;
-    store_locks_acquire(r->locks, id, mode, &t->held);
+    }
+    t->held = held;
     t->base = (struct store_txn){.store = s, .id = id, .mode = mode};
     t->rdb = r;
     *ret = &t->base;
     return OSD_OK;
 }
 
+void txn_unclaim(struct txn *t)
+{
+    struct created *c = t->created;
+
+    t->created = c->next;
+    store_unclaim(t->rdb->locks, &c->claim);
+    free(c);
+}
+
 static void txn_free(struct txn *t)
 {
-    while (t->created) {
-        struct created *c = t->created;
-        t->created = c->next;
-        store_unclaim(t->rdb->locks, &c->claim);
-        free(c);
-    }
+    struct rdb *r = t->rdb;
+
+    while (t->created)
+        txn_unclaim(t);
     while (t->removed) {
         struct removed *d = t->removed;
         t->removed = d->next;
         free(d);
     }
     txn_records_forget(t);
-    store_locks_release(t->rdb->locks, &t->held);
     if (t->batch)
         rocksdb_writebatch_wi_destroy(t->batch);
     if (t->ro)
         rocksdb_readoptions_destroy(t->ro);
-    __atomic_add_fetch(&t->rdb->batch_room, t->batch_granted, __ATOMIC_RELAXED);
-    free(t->allocated.v);
-    free(t->freed.v);
-    free(t);
+    __atomic_add_fetch(&r->batch_room, t->batch_granted, __ATOMIC_RELAXED);
+    struct store_held held = t->held;
+    txn_keep(r, t, held.shard);
+    store_locks_release(r->locks, &held);
 }
 
 void rdb_abort(struct store_txn *base)
@@ -236,20 +318,21 @@ void rdb_abort(struct store_txn *base)
     txn_free(t);
 }
 
-/* Range deletions of a removed partition, or of everything. Objects keys of partition pid lie
- * in [pid.0, pid+1.0); the other families have longer keys with the same prefix. */
+/* Range deletions of a removed partition, or of everything. Keys of what is in partition pid lie
+ * in [pid.0, pid+1.0), those of its place among the partitions in 0. */
 static void put_range_deletes(struct rdb *r, rocksdb_writebatch_t *b, uint64_t from,
                               uint64_t to)
 {
-    static const enum cf families[] = {CF_OBJECTS, CF_ATTRS, CF_EXTENTS, CF_MEMBERS};
+    static const enum cf families[] = {CF_IDS, CF_OBJECTS, CF_ATTRS, CF_EXTENTS, CF_MEMBERS};
     uint8_t lo[8], hi[9];
 
-    be64_put(lo, from);
     be64_put(hi, to);
     hi[8] = 0xff;
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        be64_put(lo, families[i] == CF_IDS && from == 1 ? 0 : from);
         rocksdb_writebatch_delete_range_cf(b, r->cf[families[i]], (char *)lo, sizeof(lo),
                                            (char *)hi, to == UINT64_MAX ? 9 : 8);
+    }
 }
 
 #define BATCH_HEAD 12 /* sequence 8, count 4 little-endian, then the records */
@@ -291,18 +374,35 @@ static osd_status write_with_ranges(struct txn *t, char **err)
     return OSD_OK;
 }
 
+/* The last of the changes, into the indexed batch if there is one: its order is theirs. */
+static osd_status complete(struct txn *t)
+{
+    t->to_plain = !t->batch && !t->formatted && !t->contents;
+    if (t->to_plain && !t->plain)
+        t->plain = rocksdb_writebatch_create();
+    txn_records_write(t);
+    txn_chunks_write(t);
+    if (t->record.seq)
+        record_put(t);
+    return t->failed;
+}
+
 static osd_status txn_write(struct txn *t)
 {
     struct rdb *r = t->rdb;
     char *err = NULL;
-    osd_status st = OSD_OK;
+    osd_status st = complete(t);
 
-    if (__atomic_load_n(&r->failed, __ATOMIC_RELAXED))
-        return OSD_E_IO;
+    if (!st && __atomic_load_n(&r->failed, __ATOMIC_RELAXED))
+        st = OSD_E_IO;
+    if (st)
+        return st;
     if (t->formatted || t->contents)
         st = write_with_ranges(t, &err);
-    else
+    else if (t->batch)
         rocksdb_write_writebatch_wi(r->db, r->wo, t->batch, &err);
+    else
+        rocksdb_write(r->db, r->wo, t->plain, &err);
     if (err) {
         __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
         return rdb_error(r, err);
@@ -362,17 +462,15 @@ osd_status rdb_commit(struct store_txn *base, unsigned flags)
         st = free_partition_blocks(t);
     if (!st && sync && t->allocated.n > 0) /* the log never names blocks that are not there */
         st = rdb_sync_data(r);
-    if (!st && t->batch) {
-        txn_records_write(t);
-        st = t->failed ? t->failed : txn_write(t);
-    }
+    if (!st && t->changed)
+        st = txn_write(t);
     if (st) {
         rdb_abort(base);
         return st;
     }
-    if (t->batch)
+    bool wrote = t->changed;
+    if (wrote)
         txn_applied(t);
-    bool wrote = t->batch != NULL;
     txn_free(t);
     if (flags & STORE_COMMIT_SYNC || (sync && wrote))
         return rdb_sync(r);

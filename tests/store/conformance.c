@@ -17,7 +17,7 @@ static const struct part {
     {"objects", suite_objects}, {"data", suite_data},       {"attrs", suite_attrs},
     {"quota", suite_quota},     {"txn", suite_txn},         {"device", suite_device},
     {"threads", suite_threads}, {"persist", suite_persist}, {"fault", suite_fault},
-    {"model", suite_model},     {"members", suite_members},
+    {"model", suite_model},     {"members", suite_members}, {"small", suite_small},
 };
 
 int main(int argc, char **argv)

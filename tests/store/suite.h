@@ -19,5 +19,6 @@ int suite_fault(void);
 int suite_model(void);
 int suite_members(void);
 int suite_persist(void);
+int suite_small(void);
 
 #endif

@@ -18,12 +18,12 @@
 
 #define B       STORE_BLOCK
 #define PARTS   2
-#define OBJECTS 4 /* slot 0 of a partition stands for the partition itself */
-#define BLOCKS  10
+#define OBJECTS 4  /* slot 0 of a partition stands for the partition itself */
+#define BLOCKS  35 /* more than a chunk of the RocksDB store */
 #define LEN     (BLOCKS * B)
 #define PAGES   2
 #define NUMBERS 3
-#define VALUE   64
+#define VALUE   300
 
 struct object {
     bool exists;
@@ -264,6 +264,10 @@ static osd_status op_set_attr(struct run *c, struct object *o, struct store_id i
     uint32_t page = (uint32_t)pick(c, PAGES), number = (uint32_t)pick(c, NUMBERS);
     uint32_t len = pick(c, 3) ? (uint32_t)pick(c, VALUE + 1) : 0;
     uint8_t value[VALUE];
+
+    if (pick(c, 4) == 0) /* around what is kept in a record */
+        len = 255 + (uint32_t)pick(c, 3);
+
     osd_status want = o->exists ? OSD_OK : OSD_E_NOT_FOUND;
 
     rig_fill(value, VALUE, (unsigned)pick(c, 1000));
@@ -300,9 +304,23 @@ static osd_status data_status(const struct object *o, uint64_t new_length)
     return new_length > o->length && new_length > o->max_length ? OSD_E_QUOTA : OSD_OK;
 }
 
+/* A short one at the beginning, about as long as what a store may keep beside its metadata. */
+static void pick_short(struct run *c, uint64_t *off, uint64_t *len)
+{
+    static const uint64_t ends[] = {1, 255, 1023, 1024, 1025, 1100, B};
+    uint64_t end = ends[pick(c, sizeof(ends) / sizeof(ends[0]))];
+
+    *off = pick(c, 3) ? pick(c, end + 1) : 0;
+    *len = pick(c, 3) ? end - *off : pick(c, 100);
+}
+
 /* A range inside LEN; often at block borders, sometimes empty. */
 static void pick_range(struct run *c, uint64_t *off, uint64_t *len)
 {
+    if (pick(c, 2)) {
+        pick_short(c, off, len);
+        return;
+    }
     *off = pick(c, LEN);
     if (pick(c, 3) == 0)
         *off -= *off % B;

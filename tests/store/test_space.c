@@ -19,6 +19,7 @@
 
 static uint64_t available;
 static int fallocate_errno;
+static const uint8_t first[STORE_BLOCK] = {1}; /* long enough for a data file */
 
 int __wrap_statvfs64(const char *path, struct statvfs *ret);
 int __wrap_statvfs64(const char *path, struct statvfs *ret)
@@ -134,7 +135,7 @@ static void test_store_space__full_refuses_data_keeps_all_and_heals_by_removal(v
     struct store_id a = rig_object(r, pid), b = rig_object(r, pid);
     struct store_info info;
 
-    rig_write(r, b, 0, "first", 5); /* opens the first data file */
+    rig_write(r, b, 0, first, sizeof(first)); /* opens the first data file */
     set_available(BLOCKS_RESERVE_MIN + FILE_LEN + 4096);
     uint64_t n = fill_up(r, a);
     assert_true(n >= 2 * FILE_LEN / MIB - 2); /* the rest of one file and another one */
@@ -154,7 +155,7 @@ static void test_store_space__overwriting_goes_on_while_full(void **state)
     struct store_id a = rig_object(r, rig_partition(r).pid);
     uint64_t n;
 
-    rig_write(r, a, 0, "first", 5);
+    rig_write(r, a, 0, first, sizeof(first));
     set_available(BLOCKS_RESERVE_MIN);
     n = fill_up(r, a);
     rig_truncate(r, a, (n - 4) * MIB); /* room for copies of what is written anew */
@@ -168,7 +169,7 @@ static void test_store_space__below_half_the_reserve_only_shrinking_is_left(void
     struct rig *r = *state;
     struct store_id p = rig_partition(r), a = rig_object(r, p.pid), b = rig_object(r, p.pid);
 
-    rig_write(r, a, 0, "first", 5);
+    rig_write(r, a, 0, first, sizeof(first));
     rig_set_attr(r, a, 1, 1, "value", 5);
     set_available(BLOCKS_RESERVE_MIN / 2 - 4096);
     rig_fails(try_set(r, b, 50), OSD_E_NO_SPACE);
@@ -190,11 +191,11 @@ static void test_store_space__a_refused_reservation_is_no_failure_of_the_store(v
     struct store_info info;
 
     fallocate_errno = ENOSPC;
-    rig_fails(try_write(r, a, 0, 10), OSD_E_NO_SPACE);
+    rig_fails(try_write(r, a, 0, STORE_BLOCK), OSD_E_NO_SPACE);
     r->ops->info(r->s, &info);
     assert_false(info.read_only);
     fallocate_errno = EOPNOTSUPP; /* file systems without reservations work as well */
-    rig_ok(try_write(r, a, 0, 10));
+    rig_ok(try_write(r, a, 0, STORE_BLOCK));
 }
 
 int main(void)

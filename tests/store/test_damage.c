@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/store/test_damage.c - what the RocksDB store does about values that are not what it wrote
+ *
+ * Between close and open the test changes keys of the database by itself.
+ */
+#include <rocksdb/c.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/crc32c.h"
+#include "rig.h"
+#include "store/rocksdb_codec.h"
+
+static const char *const families[] = {"default", "ids",     "objects", "attrs",
+                                       "extents", "records", "members"};
+enum { DEFAULT, IDS, OBJECTS, ATTRS, EXTENTS, RECORDS, MEMBERS, FAMILIES };
+
+struct raw {
+    rocksdb_t *db;
+    rocksdb_options_t *o;
+    rocksdb_writeoptions_t *wo;
+    rocksdb_readoptions_t *ro;
+    rocksdb_column_family_handle_t *cf[FAMILIES];
+};
+
+static struct raw raw_open(struct rig *r)
+{
+    struct raw w = {.o = rocksdb_options_create(),
+                    .wo = rocksdb_writeoptions_create(),
+                    .ro = rocksdb_readoptions_create()};
+    const rocksdb_options_t *all[FAMILIES];
+    char path[100], *err = NULL;
+
+    if (r->opened)
+        rig_close(r);
+    for (int i = 0; i < FAMILIES; i++)
+        all[i] = w.o;
+    snprintf(path, sizeof(path), "%s/db", r->dir);
+    w.db = rocksdb_open_column_families(w.o, path, FAMILIES, families, all, w.cf, &err);
+    if (err)
+        fail_msg("%s", err);
+    return w;
+}
+
+static void raw_close(struct raw *w)
+{
+    for (int i = 0; i < FAMILIES; i++)
+        rocksdb_column_family_handle_destroy(w->cf[i]);
+    rocksdb_close(w->db);
+    rocksdb_options_destroy(w->o);
+    rocksdb_writeoptions_destroy(w->wo);
+    rocksdb_readoptions_destroy(w->ro);
+}
+
+static void raw_put(struct raw *w, int cf, const void *key, size_t key_len, const void *value,
+                    size_t len)
+{
+    char *err = NULL;
+
+    rocksdb_put_cf(w->db, w->wo, w->cf[cf], key, key_len, value, len, &err);
+    assert_null(err);
+}
+
+static void raw_delete(struct raw *w, int cf, const void *key, size_t key_len)
+{
+    char *err = NULL;
+
+    rocksdb_delete_cf(w->db, w->wo, w->cf[cf], key, key_len, &err);
+    assert_null(err);
+}
+
+static size_t raw_get(struct raw *w, struct store_id id, uint8_t dst[OBJECT_MAX])
+{
+    uint8_t key[OBJECT_KEY_LEN];
+    char *err = NULL;
+    size_t len = 0;
+
+    key_object(key, id);
+    char *v =
+        rocksdb_get_cf(w->db, w->ro, w->cf[OBJECTS], (char *)key, sizeof(key), &len, &err);
+    assert_null(err);
+    assert_non_null(v);
+    assert_true(len <= OBJECT_MAX);
+    memcpy(dst, v, len);
+    rocksdb_free(v);
+    return len;
+}
+
+static void raw_set(struct raw *w, struct store_id id, const uint8_t *value, size_t len)
+{
+    uint8_t key[OBJECT_KEY_LEN];
+
+    key_object(key, id);
+    raw_put(w, OBJECTS, key, sizeof(key), value, len);
+}
+
+static void remember(void *arg, struct store_id id, const char *finding)
+{
+    (void)id;
+    snprintf(arg, 100, "%s", finding);
+}
+
+static uint64_t findings(struct rig *r, bool repair, char text[100])
+{
+    struct store_check_result res;
+
+    text[0] = 0;
+    rig_ok(r->ops->check(r->s, repair, remember, text, &res));
+    assert_int_equal(res.repaired, repair ? res.findings : 0);
+    return res.findings;
+}
+
+/* An object with two attributes and 300 bytes. */
+static struct store_id small(struct rig *r)
+{
+    struct store_id id = rig_object(r, rig_partition(r).pid);
+    uint8_t bytes[300];
+
+    rig_fill(bytes, sizeof(bytes), 1);
+    rig_write(r, id, 0, bytes, sizeof(bytes));
+    rig_set_attr(r, id, 1, 1, "first", 5);
+    rig_set_attr(r, id, 1, 2, "second", 6);
+    return id;
+}
+
+static osd_status read_byte(struct rig *r, struct store_id id, uint64_t off)
+{
+    struct store_txn *t = rig_begin(r, id, STORE_SHARED);
+    uint8_t byte;
+    osd_status st = rig_txn_read(t, id, off, &byte, 1);
+
+    r->ops->abort(t);
+    return st;
+}
+
+static void test_store_damage__a_flipped_bit_of_inline_data_is_found(void **state)
+{
+    struct rig *r = *state;
+    struct store_id id = small(r), other = small(r);
+    uint8_t value[OBJECT_MAX];
+    char text[100];
+    struct raw w = raw_open(r);
+    size_t len = raw_get(&w, id, value);
+
+    value[len - 100] ^= 4;
+    raw_set(&w, id, value, len);
+    raw_close(&w);
+    rig_open(r);
+    assert_int_equal(findings(r, false, text), 1);
+    assert_string_equal(text, "data damaged in bytes 0..299");
+    rig_fails(read_byte(r, id, 250), OSD_E_CORRUPT);
+    rig_ok(read_byte(r, other, 250));
+    assert_int_equal(rig_get_meta(r, id).length, 300); /* the rest of it is there */
+    rig_set_attr(r, id, 1, 1, "other", 5);
+
+    struct store_txn *t = rig_begin(r, id, STORE_EXCLUSIVE); /* not made good by accident */
+    rig_fails(rig_txn_write(t, id, 10, "x", 1), OSD_E_CORRUPT);
+    r->ops->abort(t);
+    static const uint8_t whole[STORE_BLOCK];
+    rig_write(r, id, 0, whole, sizeof(whole));
+    assert_int_equal(findings(r, false, text), 0);
+}
+
+static osd_status reopen(struct rig *r, char reason[200])
+{
+    struct osd_store *s;
+    osd_status st = store_rocksdb_open(&r->cfg, &s, reason, 200);
+
+    if (st == OSD_OK)
+        s->ops->close(s);
+    return st;
+}
+
+static void set_and_reopen(struct rig *r, struct store_id id, const uint8_t *value, size_t len,
+                           osd_status want)
+{
+    char reason[200] = "";
+    struct raw w = raw_open(r);
+
+    raw_set(&w, id, value, len);
+    raw_close(&w);
+    rig_fails(reopen(r, reason), want);
+    assert_true(want == OSD_OK || strstr(reason, r->dir));
+}
+
+static void test_store_damage__records_that_make_no_sense_are_refused(void **state)
+{
+    struct rig *r = *state;
+    struct store_id id = small(r);
+    uint8_t good[OBJECT_MAX], bad[OBJECT_MAX];
+    struct raw w = raw_open(r);
+    size_t len = raw_get(&w, id, good), attrs = RECORD_LEN + 2, second = attrs + 15;
+
+    raw_close(&w);
+    static const struct {
+        size_t at;
+        uint8_t byte;
+    } changes[] = {{0, 1}, {1, 0}, {1, 5}, {RECORD_LEN, 255}, {RECORD_LEN + 1, 33}};
+    for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+        memcpy(bad, good, len);
+        bad[changes[i].at] = changes[i].byte;
+        set_and_reopen(r, id, bad, len, OSD_E_CORRUPT);
+    }
+    memcpy(bad, good, len);
+    bad[second + 7] = 1; /* two attributes of one number */
+    set_and_reopen(r, id, bad, len, OSD_E_CORRUPT);
+    set_and_reopen(r, id, good, len - 1, OSD_E_CORRUPT);
+    set_and_reopen(r, id, good, attrs + 3, OSD_E_CORRUPT);
+    set_and_reopen(r, id, good, 3, OSD_E_CORRUPT);
+    memcpy(bad, good, len);
+    bad[len] = 0;
+    set_and_reopen(r, id, bad, len + 1, OSD_E_CORRUPT);
+    set_and_reopen(r, id, good, len, OSD_OK);
+    rig_open(r);
+}
+
+static void test_store_damage__a_block_of_two_records_is_refused(void **state)
+{
+    struct rig *r = *state;
+    struct store_id p = rig_partition(r), a = rig_object(r, p.pid), b = rig_object(r, p.pid);
+    static const uint8_t block[STORE_BLOCK] = {1};
+    uint8_t value[OBJECT_MAX], old[OBJECT_MAX];
+    char reason[200] = "";
+
+    rig_write(r, a, 0, block, sizeof(block));
+    rig_write(r, b, 0, block, sizeof(block));
+    struct raw w = raw_open(r);
+    size_t len = raw_get(&w, a, value), old_len = raw_get(&w, b, old);
+    raw_set(&w, b, value, len);
+    raw_close(&w);
+    rig_fails(reopen(r, reason), OSD_E_CORRUPT);
+    w = raw_open(r);
+    raw_set(&w, b, old, old_len);
+    raw_close(&w);
+    rig_open(r);
+}
+
+static size_t listed(struct rig *r, uint64_t pid)
+{
+    struct store_txn *t = rig_begin(r, (struct store_id){pid, 0}, STORE_SHARED);
+    uint64_t ids[10], next, changes;
+    size_t n;
+
+    rig_ok(r->ops->list(t, pid, pid ? STORE_USER : STORE_PARTITION, 0, ids, 10, &n, &next,
+                        &changes));
+    r->ops->abort(t);
+    return n;
+}
+
+static void test_store_damage__listings_are_repaired(void **state)
+{
+    struct rig *r = *state;
+    struct store_id id = small(r), ghost = {id.pid, id.oid + 5}, p = {id.pid, 0};
+    uint8_t key[LISTED_KEY_LEN];
+    char text[100];
+    struct raw w = raw_open(r);
+
+    key_listed(key, ghost, STORE_USER);
+    raw_put(&w, IDS, key, sizeof(key), "", 0);
+    key_listed(key, id, STORE_COLLECTION); /* listed as what it is not */
+    raw_put(&w, IDS, key, sizeof(key), "", 0);
+    key_listed(key, id, STORE_USER);
+    raw_delete(&w, IDS, key, sizeof(key));
+    key_listed(key, p, STORE_PARTITION);
+    raw_delete(&w, IDS, key, sizeof(key));
+    raw_close(&w);
+    rig_open(r);
+    assert_int_equal(findings(r, false, text), 4);
+    assert_int_equal(findings(r, true, text), 4);
+    assert_int_equal(findings(r, false, text), 0);
+    assert_int_equal(listed(r, id.pid), 1);
+    assert_int_equal(listed(r, 0), 1);
+}
+
+static void test_store_damage__counts_of_a_record_are_repaired(void **state)
+{
+    struct rig *r = *state;
+    struct store_id id = small(r);
+    uint8_t value[OBJECT_MAX], large[400];
+    struct object *o = malloc(sizeof(*o));
+    char text[100];
+
+    assert_non_null(o);
+    rig_fill(large, sizeof(large), 1);
+    rig_set_attr(r, id, 2, 1, large, sizeof(large));
+    rig_write(r, id, 40 * STORE_BLOCK, large, sizeof(large));
+    struct raw w = raw_open(r);
+    rig_ok(object_decode(value, raw_get(&w, id, value), id, o));
+    assert_int_equal(o->rec.outside, 1);
+    assert_int_equal(o->rec.chunks, 1);
+    o->rec.outside = 0;
+    o->rec.chunks = 7;
+    o->rec.attr_bytes++;
+    raw_set(&w, id, value, object_encode(o, value));
+    raw_close(&w);
+    rig_open(r);
+    assert_true(findings(r, false, text) > 0);
+    assert_true(findings(r, true, text) > 0);
+    assert_int_equal(findings(r, false, text), 0);
+    rig_ok(read_byte(r, id, 40 * STORE_BLOCK));
+    free(o);
+}
+
+static void test_store_damage__another_format_is_refused_and_left_alone(void **state)
+{
+    static const uint8_t newer[4] = {0, 0, 0, 3}, ours[4] = {0, 0, 0, 2};
+    struct rig *r = *state;
+    char reason[200] = "", path[100], *err = NULL;
+    struct raw w = raw_open(r);
+
+    raw_put(&w, DEFAULT, "format", 6, newer, 4);
+    raw_close(&w);
+    rig_fails(reopen(r, reason), OSD_E_VERSION);
+    assert_non_null(strstr(reason, "format version 3"));
+    w = raw_open(r);
+    raw_put(&w, DEFAULT, "format", 6, ours, 4);
+    rocksdb_drop_column_family(w.db, w.cf[IDS], &err); /* what version 1 did not have */
+    assert_null(err);
+    raw_close(&w);
+    rig_fails(reopen(r, reason), OSD_E_VERSION);
+    assert_non_null(strstr(reason, "format version 1"));
+
+    rocksdb_options_t *o = rocksdb_options_create();
+    size_t n = 0;
+    snprintf(path, sizeof(path), "%s/db", r->dir);
+    char **names = rocksdb_list_column_families(o, path, &n, &err);
+    assert_null(err);
+    assert_int_equal(n, FAMILIES - 1); /* looking made no family */
+    rocksdb_list_column_families_destroy(names, n);
+    rocksdb_options_destroy(o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RIG_TEST(test_store_damage__a_flipped_bit_of_inline_data_is_found),
+        RIG_TEST(test_store_damage__records_that_make_no_sense_are_refused),
+        RIG_TEST(test_store_damage__a_block_of_two_records_is_refused),
+        RIG_TEST(test_store_damage__listings_are_repaired),
+        RIG_TEST(test_store_damage__counts_of_a_record_are_repaired),
+        RIG_TEST(test_store_damage__another_format_is_refused_and_left_alone),
+    };
+
+    rig_choose("rocksdb");
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
