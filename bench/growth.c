@@ -2,8 +2,8 @@
 /*
  * bench/growth.c - what becomes of the cost of a command, of memory and of disk as objects grow
  *
- * One partition grows by powers of ten; at each size every operation runs its batches in
- * interleaved rounds. Then 1, 10 and 1,000 attributes on one
+ * A unit for each size: 1,000 objects in one partition, 10,000 and so on. Every operation runs its
+ * batches on all of them in turn, so that the sizes are compared in the same moments. Then 1, 10 and 1,000 attributes on one
  * object, 1,000 partitions, holes of up to 1 TiB. Memory is the
  * growth of the resident set, disk that of the store's directory, both per object added.
  */
@@ -51,8 +51,10 @@ static uint64_t disk_sum;
 static int add_file(const char *path, const struct stat *st, int type, struct FTW *f)
 {
     (void)path, (void)f;
-    if (type == FTW_F)
-        disk_sum += (uint64_t)st->st_blocks * 512;
+    uint64_t blocks = (uint64_t)st->st_blocks * 512, size = (uint64_t)st->st_size;
+
+    if (type == FTW_F) /* neither what is allocated ahead nor holes */
+        disk_sum += blocks < size ? blocks : size;
     return 0;
 }
 
@@ -65,27 +67,16 @@ static uint64_t disk(const char *path)
 
 /* ---- objects ---- */
 
-static void measure_size(const struct options *o, struct bench_work *w, json_t *list)
-{
-    static struct bench_series us[N_GROWN];
-    char what[128];
+#define MAX_SIZES 6
 
-    memset(us, 0, sizeof(us));
-    for (unsigned round = 0; round <= o->rounds; round++)
-        for (size_t i = 0; i < N_GROWN; i++) {
-            struct bench_op op = *bench_op_find(grown[i]);
-            op.batch = op.batch < o->batch ? op.batch : o->batch;
-            double t = (double)bench_batch(w, &op) / 1000.0 / op.batch;
-            if (round > 0)
-                bench_series_add(&us[i], t);
-        }
-    for (size_t i = 0; i < N_GROWN; i++) {
-        snprintf(what, sizeof(what), "%s, %llu objects", bench_op_find(grown[i])->what,
-                 (unsigned long long)w->many_objects);
-        bench_report(list, grown[i], what, "us", &us[i], 0, true);
-        bench_report_tag(list, "objects", w->many_objects);
-    }
-}
+struct unit {
+    char store[4300];
+    struct osd_device *dev;
+    struct bench_target to;
+    struct bench_work work;
+    uint64_t objects;
+    struct bench_series us[N_GROWN];
+};
 
 static void space(json_t *list, const char *what, uint64_t objects, double bytes)
 {
@@ -95,28 +86,67 @@ static void space(json_t *list, const char *what, uint64_t objects, double bytes
                                           (json_int_t)objects, "bytes", bytes));
 }
 
-static void grow(const struct options *o, const struct bench_target *to, const char *store,
-                 const char *dir, json_t *root)
+static void open_unit(struct unit *u, const struct options *o, const char *dir,
+                      uint64_t objects, json_t *sizes)
 {
-    json_t *list = json_array(), *sizes = json_array();
-    struct bench_work w;
-    uint64_t have = FIRST_SIZE;
+    u->objects = objects;
+    snprintf(u->store, sizeof(u->store), "%s/store-%llu", dir, (unsigned long long)objects);
+    u->dev = bench_unit_open(o->store, u->store);
+    u->to = bench_unit_target(u->dev);
+    bench_furnish(&u->to, 0);
+    uint64_t mem = resident(), bytes = disk(u->store);
+    bench_grow(&u->to, objects);
+    space(sizes, "memory", objects, ((double)resident() - (double)mem) / (double)objects);
+    space(sizes, "disk", objects, ((double)disk(u->store) - (double)bytes) / (double)objects);
+    bench_work_init(&u->work, &u->to, dir, 0, BENCH_MANY_PID, objects);
+}
 
-    bench_furnish(to, have);
-    bench_work_init(&w, to, dir, 0, BENCH_MANY_PID, have);
-    bench_report_head("growth, us per command");
-    measure_size(o, &w, list);
-    for (uint64_t next = have * 10; next <= o->max; next *= 10) {
-        uint64_t mem = resident(), bytes = disk(store);
-        bench_grow(to, next - have);
-        space(sizes, "memory", next,
-              ((double)resident() - (double)mem) / (double)(next - have));
-        space(sizes, "disk", next,
-              ((double)disk(store) - (double)bytes) / (double)(next - have));
-        w.many_objects = have = next;
-        measure_size(o, &w, list);
+static void close_unit(struct unit *u)
+{
+    bench_work_end(&u->work);
+    osd_device_close(u->dev);
+    bench_remove_tree(u->store);
+}
+
+static void measure_sizes(const struct options *o, struct unit *units, unsigned n)
+{
+    for (unsigned round = 0; round <= o->rounds; round++)
+        for (size_t i = 0; i < N_GROWN; i++)
+            for (unsigned k = 0; k < n; k++) {
+                struct bench_op op = *bench_op_find(grown[i]);
+                op.batch = op.batch < o->batch ? op.batch : o->batch;
+                double t = (double)bench_batch(&units[k].work, &op) / 1000.0 / op.batch;
+                if (round > 0)
+                    bench_series_add(&units[k].us[i], t);
+            }
+}
+
+static void report_size(const struct unit *u, json_t *list)
+{
+    char what[128];
+
+    for (size_t i = 0; i < N_GROWN; i++) {
+        snprintf(what, sizeof(what), "%s, %llu objects", bench_op_find(grown[i])->what,
+                 (unsigned long long)u->objects);
+        bench_report(list, grown[i], what, "us", &u->us[i], 0, true);
+        bench_report_tag(list, "objects", u->objects);
     }
-    bench_work_end(&w);
+}
+
+static void grow(const struct options *o, const char *dir, json_t *root)
+{
+    static struct unit units[MAX_SIZES];
+    json_t *list = json_array(), *sizes = json_array();
+    unsigned n = 0;
+
+    for (uint64_t have = FIRST_SIZE; have <= o->max && n < MAX_SIZES; have *= 10)
+        open_unit(&units[n++], o, dir, have, sizes);
+    measure_sizes(o, units, n);
+    bench_report_head("growth, us per command");
+    for (unsigned k = 0; k < n; k++) {
+        report_size(&units[k], list);
+        close_unit(&units[k]);
+    }
     json_object_set_new(root, "growth", list);
     json_object_set_new(root, "space", sizes);
 }
@@ -352,9 +382,10 @@ int main(int argc, char **argv)
     if (mkdir(dir, 0700) != 0)
         bench_die("%s: %m", dir);
     bench_describe(root);
+    grow(&o, dir, root);
     struct osd_device *dev = bench_unit_open(o.store, store);
     struct bench_target to = bench_unit_target(dev);
-    grow(&o, &to, store, dir, root);
+    bench_furnish(&to, 0);
     measure_attrs(&o, &to, root);
     measure_partitions(&o, &to, dir, root);
     measure_sparse(&o, &to, root);

@@ -1,6 +1,8 @@
 #!/bin/bash
 # lio.sh - runs inside user-mode Linux (tests/uml/uml-run): three LUNs in one target, then lio
 # usage: lio.sh [OPTION OF lio...]; writes lio.json and lio.md beside the logs
+# Then the same store in process in the same guest (guest.json), with the options in LIOSD_GUEST: what
+# system calls and RocksDB cost there.
 # shellcheck source=tests/uml/lib.sh
 . "$ROOT/tests/uml/lib.sh"
 set -e
@@ -22,3 +24,5 @@ targetcli <<END
 /iscsi/$IQN/tpg1 set attribute authentication=0 generate_node_acls=1 cache_dynamic_acls=1 demo_mode_write_protect=0
 END
 "$BUILD/bench/lio" --url "iscsi://127.0.0.1/$IQN" --json "$OUT/lio.json" "$@" | tee "$OUT/lio.md"
+read -ra guest <<<"${LIOSD_GUEST:---rounds 7 --batch 300}"
+"$BUILD/bench/inproc" --dir "$STORE" --objects 0 "${guest[@]}" --json "$OUT/guest.json" >"$OUT/guest.md"

@@ -8,6 +8,7 @@
 #include "ops.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -379,16 +380,37 @@ static void peer_remove_all(struct bench_work *w, const struct bench_op *op)
     }
 }
 
-/* RocksDB alone, default options, keys as long as those of objects. */
-static void peer_rocksdb(struct bench_work *w, const struct bench_op *op)
+/* RocksDB alone, default options, keys as long as those of objects; one for all works. */
+static struct bench_raw *raw_shared;
+static unsigned raw_users;
+static pthread_mutex_t raw_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+static void raw_get(struct bench_work *w)
 {
     char path[4096];
 
+    pthread_mutex_lock(&raw_mutex);
+    snprintf(path, sizeof(path), "%s/peer-rocksdb", w->dir);
+    if (raw_users++ == 0)
+        raw_shared = bench_raw_open(path);
+    w->raw = raw_shared;
+    pthread_mutex_unlock(&raw_mutex);
+}
+
+static void raw_put(struct bench_work *w)
+{
+    pthread_mutex_lock(&raw_mutex);
+    if (w->raw && --raw_users == 0)
+        bench_raw_close(raw_shared);
+    w->raw = NULL;
+    pthread_mutex_unlock(&raw_mutex);
+}
+
+static void peer_rocksdb(struct bench_work *w, const struct bench_op *op)
+{
     if (w->raw)
         return;
-    snprintf(path, sizeof(path), "%s/peer-rocksdb-%llx", w->dir,
-             (unsigned long long)w->first_oid);
-    w->raw = bench_raw_open(path);
+    raw_get(w);
     for (unsigned i = 0; i < BENCH_BACKGROUND; i++)
         bench_raw_put(w->raw, background(w, i), w->buf, op->size);
 }
@@ -573,7 +595,6 @@ void bench_work_init(struct bench_work *w, const struct bench_target *to, const 
 
 void bench_work_end(struct bench_work *w)
 {
-    if (w->raw)
-        bench_raw_close(w->raw);
+    raw_put(w);
     free(w->buf);
 }

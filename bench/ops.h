@@ -6,7 +6,7 @@
  * measured). After tidy everything is as it was before prepare, so batches can be repeated and
  * interleaved in any order.
  * Threads: each thread has a work of its own; works of one target share the two partitions and
- * nothing else.
+ * nothing else but the peer's RocksDB.
  */
 #ifndef BENCH_OPS_H
 #define BENCH_OPS_H

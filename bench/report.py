@@ -21,7 +21,7 @@ LISTS = {"inproc": ["operations", "ratios", "threads"], "memory": ["operations",
          "disk": ["operations", "ratios"], "secured": ["secured"], "growth": ["growth", "space", "attributes", "partitions",
                                                       "sparse"],
          "lio": ["depth_times", "depth_ratios", "sizes_times", "sizes_ratios", "lio_latency"],
-         "tgtd": ["depth_times", "sizes_times"], "sustain": ["sustain"]}
+         "guest": ["operations", "ratios"], "tgtd": ["depth_times", "sizes_times"], "sustain": ["sustain"]}
 
 
 class Missing(Exception):
@@ -107,6 +107,33 @@ def lio_depth(res):
         lines.append([r["name"]] + cells)
     return table(["", "object LUN, µs", "empty handler, µs", "fileio LUN, µs", "÷ empty", "goal",
                   "÷ fileio", "goal"], lines)
+
+
+FLOORS = [("read 4 KiB", ["peer_read_4k"]), ("read 64 KiB", ["peer_read_64k"]),
+          ("read 1 MiB", ["peer_read_1m"]),
+          ("overwrite 4 KiB", ["peer_overwrite_4k", "peer_rocksdb_put"]),
+          ("overwrite 64 KiB", ["peer_write_64k", "peer_rocksdb_put"]),
+          ("overwrite 1 MiB", ["peer_rewrite_1m", "peer_rocksdb_put"])]
+
+
+def lio_floor(res):
+    """What the store cannot do without, in the same guest, on top of the empty handler."""
+    lines = []
+    for load, needs in FLOORS:
+        for depth in ("QD1", "QD16"):
+            name = f"{load} {depth}"
+            if not [r for r in rows(res, "lio", "depth_times") if r["name"] == name]:
+                continue
+            empty = row(res, "lio", "depth_times", name=name, lun="empty handler")["median"]
+            costs = [row(res, "guest", "operations", name=n) for n in needs]
+            total = sum(c["median"] for c in costs)
+            mine = row(res, "lio", "depth_ratios", name=name, lun="empty handler")
+            lines.append([name, number(empty),
+                          " + ".join(f"{c['what'].split(',')[0]} {number(c['median'])}"
+                                     for c in costs),
+                          f"{empty / (empty + total):.2f}", spread(mine), goal(mine, False)])
+    return table(["", "empty handler, µs", "what a store cannot do without, µs",
+                  "ratio with nothing else", "measured", "goal"], lines)
 
 
 def lio_sizes(res):
@@ -196,7 +223,8 @@ def parts(res):
     return table(["part", "date", "mode", "machine", "command"], lines)
 
 
-TABLES = {f.__name__: f for f in (operations, ratios, threads, lio_depth, lio_sizes, latency, secured,
+TABLES = {f.__name__: f for f in (operations, ratios, threads, lio_depth, lio_floor, lio_sizes, latency,
+                                  secured,
                                   growth, attributes, partitions, sparse, space, sustain, parts)}
 
 
