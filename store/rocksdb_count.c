@@ -99,8 +99,10 @@ osd_status charge_counters(struct txn *t, uint64_t pid, int64_t delta)
 
 osd_status txn_charge(struct txn *t, struct store_id id, struct store_meta *m, int64_t delta)
 {
-    osd_status st = delta ? charge_counters(t, id.pid, delta) : OSD_OK;
+    osd_status st = delta && !t->deferring ? charge_counters(t, id.pid, delta) : OSD_OK;
 
+    if (t->deferring)
+        t->deferred += delta;
     if (!st)
         m->used += (uint64_t)delta;
     return st;

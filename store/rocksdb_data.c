@@ -800,6 +800,22 @@ static osd_status punch_copy(struct punch *p, uint64_t dst, uint64_t n)
     return st ? st : do_write(p->base, p->id, dst, n, &iov, 0);
 }
 
+/* What begins at off, like rdb_seek(); a hole that goes on behind a chunk's end is one. Looks no
+ * further than it must to know whether there are n bytes of it. */
+static osd_status seek_run(struct punch *p, uint64_t off, uint64_t n,
+                           enum store_extent *ret_kind, uint64_t *ret_run)
+{
+    enum store_extent kind = STORE_HOLE;
+    uint64_t more;
+    osd_status st = rdb_seek(p->base, p->id, off, ret_kind, ret_run);
+
+    while (!st && *ret_kind == STORE_HOLE && kind == STORE_HOLE && *ret_run < n) {
+        st = rdb_seek(p->base, p->id, off + *ret_run, &kind, &more);
+        *ret_run += !st && kind == STORE_HOLE ? more : 0;
+    }
+    return st;
+}
+
 /* Settle one block or more: holes stay holes by whole blocks, a block with any data is data. */
 static osd_status punch_step(struct punch *p)
 {
@@ -810,7 +826,7 @@ static osd_status punch_step(struct punch *p)
     osd_status st = OSD_OK;
 
     if (n > 0)
-        st = rdb_seek(p->base, p->id, p->dst + keep + p->len, &kind, &run);
+        st = seek_run(p, p->dst + keep + p->len, n, &kind, &run);
     if (st)
         return st;
     if (n == 0 || (kind == STORE_HOLE && run >= n)) {
@@ -853,9 +869,15 @@ static osd_status do_punch(struct store_txn *base, struct store_id id, uint64_t 
                       .new_length = o->rec.meta.length - len,
                       .dst = off / STORE_BLOCK * STORE_BLOCK,
                       .buf = buf};
+    struct txn *t = (struct txn *)base;
+    t->deferring = true; /* only what it takes in the end counts */
+    t->deferred = 0;
     while (p.dst < p.new_length && !st)
         st = punch_step(&p);
-    return st ? st : do_truncate(base, id, p.new_length);
+    if (!st)
+        st = do_truncate(base, id, p.new_length);
+    t->deferring = false;
+    return st || !t->deferred ? st : charge_counters(t, id.pid, t->deferred);
 }
 
 osd_status rdb_write(struct store_txn *base, struct store_id id, uint64_t off, uint64_t len,

@@ -197,6 +197,8 @@ struct txn {
     struct run_list allocated, freed;
     struct delta deltas[TXN_DELTAS];
     int n_deltas;
+    bool deferring; /* charges add up here, for a change that frees after it has taken */
+    int64_t deferred;
     struct store_held held;
     struct created *created; /* ids claimed, newest first */
     struct part *new_parts;  /* partitions created here */

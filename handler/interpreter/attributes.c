@@ -202,29 +202,6 @@ static osd_status each_object(struct command *c, object_fn fn, void *arg)
 
 /* ---- setting ---- */
 
-struct setting {
-    struct osd_attr_id id;
-    const uint8_t *value;
-    uint32_t len;
-    enum attr_refusal *ret_why;
-};
-
-static osd_status set_one(struct command *c, const struct attr_object *o, void *arg)
-{
-    const struct setting *s = arg;
-
-    return attr_set(c, o, s->id, s->value, s->len, s->ret_why);
-}
-
-/* Set one attribute on every object of the command. */
-static osd_status set_all(struct command *c, struct osd_attr_id id, const uint8_t *value,
-                          uint32_t len, enum attr_refusal *ret_why)
-{
-    struct setting s = {id, value, len, ret_why};
-
-    return each_object(c, set_one, &s);
-}
-
 static osd_status refused(struct command *c, osd_status st, struct osd_attr_id id)
 {
     c->fault.has_attr = true;
@@ -235,25 +212,38 @@ static osd_status refused(struct command *c, osd_status st, struct osd_attr_id i
 static osd_status set_entry(struct command *c, const struct osd_attr_entry *e, uint64_t at,
                             void *arg)
 {
+    const struct attr_object *o = arg;
     enum attr_refusal why;
-    osd_status st = set_all(c, e->id, e->value.data, e->len, &why);
+    osd_status st = attr_set(c, o, e->id, e->value.data, e->len, &why);
 
-    (void)arg;
     return st == OSD_E_DENIED ? refused(c, fail_param(c, at), e->id) : st;
 }
 
-static osd_status set_value(struct command *c)
+static osd_status set_value(struct command *c, const struct attr_object *o)
 {
     const struct osd_attr_params *a = &c->cdb.attr;
     bool page_format = a->format == OSD_ATTR_PAGE;
     const uint8_t *value = page_format ? c->set_list.data : a->value;
     struct osd_attr_id id = {a->set_page, a->set_number};
     enum attr_refusal why;
-    osd_status st = set_all(c, id, value, a->set_len, &why);
+    osd_status st = attr_set(c, o, id, value, a->set_len, &why);
 
     if (st == OSD_E_DENIED)
         return refused(c, fail_cdb(c, page_format ? page_fields[why] : cdb_fields[why]), id);
     return st;
+}
+
+/* All of it on one object: a member may leave the collection by it. */
+static osd_status set_object(struct command *c, const struct attr_object *o, void *arg)
+{
+    struct attr_object object = *o;
+    osd_status st = is_list(c) ? walk_sets(c, set_entry, &object) : set_value(c, o);
+
+    (void)arg;
+    if (st || !(c->act->flags & ACT_MEMBERS))
+        return st;
+    return command_stamp(c, o->id,
+                         STORE_TOUCH_ATTR_MODIFIED | (c->touch & STORE_TOUCH_DATA_MODIFIED));
 }
 
 osd_status attributes_set(struct command *c)
@@ -262,7 +252,7 @@ osd_status attributes_set(struct command *c)
 
     if (!c->sets)
         return OSD_OK;
-    st = is_list(c) ? walk_sets(c, set_entry, NULL) : set_value(c);
+    st = each_object(c, set_object, NULL);
     c->touch |= STORE_TOUCH_ATTR_MODIFIED;
     c->cache_valid = false;
     return st;

@@ -164,7 +164,8 @@ static osd_status check_range(struct command *c)
     if (layout1(c) || !has_range(c->cdb.op) || (cap->range_len == 0 && cap->range_start == 0))
         return OSD_OK;
     if (c->cdb.op == OSD_OP_APPEND)
-        return check_extent(c, (struct extent){c->meta.length, c->cdb.length});
+        return c->exists ? check_extent(c, (struct extent){c->meta.length, c->cdb.length})
+                         : OSD_OK;
     for (uint32_t i = 0; i < c->n_extents && st == OSD_OK; i++)
         st = check_extent(c, command_extent(c, i));
     return st;

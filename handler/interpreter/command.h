@@ -211,6 +211,13 @@ static inline const struct store_ops *ops_of(const struct command *c)
     return c->dev->store->ops;
 }
 
+/** Whether the command leaves timestamps as they are. */
+bool command_bypasses_times(const struct command *c);
+
+/** Set timestamps of an object to now, inside the transaction, unless they are bypassed.
+ *  touch: STORE_TOUCH_*. */
+osd_status command_stamp(struct command *c, struct store_id id, unsigned touch);
+
 /** The five phases of an OSD command whose service action is not one of the two wrappers. */
 void command_execute(struct osd_device *dev, const struct osd_request *req,
                      struct osd_response *ret);

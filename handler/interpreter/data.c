@@ -148,16 +148,20 @@ static bool is_map_type(uint16_t type)
     return type <= OSD_MAP_DAMAGED || type == OSD_MAP_DAMAGED_ATTRS;
 }
 
-/* A range as descriptors of at most FFFFFFFFh bytes. */
+#define MAP_ENTRY 16
+
+/* A range as descriptors of at most FFFFFFFFh bytes; those beyond the answer are counted only:
+ * a hole may be 2^60 bytes long. */
 static void put_range(struct osd_writer *w, uint16_t type, uint64_t off, uint64_t len)
 {
-    while (len > 0) {
+    while (len > 0 && w->full < w->cap) {
         uint32_t part = len > UINT32_MAX ? UINT32_MAX : (uint32_t)len;
         struct osd_map_entry e = {.type = type, .len = part, .offset = off};
         osd_map_entry_put(w, &e);
         off += part;
         len -= part;
     }
+    w->full += MAP_ENTRY * (len / UINT32_MAX + (len % UINT32_MAX != 0));
 }
 
 /* Walk the extents from the start on, neighbours of one kind merged. */

@@ -262,6 +262,31 @@ osd_status device_set_clock(struct osd_device *dev, uint64_t now_ms)
     return put_number(dev->store, SETTING_CLOCK, offset);
 }
 
+/* ---- changes of members ---- */
+
+static atomic_uint *member_counter(struct osd_device *dev, struct store_id id)
+{
+    return &dev->member_changes[(id.oid ^ id.pid * 0x9e3779b97f4a7c15ULL >> 20) %
+                                MEMBER_COUNTERS];
+}
+
+void device_members_changed(struct osd_device *dev, struct store_id collection)
+{
+    if (collection.oid) {
+        atomic_fetch_add_explicit(member_counter(dev, collection), 1, memory_order_relaxed);
+        return;
+    }
+    for (size_t i = 0; i < MEMBER_COUNTERS; i++)
+        atomic_fetch_add_explicit(&dev->member_changes[i], 1, memory_order_relaxed);
+}
+
+/* The boot epoch keeps apart what was counted before a restart and after it. */
+uint32_t device_member_changes(struct osd_device *dev, struct store_id collection)
+{
+    return ((uint32_t)dev->boot_epoch << 15) +
+           atomic_load_explicit(member_counter(dev, collection), memory_order_relaxed);
+}
+
 /* ---- the way in ---- */
 
 static void dispatch(struct osd_device *dev, const struct osd_request *req,

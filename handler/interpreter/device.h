@@ -28,6 +28,8 @@ struct exchange {
     uint64_t deadline; /* monotonic ms */
 };
 
+#define MEMBER_COUNTERS 4096
+
 struct osd_device {
     struct osd_store *store;
     const struct osd_clock *clock;
@@ -47,6 +49,8 @@ struct osd_device {
     struct inflight inflight;
     struct staging staging;
     atomic_uint_fast64_t commands, failures, replays;
+    /* how often members of collections came or went, by a hash of the collection's id */
+    atomic_uint member_changes[MEMBER_COUNTERS];
 };
 
 /** The device's clock: ms since 1970. */
@@ -54,6 +58,13 @@ uint64_t device_now(struct osd_device *dev);
 
 /** Set the device's clock; survives a restart. */
 osd_status device_set_clock(struct osd_device *dev, uint64_t now_ms);
+
+/** Count a change of a collection's members (after its commit); oid 0: of any collection. */
+void device_members_changed(struct osd_device *dev, struct store_id collection);
+
+/** A number that grows with every change of a collection's members, over restarts too. Other
+ *  collections may make it grow as well. */
+uint32_t device_member_changes(struct osd_device *dev, struct store_id collection);
 
 /** Remember, also over a restart, that a method other than NOSEC is asked for. */
 osd_status device_note_secured(struct osd_device *dev);

@@ -186,7 +186,7 @@ static osd_status set_attributes(struct command *c)
     return c->replay.found ? OSD_OK : attributes_set(c);
 }
 
-static bool bypassed(const struct command *c)
+bool command_bypasses_times(const struct command *c)
 {
     return c->cdb.timestamps == 0x7f || (c->has_partition && c->partition.time_bypass == 0x7f);
 }
@@ -218,16 +218,17 @@ static osd_status measure(struct command *c)
     return st;
 }
 
-static osd_status stamp_member(struct command *c, uint64_t oid, void *arg)
+osd_status command_stamp(struct command *c, struct store_id id, unsigned touch)
 {
-    struct store_id id = {c->target.pid, oid};
-    const unsigned *touch = arg;
     struct store_meta m;
-    osd_status st = ops_of(c)->get_meta(c->txn, id, &m);
+    osd_status st;
 
+    if (command_bypasses_times(c) || !touch)
+        return OSD_OK;
+    st = ops_of(c)->get_meta(c->txn, id, &m);
     if (st)
         return st;
-    stamp(&m, *touch, c->now);
+    stamp(&m, touch, c->now);
     return ops_of(c)->put_meta(c->txn, id, &m);
 }
 
@@ -237,23 +238,14 @@ static osd_status implied(struct command *c)
 {
     unsigned touch =
         (c->act->touch | c->touch) & (STORE_TOUCH_DATA_MODIFIED | STORE_TOUCH_ATTR_MODIFIED);
-    struct store_meta m;
     osd_status st;
 
     if (c->replay.found || !(c->mutating || c->sets))
         return OSD_OK;
     st = measure(c);
-    if (st || action_creates(c->act) || c->act->order == ORDER_SET_GET_WORK || bypassed(c) ||
-        !touch)
+    if (st || action_creates(c->act))
         return st;
-    st = ops_of(c)->get_meta(c->txn, c->object.id, &m);
-    if (st)
-        return st;
-    stamp(&m, touch, c->now);
-    st = ops_of(c)->put_meta(c->txn, c->object.id, &m);
-    return st == OSD_OK && c->act->flags & ACT_MEMBERS && c->sets
-               ? members_each(c, c->target, stamp_member, &touch)
-               : st;
+    return command_stamp(c, c->object.id, touch);
 }
 
 static const struct phase checks[] = {
@@ -354,6 +346,22 @@ static osd_status finish(struct command *c, osd_status st)
     return st == OSD_OK && c->after ? c->after(c) : st;
 }
 
+/* Collections whose members came or went. */
+static void count_members(struct command *c)
+{
+    struct store_id id = {.pid = c->target.pid};
+
+    for (unsigned i = 0; i < c->n_changed; i++) {
+        id.oid = c->changed[i];
+        device_members_changed(c->dev, id);
+        if (!command_bypasses_times(c))
+            ops_of(c)->touch(c->dev->store, id, STORE_TOUCH_DATA_MODIFIED, c->now);
+    }
+    id.oid = 0;
+    if (c->n_changed == CHANGED_MAX) /* there may have been more */
+        device_members_changed(c->dev, id);
+}
+
 /* After the commit: lazy timestamps, the clock. */
 static void aftermath(struct command *c)
 {
@@ -364,17 +372,15 @@ static void aftermath(struct command *c)
         return;
     if (c->mutating || c->sets)
         touch &= ~(unsigned)(STORE_TOUCH_DATA_MODIFIED | STORE_TOUCH_ATTR_MODIFIED);
-    if (!bypassed(c)) {
+    if (!command_bypasses_times(c)) {
         if (touch)
             ops->touch(c->dev->store, c->object.id, touch, c->now);
         if (c->act->touch_partition | (c->touch & STORE_TOUCH_DATA_MODIFIED))
             ops->touch(c->dev->store, (struct store_id){c->target.pid, 0},
                        c->act->touch_partition | (c->touch & STORE_TOUCH_DATA_MODIFIED),
                        c->now);
-        for (unsigned i = 0; i < c->n_changed; i++)
-            ops->touch(c->dev->store, (struct store_id){c->target.pid, c->changed[i]},
-                       STORE_TOUCH_DATA_MODIFIED, c->now);
     }
+    count_members(c);
     if (c->set_clock)
         device_set_clock(c->dev, c->new_clock);
 }

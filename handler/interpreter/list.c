@@ -4,9 +4,10 @@
  *
  * The list identifier is the container's change counter at the first LIST, with the top bit set
  * so that it is never zero; LSTCHG compares it with the counter of now. Of a collection's
- * members the time they last changed is the counter.
+ * members the device keeps a counter.
  * Announced length: exact when the rest is short enough to be counted, otherwise an upper bound
- * (the number of objects in the container), or without bound when attributes are listed.
+ * (the number of objects in the container), or without bound when attributes are listed. The
+ * entries beyond the answer are made too, for their length.
  */
 #include "wire/list.h"
 #include "attributes.h"
@@ -43,7 +44,7 @@ static osd_status next_chunk(struct listing *l, uint64_t from, uint64_t *ids, si
     struct command *c = l->c;
 
     if (l->of_members) {
-        l->changes = c->meta.data_modified;
+        l->changes = device_member_changes(c->dev, c->target);
         return ops_of(c)->members(c->txn, c->target, from, ids, CHUNK, ret_n, ret_next);
     }
     return ops_of(c)->list(c->txn, c->target.pid, l->kind, from, ids, CHUNK, ret_n, ret_next,
@@ -106,12 +107,12 @@ static osd_status put_entry(struct listing *l, uint64_t id, uint8_t *scratch)
         return st;
     osd_list_entry_close(&e, start);
     l->announced += e.full;
-    if (l->w.full + e.full > l->w.cap) {
+    if (!l->full && l->w.full + e.full > l->w.cap) {
         l->full = true;
         l->continuation = id;
-        return OSD_OK;
     }
-    osd_writer_put(&l->w, scratch, e.full);
+    if (!l->full)
+        osd_writer_put(&l->w, scratch, e.full);
     return OSD_OK;
 }
 
@@ -120,16 +121,16 @@ static osd_status walk_entries(struct listing *l)
     uint64_t ids[CHUNK], from = l->c->cdb.start;
     _cleanup_free_ uint8_t *scratch = malloc(ENTRY_MAX);
     osd_status st = scratch ? OSD_OK : OSD_E_NOMEM;
-    size_t n = 0;
+    size_t n = 0, beyond = 0;
 
     do {
         if (st == OSD_OK)
             st = next_chunk(l, from, ids, &n, &from);
-        for (size_t i = 0; st == OSD_OK && i < n && !l->full; i++) {
+        for (size_t i = 0; st == OSD_OK && i < n; i++)
             st = put_entry(l, ids[i], scratch);
-            l->endless = l->full && (i + 1 < n || from != 0);
-        }
-    } while (st == OSD_OK && from != 0 && !l->full);
+        beyond += l->full ? n : 0;
+    } while (st == OSD_OK && from != 0 && beyond < LOOK_AHEAD);
+    l->endless = from != 0;
     return st;
 }
 

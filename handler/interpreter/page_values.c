@@ -36,6 +36,14 @@ osd_status row_padded(const struct ask *a, const char *s, struct attr_value *ret
     return OSD_OK;
 }
 
+/* The command's own access is stamped after its commit, but is seen by its get (reference 2.2). */
+static void show_access(const struct command *c, struct store_meta *m)
+{
+    if (c->act->touch & STORE_TOUCH_DATA_ACCESSED && m->data_accessed < c->now &&
+        !command_bypasses_times(c))
+        m->data_accessed = c->now;
+}
+
 static osd_status load_meta(const struct ask *a, struct store_meta *ret)
 {
     struct command *c = a->c;
@@ -45,6 +53,9 @@ static osd_status load_meta(const struct ask *a, struct store_meta *ret)
         st = ops_of(c)->get_meta(c->txn, a->o->id, &c->cache);
         c->cache_id = a->o->id;
         c->cache_valid = st == OSD_OK;
+        if (st == OSD_OK && c->cache_id.pid == c->object.id.pid &&
+            c->cache_id.oid == c->object.id.oid)
+            show_access(c, &c->cache);
     }
     *ret = c->cache;
     return st;

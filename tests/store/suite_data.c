@@ -432,6 +432,19 @@ static void test_store_data__punch_moves_bytes_at_any_offset(void **state)
 }
 
 /* Block 2 alone is data; moved down by 100 bytes it lies across blocks 1 and 2. */
+/* Would catch: a hole that ends where the store cuts its maps, moved as if it were data. */
+static void test_store_data__an_unaligned_punch_keeps_long_holes(void **state)
+{
+    struct rig *r = *state;
+    struct store_id o = new_object(r);
+
+    rig_write(r, o, 0, "abc", 3);
+    rig_write(r, o, 1ULL << 32, "def", 3);
+    punch(r, o, 0, 1176);
+    length_is(r, o, (1ULL << 32) + 3 - 1176);
+    used_is(r, o, 2);
+}
+
 static void test_store_data__an_unaligned_punch_spreads_blocks_as_stated(void **state)
 {
     struct rig *r = *state;
@@ -548,6 +561,7 @@ int suite_data(void)
         RIG_TEST(test_store_data__clear_beyond_the_end_grows_with_a_hole),
         RIG_TEST(test_store_data__punch_by_whole_blocks_keeps_holes),
         RIG_TEST(test_store_data__punch_moves_bytes_at_any_offset),
+        RIG_TEST(test_store_data__an_unaligned_punch_keeps_long_holes),
         RIG_TEST(test_store_data__an_unaligned_punch_spreads_blocks_as_stated),
         RIG_TEST(test_store_data__punch_stays_inside_the_length),
         RIG_TEST(test_store_data__seek_tells_data_from_holes),

@@ -112,6 +112,21 @@ static void test_store_quota__capacity_counts_blocks_and_attributes(void **state
     assert_int_equal(rig_get_meta(r, p).used, 3 * B + 20);
 }
 
+/* Would catch: a punch that needs room for both places of what it moves. */
+static void test_store_quota__a_punch_that_does_not_grow_needs_no_room(void **state)
+{
+    struct rig *r = *state;
+    struct store_id p = rig_partition(r), o = rig_object(r, p.pid);
+    struct store_txn *t;
+
+    rig_write(r, o, B, "abc", 3);
+    limit_partition(r, p, B, STORE_NO_LIMIT);
+    t = rig_begin(r, o, STORE_EXCLUSIVE);
+    rig_ok(r->ops->punch(t, o, 0, B));
+    rig_commit(r, t);
+    assert_int_equal(rig_get_meta(r, p).used, B);
+}
+
 /* What a transaction freed itself it can use; what it only reserved it gives back. */
 static void test_store_quota__a_transaction_may_use_what_it_freed(void **state)
 {
@@ -309,6 +324,7 @@ int suite_quota(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_store_quota__length_stops_growth_and_nothing_else),
         RIG_TEST(test_store_quota__capacity_counts_blocks_and_attributes),
+        RIG_TEST(test_store_quota__a_punch_that_does_not_grow_needs_no_room),
         RIG_TEST(test_store_quota__a_transaction_may_use_what_it_freed),
         RIG_TEST(test_store_quota__over_quota_partitions_can_still_shrink_and_overwrite),
         RIG_TEST(test_store_quota__objects_count_user_objects_and_collections),
