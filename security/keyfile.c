@@ -4,7 +4,6 @@
  */
 #include "keyfile.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -14,6 +13,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "hex.h"
 
 #define DIGITS   (2 * OSD_MASTER_LEN)
 #define FILE_MAX 256 /* digits and white space */
@@ -48,37 +49,22 @@ static osd_status by_errno(int error)
     }
 }
 
-static int digit(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *p = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
-
-    return p ? (int)(p - digits) : -1;
-}
-
 /* Digits of a text with white space before and after them only. */
 static osd_status parse(const char *text, uint8_t ret[OSD_MASTER_LEN])
 {
     const char *p = text + strspn(text, " \t\r\n");
 
-    for (size_t i = 0; i < OSD_MASTER_LEN; i++) {
-        int high = digit(p[2 * i]), low = high < 0 ? -1 : digit(p[2 * i + 1]);
-        if (low < 0)
-            return OSD_E_INVALID;
-        ret[i] = (uint8_t)(high << 4 | low);
-    }
+    if (!osd_hex_parse(p, ret, OSD_MASTER_LEN))
+        return OSD_E_INVALID;
     p += DIGITS;
     return p[strspn(p, " \t\r\n")] ? OSD_E_INVALID : OSD_OK;
 }
 
-static osd_status read_open(int fd, const char *path, uint8_t ret[OSD_MASTER_LEN], char *why,
+static osd_status read_open(int fd, const char *path, char *text, size_t cap, char *why,
                             size_t why_len)
 {
-    uint8_t key[OSD_MASTER_LEN];
-    char text[FILE_MAX + 1];
     struct stat s;
     ssize_t len;
-    osd_status st;
 
     if (fstat(fd, &s) || !S_ISREG(s.st_mode))
         return explain(OSD_E_INVALID, why, why_len, "%s is not a file", path);
@@ -87,10 +73,34 @@ static osd_status read_open(int fd, const char *path, uint8_t ret[OSD_MASTER_LEN
                        "%s is open to others (mode %03o): chmod 600 it, and replace the key if "
                        "somebody may have read it",
                        path, s.st_mode & 0777);
-    len = read(fd, text, FILE_MAX);
+    len = read(fd, text, cap - 1);
     if (len < 0)
         return explain(OSD_E_IO, why, why_len, "%s: %s", path, strerror(errno));
     text[len] = 0;
+    return OSD_OK;
+}
+
+osd_status osd_secret_read(const char *path, char *text, size_t cap, char *why, size_t why_len)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    osd_status st;
+
+    if (fd < 0)
+        return explain(by_errno(errno), why, why_len, "%s: %s", path, strerror(errno));
+    st = read_open(fd, path, text, cap, why, why_len);
+    close(fd);
+    return st;
+}
+
+osd_status osd_keyfile_read(const char *path, uint8_t ret[OSD_MASTER_LEN], char *why,
+                            size_t why_len)
+{
+    uint8_t key[OSD_MASTER_LEN];
+    char text[FILE_MAX];
+    osd_status st = osd_secret_read(path, text, sizeof(text), why, why_len);
+
+    if (st)
+        return st;
     st = parse(text, key);
     if (st)
         explain(st, why, why_len, "%s does not hold a master key: %d hexadecimal digits", path,
@@ -99,19 +109,6 @@ static osd_status read_open(int fd, const char *path, uint8_t ret[OSD_MASTER_LEN
         memcpy(ret, key, sizeof(key));
     OPENSSL_cleanse(text, sizeof(text));
     OPENSSL_cleanse(key, sizeof(key));
-    return st;
-}
-
-osd_status osd_keyfile_read(const char *path, uint8_t ret[OSD_MASTER_LEN], char *why,
-                            size_t why_len)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    osd_status st;
-
-    if (fd < 0)
-        return explain(by_errno(errno), why, why_len, "%s: %s", path, strerror(errno));
-    st = read_open(fd, path, ret, why, why_len);
-    close(fd);
     return st;
 }
 
@@ -147,8 +144,7 @@ osd_status osd_keyfile_make(const char *path, uint8_t ret[OSD_MASTER_LEN], char 
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return explain(by_errno(errno), why, why_len, "%s: %s", path, strerror(errno));
-    for (size_t i = 0; i < sizeof(key); i++)
-        snprintf(text + 2 * i, 3, "%02x", key[i]);
+    osd_hex_put(key, sizeof(key), text);
     text[DIGITS] = '\n';
     errno = ENOSPC; /* what a short write means */
     error = write(fd, text, DIGITS + 1) != DIGITS + 1 || fsync(fd) || sync_directory(path)

@@ -23,6 +23,10 @@
 osd_status osd_keyfile_read(const char *path, uint8_t ret[OSD_MASTER_LEN], char *why,
                             size_t why_len);
 
+/** Read at most cap - 1 bytes of a file that is its owner's alone, and add a zero byte. Errors as
+ *  above. The caller wipes the text. */
+osd_status osd_secret_read(const char *path, char *text, size_t cap, char *why, size_t why_len);
+
 /** Make a random key and keep it in a new file, mode 0600, on stable storage. OSD_E_EXISTS;
  *  OSD_E_DENIED; OSD_E_NO_SPACE; OSD_E_IO. Any thread. */
 osd_status osd_keyfile_make(const char *path, uint8_t ret[OSD_MASTER_LEN], char *why,

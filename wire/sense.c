@@ -222,8 +222,18 @@ static osd_status field_verdict(uint16_t field)
     return OSD_E_INVALID;
 }
 
+/* The request was valid, but its capability does not cover it. */
+static bool capability_failed(const struct osd_sense *s)
+{
+    return s->has_object && s->completed & OSD_FN_VALIDATION &&
+           !((s->completed | s->not_initiated) & OSD_FN_CMD_CAP);
+}
+
 osd_status osd_sense_status(const struct osd_sense *s)
 {
+    if (s->key == SENSE_ILLEGAL_REQUEST && s->asc == ASC_INVALID_FIELD_CDB &&
+        capability_failed(s))
+        return OSD_E_DENIED;
     if (s->key == SENSE_ILLEGAL_REQUEST && s->asc == ASC_INVALID_FIELD_CDB && s->has_field &&
         s->field_in_cdb)
         return field_verdict(s->field);

@@ -85,7 +85,8 @@ static osd_status take_list(struct osd_bytes raw, enum osd_gen gen, struct osd_c
 
 osd_status take_answer(const struct build *b, struct osd_call *c)
 {
-    struct osd_bytes raw = {b->in_lists.data + b->in_gap, b->in_lists.len - b->in_gap};
+    struct osd_bytes raw = {b->in_lists.data + b->in_gap,
+                            b->in_lists.len - b->in_gap - b->in_tail};
 
     c->ret_pid = c->pid;
     c->ret_oid = c->oid;

@@ -10,6 +10,7 @@
  *      direction only; list format otherwise, also for page 0, which in page format means
  *      "nothing to set".
  */
+#include <openssl/crypto.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -97,6 +98,7 @@ void build_free(struct build *b)
 {
     osd_buf_free(&b->out_lists);
     osd_buf_free(&b->in_lists);
+    OPENSSL_cleanse(b->key, sizeof(b->key));
 }
 
 /* Append a list to Data-Out at the next representable offset. */
@@ -127,7 +129,7 @@ static osd_status build_page(struct build *b, const struct osd_call *c, bool wan
 
     a->format = OSD_ATTR_PAGE;
     a->retrieved_off = a->set_off = OSD_OFFSET_UNUSED;
-    if (want_current) {
+    if (want_current || b->signs_response) {
         a->get_page = OSD_PAGE_CURRENT;
         b->current_page = true;
         st = reserve_in(b, c->in_len, b->cdb.gen == OSD_GEN1 ? 56 : 76);
@@ -166,13 +168,15 @@ static osd_status build_set_list(struct build *b, const struct osd_call *c)
 static osd_status build_get_list(struct build *b, const struct osd_call *c, bool want_current)
 {
     _cleanup_buf_ struct osd_buf list = osd_buf_make(LISTS_MAX);
-    size_t need = 16 + 8 * (c->n_get + 2), answer = 8 + 3 * 24 + b->answer_room;
+    size_t need = 16 + 8 * (c->n_get + 4), answer = 8 + 5 * 24 + b->answer_room;
     osd_status st = osd_buf_reserve(&list, need);
 
     if (st)
         return st;
     struct osd_writer w = osd_writer_make(list.data, need);
     osd_attr_list_open(&w, b->cdb.gen, OSD_LIST_GET);
+    if (b->signs_response)
+        osd_attr_put_get(&w, b->cdb.gen, (struct osd_attr_id){OSD_PAGE_CURRENT, 1});
     for (uint32_t n = 3; want_current && n <= 5; n++)
         osd_attr_put_get(&w, b->cdb.gen, (struct osd_attr_id){OSD_PAGE_CURRENT, n});
     for (size_t i = 0; i < c->n_get; i++) {
@@ -202,9 +206,37 @@ static osd_status build_attrs(struct build *b, const struct osd_call *c, const s
         OSD_OFFSET_UNUSED;
     if (c->n_set > 0)
         st = build_set_list(b, c);
-    if (!st && (c->n_get > 0 || want_current))
+    if (!st && (c->n_get > 0 || want_current || b->signs_response))
         st = build_get_list(b, c, want_current);
     return st;
+}
+
+/* Integrity information at the ends of Data-Out and Data-In. */
+static osd_status build_info(struct build *b, const struct osd_call *c)
+{
+    enum osd_gen gen = b->cdb.gen;
+    size_t before = c->in_len + b->in_lists.len, len = signer_in_info(gen);
+    uint64_t at = osd_offset_align(before, gen);
+    osd_status st = OSD_OK;
+
+    b->in_tail = at - before + len;
+    b->cdb.sec.data_in_icv_off = at;
+    st = osd_buf_put(&b->in_lists, NULL, b->in_tail);
+    if (st == OSD_OK && c->out_len + b->out_lists.len > 0)
+        st = add_out(b, c->out_len, NULL, signer_out_info(gen), &b->cdb.sec.data_out_icv_off);
+    return st;
+}
+
+/* Signed commands ask for a response integrity value where it costs no second direction. */
+static void plan_signature(const struct osd_session *s, const struct osd_call *c,
+                           const struct verb *v, struct build *b)
+{
+    bool out = c->out_len > 0 || c->n_set > 0;
+
+    b->name = verb_name(c);
+    b->changes = v->changes;
+    b->signs_response = signer_wants_response(&s->signer, out && c->n_get == 0);
+    b->signs_data = signer_wants_data(&s->signer);
 }
 
 osd_status build(const struct osd_session *s, const struct osd_call *c, struct build *b)
@@ -236,6 +268,9 @@ osd_status build(const struct osd_session *s, const struct osd_call *c, struct b
     fill_capability(s, c, v, &b->cdb.cap);
     if (v->changes)
         fill_nonce(b->cdb.sec.nonce);
+    plan_signature(s, c, v, b);
     st = build_attrs(b, c, v);
-    return st ? st : osd_cdb_encode(&b->cdb, b->raw, &b->raw_len);
+    if (st == OSD_OK && b->signs_data)
+        st = build_info(b, c);
+    return st || s->signer.with ? st : osd_cdb_encode(&b->cdb, b->raw, &b->raw_len);
 }

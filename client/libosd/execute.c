@@ -8,10 +8,42 @@
 #include "wire/attrs.h"
 #include "wire/list.h"
 
+/* Everything of the exchange that does not change from try to try. */
+static struct exchange prepare(const struct osd_call *c, struct build *b)
+{
+    struct exchange x = {.cdb = b->raw};
+
+    b->out_v[0] = (struct iovec){(void *)c->out, c->out_len};
+    b->out_v[1] = (struct iovec){b->out_lists.data, b->out_lists.len};
+    b->in_v[0] = (struct iovec){c->in, c->in_len};
+    b->in_v[1] = (struct iovec){b->in_lists.data, b->in_lists.len};
+    x.out = osd_iov_make(b->out_v, 2);
+    x.in = osd_iov_make(b->in_v, 2);
+    return x;
+}
+
+osd_status exchange_signed(struct osd_session *s, struct osd_call *c, struct build *b,
+                           struct exchange *x)
+{
+    char why[400] = "";
+    osd_status st;
+
+    for (unsigned try = 0;; try++) {
+        if (s->signer.with && (st = sign(s, b, c)))
+            return st;
+        x->cdb_len = b->raw_len;
+        st = transport_execute(s->transport, x, why, sizeof(why));
+        if (st)
+            return failed(st, "%s: %s", b->name, why);
+        st = verify(s, b, c, x);
+        if (st || !sign_again(s, b, x, try))
+            return st;
+    }
+}
+
 osd_status carry_out(struct osd_session *s, struct osd_call *c, struct build *b)
 {
-    struct exchange x = {0};
-    char why[400] = "";
+    struct exchange x;
     osd_status st;
 
     if (!verb_of(c))
@@ -21,18 +53,11 @@ osd_status carry_out(struct osd_session *s, struct osd_call *c, struct build *b)
     st = build(s, c, b);
     if (st)
         return failed(st, "%s: %s", verb_name(c), osd_status_text(st));
-    b->out_v[0] = (struct iovec){(void *)c->out, c->out_len};
-    b->out_v[1] = (struct iovec){b->out_lists.data, b->out_lists.len};
-    b->in_v[0] = (struct iovec){c->in, c->in_len};
-    b->in_v[1] = (struct iovec){b->in_lists.data, b->in_lists.len};
-    x.cdb = b->raw;
-    x.cdb_len = b->raw_len;
-    x.out = osd_iov_make(b->out_v, 2);
-    x.in = osd_iov_make(b->in_v, 2);
+    x = prepare(c, b);
     c->ret_len = 0;
-    st = transport_execute(s->transport, &x, why, sizeof(why));
+    st = exchange_signed(s, c, b, &x);
     if (st)
-        return failed(st, "%s: %s", verb_name(c), why);
+        return st;
     c->ret_len = x.in_len < c->in_len ? (size_t)x.in_len : c->in_len;
     return judge(c, &x);
 }
@@ -50,6 +75,14 @@ static osd_status execute_with(struct osd_session *s, struct osd_call *c, size_t
     return st;
 }
 
+/* A partition without keys is of no use to anybody. */
+static osd_status furnish(struct osd_session *s, const struct osd_call *c)
+{
+    return s->signer.with == SIGN_KEYRING && c->verb == OSD_V_CREATE_PARTITION
+               ? osd_install_keys(s, c->ret_pid)
+               : OSD_OK;
+}
+
 osd_status osd_execute(struct osd_session *s, struct osd_call *c)
 {
     osd_status st = execute_with(s, c, 0);
@@ -57,7 +90,7 @@ osd_status osd_execute(struct osd_session *s, struct osd_call *c)
     /* Values longer than their caps took the room of others: reading them again is harmless. */
     if (st == OSD_E_NOMEM && c->verb == OSD_V_GET_ATTRIBUTES)
         st = execute_with(s, c, ANSWER_MAX);
-    return st;
+    return st ? st : furnish(s, c);
 }
 
 /* ---- attributes ---- */
@@ -75,7 +108,8 @@ static osd_status visit_list(struct osd_bytes raw, enum osd_gen gen, attr_visit 
     if (osd_attr_cursor_open(raw, gen, OSD_LIST_SET, true, &cur, &err))
         return failed(OSD_E_PROTOCOL, "the device sent no attribute list: %s", err.what);
     while (osd_attr_cursor_next(&cur, &e, &err) == OSD_OK)
-        if (!e.undefined && !visit(arg, e.id.page, e.id.number, e.value.data, e.len))
+        if (!e.undefined && e.id.page != OSD_PAGE_CURRENT &&
+            !visit(arg, e.id.page, e.id.number, e.value.data, e.len))
             break;
     return OSD_OK;
 }
@@ -87,7 +121,7 @@ static osd_status try_each_attr(struct osd_session *s, struct osd_call *c, size_
 {
     struct build b = {.answer_room = room};
     osd_status st = carry_out(s, c, &b);
-    struct osd_bytes raw = {b.in_lists.data + b.in_gap, b.in_lists.len - b.in_gap};
+    struct osd_bytes raw = {b.in_lists.data + b.in_gap, b.in_lists.len - b.in_gap - b.in_tail};
 
     *ret_cut = !st && osd_attr_list_cut(raw, s->gen);
     if (!st && !*ret_cut)

@@ -13,6 +13,7 @@
 
 #include "common/buf.h"
 #include "osd/osd.h"
+#include "sign.h"
 #include "transport.h"
 #include "wire/cdb.h"
 
@@ -24,6 +25,7 @@ struct async;
 struct osd_session {
     struct transport *transport;
     enum osd_gen gen;
+    struct signer signer;
     struct async *async;
 };
 
@@ -51,7 +53,15 @@ struct build {
     struct osd_buf in_lists;  /* what follows the command data in Data-In, padding included */
     size_t answer_room;       /* more bytes for retrieved attributes than their caps need */
     size_t in_gap;            /* bytes between command data and retrieved attributes */
+    size_t in_tail;           /* bytes behind the retrieved attributes: integrity information */
     bool current_page;        /* the retrieved attributes are the current command page */
+    const char *name;         /* of the command, in the standard */
+    bool changes;             /* the command changes something */
+    bool signs_response, signs_data; /* the answer has integrity values */
+    uint8_t method;                  /* it is signed by */
+    uint8_t key[OSD_KEY_LEN];        /* capability key */
+    uint8_t token[TOKEN_MAX];        /* security token, for CAPKEY */
+    size_t token_len;
     struct iovec out_v[2], in_v[2];
     uint8_t raw[OSD_CDB_MAX];
     size_t raw_len;
@@ -73,6 +83,11 @@ osd_status take_answer(const struct build *b, struct osd_call *c);
 
 /** Build, send, judge; take_answer() is left to the caller. b has to be freed in any case. */
 osd_status carry_out(struct osd_session *s, struct osd_call *c, struct build *b);
+
+/** Sign, send, verify; again with a new signature where the device asks for one. x has the places
+ *  of CDB and data. The call gives the places of the data. */
+osd_status exchange_signed(struct osd_session *s, struct osd_call *c, struct build *b,
+                           struct exchange *x);
 
 /* ---- async.c ---- */
 

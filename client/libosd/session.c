@@ -34,8 +34,10 @@ static osd_status open_parts(struct osd_session *s, const char *url,
                              const struct osd_options *options, char *why, size_t why_len)
 {
     uint32_t in_flight = options ? options->in_flight : 0;
-    osd_status st = transport_open(url, options, &s->transport, why, why_len);
+    osd_status st = signer_open(&s->signer, options, s->gen, why, why_len);
 
+    if (st == OSD_OK)
+        st = transport_open(url, options, &s->transport, why, why_len);
     return st ? st : async_open(s, in_flight, &s->async);
 }
 
@@ -65,6 +67,7 @@ void osd_close(struct osd_session *s)
     async_close(s->async);
     if (s->transport)
         transport_close(s->transport);
+    signer_close(&s->signer);
     free(s);
 }
 

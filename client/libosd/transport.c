@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "initiator/initiator.h"
 #include "interpreter/interpreter.h"
+#include "security/keyfile.h"
 #include "store/store.h"
 #include "wire/cdb.h"
 #include "wire/twophase.h"
@@ -45,6 +46,19 @@ static osd_status open_iscsi(struct transport *t, const char *url, char *reason,
     return iscsi_connect(&u, &opt, &t->iscsi, reason, reason_len);
 }
 
+struct key_source {
+    const char *path;
+    char *why;
+    size_t why_len;
+};
+
+static osd_status first_key(void *arg, uint8_t ret[OSD_MASTER_LEN])
+{
+    const struct key_source *k = arg;
+
+    return osd_keyfile_read(k->path, ret, k->why, k->why_len);
+}
+
 static osd_status open_store(struct transport *t, const char *path, bool memory,
                              const struct osd_options *opt, char *reason, size_t reason_len)
 {
@@ -56,6 +70,7 @@ static osd_status open_store(struct transport *t, const char *path, bool memory,
         .clock = &osd_clock_system,
     };
     struct osd_device_config dc = {.clock = &osd_clock_system};
+    struct key_source source = {opt ? opt->key_file : NULL, reason, reason_len};
     osd_status st = memory ? store_memory_open(&sc, &dc.store, reason, reason_len)
                            : store_rocksdb_open(&sc, &dc.store, reason, reason_len);
 
@@ -64,9 +79,15 @@ static osd_status open_store(struct transport *t, const char *path, bool memory,
     t->store = dc.store;
     if (sc.read_only) /* checks only: no device, which would write */
         return OSD_OK;
+    if (source.path && opt->create) {
+        dc.default_method = opt->method ? (uint8_t)opt->method : OSD_SEC_CMDRSP;
+        dc.first_key = first_key;
+        dc.key_arg = &source;
+    }
     st = osd_device_open(&dc, &t->device);
     if (st) {
-        snprintf(reason, reason_len, "device on store %s: %s", path, osd_status_text(st));
+        if (reason[0] == 0)
+            snprintf(reason, reason_len, "device on store %s: %s", path, osd_status_text(st));
         dc.store->ops->close(dc.store);
         t->store = NULL;
     }

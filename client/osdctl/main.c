@@ -52,6 +52,10 @@ static const struct verb {
      "NI"},
     {"flush", 0, 0, "", "bring everything to stable storage", verb_flush, DEVICE, ""},
     {"format", 0, 1, "[CAPACITY] --yes", "remove everything", verb_format, DEVICE, "y"},
+    {"key", 1, 64, "install [PID]...", "give the device keys made of its master key", verb_key,
+     DEVICE, ""},
+    {"credential", 4, 5, "mint FILE PID[/OID] PERM,... [SECONDS]", "make a credential",
+     verb_credential, DEVICE, ""},
     {"check", 0, 1, "[STORE]", "check a store that nobody serves", verb_check, NO_DEVICE, "R"},
     {"explain", 1, 1, "SENSE-HEX|EXIT-CODE", "say what sense data or an exit code means",
      verb_explain, NO_DEVICE, ""},
@@ -70,6 +74,9 @@ static const struct option long_options[] = {{"device", required_argument, NULL,
                                              {"create-store", no_argument, NULL, 'C'},
                                              {"capacity", required_argument, NULL, 'K'},
                                              {"generation", required_argument, NULL, 'g'},
+                                             {"key", required_argument, NULL, 'k'},
+                                             {"credential", required_argument, NULL, 'x'},
+                                             {"method", required_argument, NULL, 'm'},
                                              {"progress", required_argument, NULL, 'P'},
                                              {"count", required_argument, NULL, 'N'},
                                              {"interval", required_argument, NULL, 'I'},
@@ -79,7 +86,7 @@ static const struct option long_options[] = {{"device", required_argument, NULL,
                                              {"version", no_argument, NULL, 'V'},
                                              {NULL, 0, NULL, 0}};
 #define VERB_OPTIONS   "rlycRPqnNI" /* go with the verbs that name them */
-#define DEVICE_OPTIONS "CKg"        /* go with verbs that open a session */
+#define DEVICE_OPTIONS "CKgkxm"     /* go with verbs that open a session */
 
 static int help(void)
 {
@@ -100,6 +107,9 @@ static int help(void)
            "      --create-store    file:// URLs: make the store if there is none\n"
            "      --capacity SIZE   of a store made by --create-store\n"
            "  -g, --generation N    speak OSD-1 or OSD-2 (default 2)\n"
+           "      --key FILE        the device's master key; every command gets a credential\n"
+           "      --credential FILE a credential, for what it allows\n"
+           "      --method METHOD   with --key: capkey, cmdrsp (default) or alldata\n"
            "  -n, --dry-run         cp: say what would be copied, copy nothing\n"
            "      --progress FD     cp: \"done/total\" lines of bytes to a descriptor\n"
            "      --count N         ping: how often, 0 = until interrupted (default 4)\n"
@@ -124,6 +134,19 @@ static bool flag_option(int c, struct options *o)
     return true;
 }
 
+static bool parse_method(const char *s, int *ret)
+{
+    static const char *const names[] = {"capkey", "cmdrsp", "alldata"};
+
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(s, names[i]) == 0) {
+            *ret = i + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool value_option(int c, struct options *o)
 {
     uint64_t n;
@@ -132,6 +155,14 @@ static bool value_option(int c, struct options *o)
     case 'd':
         o->device = optarg;
         return true;
+    case 'k':
+        o->key = optarg;
+        return true;
+    case 'x':
+        o->credential = optarg;
+        return true;
+    case 'm':
+        return parse_method(optarg, &o->method);
     case 'K':
         return parse_size(optarg, &o->capacity);
     case 'g':
@@ -219,8 +250,12 @@ static int open_failure(osd_status st, const char *device)
 static int run_with_session(const struct options *o, const struct verb *v, int argc,
                             char **argv)
 {
-    struct osd_options so = {
-        .generation = o->generation, .create = o->create, .capacity = o->capacity};
+    struct osd_options so = {.generation = o->generation,
+                             .create = o->create,
+                             .capacity = o->capacity,
+                             .key_file = o->key,
+                             .credential_file = o->credential,
+                             .method = o->method};
     struct osd_session *s;
     osd_status st;
     int rc;
@@ -231,6 +266,10 @@ static int run_with_session(const struct options *o, const struct verb *v, int a
         return usage_error("--create-store makes stores in directories, of file:///path");
     if (o->capacity && !o->create)
         return usage_error("--capacity is that of a new store: say --create-store, too");
+    if (o->key && o->credential)
+        return usage_error("--key or --credential, not both");
+    if (o->method && !o->key)
+        return usage_error("--method goes with --key; a credential has its own");
     st = osd_open(o->device, &so, &s);
     if (st)
         return open_failure(st, o->device);

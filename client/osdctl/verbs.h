@@ -23,6 +23,8 @@ verb_function verb_put, verb_get, verb_cat, verb_append;
 verb_function verb_attr;
 /* verbs_device.c */
 verb_function verb_flush, verb_format, verb_check, verb_explain;
+/* verbs_keys.c */
+verb_function verb_key, verb_credential;
 /* verbs_net.c */
 verb_function verb_discover, verb_ping;
 /* tree.c */

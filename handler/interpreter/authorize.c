@@ -43,6 +43,12 @@ osd_status authorize_validate(struct command *c)
     return st;
 }
 
+/* Without security no expiration (zero) never comes; a credential always has one. */
+static bool expired(const struct command *c, const struct osd_capability *cap)
+{
+    return c->now > cap->expiration && (cap->expiration != 0 || cap->method != OSD_SEC_NOSEC);
+}
+
 /* ---- the object ---- */
 
 static uint8_t wanted_type(const struct command *c)
@@ -182,8 +188,7 @@ static bool extends(const struct command *c, const struct osd_capability *cap,
     return proven && cap->format == 2 && cap->object_type == OSD_TYPE_USER &&
            cap->descriptor == OSD_DESC_USER && cap->allowed_pid == id.pid &&
            cap->allowed_oid == id.oid && (cap->permissions & perms) == perms &&
-           (cap->expiration == 0 || c->now <= cap->expiration) &&
-           (cap->created == 0 || cap->created == created) &&
+           !expired(c, cap) && (cap->created == 0 || cap->created == created) &&
            (cap->boot_epoch == 0 || cap->boot_epoch == c->dev->boot_epoch);
 }
 
@@ -223,7 +228,7 @@ osd_status authorize_command(struct command *c)
 
     if (nothing_to_check(c))
         return OSD_OK;
-    if (cap->expiration != 0 && c->now > cap->expiration)
+    if (expired(c, cap))
         return fail_cdb(c, AT(4));
     if ((st = check_created(c)))
         return st;

@@ -38,6 +38,11 @@ struct osd_options {
     uint64_t capacity;  /* of a store made here, bytes; 0 = no limit */
     bool read_only;     /* file:// only: for osd_check() */
     uint32_t in_flight; /* asynchronous commands carried out at once, at most 256; 0 = 16 */
+    /* Access control; at most one of the two files. Without either, commands carry no proof. */
+    const char *credential_file; /* one credential, for what its capability says */
+    const char *key_file; /* the device's master key: every command gets a credential. A store
+                             made here gets this key, and asks for the method */
+    int method;           /* with key_file: 1 CAPKEY, 2 CMDRSP, 3 ALLDATA; 0 = 2 */
 };
 
 /** Open a session. options may be NULL. OSD_E_INVALID (URL), OSD_E_UNREACHABLE, OSD_E_DENIED
@@ -133,6 +138,34 @@ struct osd_call {
 
 /** Execute one command. OSD_E_PAST_END from OSD_V_READ comes with ret_len valid data bytes. */
 OSD_API osd_status osd_execute(struct osd_session *s, struct osd_call *call);
+
+/* ---- keys ---- */
+
+enum osd_key { OSD_KEY_OF_ROOT = 1, OSD_KEY_OF_PARTITION = 2, OSD_KEY_OF_WORK = 3 };
+
+/** Set a key of the device (SET KEY) to the one that the session's key file gives for it; the
+ *  keys below it end with that. pid and version (0-15) where the kind has them, else 0.
+ *  OSD_E_INVALID (no key file); OSD_E_DENIED (the device has another parent key). */
+OSD_API osd_status osd_set_key(struct osd_session *s, enum osd_key which, uint64_t pid,
+                               unsigned version);
+
+/** Let a partition (0: the device as a whole) have its partition key and working key 0, and the
+ *  device its root key if it has none. OSD_V_CREATE_PARTITION does this by itself. Errors as
+ *  osd_set_key(). */
+OSD_API osd_status osd_install_keys(struct osd_session *s, uint64_t pid);
+
+/** What a credential is to allow. */
+struct osd_allowance {
+    uint64_t pid, oid;    /* oid 0: the partition; pid 0: the device */
+    uint16_t permissions; /* bytes 49 and 50 of a capability, the first one high */
+    uint64_t expires_ms;  /* since 1970 */
+    unsigned version;     /* of the working key */
+};
+
+/** Make a credential with the session's key file. text gets at most cap bytes, zero terminated;
+ *  512 are enough. The device is asked for its id only. OSD_E_INVALID. */
+OSD_API osd_status osd_mint(struct osd_session *s, const struct osd_allowance *a, char *text,
+                            size_t cap);
 
 /* ---- asynchronous ---- */
 

@@ -2,8 +2,10 @@
 /*
  * tests/libosd/test_calls.c - the calls of osd.h on a device in this process
  *
- * Usage: test_libosd_calls memory|file [1|2]: the kind of store, the generation spoken.
+ * Usage: test_libosd_calls memory|file [1|2 [1-3]]: the kind of store, the generation spoken, the
+ * security method of the device and of every command.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,15 +29,36 @@
 
 static struct osd_session *s;
 static bool on_file;
-static int generation = 2;
+static int generation = 2, method; /* 0: no keys */
+static char key_file[64];
 static char directory[] = "/tmp/libosd-test.XXXXXX";
 static char url[64] = "memory:";
 
+static int make_key_file(void)
+{
+    int fd;
+
+    snprintf(key_file, sizeof(key_file), "/tmp/libosd-calls-key-%d", (int)getpid());
+    fd = open(key_file, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (fd < 0)
+        return -1;
+    for (int i = 0; i < 8; i++)
+        if (write(fd, "0123456789", 10) != 10)
+            return -1;
+    return close(fd);
+}
+
 static int setup(void **state)
 {
-    struct osd_options opt = {.generation = generation, .create = true};
+    struct osd_options opt = {.generation = generation, .create = true, .method = method};
 
+    if (method)
+        opt.key_file = key_file;
     if (osd_open(url, &opt, &s)) {
+        print_error("%s\n", osd_last_error());
+        return -1;
+    }
+    if (method && osd_install_keys(s, 0)) {
         print_error("%s\n", osd_last_error());
         return -1;
     }
@@ -61,6 +84,12 @@ static uint64_t number_attr(uint64_t oid, uint32_t page, uint32_t number)
     return be64_get(value);
 }
 
+/* A partition that is not there has no key to sign with. */
+static osd_status no_partition(void)
+{
+    return method ? OSD_E_DENIED : OSD_E_NOT_FOUND;
+}
+
 /* ---- objects ---- */
 
 static void test_libosd_calls__taken_and_missing_ids_have_their_status(void **state)
@@ -69,7 +98,7 @@ static void test_libosd_calls__taken_and_missing_ids_have_their_status(void **st
     assert_int_equal(osd_create_partition(s, 5, NULL), OSD_E_INVALID);
     assert_int_equal(osd_create(s, PID, OID, NULL), OSD_E_EXISTS);
     assert_int_equal(osd_create(s, PID, 5, NULL), OSD_E_INVALID);
-    assert_int_equal(osd_create(s, PID + 1, OID, NULL), OSD_E_NOT_FOUND);
+    assert_int_equal(osd_create(s, PID + 1, OID, NULL), no_partition());
     assert_int_equal(osd_remove(s, PID, OID + 1), OSD_E_NOT_FOUND);
     assert_non_null(strstr(osd_last_error(), "0x10000/0x10001"));
     assert_int_equal(osd_remove_partition(s, PID, false), OSD_E_NOT_EMPTY);
@@ -435,7 +464,7 @@ static void test_libosd_calls__lists_of_several_parts_are_whole(void **state)
     assert_int_equal(first.n, 1500);
     assert_int_equal(osd_each_id(s, PID, OID + 100000, see_id, &none), OSD_OK);
     assert_int_equal(none.n, 0);
-    assert_int_equal(osd_each_id(s, PID + 1, 0, see_id, &none), OSD_E_NOT_FOUND);
+    assert_int_equal(osd_each_id(s, PID + 1, 0, see_id, &none), no_partition());
 }
 
 static void test_libosd_calls__partitions_are_listed(void **state)
@@ -557,7 +586,11 @@ int main(int argc, char **argv)
         return 1;
     if (on_file)
         snprintf(url, sizeof(url), "file://%s", directory);
+    method = argc > 3 ? argv[3][0] - '0' : 0;
+    if (method && make_key_file())
+        return 1;
     rc = run();
+    unlink(key_file);
     snprintf(command, sizeof(command), "rm -rf %s", directory);
     return on_file && system(command) != 0 ? 1 : rc;
 }

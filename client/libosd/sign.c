@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client/libosd/sign.c - see sign.h (reference 6)
+ */
+#include "sign.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "libosd.h"
+#include "wire/attrs.h"
+#include "wire/sense.h"
+
+#define OUT_COUNTS  24
+#define IN_COUNTS   16
+#define HOUR_MS     3600000u
+#define TRIES       3u
+#define ICV_FIELD1  160
+#define ICV_FIELD2  184
+#define RESPONSE_AT 8 /* in the current command page */
+
+static size_t icv_len(enum osd_gen gen)
+{
+    return gen == OSD_GEN1 ? OSD_ICV1_LEN : OSD_ICV2_LEN;
+}
+
+size_t signer_icv_field(enum osd_gen gen)
+{
+    return gen == OSD_GEN1 ? ICV_FIELD1 : ICV_FIELD2;
+}
+
+/* ---- open and close ---- */
+
+osd_status signer_open(struct signer *g, const struct osd_options *opt, enum osd_gen gen,
+                       char *why, size_t why_len)
+{
+    osd_status st = OSD_OK;
+
+    pthread_mutex_init(&g->lock, NULL);
+    if (!opt || (!opt->key_file && !opt->credential_file))
+        return OSD_OK;
+    if (opt->key_file && opt->credential_file) {
+        snprintf(why, why_len, "a key file and a credential: give one of them");
+        return OSD_E_INVALID;
+    }
+    if (opt->key_file) {
+        st = osd_keyfile_read(opt->key_file, g->ring.master, why, why_len);
+        g->method = opt->method ? (uint8_t)opt->method : OSD_SEC_CMDRSP;
+        g->with = SIGN_KEYRING;
+        return st;
+    }
+    st = osd_credential_read(opt->credential_file, &g->credential, why, why_len);
+    if (st == OSD_OK && g->credential.gen != gen) {
+        snprintf(why, why_len, "%s is a credential for OSD-%d", opt->credential_file,
+                 (int)g->credential.gen);
+        st = OSD_E_INVALID;
+    }
+    g->method = g->credential.capability[2] & 0xf;
+    g->with = SIGN_CREDENTIAL;
+    return st;
+}
+
+void signer_close(struct signer *g)
+{
+    pthread_mutex_destroy(&g->lock);
+    OPENSSL_cleanse(g, sizeof(*g));
+}
+
+/* ---- what the device says of itself ---- */
+
+static osd_status inquire(struct osd_session *s, uint8_t page, uint8_t *dst, size_t cap,
+                          size_t *ret_len)
+{
+    const uint8_t cdb[6] = {0x12, 1, page, 0, (uint8_t)cap, 0};
+    struct iovec v = {dst, cap};
+    struct exchange x = {.cdb = cdb, .cdb_len = sizeof(cdb), .in = osd_iov_make(&v, 1)};
+    char why[300] = "";
+    osd_status st = transport_execute(s->transport, &x, why, sizeof(why));
+
+    if (st)
+        return failed(st, "INQUIRY: %s", why);
+    if (x.status != SAM_GOOD || x.in_len < 4 || dst[1] != page)
+        return failed(OSD_E_PROTOCOL, "the device has no VPD page %02Xh", page);
+    *ret_len = 4u + be16_get(dst + 2) < x.in_len ? 4u + be16_get(dst + 2) : (size_t)x.in_len;
+    return OSD_OK;
+}
+
+/* The system id: the NAA designator of page 83h with its head, zero padded. */
+static osd_status learn_system(struct osd_session *s)
+{
+    struct signer *g = &s->signer;
+    uint8_t page[255];
+    size_t len = 0, at = 4;
+    osd_status st = inquire(s, 0x83, page, sizeof(page), &len);
+
+    while (st == OSD_OK && at + 4 <= len && (page[at + 1] & 0xf) != 3)
+        at += 4u + page[at + 3];
+    if (st)
+        return st;
+    if (at + 4 > len || at + 4 + page[at + 3] > len || page[at + 3] > OSD_SYSTEM_ID_LEN - 4)
+        return failed(OSD_E_PROTOCOL, "the device names itself in no way that gives its id");
+    memset(g->system_id, 0, sizeof(g->system_id));
+    memcpy(g->system_id, page + at, 4u + page[at + 3]);
+    g->knows_system = true;
+    return OSD_OK;
+}
+
+static osd_status learn_token(struct osd_session *s)
+{
+    struct signer *g = &s->signer;
+    uint8_t page[4 + TOKEN_MAX];
+    size_t len = 0;
+    osd_status st = inquire(s, 0xb1, page, sizeof(page), &len);
+
+    if (st)
+        return st;
+    g->token_len = len - 4;
+    memcpy(g->token, page + 4, g->token_len);
+    g->knows_token = true;
+    return OSD_OK;
+}
+
+osd_status signer_learn(struct osd_session *s)
+{
+    osd_status st = OSD_OK;
+
+    pthread_mutex_lock(&s->signer.lock);
+    if (!s->signer.knows_system)
+        st = learn_system(s);
+    pthread_mutex_unlock(&s->signer.lock);
+    return st;
+}
+
+static osd_status learn(struct osd_session *s, struct build *b)
+{
+    struct signer *g = &s->signer;
+    osd_status st = g->with == SIGN_KEYRING ? signer_learn(s) : OSD_OK;
+
+    pthread_mutex_lock(&g->lock);
+    if (st == OSD_OK && !g->knows_token && g->method == OSD_SEC_CAPKEY)
+        st = learn_token(s);
+    b->token_len = g->token_len;
+    memcpy(b->token, g->token, sizeof(b->token));
+    pthread_mutex_unlock(&g->lock);
+    return st;
+}
+
+/* ---- keys ---- */
+
+/* The secret that a credential for this command is made with (reference 6.5). */
+static osd_status secret_for(const struct signer *g, const struct osd_cdb *cdb,
+                             uint8_t ret[OSD_KEY_LEN])
+{
+    bool device = cdb->op == OSD_OP_CREATE_PARTITION || cdb->op == OSD_OP_REMOVE_PARTITION;
+
+    if (cdb->op == OSD_OP_SET_KEY)
+        return osd_keyring_key(&g->ring, (enum osd_key_kind)(cdb->option - 1), cdb->pid, 0,
+                               ret);
+    return osd_keyring_key(&g->ring, OSD_KEY_WORKING, device ? 0 : cdb->pid,
+                           cdb->cap.key_version, ret);
+}
+
+static uint64_t device_clock(const struct signer *g)
+{
+    return osd_clock_now(&osd_clock_system) + (uint64_t)atomic_load(&g->skew);
+}
+
+/* The capability that was filled in, as part of a credential made here. It is good for an hour
+ * or two, always to the full hour, so that the same one comes again. */
+static osd_status make_credential(struct osd_session *s, struct build *b)
+{
+    struct signer *g = &s->signer;
+    uint8_t secret[OSD_KEY_LEN];
+    struct osd_credential made;
+    osd_status st;
+
+    b->cdb.cap.method = b->method;
+    b->cdb.cap.icv_algorithm = 1;
+    b->cdb.cap.expiration = (device_clock(g) / HOUR_MS + 2) * HOUR_MS;
+    st = secret_for(g, &b->cdb, secret);
+    if (st == OSD_OK)
+        st = osd_credential_make(&b->cdb.cap, b->cdb.gen, g->system_id, secret, &made);
+    if (st == OSD_OK)
+        memcpy(b->key, made.key, OSD_KEY_LEN);
+    OPENSSL_cleanse(&made, sizeof(made));
+    OPENSSL_cleanse(secret, sizeof(secret));
+    return st;
+}
+
+/* ---- request ---- */
+
+bool signer_wants_response(const struct signer *g, bool two_way)
+{
+    return g->with &&
+           (g->method == OSD_SEC_ALLDATA || (g->method == OSD_SEC_CMDRSP && !two_way));
+}
+
+bool signer_wants_data(const struct signer *g)
+{
+    return g->with && g->method == OSD_SEC_ALLDATA;
+}
+
+size_t signer_out_info(enum osd_gen gen)
+{
+    return OUT_COUNTS + icv_len(gen);
+}
+
+size_t signer_in_info(enum osd_gen gen)
+{
+    return IN_COUNTS + icv_len(gen);
+}
+
+/* Counts and value at the end of Data-Out: command data, set list, get list. */
+static osd_status sign_data(struct build *b, const struct osd_call *c)
+{
+    const struct osd_attr_params *a = &b->cdb.attr;
+    bool list = a->format == OSD_ATTR_LIST;
+    uint64_t set_len = a->set_off == OSD_OFFSET_UNUSED ? 0 : a->set_len;
+    uint64_t get_len = list ? a->get_list_len : 0;
+    const uint8_t *lists = b->out_lists.data;
+    uint8_t *info = b->out_lists.data + b->out_lists.len - signer_out_info(b->cdb.gen);
+    uint8_t icv[OSD_KEY_LEN];
+    osd_status st;
+
+    be64_put(info, c->out_len);
+    be64_put(info + 8, set_len);
+    be64_put(info + 16, get_len);
+    const struct osd_bytes pieces[] = {
+        {c->out, c->out_len},
+        {set_len ? lists + (a->set_off - c->out_len) : lists, set_len},
+        {get_len ? lists + (a->get_list_off - c->out_len) : lists, get_len},
+        {info, OUT_COUNTS}};
+    st = osd_mac(b->key, pieces, 4, icv);
+    if (st == OSD_OK)
+        osd_icv_put(icv, info + OUT_COUNTS, icv_len(b->cdb.gen));
+    return st;
+}
+
+static void fill_nonce(const struct signer *g, uint8_t nonce[OSD_NONCE_LEN])
+{
+    be48_put(nonce, device_clock(g));
+    osd_random(nonce + 6, 6);
+}
+
+static osd_status sign_request(struct build *b)
+{
+    const struct osd_bytes token = {b->token, b->token_len};
+    uint8_t icv[OSD_KEY_LEN];
+    osd_status st = b->method == OSD_SEC_CAPKEY
+                        ? osd_mac(b->key, &token, 1, icv)
+                        : osd_request_icv(b->key, b->cdb.gen, b->raw, icv);
+
+    if (st == OSD_OK)
+        osd_icv_put(icv, b->raw + signer_icv_field(b->cdb.gen), icv_len(b->cdb.gen));
+    return st;
+}
+
+osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c)
+{
+    const struct signer *g = &s->signer;
+    bool sets_keys = b->cdb.op == OSD_OP_SET_KEY; /* never signed by less than CMDRSP */
+    osd_status st = learn(s, b);
+
+    b->method = sets_keys && g->method < OSD_SEC_CMDRSP ? OSD_SEC_CMDRSP : g->method;
+    if (st == OSD_OK && g->with == SIGN_KEYRING)
+        st = make_credential(s, b);
+    else if (st == OSD_OK)
+        memcpy(b->key, g->credential.key, OSD_KEY_LEN);
+    if (st)
+        return st;
+    fill_nonce(g, b->cdb.sec.nonce);
+    if ((st = osd_cdb_encode(&b->cdb, b->raw, &b->raw_len)))
+        return st;
+    if (g->with == SIGN_CREDENTIAL) /* as it was given, reserved bits included */
+        memcpy(b->raw + OSD_CAPABILITY_AT, g->credential.capability,
+               osd_credential_capability_len(&g->credential));
+    if (b->method == OSD_SEC_NOSEC)
+        return OSD_OK;
+    if (b->cdb.sec.data_out_icv_off != OSD_OFFSET_UNUSED && (st = sign_data(b, c)))
+        return st;
+    return sign_request(b);
+}
+
+/* ---- answer ---- */
+
+/* The response integrity value inside sense data (descriptor 07h); 0 when there is none. */
+static size_t find_sense_icv(const uint8_t *sense, size_t len, size_t field)
+{
+    for (size_t at = 8; at + 2 <= len; at += 2u + sense[at + 1])
+        if (sense[at] == 0x07 && sense[at + 1] >= field && at + 2 + field <= len)
+            return at + 2;
+    return 0;
+}
+
+static bool response_fits(const struct build *b, uint8_t status, struct osd_bytes sense,
+                          const uint8_t *value)
+{
+    uint8_t icv[OSD_KEY_LEN];
+
+    return osd_response_icv(b->key, b->cdb.sec.nonce, status, sense, icv) == OSD_OK &&
+           osd_icv_equal(icv, value, icv_len(b->cdb.gen));
+}
+
+static osd_status not_the_devices(const struct build *b, const char *what)
+{
+    return failed(OSD_E_PROTOCOL,
+                  "%s: the %s does not have the device's signature; somebody changed it, or "
+                  "it is the answer to another command",
+                  b->name, what);
+}
+
+/* Failures before the device knows the key carry no value: they are failures all the same. */
+static osd_status verify_sense(const struct build *b, const struct exchange *x)
+{
+    size_t field = icv_len(b->cdb.gen), at = find_sense_icv(x->sense, x->sense_len, field);
+    uint8_t copy[OSD_SENSE_MAX];
+    struct osd_sense s;
+
+    if (at == 0 && (osd_sense_decode(x->sense, x->sense_len, &s) || s.key != SENSE_RECOVERED))
+        return OSD_OK;
+    if (at == 0)
+        return not_the_devices(b, "sense data");
+    memcpy(copy, x->sense, x->sense_len);
+    memset(copy + at, 0, field);
+    return response_fits(b, x->status, (struct osd_bytes){copy, x->sense_len}, x->sense + at)
+               ? OSD_OK
+               : not_the_devices(b, "sense data");
+}
+
+/* Retrieved attributes in Data-In. */
+static struct osd_bytes retrieved(const struct build *b)
+{
+    return (struct osd_bytes){b->in_lists.data + b->in_gap,
+                              b->in_lists.len - b->in_gap - b->in_tail};
+}
+
+static const uint8_t *find_response_icv(const struct build *b)
+{
+    struct osd_bytes raw = retrieved(b);
+    struct osd_attr_cursor cur;
+    struct osd_attr_entry e;
+    struct osd_wire_error err;
+
+    if (b->current_page)
+        return raw.len >= RESPONSE_AT + icv_len(b->cdb.gen) ? raw.data + RESPONSE_AT : NULL;
+    if (osd_attr_cursor_open(raw, b->cdb.gen, OSD_LIST_SET, true, &cur, &err))
+        return NULL;
+    while (osd_attr_cursor_next(&cur, &e, &err) == OSD_OK)
+        if (e.id.page == OSD_PAGE_CURRENT && e.id.number == 1)
+            return e.value.len == icv_len(b->cdb.gen) ? e.value.data : NULL;
+    return NULL;
+}
+
+/* Byte counts and value at the end of Data-In, over command data and attributes. */
+static osd_status verify_data(const struct build *b, const struct osd_call *c)
+{
+    const uint8_t *info = b->in_lists.data + b->in_lists.len - signer_in_info(b->cdb.gen);
+    uint64_t data = be64_get(info), attrs = be64_get(info + 8);
+    struct osd_bytes raw = retrieved(b);
+    uint8_t icv[OSD_KEY_LEN];
+
+    if (data > c->in_len || attrs > raw.len)
+        return not_the_devices(b, "data");
+    const struct osd_bytes pieces[] = {{c->in, data}, {raw.data, attrs}, {info, IN_COUNTS}};
+    if (osd_mac(b->key, pieces, 3, icv) ||
+        !osd_icv_equal(icv, info + IN_COUNTS, icv_len(b->cdb.gen)))
+        return not_the_devices(b, "data");
+    return OSD_OK;
+}
+
+osd_status verify(struct osd_session *s, const struct build *b, const struct osd_call *c,
+                  const struct exchange *x)
+{
+    const uint8_t *value;
+
+    if (!s->signer.with || b->method < OSD_SEC_CMDRSP)
+        return OSD_OK;
+    if (x->status == SAM_CHECK_CONDITION)
+        return verify_sense(b, x);
+    if (x->status != SAM_GOOD || !b->signs_response)
+        return OSD_OK;
+    value = find_response_icv(b);
+    if (!value || !response_fits(b, x->status, (struct osd_bytes){NULL, 0}, value))
+        return not_the_devices(b, "answer");
+    return b->signs_data ? verify_data(b, c) : OSD_OK;
+}
+
+/* ---- once more ---- */
+
+bool sign_again(struct osd_session *s, const struct build *b, const struct exchange *x,
+                unsigned try)
+{
+    struct signer *g = &s->signer;
+    struct osd_sense d;
+
+    if (!g->with || try >= TRIES || x->status != SAM_CHECK_CONDITION ||
+        osd_sense_decode(x->sense, x->sense_len, &d) || d.key != SENSE_ILLEGAL_REQUEST)
+        return false;
+    if (d.asc == ASC_NONCE_TIMESTAMP && d.has_command_info) {
+        atomic_store(&g->skew,
+                     (int_fast64_t)(d.command_info - osd_clock_now(&osd_clock_system)));
+        return true;
+    }
+    if (d.asc == ASC_NONCE_NOT_UNIQUE) /* of a repetition whose first answer was lost */
+        return !b->changes;
+    if (b->method != OSD_SEC_CAPKEY || d.asc != ASC_INVALID_FIELD_CDB || !d.has_field ||
+        d.field != signer_icv_field(b->cdb.gen))
+        return false;
+    pthread_mutex_lock(&g->lock); /* the device may have started anew */
+    g->knows_token = false;
+    pthread_mutex_unlock(&g->lock);
+    return true;
+}

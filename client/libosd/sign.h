@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client/libosd/sign.h - credentials of a session: signing commands, verifying answers
+ *
+ * A session has none (NOSEC), one credential, or a master key it makes credentials with. Every
+ * try of a signed command is signed anew only when the device refused its nonce, so what is
+ * repeated after a lost answer is the same bytes.
+ * Invariants:
+ *  (1) An answer whose integrity value is wrong never reaches the caller as a result.
+ *  (2) Keys are wiped when the session closes.
+ */
+#ifndef LIBOSD_SIGN_H
+#define LIBOSD_SIGN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "osd/osd.h"
+#include "security/credential.h"
+#include "security/keyring.h"
+#include "transport.h"
+
+#define TOKEN_MAX 64
+
+enum sign_with { SIGN_NOTHING, SIGN_CREDENTIAL, SIGN_KEYRING };
+
+struct signer {
+    enum sign_with with;
+    uint8_t method; /* of capabilities that are made here; or the credential's */
+    struct osd_keyring ring;
+    struct osd_credential credential;
+    atomic_int_fast64_t skew; /* the device's clock less ours, ms */
+    pthread_mutex_t lock;     /* of what follows */
+    bool knows_system, knows_token;
+    uint8_t system_id[OSD_SYSTEM_ID_LEN];
+    uint8_t token[TOKEN_MAX];
+    size_t token_len;
+};
+
+struct build;
+struct osd_session;
+
+/** Read the files that the options name. why gets a sentence on failure. */
+osd_status signer_open(struct signer *g, const struct osd_options *opt, enum osd_gen gen,
+                       char *why, size_t why_len);
+void signer_close(struct signer *g);
+
+/** Whether the command's answer shall carry integrity values: of the response, and of Data-In
+ *  and Data-Out. two_way: it would cost a command that moves data out a second direction. */
+bool signer_wants_response(const struct signer *g, bool two_way);
+bool signer_wants_data(const struct signer *g);
+
+/** Room that build() leaves at the ends of Data-Out and Data-In under ALLDATA. */
+size_t signer_out_info(enum osd_gen gen);
+size_t signer_in_info(enum osd_gen gen);
+
+/** Ask the device for its system id, once. */
+osd_status signer_learn(struct osd_session *s);
+
+/** Byte of the request integrity value in a CDB. */
+size_t signer_icv_field(enum osd_gen gen);
+
+/** Capability, nonce, encoding, integrity values. b->cdb is complete but for these. */
+osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c);
+
+/** Judge the integrity values of an answer. OSD_OK; OSD_E_PROTOCOL with osd_last_error() set. */
+osd_status verify(struct osd_session *s, const struct build *b, const struct osd_call *c,
+                  const struct exchange *x);
+
+/** Whether the device refused what signing again sets right: nonce, clock, token. At most a few
+ *  tries. */
+bool sign_again(struct osd_session *s, const struct build *b, const struct exchange *x,
+                unsigned try);
+
+#endif
