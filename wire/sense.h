@@ -51,8 +51,10 @@ enum osd_sense_key {
 #define ASC_KEY_FROZEN           0x2405
 #define ASC_NONCE_NOT_UNIQUE     0x2406
 #define ASC_NONCE_TIMESTAMP      0x2407
+#define ASC_NO_SUCH_LUN          0x2500
 #define ASC_INVALID_FIELD_PARAM  0x2600
 #define ASC_INVALID_DATA_OUT_ICV 0x260f
+#define ASC_WRITE_PROTECTED      0x2700 /* LIO: no LUN is mapped */
 #define ASC_SEQUENCE_ERROR       0x2c00
 #define ASC_NOT_EMPTY            0x2c0a
 #define ASC_FORMAT_FAILED        0x3101

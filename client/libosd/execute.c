@@ -7,6 +7,52 @@
 #include "libosd.h"
 #include "wire/attrs.h"
 #include "wire/list.h"
+#include "wire/sense.h"
+#include "wire/spc.h"
+
+/* ---- a logical unit that is none of ours ---- */
+
+#define DEVICE_TYPE_OSD 0x11
+
+/* Sense data that other kinds of devices, or LIO for a LUN that is not there, answer to an OSD
+ * command. */
+static uint16_t code_of(const struct exchange *x)
+{
+    struct osd_sense s;
+
+    return x->status == SAM_CHECK_CONDITION && !osd_sense_decode(x->sense, x->sense_len, &s)
+               ? s.asc
+               : ASC_NONE;
+}
+
+static bool doubtful(const struct exchange *x)
+{
+    uint16_t code = code_of(x);
+
+    return code == ASC_INVALID_OPCODE || code == ASC_NO_SUCH_LUN || code == ASC_WRITE_PROTECTED;
+}
+
+/* What INQUIRY says about it. A device of the right type leaves st and its sentence as they
+ * are. */
+static osd_status ask_type(struct osd_session *s, osd_status st)
+{
+    static const uint8_t inquiry[6] = {SPC_INQUIRY, 0, 0, 0, 36, 0};
+    uint8_t data[36] = {0};
+    struct iovec v = {data, sizeof(data)};
+    struct exchange x = {.cdb = inquiry, .cdb_len = sizeof(inquiry), .in = osd_iov_make(&v, 1)};
+    char why[400];
+
+    if (transport_once(s->transport, &x, why, sizeof(why)) || data[0] == DEVICE_TYPE_OSD)
+        return st;
+    if (data[0] >> 5 || code_of(&x) == ASC_NO_SUCH_LUN)
+        return failed(OSD_E_NOT_FOUND,
+                      "the target has no such logical unit for this initiator");
+    if (x.status != SAM_GOOD)
+        return st;
+    return failed(OSD_E_UNSUPPORTED,
+                  "the logical unit is not an object-based storage device (device type %02Xh)",
+                  data[0]);
+}
 
 /* Everything of the exchange that does not change from try to try. */
 static struct exchange prepare(const struct osd_call *c, struct build *b)
@@ -59,7 +105,8 @@ osd_status carry_out(struct osd_session *s, struct osd_call *c, struct build *b)
     if (st)
         return st;
     c->ret_len = x.in_len < c->in_len ? (size_t)x.in_len : c->in_len;
-    return judge(c, &x);
+    st = judge(c, &x);
+    return st && doubtful(&x) ? ask_type(s, st) : st;
 }
 
 static osd_status execute_with(struct osd_session *s, struct osd_call *c, size_t answer_room)

@@ -57,3 +57,9 @@ expect 7 osdctl --json -d iscsi://127.0.0.1:$port/$name/1 ping --count 2 --inter
 json '[r["ready"] for r in data["replies"]] == [False, True] and data["sent"] == 2
     and data["max_us"] >= data["min_us"] > 0 and error["status"] == "busy"'
 expect 3 osdctl -d iscsi://127.0.0.1:$port/iqn.2026-11.org.liosd:other/1 ping
+
+echo "== a logical unit of another kind, and none at all"
+expect 1 osdctl -d iscsi://127.0.0.1:$port/$name/1 info
+says "not an object-based storage device (device type 00h)"
+expect 3 osdctl -d iscsi://127.0.0.1:$port/$name/9 ls
+says "no such logical unit"

@@ -28,6 +28,7 @@ rc=0
 osdctl cat 0x10000/0x10005 || rc=$?
 [ $rc -eq 3 ] || die "reading a removed object: exit code $rc, want 3"
 osdctl rm partition 0x10000
+expect 3 osdctl -d iscsi://127.0.0.1/$IQN/7 info
 
 echo "== clean stop leaves a clean store"
 stop_runner TERM
