@@ -30,14 +30,16 @@ install_handler() {
 }
 
 runner_ready() {
-    busctl --system status org.kernel.TCMUService1 2>/dev/null ||
-        grep -q Starting /var/log/tcmu-runner.log
+    dbus-send --system --print-reply --dest=org.freedesktop.DBus / \
+        org.freedesktop.DBus.NameHasOwner string:org.kernel.TCMUService1 | grep -q 'boolean true'
 }
 
+# start_runner - tcmu-runner as packaged, or with its libtcmu from the directory LIOSD_RUNNER
 start_runner() {
     : >>/var/log/tcmu-runner.log
-    LD_PRELOAD=$BUILD/handler/tcmu/libosd_tcmu_preload.so tcmu-runner \
-        >>/run/runner.out 2>&1 </dev/null &
+    PATH=${LIOSD_RUNNER:+$LIOSD_RUNNER:}$PATH LD_LIBRARY_PATH=${LIOSD_RUNNER:-} \
+        LD_PRELOAD=$BUILD/handler/tcmu/libosd_tcmu_preload.so \
+        tcmu-runner --handler-path $HANDLERS >>/run/runner.out 2>&1 </dev/null &
     RUNNER=$!
     echo $RUNNER >/run/runner.pid
     wait_for 20 runner_ready

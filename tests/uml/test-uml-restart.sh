@@ -11,7 +11,7 @@ osdctl mk partition 0x10000
 
 echo "== SIGTERM and restart, five times under load"
 osdctl create 0x10000/0x10001
-timeout 120 "$LOAD" append -c 6 -n 700 -s 500 -a /run/tmp/acked 0x10000 0x10001 &
+timeout 120 "$LOAD" append -c 6 -n 2500 -s 500 -a /run/tmp/acked 0x10000 0x10001 &
 load=$!
 for _ in 1 2 3 4 5; do
     sleep 0.3
@@ -21,7 +21,7 @@ for _ in 1 2 3 4 5; do
     start_runner || die "tcmu-runner did not come back"
 done
 wait $load || die "a client gave up"
-expect 0 "$LOAD" verify -c 6 -n 700 -s 500 -a /run/tmp/acked 0x10000 0x10001
+expect 0 "$LOAD" verify -c 6 -n 2500 -s 500 -a /run/tmp/acked 0x10000 0x10001
 
 echo "== deleted with commands in flight"
 osdctl create 0x10000/0x10002

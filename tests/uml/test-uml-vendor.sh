@@ -27,7 +27,8 @@ fi
 
 # start [VARIABLE=VALUE] - tcmu-runner with this environment
 start() {
-    env "$@" tcmu-runner >>/run/runner.out 2>&1 </dev/null &
+    env PATH="${LIOSD_RUNNER:+$LIOSD_RUNNER:}$PATH" LD_LIBRARY_PATH="${LIOSD_RUNNER:-}" "$@" \
+        tcmu-runner --handler-path $HANDLERS >>/run/runner.out 2>&1 </dev/null &
     echo $! >/run/runner.pid
     wait_for 20 runner_ready || die "tcmu-runner did not start"
 }
@@ -71,6 +72,6 @@ if [ $rc -eq 2 ]; then
     [ $rc -ne 0 ] || die "the device is not wedged: what is the drop-in for?"
     echo "wedged for good, as expected: this libtcmu needs the cure"
 else
-    dpkg --compare-versions "$(dpkg-query -W -f '${Version}' libtcmu2)" gt 1.5.4-5 ||
+    [ -n "${LIOSD_RUNNER:-}" ] || ! tcmu-runner -V | grep -q ' 1\.5\.4$' ||
         die "libtcmu 1.5.4 answers: is the drop-in still needed?"
 fi
