@@ -70,6 +70,7 @@ write_config() {
 
 # start_manager NAME - with $T/NAME.conf; its process in $MANAGER_PID, its URL in $SECMGR
 start_manager() {
+    : >"$T/$1.log" # the line of the process before must not count
     setpriv --pdeathsig TERM "$BUILD/secmgr/osd-secmgr" --config "$T/$1.conf" >"$T/$1.log" 2>&1 &
     MANAGER_PID=$!
     PIDS+=("$MANAGER_PID")
