@@ -136,6 +136,23 @@ static osd_status check_get_entry(struct command *c, const struct osd_attr_entry
     return run_check(k, e->id);
 }
 
+/* ---- whole pages (docs/whole-pages.md) ---- */
+
+#define WHOLE     0x20000000u /* vendor pages of each range: this + n brings all of page n home */
+#define WHOLE_ALL 0x2fffffffu /* ... and this one every page */
+
+static bool is_whole(uint32_t page)
+{
+    return osd_page_owner(page) && osd_page_offset(page) >= WHOLE;
+}
+
+/* The attributes a whole page stands for, as a get list would name them. */
+static struct osd_attr_id whole_of(uint32_t page)
+{
+    return (struct osd_attr_id){
+        osd_page_offset(page) == WHOLE_ALL ? OSD_PAGE_ALL : page - WHOLE, OSD_ATTR_ALL};
+}
+
 /* Whether a page can be got in page format: it has a layout, or it has no attributes and reads
  * as the null page. */
 static bool has_page_format(const struct command *c, uint32_t page)
@@ -163,6 +180,8 @@ osd_status attributes_each_get(struct command *c, attr_check check, void *arg)
     if (!has_page_format(c, a->get_page) || c->act->flags & ACT_MEMBERS ||
         (c->n_objects > 1 && a->get_page != OSD_PAGE_CURRENT))
         return fail_cdb(c, 52);
+    if (is_whole(a->get_page))
+        return run_check(&k, whole_of(a->get_page));
     if (!osd_page_layout(a->get_page, c->cdb.gen) &&
         a->get_page != OSD_PAGE_U + OSD_PG_COLLECTIONS)
         return OSD_OK; /* the null page and the current command page need no permission */
@@ -463,6 +482,22 @@ static osd_status put_collections(struct command *c, struct osd_writer *w)
     return st;
 }
 
+/* Entries as in a retrieved list of the generation, behind the header of a page. */
+static osd_status put_whole(struct command *c, struct osd_writer *w)
+{
+    struct osd_attr_id want = whole_of(c->cdb.attr.get_page);
+    struct emit e = {.c = c, .object = &c->object, .w = w};
+    uint8_t len[4];
+    osd_status st;
+
+    osd_page_put_null(w, c->cdb.attr.get_page);
+    st = want.page == OSD_PAGE_ALL ? put_everything(&e)
+                                   : attr_each(c, &c->object, want.page, put, &e);
+    be32_put(len, (uint32_t)(w->full - 8));
+    osd_writer_patch(w, 4, len, sizeof(len));
+    return st;
+}
+
 static osd_status put_page(struct command *c, struct osd_writer *w)
 {
     uint32_t page = c->cdb.attr.get_page;
@@ -474,6 +509,8 @@ static osd_status put_page(struct command *c, struct osd_writer *w)
         return put_layout(c, l, w);
     if (page == OSD_PAGE_U + OSD_PG_COLLECTIONS && c->object.exists)
         return put_collections(c, w);
+    if (is_whole(page) && c->object.exists)
+        return put_whole(c, w);
     osd_page_put_null(w, page);
     return OSD_OK;
 }

@@ -373,9 +373,14 @@ static void list_format(struct line *l)
 
 static void page_format(struct line *l)
 {
+    static const char *const whole[] = {"20000000h", "20000001h", "20000003h",
+                                        "20000005h", "20010000h", "2FFFFFFFh"};
+
     say(l, " attrs=page");
     if (l->creates_any || chance(l, 25))
         say(l, " get=current");
+    else if (chance(l, 30))
+        say(l, " get=%s+%s alloc=20000", base(l), whole[below(l, 6)]);
     else if (chance(l, 70))
         say(l, " get=%s+%" PRIu64 "h", base(l), chance(l, 95) ? 1 + below(l, 6) : 0x10000);
     if (chance(l, 40))

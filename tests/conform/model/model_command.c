@@ -694,6 +694,17 @@ static bool has_page_format(const struct cmd *c)
            !m_is_client_page(c->get_page);
 }
 
+/* Vendor pages that stand for all of another page, or of all pages (docs/whole-pages.md). */
+static bool is_whole(const struct cmd *c)
+{
+    return c->get_page < 0xc0000000 && c->get_page % 0x30000000 >= 0x20000000;
+}
+
+static uint32_t whole_of(const struct cmd *c)
+{
+    return c->get_page % 0x30000000 == 0x2fffffff ? M_ALL : c->get_page - 0x20000000;
+}
+
 static bool is_layout(const struct cmd *c)
 {
     static uint8_t bytes[256];
@@ -718,6 +729,8 @@ static bool authorize_gets(struct cmd *c)
     if (c->format == 2) {
         if (!has_page_format(c) || c->k->op == O_GET_MEMBERS || c->k->op == O_SET_MEMBERS)
             return BAD(c, 52);
+        if (is_whole(c))
+            return m_may_access(c, perm, whole_of(c), M_ALL);
         return !is_layout(c) || m_may_access(c, perm, c->get_page, M_ALL);
     }
     if (!list_head(c, c->get_at, c->get_len, 1, &at))
@@ -845,6 +858,15 @@ static bool hidden(const struct cmd *c, uint32_t page)
     return !no_capability(c) && !(held(c) & POL_SEC) && page % 0x30000000 == 5;
 }
 
+static void put_all_pages(struct cmd *c, const struct m_object *o, bool multi1)
+{
+    struct m_view view = m_view_of(c);
+
+    for (uint32_t p = 0; m_next_page(&view, o, &p); p++)
+        if (!hidden(c, p))
+            put_page(c, o, p, multi1);
+}
+
 void m_put_entries(struct cmd *c, const struct m_object *o, bool multi1)
 {
     static struct m_value v;
@@ -856,9 +878,7 @@ void m_put_entries(struct cmd *c, const struct m_object *o, bool multi1)
         return;
     while (next_entry(c, c->get_at, c->get_len, false, &at, &e) > 0) {
         if (e.page == M_ALL) {
-            for (uint32_t p = 0; m_next_page(&view, o, &p); p++)
-                if (!hidden(c, p))
-                    put_page(c, o, p, multi1);
+            put_all_pages(c, o, multi1);
         } else if (e.number == M_ALL) {
             put_page(c, o, e.page, multi1);
         } else {
@@ -923,6 +943,19 @@ static void put_collections(struct cmd *c, const struct m_object *o)
     m_patch(c, start + 4, c->a->in_len - start - 8, 4);
 }
 
+static void put_whole(struct cmd *c, const struct m_object *o)
+{
+    size_t start = c->a->in_len;
+
+    m_put_be(c, c->get_page, 4);
+    m_put_be(c, 0, 4);
+    if (whole_of(c) == M_ALL)
+        put_all_pages(c, o, false);
+    else
+        put_page(c, o, whole_of(c), false);
+    m_patch(c, start + 4, c->a->in_len - start - 8, 4);
+}
+
 static void put_in_page_format(struct cmd *c, const struct m_object *o)
 {
     static uint8_t bytes[256];
@@ -937,6 +970,8 @@ static void put_in_page_format(struct cmd *c, const struct m_object *o)
         memcpy(c->a->known + start, known, len * sizeof(bool));
     } else if (o && c->get_page == 4) {
         put_collections(c, o);
+    } else if (o && is_whole(c)) {
+        put_whole(c, o);
     } else {
         m_put_be(c, c->get_page, 4);
         m_put_be(c, 0, 4);
