@@ -125,6 +125,9 @@ bool is_output(int fd);
 ssize_t read_full(int fd, void *buf, size_t len);
 /** False with errno set. */
 bool write_full(int fd, const void *buf, size_t len);
+/** The same for bytes of a device: a terminal gets its control characters, but for new line and
+ *  tab, as \\ and three octal digits. */
+bool write_content(int fd, const void *buf, size_t len);
 /** What messages call a file: "-" is the standard stream. */
 const char *input_name(const char *name);
 const char *output_name(const char *name);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "osdctl.h"
 
@@ -73,13 +74,54 @@ const char *exit_code_text(uint64_t code)
 
 /* ---- text ---- */
 
+/* Bytes of the UTF-8 character that p begins with, 1 for what is none; 0: a terminal would obey
+ * the byte instead of showing it (C0 and C1 controls). */
+static size_t shown_bytes(const uint8_t *p, size_t len)
+{
+    size_t n = p[0] >= 0xf0 && p[0] < 0xf5   ? 4
+               : p[0] >= 0xe0 && p[0] < 0xf0 ? 3
+               : p[0] >= 0xc2 && p[0] < 0xe0 ? 2
+                                             : 1;
+
+    for (size_t i = 1; i < n; i++)
+        if (i >= len || (p[i] & 0xc0) != 0x80)
+            n = 1;
+    if (n == 1)
+        return p[0] >= 0x20 && p[0] != 0x7f && (p[0] < 0x80 || p[0] >= 0xa0);
+    return p[0] == 0xc2 && p[1] < 0xa0 ? 0 : n;
+}
+
 void print_clean(FILE *f, const char *s)
 {
-    for (; *s; s++)
-        if ((unsigned char)*s < 0x20 || *s == 0x7f || *s == '\\')
-            fprintf(f, "\\%03o", (unsigned char)*s);
+    size_t len = strlen(s), n;
+
+    for (; len > 0; s += n ? n : 1, len -= n ? n : 1) {
+        n = *s == '\\' ? 0 : shown_bytes((const uint8_t *)s, len);
+        if (n)
+            fwrite(s, 1, n, f);
         else
-            putc(*s, f);
+            fprintf(f, "\\%03o", (unsigned char)*s);
+    }
+}
+
+bool write_content(int fd, const void *buf, size_t len)
+{
+    const uint8_t *p = buf;
+    char octal[5];
+    size_t n;
+
+    if (!isatty(fd))
+        return write_full(fd, buf, len);
+    while (len > 0) {
+        bool line = *p == '\n' || *p == '\t';
+        n = line ? 1 : shown_bytes(p, len);
+        snprintf(octal, sizeof(octal), "\\%03o", *p);
+        if (!write_full(fd, n ? (const char *)p : octal, n ? n : 4))
+            return false;
+        p += n ? n : 1;
+        len -= n ? n : 1;
+    }
+    return true;
 }
 
 static void print_message(const char *message)

@@ -135,7 +135,9 @@ void work_failed(struct work *w, const char *path, osd_status st, const char *me
     } else {
         fputs("osdctl: ", stderr);
         print_clean(stderr, path);
-        fprintf(stderr, ": %s\n", why);
+        fputs(": ", stderr);
+        print_clean(stderr, why);
+        putc('\n', stderr);
     }
     pthread_mutex_unlock(&w->mutex);
 }

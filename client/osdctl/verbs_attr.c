@@ -69,7 +69,7 @@ static int attr_get(struct osd_session *s, const struct attr_args *a)
         return fail_with(OSD_E_NOT_FOUND,
                          "%s has no attribute 0x%" PRIx32 " 0x%" PRIx32 "; attr ls shows which",
                          target_name(name, a->t.pid, a->t.oid), a->page, a->number);
-    if (!json_output && !write_full(STDOUT_FILENO, value, g.len))
+    if (!json_output && !write_content(STDOUT_FILENO, value, g.len))
         return fail_errno("standard output");
     return succeed(attr_json(a->page, a->number, value, g.len));
 }

@@ -152,7 +152,7 @@ static int fetch_rest(struct fetch *f, const char *name, int fd)
         osd_status st;
         if (fd < 0)
             content_add(f->buf, f->n);
-        else if (!write_full(fd, f->buf, f->n))
+        else if (!write_content(fd, f->buf, f->n))
             return fail_errno(name);
         if (f->n < CHUNK)
             return 0;

@@ -57,11 +57,14 @@ struct pings {
 static void print_ping(uint64_t n, uint64_t us, const char *trouble)
 {
     if (json_output)
-        list_item(json_pack("{s:I, s:b, s:I, s:s*}", "number", (json_int_t)n, "ready",
-                            trouble == NULL, "us", (json_int_t)us, "message", trouble));
-    else
-        printf("%" PRIu64 ": %s, %" PRIu64 ".%03" PRIu64 " ms\n", n,
-               trouble ? trouble : "ready", us / 1000, us % 1000);
+        list_item(json_pack("{s:I, s:b, s:I, s:o*}", "number", (json_int_t)n, "ready",
+                            trouble == NULL, "us", (json_int_t)us, "message",
+                            trouble ? json_text(trouble, strlen(trouble)) : NULL));
+    if (!json_output) {
+        printf("%" PRIu64 ": ", n);
+        print_clean(stdout, trouble ? trouble : "ready");
+        printf(", %" PRIu64 ".%03" PRIu64 " ms\n", us / 1000, us % 1000);
+    }
     fflush(stdout);
 }
 

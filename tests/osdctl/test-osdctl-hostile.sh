@@ -52,6 +52,19 @@ case $out in *'username                 a\033[2Jb\012c'*) ;; *) die "stat: $out"
 expect 3 osdctl put "$(printf '\033[2J')" 0x10000
 says '\033[2J: No such file'
 
+echo "== what an object or attribute holds does not command a terminal either"
+printf 'a\033[2J\nb\342\200\223\302\233c\233\td\r' >evil
+osdctl put evil 0x10000/0x10020 >/dev/null
+osdctl attr set 0x10000/0x10020 0x10000 9 "0x$(od -An -tx1 evil | tr -d ' \n')"
+for verb in "cat 0x10000/0x10020" "get 0x10000/0x10020 -" "attr get 0x10000/0x10020 0x10000 9"; do
+    script -qec "$OSDCTL $verb" /dev/null >typescript </dev/null
+    grep -q "$(printf 'b\342\200\223\\\\302\\\\233c\\\\233\td\\\\015')" typescript ||
+        die "$verb on a terminal: $(od -c typescript)"
+    grep -q "$(printf '\033')" typescript && die "$verb: escape sequence printed"
+    osdctl $verb | cmp - evil || die "$verb: not what is stored"
+done
+osdctl rm 0x10000/0x10020
+
 echo "== attributes of wrong lengths are not believed"
 osdctl attr set 0x10000/0x1000c 0x10000 5 0xff
 expect 10 osdctl cp -r 0x10000 out2
