@@ -211,8 +211,12 @@ def space(res):
 def sustain(res):
     lines = []
     for r in rows(res, "sustain", "sustain"):
-        lines.append([r["what"], number(r["median"]) if r["median"] else "0", goal(r, True)])
-    return table(["", "figure", "goal"], lines)
+        if r["what"].startswith("plain file"):
+            continue
+        peer = row(res, "sustain", "sustain", what="plain file, " + r["what"])
+        lines.append([r["what"]] + [number(x["median"]) if x["median"] else "0"
+                                    for x in (r, peer)] + [goal(r, True)])
+    return table(["", "object", "plain file", "goal"], lines)
 
 
 def parts(res):

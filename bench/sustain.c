@@ -3,11 +3,13 @@
  * bench/sustain.c - writing for long: stalls, and bytes the device gets per byte of the user
  *
  * Phases, each ended by a FLUSH OSD that counts as part of it: new data in pieces of 1 MiB and
- * of 64 KiB in objects of 1 GiB, then 4 KiB at random places of one object. A stall is a
- * command of over 100 ms. What the device gets is write_bytes of /proc/self/io less what was
- * truncated before it was written: pages made dirty for a device, so the directory must not lie
- * in memory (tmpfs has no device: 0 is shown).
+ * of 64 KiB in objects of 1 GiB, then 4 KiB at random places. Beside it, in slices of 256 MiB
+ * that alternate, the same writes into a plain file with an fdatasync() at the end, on the same
+ * file system. A stall is a command of over 100 ms. What the device gets is write_bytes of
+ * /proc/self/io less what was truncated before it was written: pages made dirty for a device,
+ * so the directory must not lie in memory (tmpfs has no device: 0 is shown).
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +21,7 @@
 #include "ops.h"
 
 #define FIRST    0x20000ULL
+#define SLICE    (256 * MIB)
 #define STALL_US 100000.0
 
 struct phase {
@@ -45,6 +48,13 @@ struct outcome {
     double seconds, device;
 };
 
+enum { OURS, FILE_PEER, SIDES };
+
+struct place {
+    const struct bench_target *to;
+    int fd;
+};
+
 static uint64_t device_bytes(void)
 {
     unsigned long long written = 0, cancelled = 0;
@@ -69,14 +79,12 @@ static void flush(const struct bench_target *to)
     bench_cmd_run(to, &c);
 }
 
-/* Place of command i: objects of 1 GiB one after another, or anywhere in the first. */
-static void aim(struct bench_cmd *c, const struct phase *p, uint64_t i, uint64_t total)
+/* Place of command i: one after another, or anywhere. */
+static uint64_t place_of(const struct phase *p, uint64_t i, uint64_t total)
 {
     uint64_t hash = i * 0x9e3779b97f4a7c15ULL >> 24;
-    uint64_t at = p->random ? hash % (total / p->size) * p->size : i * p->size;
 
-    bench_cmd_oid(c, FIRST + at / GIB);
-    bench_cmd_start(c, at % GIB);
+    return p->random ? hash % (total / p->size) * p->size : i * p->size;
 }
 
 static void objects(const struct bench_target *to, enum osd_op op, uint64_t total)
@@ -90,24 +98,67 @@ static void objects(const struct bench_target *to, enum osd_op op, uint64_t tota
     }
 }
 
-static void write_all(const struct bench_target *to, const struct phase *p, uint64_t total,
-                      struct outcome *o)
+static uint8_t data[MIB];
+
+static void write_object(const struct place *w, struct bench_cmd *c, uint64_t at)
 {
-    static uint8_t data[MIB];
+    bench_cmd_oid(c, FIRST + at / GIB);
+    bench_cmd_start(c, at % GIB);
+    bench_cmd_run(w->to, c);
+}
+
+static void write_file(const struct place *w, uint64_t size, uint64_t at)
+{
+    if (pwrite(w->fd, data, size, (off_t)at) != (ssize_t)size)
+        bench_die("pwrite: %m");
+}
+
+/* Commands from..to of one side. */
+static void write_slice(const struct place *w, int side, const struct phase *p, uint64_t total,
+                        uint64_t from, uint64_t to, struct outcome *o)
+{
+    uint64_t d0 = device_bytes(), t0 = bench_now_ns(), last = t0;
     struct bench_cmd c;
 
-    for (size_t i = 0; i < sizeof(data); i++)
-        data[i] = (uint8_t)(i * 2654435761u >> 13);
     bench_cmd_make(&c, OSD_OP_WRITE, BENCH_PID, FIRST, p->size);
     c.out = (struct iovec){data, p->size};
-    uint64_t last = bench_now_ns();
-    for (uint64_t i = 0; i < o->n; i++) {
-        aim(&c, p, i, total);
-        bench_cmd_run(to, &c);
+    for (uint64_t i = from; i < to; i++) {
+        if (side == OURS)
+            write_object(w, &c, place_of(p, i, total));
+        else
+            write_file(w, p->size, place_of(p, i, total));
         uint64_t now = bench_now_ns();
         o->us[i] = (double)(now - last) / 1000.0;
         o->stalls += o->us[i] > STALL_US;
         last = now;
+    }
+    o->seconds += (double)(last - t0) / 1e9;
+    o->device += (double)(device_bytes() - d0);
+}
+
+/* Both sides in turn. */
+static void write_all(const struct place *w, const struct phase *p, uint64_t total,
+                      struct outcome o[SIDES])
+{
+    uint64_t n = total / p->size, step = SLICE / p->size;
+
+    for (uint64_t from = 0; from < n; from += step)
+        for (int k = 0; k < SIDES; k++) {
+            int side = from / step % 2 ? SIDES - 1 - k : k;
+            write_slice(w, side, p, total, from, from + step < n ? from + step : n, &o[side]);
+        }
+}
+
+static void flush_both(const struct place *w, struct outcome o[SIDES])
+{
+    for (int side = 0; side < SIDES; side++) {
+        uint64_t d0 = device_bytes(), t0 = bench_now_ns();
+        if (side == OURS)
+            flush(w->to);
+        else if (fdatasync(w->fd) != 0)
+            bench_die("fdatasync: %m");
+        o[side].seconds += (double)(bench_now_ns() - t0) / 1e9;
+        o[side].device += (double)(device_bytes() - d0);
     }
 }
 
@@ -118,61 +169,84 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void number(json_t *list, const struct phase *p, const char *what, const char *unit,
-                   double v, double target)
+static void number(json_t *list, const struct phase *p, int side, const char *what,
+                   const char *unit, double v, double target)
 {
+    static const char *const sides[SIDES] = {"", "plain file, "};
     struct bench_series s = {.v = {v}, .n = 1};
     char line[128];
 
-    snprintf(line, sizeof(line), "%s: %s", p->what, what);
-    bench_report(list, p->name, line, unit, &s, target, true);
+    snprintf(line, sizeof(line), "%s%s: %s", sides[side], p->what, what);
+    bench_report(list, p->name, line, unit, &s, side == OURS ? target : 0, true);
 }
 
-static void report(const struct phase *p, struct outcome *o, json_t *list)
+static void report(const struct phase *p, int side, struct outcome *o, json_t *list)
 {
     uint64_t bytes = o->n * p->size;
 
     qsort(o->us, o->n, sizeof(o->us[0]), compare);
-    number(list, p, "MiB written", "MiB", (double)bytes / MIB, 0);
-    number(list, p, "MB/s, with the final flush", "MB/s", (double)bytes / 1e6 / o->seconds, 0);
-    number(list, p, "median, us", "us", o->us[o->n / 2], 0);
-    number(list, p, "99.9 %, us", "us", o->us[o->n * 999 / 1000], 0);
-    number(list, p, "longest, ms", "ms", o->us[o->n - 1] / 1000.0, 100);
-    number(list, p, "commands over 100 ms", "commands", (double)o->stalls, 0);
-    number(list, p, "device bytes / user bytes", "ratio", o->device / (double)bytes, p->most);
+    number(list, p, side, "MiB written", "MiB", (double)bytes / MIB, 0);
+    number(list, p, side, "MB/s, with the final flush", "MB/s",
+           (double)bytes / 1e6 / o->seconds, 0);
+    number(list, p, side, "median, us", "us", o->us[o->n / 2], 0);
+    number(list, p, side, "99.9 %, us", "us", o->us[o->n * 999 / 1000], 0);
+    number(list, p, side, "longest, ms", "ms", o->us[o->n - 1] / 1000.0, 100);
+    number(list, p, side, "commands over 100 ms", "commands", (double)o->stalls, 0);
+    number(list, p, side, "device bytes / user bytes", "ratio", o->device / (double)bytes,
+           p->most);
 }
 
-static void run_phase(const struct bench_target *to, const struct phase *p, uint64_t mib,
-                      json_t *list)
+static void make_outcomes(struct outcome o[SIDES], uint64_t n)
 {
-    uint64_t total = mib * MIB, t0, d0;
-    struct outcome o = {.n = total / p->size};
-
-    o.us = calloc(o.n, sizeof(o.us[0]));
-    if (!o.us)
-        bench_die("out of memory");
-    objects(to, OSD_OP_CREATE, total);
-    if (p->random) {
-        struct outcome fill = {.us = o.us, .n = total / MIB};
-        write_all(to, &phases[0], total, &fill);
+    for (int side = 0; side < SIDES; side++) {
+        o[side] = (struct outcome){.n = n, .us = calloc(n, sizeof(double))};
+        if (!o[side].us)
+            bench_die("out of memory");
     }
-    flush(to);
-    d0 = device_bytes();
-    t0 = bench_now_ns();
-    write_all(to, p, total, &o);
-    flush(to);
-    o.seconds = (double)(bench_now_ns() - t0) / 1e9;
-    o.device = (double)(device_bytes() - d0);
-    report(p, &o, list);
-    objects(to, OSD_OP_REMOVE, total);
-    free(o.us);
+}
+
+static void free_outcomes(struct outcome o[SIDES])
+{
+    for (int side = 0; side < SIDES; side++)
+        free(o[side].us);
+}
+
+/* Random places: of data that is there. */
+static void fill(const struct place *w, uint64_t total)
+{
+    struct outcome o[SIDES];
+
+    make_outcomes(o, total / MIB);
+    write_all(w, &phases[0], total, o);
+    flush_both(w, o);
+    free_outcomes(o);
+}
+
+static void run_phase(const struct place *w, const struct phase *p, uint64_t mib, json_t *list)
+{
+    uint64_t total = mib * MIB;
+    struct outcome o[SIDES];
+
+    objects(w->to, OSD_OP_CREATE, total);
+    flush(w->to);
+    if (p->random)
+        fill(w, total);
+    make_outcomes(o, total / p->size);
+    write_all(w, p, total, o);
+    flush_both(w, o);
+    for (int side = 0; side < SIDES; side++)
+        report(p, side, &o[side], list);
+    free_outcomes(o);
+    objects(w->to, OSD_OP_REMOVE, total);
+    if (ftruncate(w->fd, 0) != 0)
+        bench_die("ftruncate: %m");
 }
 
 static noreturn void usage(void)
 {
     fputs(
         "usage: sustain [--dir DIR] [--large MIB] [--small MIB] [--random MIB] [--json FILE]\n"
-        "  MiB written in pieces of 1 MiB (20480), 64 KiB (4096), 4 KiB (1024)\n",
+        "  MiB written by each side in pieces of 1 MiB (2048), 64 KiB (512), 4 KiB (256)\n",
         stderr);
     exit(2);
 }
@@ -182,7 +256,7 @@ static struct options parse(int argc, char **argv)
     static const struct option longs[] = {{"dir", 1, NULL, 'd'},  {"large", 1, NULL, 0},
                                           {"small", 1, NULL, 1},  {"random", 1, NULL, 2},
                                           {"json", 1, NULL, 'j'}, {NULL, 0, NULL, 0}};
-    struct options o = {.dir = "/var/tmp", .mib = {20480, 4096, 1024}};
+    struct options o = {.dir = "/var/tmp", .mib = {2048, 512, 256}};
 
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         if (c == 'd')
@@ -203,16 +277,23 @@ int main(int argc, char **argv)
 {
     struct options o = parse(argc, argv);
     json_t *root = json_object(), *list = json_array();
-    char dir[4096];
+    char dir[4096], file[4110];
 
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 2654435761u >> 13);
     snprintf(dir, sizeof(dir), "%s/liosd-sustain-%d", o.dir, (int)getpid());
+    snprintf(file, sizeof(file), "%s.file", dir);
     bench_describe(root);
     struct osd_device *dev = bench_unit_open("rocksdb", dir);
     struct bench_target to = bench_unit_target(dev);
+    struct place w = {.to = &to, .fd = open(file, O_RDWR | O_CREAT | O_EXCL, 0600)};
+    if (w.fd < 0 || unlink(file) != 0)
+        bench_die("%s: %m", file);
     bench_furnish(&to, 0);
     bench_report_head("writing for long");
     for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
-        run_phase(&to, &phases[i], o.mib[i], list);
+        run_phase(&w, &phases[i], o.mib[i], list);
+    close(w.fd);
     osd_device_close(dev);
     bench_remove_tree(dir);
     json_object_set_new(root, "sustain", list);
