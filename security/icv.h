@@ -7,7 +7,8 @@
  *  (1) Keys and values have OSD_KEY_LEN bytes; OSD-2 fields of 32 bytes hold them at the left,
  *      followed by zeros.
  *  (2) Comparison takes the same time wherever the values differ.
- *  (3) Nothing here keeps a key longer than the call.
+ *  (3) A secret key is wiped before the call returns. A capability key may stay in a thread's
+ *      context until its next use or its end.
  * Every function may be called from any thread; OSD_E_NOMEM when the library fails.
  */
 #ifndef SECURITY_ICV_H
@@ -40,6 +41,10 @@ void osd_mac_drop(struct osd_mac *m);
 /** One code over the pieces in their order. */
 osd_status osd_mac(const uint8_t key[OSD_KEY_LEN], const struct osd_bytes *pieces, size_t n,
                    uint8_t ret[OSD_KEY_LEN]);
+
+/** The same with a key that must not stay in any context. */
+osd_status osd_mac_secret(const uint8_t key[OSD_KEY_LEN], const struct osd_bytes *pieces,
+                          size_t n, uint8_t ret[OSD_KEY_LEN]);
 
 /** Whether a field of len bytes (20 or 32) holds the value. */
 bool osd_icv_equal(const uint8_t value[OSD_KEY_LEN], const uint8_t *field, size_t len);

@@ -429,8 +429,8 @@ static osd_status put_current(struct command *c, struct osd_writer *w)
                                      .append_start = c->append_start,
                                      .used_change = c->used_change};
 
-    if (secure_signs(c))
-        osd_icv_put(c->good_icv, cc.response_icv, sizeof(cc.response_icv));
+    if (secure_signs(c) && secure_good_icv(c, cc.response_icv))
+        return OSD_E_NOMEM;
     osd_current_command_put(w, c->cdb.gen, &cc);
     return OSD_OK;
 }

@@ -170,7 +170,6 @@ struct command {
     /* security */
     bool verified; /* its integrity value was right */
     uint8_t cap_key[OSD_KEY_LEN];
-    uint8_t good_icv[OSD_KEY_LEN]; /* response integrity value of GOOD */
 
     /* how far it got */
     uint32_t function;  /* OSD_FN_* being carried out */

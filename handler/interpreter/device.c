@@ -213,6 +213,7 @@ osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_devic
     osd_random(dev->security_token, sizeof(dev->security_token));
     inflight_init(&dev->inflight);
     nonces_init(&dev->nonces, device_now(dev));
+    trusted_init(&dev->trusted);
     pthread_mutex_init(&dev->exchange.lock, NULL);
     staging_init(&dev->staging);
     *ret = dev;
@@ -243,6 +244,7 @@ void osd_device_close(struct osd_device *dev)
     staging_destroy(&dev->staging);
     inflight_destroy(&dev->inflight);
     nonces_destroy(&dev->nonces);
+    trusted_destroy(&dev->trusted);
     pthread_mutex_destroy(&dev->exchange.lock);
     OPENSSL_cleanse(&dev->exchange, sizeof(dev->exchange));
     dev->store->ops->close(dev->store);

@@ -16,6 +16,7 @@
 #include "replay.h"
 #include "security/dh.h"
 #include "staging.h"
+#include "trust.h"
 
 #define SECURITY_TOKEN_LEN 16
 
@@ -45,6 +46,7 @@ struct osd_device {
     bool weak_groups;       /* SET MASTER KEY takes the 1024-bit group, too */
     atomic_bool secured;    /* something may ask for another method than NOSEC */
     struct nonces nonces;
+    struct trusted trusted;
     struct exchange exchange;
     struct inflight inflight;
     struct staging staging;

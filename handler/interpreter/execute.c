@@ -343,6 +343,7 @@ static osd_status finish(struct command *c, osd_status st)
     c->function = OSD_FN_COMMAND;
     st = ops_of(c)->commit(c->txn, flags);
     c->txn = NULL;
+    secure_note_change(c);
     return st == OSD_OK && c->after ? c->after(c) : st;
 }
 

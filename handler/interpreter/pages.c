@@ -180,9 +180,9 @@ static osd_status current_command(struct command *c, uint32_t n, struct attr_val
     if (n == 0 || n > 6 || (n == 6 && !v2))
         return OSD_OK;
     memset(c->small, 0, len);
-    if (n == 1 && secure_signs(c))
-        osd_icv_put(c->good_icv, c->small, len);
-    else if (n == 2)
+    if (n == 1 && secure_signs(c) && secure_good_icv(c, c->small))
+        return OSD_E_NOMEM;
+    if (n == 2)
         c->small[0] = (uint8_t)values[n];
     else if (n > 2)
         be64_put(c->small, values[n]);

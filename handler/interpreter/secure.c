@@ -84,14 +84,10 @@ static osd_status least_method(struct command *c, uint8_t *ret)
 
 /* ---- the request ---- */
 
-static osd_status check_method(struct command *c)
+static osd_status check_method(struct command *c, uint8_t least)
 {
     const struct osd_capability *cap = &c->cdb.cap;
-    uint8_t least;
-    osd_status st = least_method(c, &least);
 
-    if (st)
-        return st;
     if (cap->format == 0)
         return least == OSD_SEC_NOSEC ? OSD_OK : fail_cdb(c, AT(0));
     if (cap->method < least || !(c->dev->methods >> cap->method & 1))
@@ -101,20 +97,16 @@ static osd_status check_method(struct command *c)
     return OSD_OK;
 }
 
-static osd_status check_frozen(struct command *c, uint64_t pid, uint8_t version)
+static struct osd_bytes raw_capability(const struct command *c)
 {
-    uint64_t mask;
-    bool set;
-    osd_status st = policy(c, pid, OSD_PAGE_P, FROZEN_NUMBER, &mask, &set);
-
-    return st == OSD_OK && mask >> version & 1 ? fail_kind(c, FAULT_KEY_FROZEN) : st;
+    return (struct osd_bytes){c->req->cdb + OSD_CAPABILITY_AT, c->cdb.gen == OSD_GEN1
+                                                                   ? OSD1_CAPABILITY_LEN
+                                                                   : OSD2_CAPABILITY_LEN};
 }
 
 /* The capability key, from the secret that the credential must have been made with. */
 static osd_status find_key(struct command *c, uint8_t key[OSD_KEY_LEN])
 {
-    struct osd_bytes cap = {c->req->cdb + OSD_CAPABILITY_AT,
-                            c->cdb.gen == OSD_GEN1 ? OSD1_CAPABILITY_LEN : OSD2_CAPABILITY_LEN};
     uint8_t secret[OSD_KEY_LEN];
     osd_status st;
 
@@ -124,22 +116,62 @@ static osd_status find_key(struct command *c, uint8_t key[OSD_KEY_LEN])
     if (st == OSD_E_NOT_FOUND)
         return fail_cdb(c, AT(1));
     if (st == OSD_OK)
-        st = osd_capability_key(secret, cap, c->dev->system_id, key);
+        st = osd_capability_key(secret, raw_capability(c), c->dev->system_id, key);
     OPENSSL_cleanse(secret, sizeof(secret));
     return st;
 }
 
-static osd_status check_request(struct command *c, const uint8_t key[OSD_KEY_LEN])
+static osd_status check_request(struct command *c, const struct trust *t)
 {
-    const struct osd_bytes token = {c->dev->security_token, SECURITY_TOKEN_LEN};
     uint8_t icv[OSD_KEY_LEN];
-    osd_status st = c->cdb.cap.method == OSD_SEC_CAPKEY
-                        ? osd_mac(key, &token, 1, icv)
-                        : osd_request_icv(key, c->cdb.gen, c->req->cdb, icv);
+    osd_status st = OSD_OK;
 
+    if (c->cdb.cap.method == OSD_SEC_CAPKEY)
+        memcpy(icv, t->token_icv, sizeof(icv));
+    else
+        st = osd_request_icv(t->key, c->cdb.gen, c->req->cdb, icv);
     if (st == OSD_OK && !osd_icv_equal(icv, c->cdb.sec.request_icv, secure_icv_len(c)))
         return fail_cdb(c, by_gen(c, 160, 184));
     return st;
+}
+
+static osd_status is_frozen(struct command *c, uint64_t pid, uint8_t version, bool *ret)
+{
+    uint64_t mask;
+    bool set;
+    osd_status st = policy(c, pid, OSD_PAGE_P, FROZEN_NUMBER, &mask, &set);
+
+    *ret = mask >> version & 1;
+    return st;
+}
+
+static osd_status load_window(struct command *c, struct trust *t)
+{
+    bool set_oldest, set_newest;
+    osd_status st;
+
+    if ((st = policy(c, judged_by(c), OSD_PAGE_P, 2, &t->oldest, &set_oldest)) ||
+        (st = policy(c, judged_by(c), OSD_PAGE_P, 3, &t->newest, &set_newest)))
+        return st;
+    if (!set_oldest)
+        t->oldest = OLDEST_NONCE_MS;
+    if (!set_newest)
+        t->newest = NEWEST_NONCE_MS;
+    return OSD_OK;
+}
+
+/* What belongs to the credential of a signed command, from the store. */
+static osd_status learn(struct command *c, struct trust *t)
+{
+    const struct osd_bytes token = {c->dev->security_token, SECURITY_TOKEN_LEN};
+    osd_status st = find_key(c, t->key);
+
+    t->frozen = false;
+    if (st == OSD_OK && !sets_keys(c))
+        st = is_frozen(c, judged_by(c), c->cdb.cap.key_version, &t->frozen);
+    if (st == OSD_OK && c->cdb.cap.method == OSD_SEC_CAPKEY)
+        st = osd_mac(t->key, &token, 1, t->token_icv);
+    return st ? st : load_window(c, t);
 }
 
 /* One further capability: its key goes into the key of the continuation's value, so whoever
@@ -149,6 +181,7 @@ static osd_status add_extension(struct command *c, const uint8_t *raw, uint8_t k
     const struct osd_bytes before = {key, OSD_KEY_LEN};
     uint8_t secret[OSD_KEY_LEN], own[OSD_KEY_LEN], least;
     struct osd_capability cap;
+    bool frozen;
     osd_status st;
 
     osd_capability_decode(raw, OSD_GEN2, &cap);
@@ -159,8 +192,10 @@ static osd_status add_extension(struct command *c, const uint8_t *raw, uint8_t k
         return fail_cdb(c, 48);
     if (cap.method == OSD_SEC_NOSEC)
         return OSD_OK;
-    if ((st = check_frozen(c, cap.allowed_pid, cap.key_version)))
+    if ((st = is_frozen(c, cap.allowed_pid, cap.key_version, &frozen)))
         return st;
+    if (frozen)
+        return fail_kind(c, FAULT_KEY_FROZEN);
     st = keys_working(c, cap.allowed_pid, cap.key_version, secret);
     if (st == OSD_OK)
         st = osd_capability_key(secret, (struct osd_bytes){raw, OSD2_CAPABILITY_LEN},
@@ -192,31 +227,16 @@ static osd_status check_continuation(struct command *c, const uint8_t request_ke
 
 /* ---- the nonce ---- */
 
-static osd_status window(struct command *c, uint64_t *ret_oldest, uint64_t *ret_newest)
+/* A repetition whose outcome is on record is answered from there, however old it is. */
+static osd_status check_nonce(struct command *c, const struct trust *t)
 {
-    uint64_t pid = judged_by(c), oldest, newest;
-    bool set_oldest, set_newest;
+    uint64_t stamp = be48_get(c->cdb.sec.nonce);
     osd_status st;
 
-    if ((st = policy(c, pid, OSD_PAGE_P, 2, &oldest, &set_oldest)) ||
-        (st = policy(c, pid, OSD_PAGE_P, 3, &newest, &set_newest)))
-        return st;
-    oldest = set_oldest ? oldest : OLDEST_NONCE_MS;
-    *ret_oldest = c->now > oldest ? c->now - oldest : 0;
-    *ret_newest = c->now + (set_newest ? newest : NEWEST_NONCE_MS);
-    return OSD_OK;
-}
-
-/* A repetition whose outcome is on record is answered from there, however old it is. */
-static osd_status check_nonce(struct command *c)
-{
-    uint64_t stamp = be48_get(c->cdb.sec.nonce), oldest, newest;
-    bool recorded = c->replay.found && !c->replay.foreign;
-    osd_status st = window(c, &oldest, &newest);
-
-    if (st || recorded)
-        return st;
-    if (stamp < oldest || stamp > newest || stamp < nonces_floor(&c->dev->nonces))
+    if (c->replay.found && !c->replay.foreign)
+        return OSD_OK;
+    if (stamp + t->oldest < c->now || stamp > c->now + t->newest ||
+        stamp < nonces_floor(&c->dev->nonces))
         return fail_kind(c, FAULT_NONCE_TIME);
     if (c->check_only)
         return OSD_OK;
@@ -267,32 +287,69 @@ static osd_status check_data_out(struct command *c)
     return st;
 }
 
+/* The request's own values, with what is known of its credential. */
+static osd_status check_signed(struct command *c, const struct trust *t)
+{
+    osd_status st;
+
+    if ((st = check_request(c, t)) || (st = check_continuation(c, t->key)))
+        return st;
+    memcpy(c->cap_key, t->key, OSD_KEY_LEN);
+    c->verified = true;
+    if (t->frozen)
+        return fail_kind(c, FAULT_KEY_FROZEN);
+    if (c->cdb.cap.method >= OSD_SEC_CMDRSP && (st = check_nonce(c, t)))
+        return st;
+    return check_data_out(c);
+}
+
+static bool is_signed(const struct command *c)
+{
+    return c->cdb.cap.format != 0 && c->cdb.cap.method != OSD_SEC_NOSEC;
+}
+
 osd_status secure_validate(struct command *c)
 {
-    uint8_t key[OSD_KEY_LEN];
-    osd_status st = check_method(c);
+    bool usual = is_signed(c) && !sets_keys(c) && !c->copy_source.len;
+    struct trusted *known = &c->dev->trusted;
+    uint64_t epoch = trusted_epoch(known);
+    struct trust t;
+    bool found = usual && trusted_find(known, judged_by(c), raw_capability(c), &t);
+    osd_status st = found ? OSD_OK : least_method(c, &t.least);
 
-    if (st || c->cdb.cap.format == 0 || c->cdb.cap.method == OSD_SEC_NOSEC)
+    if (st || (st = check_method(c, t.least)) || !is_signed(c))
         return st;
-    (void)((st = find_key(c, key)) || (st = check_request(c, key)) ||
-           (st = check_continuation(c, key)));
+    if (!found)
+        st = learn(c, &t);
     if (st == OSD_OK)
-        memcpy(c->cap_key, key, OSD_KEY_LEN);
-    OPENSSL_cleanse(key, sizeof(key));
-    if (st)
-        return st;
-    c->verified = true;
-    if (!sets_keys(c) && (st = check_frozen(c, judged_by(c), c->cdb.cap.key_version)))
-        return st;
-    if (c->cdb.cap.method >= OSD_SEC_CMDRSP && (st = check_nonce(c)))
-        return st;
-    st = check_data_out(c);
-    return st ? st
-              : osd_response_icv(c->cap_key, c->cdb.sec.nonce, SAM_GOOD,
-                                 (struct osd_bytes){NULL, 0}, c->good_icv);
+        st = check_signed(c, &t);
+    if (c->verified && !found && usual)
+        trusted_enter(known, epoch, judged_by(c), raw_capability(c), &t);
+    OPENSSL_cleanse(t.key, sizeof(t.key));
+    return st;
+}
+
+void secure_note_change(struct command *c)
+{
+    bool partitions = c->cdb.op == OSD_OP_FORMAT_OSD || c->cdb.op == OSD_OP_CREATE_PARTITION ||
+                      c->cdb.op == OSD_OP_REMOVE_PARTITION;
+
+    if (partitions || sets_keys(c) || (c->sets && c->target.oid == 0))
+        trusted_expire(&c->dev->trusted);
 }
 
 /* ---- the response ---- */
+
+osd_status secure_good_icv(const struct command *c, uint8_t *dst)
+{
+    uint8_t icv[OSD_KEY_LEN];
+    osd_status st = osd_response_icv(c->cap_key, c->cdb.sec.nonce, SAM_GOOD,
+                                     (struct osd_bytes){NULL, 0}, icv);
+
+    if (st == OSD_OK)
+        osd_icv_put(icv, dst, secure_icv_len(c));
+    return st;
+}
 
 void secure_sign_sense(const struct command *c, struct osd_sense *s)
 {

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/trust.h - what is known of credentials that were used: their keys and what
+ * their partitions ask for, so that a command of a known one reads nothing of this in the store
+ *
+ * Invariants:
+ *  (1) An entry holds for one epoch. Whatever changes keys, methods, windows or the set of
+ *      partitions starts a new epoch after its commit and before its answer; what was read in an
+ *      epoch is entered under that epoch, so nothing outlives the change.
+ *  (2) Entries are found by all bytes of the capability and the partition that judges.
+ *  (3) Keys are wiped when the device closes.
+ */
+#ifndef INTERPRETER_TRUST_H
+#define INTERPRETER_TRUST_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/bytes.h"
+#include "security/icv.h"
+
+#define TRUSTED 512u
+
+struct trust {
+    uint8_t key[OSD_KEY_LEN];       /* capability key */
+    uint8_t token_icv[OSD_KEY_LEN]; /* CAPKEY: the one right request integrity value */
+    uint8_t least;                  /* method that the partition asks for at least */
+    bool frozen;                    /* the working key is */
+    uint64_t oldest, newest;        /* nonce window, as durations, ms */
+};
+
+struct trusted_entry;
+
+struct trusted {
+    atomic_uint_fast64_t epoch;
+    struct trusted_entry *entries; /* NULL: nothing is kept */
+};
+
+void trusted_init(struct trusted *t);
+void trusted_destroy(struct trusted *t);
+
+/** The epoch to enter things under; read before the store is. */
+uint64_t trusted_epoch(struct trusted *t);
+
+/** Everything that was entered is void. */
+void trusted_expire(struct trusted *t);
+
+/** Any thread. Whether a capability is known, judged by a partition. */
+bool trusted_find(struct trusted *t, uint64_t pid, struct osd_bytes capability,
+                  struct trust *ret);
+void trusted_enter(struct trusted *t, uint64_t epoch, uint64_t pid, struct osd_bytes capability,
+                   const struct trust *what);
+
+#endif
