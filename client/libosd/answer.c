@@ -97,6 +97,10 @@ osd_status take_answer(const struct build *b, struct osd_call *c)
 
 /* ---- status ---- */
 
+/* Bytes of the CDB, in the capability of both generations. */
+#define KEY_VERSION     81
+#define SECURITY_METHOD 82
+
 /* CREATE says "invalid id" for a taken id; for a client that is "exists". */
 static osd_status refine(osd_status st, const struct verb *v, const struct osd_call *c,
                          const struct osd_sense *s)
@@ -109,6 +113,16 @@ static osd_status refine(osd_status st, const struct verb *v, const struct osd_c
     if (v->op == OSD_OP_CREATE_PARTITION && s->field == 16)
         return c->pid >= OSD_ID_FIRST ? OSD_E_EXISTS : OSD_E_INVALID;
     return st;
+}
+
+/* What the device said, for humans: of a refused capability, what was wrong with it. */
+static const char *meaning(osd_status st, const struct osd_sense *s)
+{
+    if (st == OSD_E_DENIED && s->has_field && s->field_in_cdb && s->field == KEY_VERSION)
+        return "the device has no such key; keys have to be installed first";
+    if (st == OSD_E_DENIED && s->has_field && s->field_in_cdb && s->field == SECURITY_METHOD)
+        return "the device asks for a credential, or for a stronger security method";
+    return osd_status_text(st);
 }
 
 osd_status judge(struct osd_call *c, const struct exchange *x)
@@ -136,7 +150,7 @@ osd_status judge(struct osd_call *c, const struct exchange *x)
         return OSD_OK;
     osd_sense_format(&s, text, sizeof(text));
     return failed(st, "%s 0x%" PRIx64 "/0x%" PRIx64 ": %s (%s)", name, c->pid, c->oid,
-                  osd_status_text(st), text);
+                  meaning(st, &s), text);
 }
 
 void osd_explain_sense(const uint8_t *sense, size_t sense_len, char *dst, size_t len)

@@ -93,7 +93,7 @@ static int help(void)
     printf("usage: osdctl [OPTION]... VERB [ARGUMENT]...\n\n"
            "A T10 object-based storage device from the command line.\n\nverbs:\n");
     for (size_t i = 0; i < N_VERBS; i++)
-        printf("  %-8s %-41s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
+        printf("  %-10s %-41s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
     printf("\noptions:\n"
            "  -d, --device URL      iscsi://[user%%secret@]host[:port]/iqn/lun or "
            "file:///path\n"
@@ -157,10 +157,10 @@ static bool value_option(int c, struct options *o)
         return true;
     case 'k':
         o->key = optarg;
-        return true;
+        return *optarg != 0;
     case 'x':
         o->credential = optarg;
-        return true;
+        return *optarg != 0;
     case 'm':
         return parse_method(optarg, &o->method);
     case 'K':
@@ -242,7 +242,8 @@ static int open_failure(osd_status st, const char *device)
 {
     if (st == OSD_E_INVALID)
         return usage_error("%s", osd_last_error());
-    if (st == OSD_E_NOT_FOUND && strncmp(device, "file://", 7) == 0)
+    if (st == OSD_E_NOT_FOUND && strncmp(device, "file://", 7) == 0 &&
+        strstr(osd_last_error(), "not an OSD store"))
         return fail_with(st, "%s; --create-store makes one", osd_last_error());
     return fail(st);
 }

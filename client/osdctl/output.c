@@ -220,9 +220,9 @@ osd_status errno_status(int error)
     static const struct {
         int error;
         osd_status status;
-    } known[] = {{ENOENT, OSD_E_NOT_FOUND}, {EACCES, OSD_E_DENIED},   {EPERM, OSD_E_DENIED},
-                 {ENOSPC, OSD_E_NO_SPACE},  {EDQUOT, OSD_E_NO_SPACE}, {ENOMEM, OSD_E_NOMEM},
-                 {EINTR, OSD_E_INTERRUPTED}};
+    } known[] = {{ENOENT, OSD_E_NOT_FOUND}, {EACCES, OSD_E_DENIED},    {EPERM, OSD_E_DENIED},
+                 {ENOSPC, OSD_E_NO_SPACE},  {EDQUOT, OSD_E_NO_SPACE},  {ENOMEM, OSD_E_NOMEM},
+                 {EEXIST, OSD_E_EXISTS},    {EINTR, OSD_E_INTERRUPTED}};
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (known[i].error == error)

@@ -12,9 +12,12 @@ echo content >file
 for method in capkey cmdrsp alldata; do
     echo "== $method: nothing without a credential, everything with the key"
     rm -rf "$T/store" all ro wrong expired
+    expect 5 osdctl --create-store --key key --method $method info
+    says "keys have to be installed first"
     expect 0 osdctl --create-store --key key --method $method key install
     expect 5 osdctl mk partition 0x10000
     expect 5 osdctl info
+    says "asks for a credential"
     expect 0 osdctl --key key --method $method mk partition 0x10000
     expect 0 osdctl --key key --method $method put file 0x10000/0x10000
     expect 0 osdctl --key key --method $method info
@@ -54,12 +57,14 @@ done
 echo "== a weaker method than the device asks for"
 expect 5 osdctl --key key --method cmdrsp cat 0x10000/0x10000
 
+says "stronger security method"
+
 echo "== files of secrets are their owner's"
 chmod 644 key
 expect 5 osdctl --key key info
 [[ $err == *"chmod 600"* ]] || die "no remedy: $err"
 chmod 600 key
-expect 1 osdctl --key key credential mint ro 0x10000/0x10000 read
+expect 4 osdctl --key key credential mint ro 0x10000/0x10000 read
 expect 2 osdctl --key key --credential ro info
 expect 2 osdctl --credential ro --method capkey info
 expect 2 osdctl credential mint x 0x10000 read

@@ -97,6 +97,11 @@ expect 2 osdctl cp -r 0x10000 ""
 says "is empty"
 expect 2 osdctl check ""
 
+expect 2 osdctl --key "" info
+expect 2 osdctl --credential= info
+expect 3 osdctl --key missing info
+[[ $err != *--create-store* ]] || die "a missing key is taken for a missing store: $err"
+
 echo "== an empty attribute value"
 expect 2 osdctl attr set 0x10000 0x30010000 1 ""
 says "attr rm"
