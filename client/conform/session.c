@@ -134,6 +134,18 @@ static osd_status check(struct session *s, const struct script_step *step,
     return st;
 }
 
+/* "OSD-1 READ ...": a command of the other generation than the case's. */
+static int take_generation(struct words *w, int gen)
+{
+    bool given = w->n > 0 && (strcmp(w->w[0], "OSD-1") == 0 || strcmp(w->w[0], "OSD-2") == 0);
+
+    if (!given)
+        return gen;
+    gen = w->w[0][4] - '0';
+    memmove(w->w, w->w + 1, --w->n * sizeof(w->w[0]));
+    return gen;
+}
+
 osd_status session_step(struct session *s, int gen, const struct script_step *step,
                         struct vars *vars, char *why, size_t why_len)
 {
@@ -145,7 +157,7 @@ osd_status session_step(struct session *s, int gen, const struct script_step *st
         return OSD_E_INVALID;
     if (step->let)
         return let(s, gen, vars, why, why_len);
-    st = request_build(&s->words, gen, &r, why, why_len);
+    st = request_build(&s->words, take_generation(&s->words, gen), &r, why, why_len);
     if (st == OSD_OK)
         st = carry(s, &r, &a, why, why_len);
     if (st == OSD_OK)

@@ -92,7 +92,7 @@ static void run_model(struct bench *b)
     model_execute(b->model, &q, &b->want);
 }
 
-/* "OSD-2 READ ..." */
+/* "OSD-2 READ ...", as in scripts */
 static bool build(struct bench *b, const char *line, char *why)
 {
     static struct words words;
