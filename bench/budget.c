@@ -89,6 +89,8 @@ int main(void)
     for (unsigned i = 0; i < bench_n_ops; i++)
         if (!bench_op_is_peer(&bench_ops[i]) && !bench_op_needs_many(&bench_ops[i]))
             count(&w, &bench_ops[i]);
+    for (unsigned i = 0; i < bench_n_rest_ops; i++)
+        count(&w, &bench_rest_ops[i]);
     bench_work_end(&w);
     osd_device_close(dev);
     return 0;

@@ -46,6 +46,10 @@ struct bench_op {
 extern const struct bench_op bench_ops[];
 extern const unsigned bench_n_ops;
 
+/** What only budget counts; the last one formats the unit. Works of partition BENCH_PID. */
+extern const struct bench_op bench_rest_ops[];
+extern const unsigned bench_n_rest_ops;
+
 /** NULL when there is none of that name. */
 const struct bench_op *bench_op_find(const char *name);
 
