@@ -79,14 +79,15 @@ void osd_device_execute(struct osd_device *dev, const struct osd_request *req,
 
 enum osd_weight {
     OSD_WEIGHT_SHORT, /* run where it arrived */
-    OSD_WEIGHT_LONG /* may block or take long (table.c says which; whatever works on members, on
-                       much data or on many attributes): give it to a worker */
+    OSD_WEIGHT_LONG,  /* may block or take long: give it to a worker */
+    OSD_WEIGHT_HEAVY  /* may take minutes (table.c): leave workers for others */
 };
 
 /** What a command works on, as far as its CDB tells: object oid of partition pid; oid 0 the
  *  whole partition, pid 0 everything. */
 struct osd_scope {
-    bool nothing; /* touches no object (SPC commands, staging, what is malformed) */
+    bool
+        nothing; /* nobody waits for it long (SPC commands, staging, flushes, what is malformed) */
     uint64_t pid, oid;
 };
 

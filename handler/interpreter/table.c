@@ -98,43 +98,50 @@ bool action_supported(uint16_t service_action)
 #define LONG_ANSWER   (64 * KIB) /* attributes to get */
 #define MANY_OBJECTS  64u
 
-/* Many attributes, or a change of the logical length, which may free much. */
-static bool has_long_attrs(const struct osd_cdb *c)
+/* By the attributes: a short list may ask for everything there is, again and again. */
+static enum osd_weight weigh_attrs(const struct osd_cdb *c)
 {
     const struct osd_attr_params *a = &c->attr;
+    bool length = a->format != OSD_ATTR_LIST && a->set_page == OSD_PAGE_U + OSD_PG_INFORMATION;
 
     if (a->format == OSD_ATTR_LIST && (a->get_list_len >= LONG_GET_LIST || c->list_attr))
-        return true;
-    if (a->format != OSD_ATTR_LIST && a->set_page == OSD_PAGE_U + OSD_PG_INFORMATION)
-        return true;
-    return a->set_len >= LONG_LIST || a->get_alloc_len >= LONG_ANSWER;
+        return OSD_WEIGHT_HEAVY;
+    if (length || a->set_len >= LONG_LIST || a->get_alloc_len >= LONG_ANSWER)
+        return OSD_WEIGHT_LONG; /* cutting an object may free much */
+    return OSD_WEIGHT_SHORT;
 }
 
-/* Long by nature, or by what they move. */
-static bool is_long(const struct osd_cdb *c)
+static enum osd_weight long_if(bool is_long)
+{
+    return is_long ? OSD_WEIGHT_LONG : OSD_WEIGHT_SHORT;
+}
+
+/* By nature, or by what it moves. */
+static enum osd_weight weigh_work(const struct osd_cdb *c)
 {
     switch (c->op) {
-    case OSD_OP_FORMAT_OSD:
     case OSD_OP_COPY_USER_OBJECTS:
     case OSD_OP_CREATE_USER_TRACKING_COLLECTION:
-    case OSD_OP_FLUSH:
-    case OSD_OP_FLUSH_COLLECTION:
-    case OSD_OP_FLUSH_OSD:
-    case OSD_OP_FLUSH_PARTITION:
     case OSD_OP_GET_MEMBER_ATTRIBUTES:
     case OSD_OP_OBJECT_STRUCTURE_CHECK:
     case OSD_OP_PUNCH:
     case OSD_OP_QUERY:
     case OSD_OP_READ_MAP:
-    case OSD_OP_REMOVE:
     case OSD_OP_REMOVE_COLLECTION:
     case OSD_OP_REMOVE_MEMBER_OBJECTS:
     case OSD_OP_SET_MEMBER_ATTRIBUTES:
-        return true;
+        return OSD_WEIGHT_HEAVY;
+    case OSD_OP_FORMAT_OSD:
+    case OSD_OP_FLUSH:
+    case OSD_OP_FLUSH_COLLECTION:
+    case OSD_OP_FLUSH_OSD:
+    case OSD_OP_FLUSH_PARTITION:
+    case OSD_OP_REMOVE:
+        return OSD_WEIGHT_LONG;
     case OSD_OP_REMOVE_PARTITION:
-        return c->option == 1;
+        return c->option == 1 ? OSD_WEIGHT_HEAVY : OSD_WEIGHT_SHORT;
     case OSD_OP_CREATE:
-        return c->count > MANY_OBJECTS || c->fua;
+        return long_if(c->count > MANY_OBJECTS || c->fua);
     case OSD_OP_APPEND:
     case OSD_OP_CLEAR:
     case OSD_OP_CREATE_AND_WRITE:
@@ -142,10 +149,17 @@ static bool is_long(const struct osd_cdb *c)
     case OSD_OP_LIST_COLLECTION:
     case OSD_OP_READ:
     case OSD_OP_WRITE:
-        return c->length >= LONG_TRANSFER || c->fua;
+        return long_if(c->length >= LONG_TRANSFER || c->fua);
     default:
-        return c->fua;
+        return long_if(c->fua);
     }
+}
+
+/* Commands whose long part comes when they have given their locks back. */
+static bool works_unlocked(enum osd_op op)
+{
+    return op == OSD_OP_FLUSH || op == OSD_OP_FLUSH_COLLECTION || op == OSD_OP_FLUSH_OSD ||
+           op == OSD_OP_FLUSH_PARTITION || op == OSD_OP_OBJECT_STRUCTURE_CHECK;
 }
 
 /* What the command will lock, or more (execute.c, lock_id()). */
@@ -153,6 +167,8 @@ static struct osd_scope scope_of(const struct osd_cdb *c, const struct action *a
 {
     struct osd_scope s = {.pid = c->pid, .oid = c->oid};
 
+    if (works_unlocked(c->op) && !command_changes(c))
+        return (struct osd_scope){.nothing = true};
     switch (a->target) {
     case TARGET_ROOT:
         return (struct osd_scope){.pid = 0};
@@ -173,6 +189,7 @@ static struct osd_scope scope_of(const struct osd_cdb *c, const struct action *a
 enum osd_weight command_weigh(const uint8_t *cdb, size_t cdb_len, struct osd_scope *ret_scope)
 {
     struct osd_wire_error err;
+    enum osd_weight work, attrs;
     const struct action *a;
     struct osd_cdb c;
 
@@ -180,5 +197,7 @@ enum osd_weight command_weigh(const uint8_t *cdb, size_t cdb_len, struct osd_sco
     if (osd_cdb_decode(cdb, cdb_len, &c, &err) || !(a = action_of(c.op)))
         return OSD_WEIGHT_SHORT;
     *ret_scope = scope_of(&c, a);
-    return is_long(&c) || has_long_attrs(&c) ? OSD_WEIGHT_LONG : OSD_WEIGHT_SHORT;
+    work = weigh_work(&c);
+    attrs = weigh_attrs(&c);
+    return work > attrs ? work : attrs;
 }

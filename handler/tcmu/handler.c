@@ -109,13 +109,15 @@ static void execute(struct lun *lun, struct tcmulib_cmd *cmd)
     complete(lun, cmd, &resp, buffer.len);
 }
 
-/* Under the lock. */
-static bool may_wait(const struct lun *lun, struct osd_scope scope)
+/* How heavy the commands in the pool are that this one may have to wait for. Under the lock. */
+static enum osd_weight weigh_waiting(const struct lun *lun, struct osd_scope scope)
 {
-    for (const struct pooled *p = lun->pooled; p; p = p->next)
+    enum osd_weight most = OSD_WEIGHT_SHORT;
+
+    for (const struct pooled *p = lun->pooled; p && most < OSD_WEIGHT_HEAVY; p = p->next)
         if (osd_scopes_meet(p->scope, scope))
-            return true;
-    return false;
+            most = p->job.heavy ? OSD_WEIGHT_HEAVY : OSD_WEIGHT_LONG;
+    return most;
 }
 
 /* Under the lock. */
@@ -148,16 +150,21 @@ static bool hand_over(struct lun *lun, struct tcmulib_cmd *cmd)
 {
     size_t len = cdb_length(cmd->cdb);
     struct osd_scope scope;
-    bool away = osd_device_weigh(lun->osd, cmd->cdb, len, &scope) == OSD_WEIGHT_LONG;
+    enum osd_weight weight = osd_device_weigh(lun->osd, cmd->cdb, len, &scope), wait;
     struct pooled *p = NULL;
 
     pthread_mutex_lock(&lun->mutex);
     lun->pending++;
-    if (away || may_wait(lun, scope))
+    wait = weigh_waiting(lun, scope);
+    if (wait > weight)
+        weight = wait;
+    if (weight > OSD_WEIGHT_SHORT)
         p = malloc(sizeof(*p));
     if (p) {
-        *p =
-            (struct pooled){.job = {.run = run_pooled}, .lun = lun, .cmd = cmd, .scope = scope};
+        *p = (struct pooled){.job = {.run = run_pooled, .heavy = weight == OSD_WEIGHT_HEAVY},
+                             .lun = lun,
+                             .cmd = cmd,
+                             .scope = scope};
         enlist(lun, p);
     }
     pthread_mutex_unlock(&lun->mutex);

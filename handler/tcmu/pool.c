@@ -8,33 +8,66 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+/* Jobs waiting, the first to run first. */
+struct queue {
+    struct osd_job *first, **last;
+};
+
 struct osd_pool {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    struct osd_job *first, **last;
+    struct queue light, heavy;
+    unsigned heavy_running, heavy_max;
     bool stopping;
     unsigned n;
     pthread_t threads[64];
 };
 
+static void put(struct queue *q, struct osd_job *job)
+{
+    *q->last = job;
+    q->last = &job->next;
+}
+
+static struct osd_job *take(struct queue *q)
+{
+    struct osd_job *job = q->first;
+
+    if (job)
+        q->first = job->next;
+    if (!q->first)
+        q->last = &q->first;
+    return job;
+}
+
+/* The next job that may run now; heavy ones first, they are few. NULL: none. */
+static struct osd_job *next_job(struct osd_pool *p)
+{
+    struct osd_job *job = p->heavy_running < p->heavy_max ? take(&p->heavy) : NULL;
+
+    p->heavy_running += job != NULL;
+    return job ? job : take(&p->light);
+}
+
 static void *work(void *arg)
 {
     struct osd_pool *p = arg;
+    struct osd_job *job;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     pthread_mutex_lock(&p->mutex);
     for (;;) {
-        while (!p->first && !p->stopping)
+        while (!(job = next_job(p)) && !(p->stopping && !p->heavy.first))
             pthread_cond_wait(&p->wake, &p->mutex);
-        struct osd_job *job = p->first;
         if (!job)
             break;
-        p->first = job->next;
-        if (!p->first)
-            p->last = &p->first;
+        bool heavy = job->heavy; /* the job is gone when it has run */
         pthread_mutex_unlock(&p->mutex);
         job->run(job);
         pthread_mutex_lock(&p->mutex);
+        p->heavy_running -= heavy;
+        if (heavy)
+            pthread_cond_broadcast(&p->wake);
     }
     pthread_mutex_unlock(&p->mutex);
     return NULL;
@@ -48,7 +81,9 @@ osd_status osd_pool_start(unsigned threads, struct osd_pool **ret)
         return OSD_E_NOMEM;
     pthread_mutex_init(&p->mutex, NULL);
     pthread_cond_init(&p->wake, NULL);
-    p->last = &p->first;
+    p->light.last = &p->light.first;
+    p->heavy.last = &p->heavy.first;
+    p->heavy_max = threads / 2 ? threads / 2 : 1;
     while (p->n < threads && p->n < 64 && pthread_create(&p->threads[p->n], NULL, work, p) == 0)
         p->n++;
     if (p->n == 0) {
@@ -63,8 +98,7 @@ void osd_pool_add(struct osd_pool *p, struct osd_job *job)
 {
     job->next = NULL;
     pthread_mutex_lock(&p->mutex);
-    *p->last = job;
-    p->last = &job->next;
+    put(job->heavy ? &p->heavy : &p->light, job);
     pthread_cond_signal(&p->wake);
     pthread_mutex_unlock(&p->mutex);
 }

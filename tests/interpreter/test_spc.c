@@ -297,13 +297,17 @@ static enum osd_weight weigh(struct osd_cdb c)
 
 static void test_interpreter_weight__what_may_block_is_long(void **state)
 {
-    static const enum osd_op always[] = {OSD_OP_FORMAT_OSD,      OSD_OP_FLUSH, OSD_OP_FLUSH_OSD,
-                                         OSD_OP_FLUSH_PARTITION, OSD_OP_PUNCH, OSD_OP_REMOVE,
-                                         OSD_OP_READ_MAP};
+    static const enum osd_op heavy[] = {OSD_OP_PUNCH, OSD_OP_READ_MAP, OSD_OP_QUERY,
+                                        OSD_OP_COPY_USER_OBJECTS,
+                                        OSD_OP_OBJECT_STRUCTURE_CHECK};
+    static const enum osd_op always[] = {OSD_OP_FORMAT_OSD, OSD_OP_FLUSH, OSD_OP_FLUSH_OSD,
+                                         OSD_OP_FLUSH_PARTITION, OSD_OP_REMOVE};
     static const uint8_t inquiry[6] = {0x12}, cut[4] = {0x7f};
     struct osd_cdb c;
 
     unit = *state;
+    for (size_t i = 0; i < sizeof(heavy) / sizeof(heavy[0]); i++)
+        assert_int_equal(weigh(rig_cmd(heavy[i], OSD_GEN2, 0, 0)), OSD_WEIGHT_HEAVY);
     for (size_t i = 0; i < sizeof(always) / sizeof(always[0]); i++)
         assert_int_equal(weigh(rig_cmd(always[i], OSD_GEN2, 0, 0)), OSD_WEIGHT_LONG);
     for (BOTH(g)) {
@@ -320,7 +324,7 @@ static void test_interpreter_weight__what_may_block_is_long(void **state)
     }
     c = rig_cmd(OSD_OP_REMOVE_PARTITION, OSD_GEN2, 0, 0);
     c.option = 1;
-    assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
+    assert_int_equal(weigh(c), OSD_WEIGHT_HEAVY);
     assert_int_equal(weigh_raw(inquiry, 6), OSD_WEIGHT_SHORT);
     assert_int_equal(weigh_raw(cut, 4), OSD_WEIGHT_SHORT);
     assert_int_equal(weigh_raw(cut, 0), OSD_WEIGHT_SHORT);
@@ -338,7 +342,7 @@ static void test_interpreter_weight__many_attributes_and_objects_are_long(void *
     c.attr.get_alloc_len = 65535;
     assert_int_equal(weigh(c), OSD_WEIGHT_SHORT);
     c.attr.get_list_len = 1024;
-    assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
+    assert_int_equal(weigh(c), OSD_WEIGHT_HEAVY);
     c.attr.get_list_len = 8;
     c.attr.get_alloc_len = 65536;
     assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
@@ -356,7 +360,7 @@ static void test_interpreter_weight__many_attributes_and_objects_are_long(void *
     assert_int_equal(weigh(c), OSD_WEIGHT_SHORT);
     c.list_attr = true;
     c.attr.format = OSD_ATTR_LIST;
-    assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
+    assert_int_equal(weigh(c), OSD_WEIGHT_HEAVY);
 }
 
 static struct osd_scope scope_raw(const uint8_t *raw, size_t len)
@@ -433,6 +437,8 @@ static void test_interpreter_scope__commands_on_members_hold_the_partition(void 
     c.length = 0;
     c.start = RIG_CID + 1; /* matches go into a collection */
     assert_true(osd_scopes_meet(scope_of(c), neighbour));
+    c = rig_cmd(OSD_OP_FLUSH_OSD, OSD_GEN2, 0, 0); /* holds nothing while it takes long */
+    assert_false(osd_scopes_meet(scope_of(c), neighbour));
 }
 
 /* A STAGE and SPC commands wait for nobody; a COLLECT of a command that is not there may be
@@ -483,7 +489,7 @@ static void test_interpreter_weight__a_collect_weighs_what_it_executes(void **st
     osd_twophase_encode(&t, raw);
     c.length = 100;
     stage(unit, &c);
-    assert_int_equal(weigh_raw(raw, sizeof(raw)), OSD_WEIGHT_LONG);
+    assert_int_equal(weigh_raw(raw, sizeof(raw)), OSD_WEIGHT_HEAVY);
     assert_int_equal(scope_raw(raw, sizeof(raw)).oid, RIG_OID);
     c = rig_cmd(OSD_OP_READ, OSD_GEN2, RIG_PID, RIG_OID);
     c.length = 100;

@@ -43,7 +43,7 @@ void *__wrap_malloc(size_t size)
     return no_memory ? NULL : __real_malloc(size);
 }
 
-/* A FLUSH PARTITION of this partition holds its lock until it is let go. */
+/* A REMOVE PARTITION of this partition holds its lock until it is let go. */
 #define SLOW_PID 0x20000ULL
 
 static sem_t slow_started, slow_go;
@@ -60,7 +60,7 @@ void __wrap_osd_device_execute(struct osd_device *dev, const struct osd_request 
     struct osd_cdb c;
 
     if (osd_cdb_decode(req->cdb, req->cdb_len, &c, &err) == OSD_OK &&
-        c.op == OSD_OP_FLUSH_PARTITION && c.pid == SLOW_PID) {
+        c.op == OSD_OP_REMOVE_PARTITION && c.pid == SLOW_PID) {
         sem_post(&slow_started);
         sem_wait(&slow_go);
     }
@@ -303,13 +303,14 @@ static void test_tcmu_handler__long_without_memory(void **state)
 static void test_tcmu_handler__slow_command_holds_up_nobody_else(void **state)
 {
     static const uint8_t ready[6];
-    struct osd_cdb slow = command(OSD_OP_FLUSH_PARTITION, 0), c = command(OSD_OP_CREATE, 0);
+    struct osd_cdb slow = command(OSD_OP_REMOVE_PARTITION, 0), c = command(OSD_OP_CREATE, 0);
     struct flight f;
     int slow_number;
 
     sem_init(&slow_started, 0, 0);
     sem_init(&slow_go, 0, 0);
     slow.pid = SLOW_PID;
+    slow.option = 1;
     slow_number = submit(*state, &slow, NULL, 0);
     sem_wait(&slow_started);
     c.count = 1;
@@ -326,6 +327,34 @@ static void test_tcmu_handler__slow_command_holds_up_nobody_else(void **state)
     do { /* the slow one is over, soon nothing is left of it */
         f = run(*state, &c, NULL, 0);
     } while (!pthread_equal(f.completed_by, pthread_self()));
+    sem_destroy(&slow_go);
+    sem_destroy(&slow_started);
+}
+
+/* Commands that take minutes, and those that wait for them, leave workers for the others. */
+static void test_tcmu_handler__heavy_commands_leave_workers(void **state)
+{
+    struct osd_cdb slow = command(OSD_OP_REMOVE_PARTITION, 0), c = command(OSD_OP_CREATE, 0);
+    struct osd_cdb flush = command(OSD_OP_FLUSH, OID);
+    int slow_numbers[6], waiting[6];
+
+    sem_init(&slow_started, 0, 0);
+    sem_init(&slow_go, 0, 0);
+    slow.pid = c.pid = SLOW_PID;
+    slow.option = 1;
+    c.count = 1;
+    for (int i = 0; i < 6; i++) { /* more than there are workers */
+        slow_numbers[i] = submit(*state, &slow, NULL, 0);
+        waiting[i] = submit(*state, &c, NULL, 0);
+    }
+    sem_wait(&slow_started);
+    run_good(*state, &flush, NULL, 0);
+    for (int i = 0; i < 6; i++)
+        sem_post(&slow_go);
+    for (int i = 0; i < 6; i++) {
+        runner_wait(*state, slow_numbers[i]);
+        runner_wait(*state, waiting[i]);
+    }
     sem_destroy(&slow_go);
     sem_destroy(&slow_started);
 }
@@ -354,13 +383,14 @@ static void test_tcmu_handler__burst_is_announced_together(void **state)
 /* The last of a burst takes long: the ones in front of it are told before it ends. */
 static void test_tcmu_handler__burst_does_not_wait_for_its_long_end(void **state)
 {
-    struct osd_cdb slow = command(OSD_OP_FLUSH_PARTITION, 0);
+    struct osd_cdb slow = command(OSD_OP_REMOVE_PARTITION, 0);
     struct runner_cmd cmds[3];
     uint8_t raw[OSD_CDB_MAX];
 
     sem_init(&slow_started, 0, 0);
     sem_init(&slow_go, 0, 0);
     slow.pid = SLOW_PID;
+    slow.option = 1;
     ready_burst(cmds, 2);
     cmds[2] = (struct runner_cmd){.cdb = raw};
     assert_int_equal(osd_cdb_encode(&slow, raw, &cmds[2].len), OSD_OK);
@@ -690,6 +720,7 @@ int main(void)
         on_device(test_tcmu_handler__short_here_long_elsewhere),
         on_device(test_tcmu_handler__long_without_memory),
         on_device(test_tcmu_handler__slow_command_holds_up_nobody_else),
+        on_device(test_tcmu_handler__heavy_commands_leave_workers),
         on_device(test_tcmu_handler__burst_is_announced_together),
         on_device(test_tcmu_handler__burst_does_not_wait_for_its_long_end),
         on_device(test_tcmu_handler__many_in_flight),

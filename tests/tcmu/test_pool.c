@@ -125,11 +125,65 @@ static void test_tcmu_pool__as_many_at_once_as_asked_for(void **state)
     pthread_barrier_init(&meeting, NULL, TOGETHER);
     assert_int_equal(osd_pool_start(TOGETHER, &p), OSD_OK);
     for (int i = 0; i < TOGETHER; i++) {
-        jobs[i].run = meet;
+        jobs[i] = (struct osd_job){.run = meet};
         osd_pool_add(p, &jobs[i]);
     }
     osd_pool_stop(p);
     pthread_barrier_destroy(&meeting);
+}
+
+/* Heavy jobs that wait for a light one: on all threads they would wait for ever. */
+static void test_tcmu_pool__heavy_jobs_leave_half_of_the_threads(void **state)
+{
+    struct osd_job heavy[TOGETHER], light = {.run = meet};
+    struct osd_pool *p;
+
+    (void)state;
+    for (unsigned threads = 2; threads <= 4; threads += 2) {
+        pthread_barrier_init(&meeting, NULL, threads / 2 + 1);
+        assert_int_equal(osd_pool_start(threads, &p), OSD_OK);
+        for (unsigned i = 0; i < threads / 2; i++) {
+            heavy[i] = (struct osd_job){.run = meet, .heavy = true};
+            osd_pool_add(p, &heavy[i]);
+        }
+        osd_pool_add(p, &light);
+        osd_pool_stop(p);
+        pthread_barrier_destroy(&meeting);
+    }
+}
+
+static atomic_int heavy_now, heavy_most;
+
+static void count_heavy(struct osd_job *job)
+{
+    int now = atomic_fetch_add(&heavy_now, 1) + 1, most = atomic_load(&heavy_most);
+
+    while (now > most && !atomic_compare_exchange_weak(&heavy_most, &most, now))
+        ;
+    usleep(100);
+    atomic_fetch_sub(&heavy_now, 1);
+    count(job);
+}
+
+/* Both kinds mixed: each runs once, heavy ones on half of the threads at most, and stopping
+ * forgets none of those that had to wait. */
+static void test_tcmu_pool__heavy_and_light_jobs_mixed(void **state)
+{
+    struct counted *jobs = jobs_new();
+    struct osd_pool *p;
+
+    (void)state;
+    atomic_store(&heavy_most, 0);
+    assert_int_equal(osd_pool_start(5, &p), OSD_OK);
+    for (int i = 0; i < JOBS; i++) {
+        jobs[i].job.heavy = i % 3 == 0;
+        jobs[i].job.run = i % 3 == 0 ? count_heavy : count;
+        osd_pool_add(p, &jobs[i].job);
+    }
+    osd_pool_stop(p);
+    assert_each_ran_once(jobs);
+    assert_in_range(atomic_load(&heavy_most), 1, 2);
+    free(jobs);
 }
 
 static void free_itself(struct osd_job *job)
@@ -187,6 +241,8 @@ int main(void)
         cmocka_unit_test(test_tcmu_pool__one_thread_keeps_the_order),
         cmocka_unit_test(test_tcmu_pool__many_givers_and_workers),
         cmocka_unit_test(test_tcmu_pool__as_many_at_once_as_asked_for),
+        cmocka_unit_test(test_tcmu_pool__heavy_jobs_leave_half_of_the_threads),
+        cmocka_unit_test(test_tcmu_pool__heavy_and_light_jobs_mixed),
         cmocka_unit_test(test_tcmu_pool__job_may_free_itself),
         cmocka_unit_test(test_tcmu_pool__stop_without_work),
         cmocka_unit_test(test_tcmu_pool__at_most_64_threads),
