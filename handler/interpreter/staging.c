@@ -202,12 +202,8 @@ static void stage(struct osd_device *dev, const struct osd_twophase *t,
         return;
     }
     st = reserve(&dev->staging, t, &g);
-    if (st == OSD_E_BUSY) {
+    if (st) { /* the tag is in use, or there is no room: both pass */
         *ret = (struct osd_response){.status = SAM_BUSY};
-        return;
-    }
-    if (st) {
-        respond_plain(FAULT_ROOM, 0, ret);
         return;
     }
     osd_iov_read(&req->out, 0, g->data, g->len);

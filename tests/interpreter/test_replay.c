@@ -381,8 +381,7 @@ static void test_interpreter_staging__is_bounded(void **state)
         assert_int_equal(stage(rig, &c, (uint8_t)i), SAM_GOOD);
     }
     c = both_ways(rig);
-    stage(rig, &c, 200);
-    expect_asc(rig, SENSE_ILLEGAL_REQUEST, ASC_RESOURCE_FAILURE);
+    assert_int_equal(stage(rig, &c, 200), SAM_BUSY); /* many initiators at once: try again */
     collect(rig, 5, 64); /* executed ones make way */
     expect_good(rig);
     c = both_ways(rig);
