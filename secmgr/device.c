@@ -152,6 +152,8 @@ static osd_status judge(const struct exchange *x, int64_t *ret_ahead_ms, char *w
     if (s.asc == ASC_INVALID_FIELD_CDB && s.has_field &&
         (s.field == ICV_AT || s.field == KEY_MISSING))
         return OSD_E_DENIED;
+    if (s.asc == ASC_SEQUENCE_ERROR)
+        return OSD_E_BUSY;
     if (s.asc == ASC_INVALID_FIELD_CDB && s.has_field && s.field == 16)
         return OSD_E_NOT_FOUND;
     return osd_sense_status(&s);

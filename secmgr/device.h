@@ -82,7 +82,8 @@ osd_status sm_device_master_begin(struct sm_link *l, const uint8_t system_id[OSD
                                   const struct sm_key *master, uint8_t group,
                                   struct sm_exchange *ret, int64_t *ahead_ms, char *why,
                                   size_t why_len);
-/** Step 1: change. After a failure nobody knows which master key the device has. */
+/** Step 1: change. OSD_E_BUSY: the device has dropped the exchange, begin again. After other
+ *  failures nobody knows which master key the device has. */
 osd_status sm_device_master_finish(struct sm_link *l,
                                    const uint8_t system_id[OSD_SYSTEM_ID_LEN],
                                    const struct sm_key *master, const struct sm_exchange *x,

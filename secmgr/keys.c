@@ -21,6 +21,7 @@
 #include "security/dh.h"
 
 #define STEPS      24   /* of one loop, at most */
+#define EXCHANGES  3    /* begun for one change of the master key */
 #define VERIFY_MS  2000 /* between two verifications of one partition */
 #define N_VERIFIED 64
 
@@ -522,7 +523,7 @@ static osd_status set_root(struct job *j)
     return job_save_osd(j);
 }
 
-static osd_status change_master(struct job *j)
+static osd_status try_change_master(struct job *j)
 {
     struct sm_exchange x;
     osd_status st =
@@ -539,6 +540,16 @@ static osd_status change_master(struct job *j)
     if (!st)
         st = sm_device_master_finish(j->link, j->system_id, &j->osd_keys.master, &x,
                                      &j->ahead_ms, j->why, j->why_len);
+    return st;
+}
+
+/* The device waits for step 1 ten seconds; a database may take longer than that. */
+static osd_status change_master(struct job *j)
+{
+    osd_status st = OSD_E_BUSY;
+
+    for (int i = 0; i < EXCHANGES && st == OSD_E_BUSY; i++)
+        st = try_change_master(j);
     return st;
 }
 

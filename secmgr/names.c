@@ -16,12 +16,12 @@ static const struct {
     uint16_t bit;
 } perms[] = {
     {"read", OSD_PERM_READ},         {"write", OSD_PERM_WRITE},
-    {"get_attr", OSD_PERM_GET_ATTR}, {"set_attr", OSD_PERM_SET_ATTR},
+    {"get-attr", OSD_PERM_GET_ATTR}, {"set-attr", OSD_PERM_SET_ATTR},
     {"create", OSD_PERM_CREATE},     {"remove", OSD_PERM_REMOVE},
-    {"obj_mgmt", OSD_PERM_OBJ_MGMT}, {"append", OSD_PERM_APPEND},
-    {"dev_mgmt", OSD_PERM_DEV_MGMT}, {"global", OSD_PERM_GLOBAL},
-    {"pol_sec", OSD_PERM_POL_SEC},   {"m_object", OSD_PERM_M_OBJECT},
-    {"query", OSD_PERM_QUERY},       {"gbl_rem", OSD_PERM_GBL_REM},
+    {"obj-mgmt", OSD_PERM_OBJ_MGMT}, {"append", OSD_PERM_APPEND},
+    {"dev-mgmt", OSD_PERM_DEV_MGMT}, {"global", OSD_PERM_GLOBAL},
+    {"pol-sec", OSD_PERM_POL_SEC},   {"m-object", OSD_PERM_M_OBJECT},
+    {"query", OSD_PERM_QUERY},       {"gbl-rem", OSD_PERM_GBL_REM},
 };
 #define N_PERMS (sizeof(perms) / sizeof(perms[0]))
 

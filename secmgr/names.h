@@ -16,7 +16,7 @@
 
 #define SM_PERMS_TEXT 160 /* room for every permission's name */
 
-/** "read,write,get_attr": the bits as OSD_PERM_*; "none" and "all" are words, too. OSD_E_INVALID.
+/** "read,write,get-attr": the bits as OSD_PERM_*; "none" and "all" are words, too. OSD_E_INVALID.
  */
 osd_status sm_perms_parse(const char *s, uint16_t *ret);
 /** One name alone; 0 when there is none such. */

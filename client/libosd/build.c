@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "libosd.h"
+#include "security/grants.h"
 #include "wire/attrs.h"
 
 #define LISTS_MAX (1u << 20)
@@ -75,10 +76,11 @@ static void fill_capability(const struct osd_session *s, const struct osd_call *
         .allowed_pid = c->pid,
         .allowed_oid = c->oid,
     };
-    if (c->n_set > 0)
-        cap->permissions |= OSD_PERM_SET_ATTR | OSD_PERM_POL_SEC;
-    if (c->n_get > 0)
-        cap->permissions |= OSD_PERM_GET_ATTR | OSD_PERM_POL_SEC;
+    for (size_t i = 0; i < c->n_set; i++)
+        cap->permissions |= osd_grant_for_attribute(c->set[i].page, true);
+    for (size_t i = 0; i < c->n_get; i++)
+        cap->permissions |= osd_grant_for_attribute(c->get[i].page, false) |
+                            (c->get[i].page == OSD_ATTR_ALL ? OSD_PERM_POL_SEC : 0);
     if (s->gen == OSD_GEN1)
         cap->permissions &= 0xffe0;
     cap->descriptor = cap->object_type == OSD_TYPE_USER ? OSD_DESC_USER : OSD_DESC_PAR;
@@ -99,6 +101,7 @@ void build_free(struct build *b)
     osd_buf_free(&b->out_lists);
     osd_buf_free(&b->in_lists);
     OPENSSL_cleanse(b->key, sizeof(b->key));
+    OPENSSL_cleanse(&b->granted, sizeof(b->granted));
 }
 
 /* Append a list to Data-Out at the next representable offset. */
@@ -233,13 +236,12 @@ static void plan_signature(const struct osd_session *s, const struct osd_call *c
 {
     bool out = c->out_len > 0 || c->n_set > 0;
 
-    b->name = verb_name(c);
     b->changes = v->changes;
-    b->signs_response = signer_wants_response(&s->signer, out && c->n_get == 0);
-    b->signs_data = signer_wants_data(&s->signer);
+    b->signs_response = signer_wants_response(&s->signer, b, out && c->n_get == 0);
+    b->signs_data = signer_wants_data(&s->signer, b);
 }
 
-osd_status build(const struct osd_session *s, const struct osd_call *c, struct build *b)
+osd_status build(struct osd_session *s, const struct osd_call *c, struct build *b)
 {
     const struct verb *v = verb_of(c);
     osd_status st;
@@ -268,6 +270,9 @@ osd_status build(const struct osd_session *s, const struct osd_call *c, struct b
     fill_capability(s, c, v, &b->cdb.cap);
     if (v->changes)
         fill_nonce(b->cdb.sec.nonce);
+    b->name = verb_name(c);
+    if ((st = signer_fetch(s, b)))
+        return st;
     plan_signature(s, c, v, b);
     st = build_attrs(b, c, v);
     if (st == OSD_OK && b->signs_data)

@@ -98,7 +98,7 @@ osd_status carry_out(struct osd_session *s, struct osd_call *c, struct build *b)
         c->get[i].defined = false;
     st = build(s, c, b);
     if (st)
-        return failed(st, "%s: %s", verb_name(c), osd_status_text(st));
+        return b->told ? st : failed(st, "%s: %s", verb_name(c), osd_status_text(st));
     x = prepare(c, b);
     c->ret_len = 0;
     st = exchange_signed(s, c, b, &x);

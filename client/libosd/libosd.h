@@ -57,10 +57,13 @@ struct build {
     bool current_page;        /* the retrieved attributes are the current command page */
     const char *name;         /* of the command, in the standard */
     bool changes;             /* the command changes something */
-    bool signs_response, signs_data; /* the answer has integrity values */
-    uint8_t method;                  /* it is signed by */
-    uint8_t key[OSD_KEY_LEN];        /* capability key */
-    uint8_t token[TOKEN_MAX];        /* security token, for CAPKEY */
+    bool signs_response, signs_data;   /* the answer has integrity values */
+    uint8_t method;                    /* it is signed by */
+    uint8_t key[OSD_KEY_LEN];          /* capability key */
+    struct manager_credential granted; /* by the security manager */
+    bool stale;                        /* the device refused the key of that */
+    bool told;                         /* osd_last_error() is set already */
+    uint8_t token[TOKEN_MAX];          /* security token, for CAPKEY */
     size_t token_len;
     struct iovec out_v[2], in_v[2];
     uint8_t raw[OSD_CDB_MAX];
@@ -68,7 +71,7 @@ struct build {
 };
 
 /** Fill a zeroed build. OSD_E_NOMEM, OSD_E_INVALID. Free it in any case. */
-osd_status build(const struct osd_session *s, const struct osd_call *c, struct build *b);
+osd_status build(struct osd_session *s, const struct osd_call *c, struct build *b);
 void build_free(struct build *b);
 
 /* ---- answer.c ---- */

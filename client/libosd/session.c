@@ -115,6 +115,27 @@ osd_status osd_ping(struct osd_session *s, uint64_t *ret_us)
     return failed(OSD_E_BUSY, "not ready: %s", why);
 }
 
+/* ---- security manager ---- */
+
+osd_status osd_secmgr_request(const struct osd_options *options, const char *method,
+                              const char *path, const char *body, char **ret_reply)
+{
+    const struct manager_options mo = {options->secmgr, options->secmgr_ca,
+                                       options->secmgr_cert, options->secmgr_key};
+    struct manager *m = NULL;
+    char why[400] = "";
+    osd_status st;
+
+    *ret_reply = NULL;
+    if (!options->secmgr)
+        return failed(OSD_E_INVALID, "no security manager is named");
+    st = manager_open(&mo, &m, why, sizeof(why));
+    if (!st)
+        st = manager_request(m, method, path, body, ret_reply, why, sizeof(why));
+    manager_close(m);
+    return st ? failed(st, "%s", why[0] ? why : osd_status_text(st)) : OSD_OK;
+}
+
 /* ---- check ---- */
 
 struct relay {

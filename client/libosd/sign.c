@@ -13,13 +13,15 @@
 #include "wire/attrs.h"
 #include "wire/sense.h"
 
-#define OUT_COUNTS  24
-#define IN_COUNTS   16
-#define HOUR_MS     3600000u
-#define TRIES       3u
-#define ICV_FIELD1  160
-#define ICV_FIELD2  184
-#define RESPONSE_AT 8 /* in the current command page */
+#define OUT_COUNTS     24
+#define IN_COUNTS      16
+#define HOUR_MS        3600000u
+#define TRIES          3u
+#define ICV_FIELD1     160
+#define ICV_FIELD2     184
+#define KEY_VERSION_AT (OSD_CAPABILITY_AT + 1)
+#define EXPIRATION_AT  (OSD_CAPABILITY_AT + 4)
+#define RESPONSE_AT    8 /* in the current command page */
 
 static size_t icv_len(enum osd_gen gen)
 {
@@ -33,18 +35,32 @@ size_t signer_icv_field(enum osd_gen gen)
 
 /* ---- open and close ---- */
 
+static osd_status open_manager(struct signer *g, const struct osd_options *opt, char *why,
+                               size_t why_len)
+{
+    const struct manager_options mo = {opt->secmgr, opt->secmgr_ca, opt->secmgr_cert,
+                                       opt->secmgr_key};
+    osd_status st = manager_open(&mo, &g->manager, why, why_len);
+
+    if (!st)
+        g->with = SIGN_MANAGER;
+    return st;
+}
+
 osd_status signer_open(struct signer *g, const struct osd_options *opt, enum osd_gen gen,
                        char *why, size_t why_len)
 {
     osd_status st = OSD_OK;
 
     pthread_mutex_init(&g->lock, NULL);
-    if (!opt || (!opt->key_file && !opt->credential_file))
+    if (!opt || (!opt->key_file && !opt->credential_file && !opt->secmgr))
         return OSD_OK;
-    if (opt->key_file && opt->credential_file) {
-        snprintf(why, why_len, "a key file and a credential: give one of them");
+    if (!!opt->key_file + !!opt->credential_file + !!opt->secmgr > 1) {
+        snprintf(why, why_len, "key file, credential, security manager: give one of them");
         return OSD_E_INVALID;
     }
+    if (opt->secmgr)
+        return open_manager(g, opt, why, why_len);
     if (opt->key_file) {
         st = osd_keyfile_read(opt->key_file, g->ring.master, why, why_len);
         g->method = opt->method ? (uint8_t)opt->method : OSD_SEC_CMDRSP;
@@ -64,6 +80,7 @@ osd_status signer_open(struct signer *g, const struct osd_options *opt, enum osd
 
 void signer_close(struct signer *g)
 {
+    manager_close(g->manager);
     pthread_mutex_destroy(&g->lock);
     OPENSSL_cleanse(g, sizeof(*g));
 }
@@ -139,7 +156,7 @@ static osd_status learn(struct osd_session *s, struct build *b)
     osd_status st = g->with == SIGN_KEYRING ? signer_learn(s) : OSD_OK;
 
     pthread_mutex_lock(&g->lock);
-    if (st == OSD_OK && !g->knows_token && g->method == OSD_SEC_CAPKEY)
+    if (st == OSD_OK && !g->knows_token && b->method == OSD_SEC_CAPKEY)
         st = learn_token(s);
     b->token_len = g->token_len;
     memcpy(b->token, g->token, sizeof(b->token));
@@ -189,17 +206,58 @@ static osd_status make_credential(struct osd_session *s, struct build *b)
     return st;
 }
 
-/* ---- request ---- */
+/* ---- the security manager ---- */
 
-bool signer_wants_response(const struct signer *g, bool two_way)
+/* What a command asks for. Objects that are to be created have one capability for all. */
+static struct manager_want want_of(const struct osd_session *s, const struct build *b)
 {
-    return g->with &&
-           (g->method == OSD_SEC_ALLDATA || (g->method == OSD_SEC_CMDRSP && !two_way));
+    const struct osd_capability *cap = &b->cdb.cap;
+    struct manager_want w = {.gen = b->cdb.gen,
+                             .type = cap->object_type,
+                             .pid = cap->allowed_pid,
+                             .oid = cap->permissions & OSD_PERM_CREATE ? 0 : cap->allowed_oid,
+                             .permissions = cap->permissions};
+
+    memcpy(w.system_id, s->signer.system_id, sizeof(w.system_id));
+    return w;
 }
 
-bool signer_wants_data(const struct signer *g)
+osd_status signer_fetch(struct osd_session *s, struct build *b)
 {
-    return g->with && g->method == OSD_SEC_ALLDATA;
+    struct manager_want w;
+    char why[400] = "";
+    osd_status st;
+
+    b->method = s->signer.method;
+    if (s->signer.with != SIGN_MANAGER)
+        return OSD_OK;
+    st = signer_learn(s);
+    if (st == OSD_OK) {
+        w = want_of(s, b);
+        st = manager_credential(s->signer.manager, &w, b->stale, &b->granted, why, sizeof(why));
+        if (st)
+            failed(st, "%s: %s", b->name, why[0] ? why : osd_status_text(st));
+    }
+    b->told = st != OSD_OK;
+    if (st == OSD_OK) {
+        b->stale = false;
+        b->method = b->granted.capability[2] & 0xf;
+        memcpy(b->key, b->granted.key, OSD_KEY_LEN);
+    }
+    return st;
+}
+
+/* ---- request ---- */
+
+bool signer_wants_response(const struct signer *g, const struct build *b, bool two_way)
+{
+    return g->with &&
+           (b->method == OSD_SEC_ALLDATA || (b->method == OSD_SEC_CMDRSP && !two_way));
+}
+
+bool signer_wants_data(const struct signer *g, const struct build *b)
+{
+    return g->with && b->method == OSD_SEC_ALLDATA;
 }
 
 size_t signer_out_info(enum osd_gen gen)
@@ -261,12 +319,17 @@ osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c
 {
     const struct signer *g = &s->signer;
     bool sets_keys = b->cdb.op == OSD_OP_SET_KEY; /* never signed by less than CMDRSP */
-    osd_status st = learn(s, b);
+    osd_status st = OSD_OK;
 
-    b->method = sets_keys && g->method < OSD_SEC_CMDRSP ? OSD_SEC_CMDRSP : g->method;
+    if (g->with != SIGN_MANAGER)
+        b->method = sets_keys && g->method < OSD_SEC_CMDRSP ? OSD_SEC_CMDRSP : g->method;
+    else if (b->stale)
+        st = signer_fetch(s, b);
+    if (st == OSD_OK)
+        st = learn(s, b);
     if (st == OSD_OK && g->with == SIGN_KEYRING)
         st = make_credential(s, b);
-    else if (st == OSD_OK)
+    else if (st == OSD_OK && g->with == SIGN_CREDENTIAL)
         memcpy(b->key, g->credential.key, OSD_KEY_LEN);
     if (st)
         return st;
@@ -276,6 +339,8 @@ osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c
     if (g->with == SIGN_CREDENTIAL) /* as it was given, reserved bits included */
         memcpy(b->raw + OSD_CAPABILITY_AT, g->credential.capability,
                osd_credential_capability_len(&g->credential));
+    else if (g->with == SIGN_MANAGER)
+        memcpy(b->raw + OSD_CAPABILITY_AT, b->granted.capability, b->granted.len);
     if (b->method == OSD_SEC_NOSEC)
         return OSD_OK;
     if (b->cdb.sec.data_out_icv_off != OSD_OFFSET_UNUSED && (st = sign_data(b, c)))
@@ -389,8 +454,16 @@ osd_status verify(struct osd_session *s, const struct build *b, const struct osd
 
 /* ---- once more ---- */
 
-bool sign_again(struct osd_session *s, const struct build *b, const struct exchange *x,
-                unsigned try)
+/* The key of a credential is gone, or its time is over: the manager has others. */
+static bool credential_ended(const struct osd_sense *d, enum osd_gen gen)
+{
+    return d->asc == ASC_KEY_FROZEN ||
+           (d->asc == ASC_INVALID_FIELD_CDB && d->has_field && d->field_in_cdb &&
+            (d->field == KEY_VERSION_AT || d->field == EXPIRATION_AT ||
+             d->field == signer_icv_field(gen)));
+}
+
+bool sign_again(struct osd_session *s, struct build *b, const struct exchange *x, unsigned try)
 {
     struct signer *g = &s->signer;
     struct osd_sense d;
@@ -405,6 +478,10 @@ bool sign_again(struct osd_session *s, const struct build *b, const struct excha
     }
     if (d.asc == ASC_NONCE_NOT_UNIQUE) /* of a repetition whose first answer was lost */
         return !b->changes;
+    if (g->with == SIGN_MANAGER && credential_ended(&d, b->cdb.gen)) {
+        b->stale = true;
+        return true;
+    }
     if (b->method != OSD_SEC_CAPKEY || d.asc != ASC_INVALID_FIELD_CDB || !d.has_field ||
         d.field != signer_icv_field(b->cdb.gen))
         return false;

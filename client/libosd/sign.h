@@ -2,7 +2,8 @@
 /*
  * client/libosd/sign.h - credentials of a session: signing commands, verifying answers
  *
- * A session has none (NOSEC), one credential, or a master key it makes credentials with. Every
+ * A session has none (NOSEC), one credential, a master key it makes credentials with, or a security
+ * manager that it fetches them from. Every
  * try of a signed command is signed anew only when the device refused its nonce, so what is
  * repeated after a lost answer is the same bytes.
  * Invariants:
@@ -15,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "manager.h"
 #include "osd/osd.h"
 #include "security/credential.h"
 #include "security/keyring.h"
@@ -22,13 +24,14 @@
 
 #define TOKEN_MAX 64
 
-enum sign_with { SIGN_NOTHING, SIGN_CREDENTIAL, SIGN_KEYRING };
+enum sign_with { SIGN_NOTHING, SIGN_CREDENTIAL, SIGN_KEYRING, SIGN_MANAGER };
 
 struct signer {
     enum sign_with with;
     uint8_t method; /* of capabilities that are made here; or the credential's */
     struct osd_keyring ring;
     struct osd_credential credential;
+    struct manager *manager;
     atomic_int_fast64_t skew; /* the device's clock less ours, ms */
     pthread_mutex_t lock;     /* of what follows */
     bool knows_system, knows_token;
@@ -45,10 +48,14 @@ osd_status signer_open(struct signer *g, const struct osd_options *opt, enum osd
                        char *why, size_t why_len);
 void signer_close(struct signer *g);
 
+/** With a security manager: a credential for the capability in b->cdb, from which the method
+ *  follows. osd_last_error() has the manager's sentence. Nothing to do without one. */
+osd_status signer_fetch(struct osd_session *s, struct build *b);
+
 /** Whether the command's answer shall carry integrity values: of the response, and of Data-In
  *  and Data-Out. two_way: it would cost a command that moves data out a second direction. */
-bool signer_wants_response(const struct signer *g, bool two_way);
-bool signer_wants_data(const struct signer *g);
+bool signer_wants_response(const struct signer *g, const struct build *b, bool two_way);
+bool signer_wants_data(const struct signer *g, const struct build *b);
 
 /** Room that build() leaves at the ends of Data-Out and Data-In under ALLDATA. */
 size_t signer_out_info(enum osd_gen gen);
@@ -67,9 +74,8 @@ osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c
 osd_status verify(struct osd_session *s, const struct build *b, const struct osd_call *c,
                   const struct exchange *x);
 
-/** Whether the device refused what signing again sets right: nonce, clock, token. At most a few
- *  tries. */
-bool sign_again(struct osd_session *s, const struct build *b, const struct exchange *x,
-                unsigned try);
+/** Whether the device refused what signing again sets right: nonce, clock, token, a key that it
+ *  no longer has. At most a few tries. */
+bool sign_again(struct osd_session *s, struct build *b, const struct exchange *x, unsigned try);
 
 #endif

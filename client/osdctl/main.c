@@ -15,7 +15,11 @@
 #include "osdctl.h"
 #include "verbs.h"
 
-enum needs { DEVICE, NO_DEVICE };
+enum needs { DEVICE, NO_DEVICE, INSTALL_DEVICE /* with the word "install" */ };
+
+#define VERB_OPTIONS    "rlycRPqnNI"             /* go with the verbs that name them */
+#define MANAGER_OPTIONS "SABD"                   /* name the security manager */
+#define DEVICE_OPTIONS  "CKgkxm" MANAGER_OPTIONS /* go with verbs that open a session */
 
 /* options: those that only some verbs have. */
 static const struct verb {
@@ -52,10 +56,17 @@ static const struct verb {
      "NI"},
     {"flush", 0, 0, "", "bring everything to stable storage", verb_flush, DEVICE, ""},
     {"format", 0, 1, "[CAPACITY] --yes", "remove everything", verb_format, DEVICE, "y"},
-    {"key", 1, 64, "install [PID]...", "give the device keys made of its master key", verb_key,
-     DEVICE, ""},
+    {"key", 1, 64, "install [PID]... | ls|rotate|revoke|enrol...",
+     "keys: of the device's master key, or the security manager's", verb_key, INSTALL_DEVICE,
+     MANAGER_OPTIONS},
     {"credential", 4, 5, "mint FILE PID[/OID] PERM,... [SECONDS]", "make a credential",
      verb_credential, DEVICE, ""},
+    {"acl", 2, 7, "ls|set|rm OSD [PLACE PRINCIPAL [PERM,...]]", "rules of the security manager",
+     verb_acl, NO_DEVICE, MANAGER_OPTIONS},
+    {"group", 1, 3, "ls|add|rm [GROUP PRINCIPAL]", "groups of the security manager", verb_group,
+     NO_DEVICE, MANAGER_OPTIONS},
+    {"secmgr", 1, 1, "status|osds", "state of the security manager, its devices", verb_secmgr,
+     NO_DEVICE, MANAGER_OPTIONS},
     {"check", 0, 1, "[STORE]", "check a store that nobody serves", verb_check, NO_DEVICE, "R"},
     {"explain", 1, 1, "SENSE-HEX|EXIT-CODE", "say what sense data or an exit code means",
      verb_explain, NO_DEVICE, ""},
@@ -77,6 +88,10 @@ static const struct option long_options[] = {{"device", required_argument, NULL,
                                              {"key", required_argument, NULL, 'k'},
                                              {"credential", required_argument, NULL, 'x'},
                                              {"method", required_argument, NULL, 'm'},
+                                             {"secmgr", required_argument, NULL, 'S'},
+                                             {"secmgr-ca", required_argument, NULL, 'A'},
+                                             {"secmgr-cert", required_argument, NULL, 'B'},
+                                             {"secmgr-key", required_argument, NULL, 'D'},
                                              {"progress", required_argument, NULL, 'P'},
                                              {"count", required_argument, NULL, 'N'},
                                              {"interval", required_argument, NULL, 'I'},
@@ -85,8 +100,6 @@ static const struct option long_options[] = {{"device", required_argument, NULL,
                                              {"help", no_argument, NULL, 'h'},
                                              {"version", no_argument, NULL, 'V'},
                                              {NULL, 0, NULL, 0}};
-#define VERB_OPTIONS   "rlycRPqnNI" /* go with the verbs that name them */
-#define DEVICE_OPTIONS "CKgkxm"     /* go with verbs that open a session */
 
 static int help(void)
 {
@@ -110,6 +123,12 @@ static int help(void)
            "      --key FILE        the device's master key; every command gets a credential\n"
            "      --credential FILE a credential, for what it allows\n"
            "      --method METHOD   with --key: capkey, cmdrsp (default) or alldata\n"
+           "      --secmgr URL      security manager to fetch credentials from: unix:/path or\n"
+           "                        https://host[:port], several with commas (default:\n"
+           "                        environment variable OSD_SECMGR)\n"
+           "      --secmgr-ca FILE  authority that signed the manager's certificate\n"
+           "      --secmgr-cert FILE, --secmgr-key FILE\n"
+           "                        own certificate and key, for https\n"
            "  -n, --dry-run         cp: say what would be copied, copy nothing\n"
            "      --progress FD     cp: \"done/total\" lines of bytes to a descriptor\n"
            "      --count N         ping: how often, 0 = until interrupted (default 4)\n"
@@ -161,6 +180,18 @@ static bool value_option(int c, struct options *o)
     case 'x':
         o->credential = optarg;
         return *optarg != 0;
+    case 'S':
+        o->secmgr = optarg[0] ? optarg : NULL;
+        return true;
+    case 'A':
+        o->secmgr_ca = optarg;
+        return true;
+    case 'B':
+        o->secmgr_cert = optarg;
+        return true;
+    case 'D':
+        o->secmgr_key = optarg;
+        return true;
     case 'm':
         return parse_method(optarg, &o->method);
     case 'K':
@@ -251,12 +282,7 @@ static int open_failure(osd_status st, const char *device)
 static int run_with_session(const struct options *o, const struct verb *v, int argc,
                             char **argv)
 {
-    struct osd_options so = {.generation = o->generation,
-                             .create = o->create,
-                             .capacity = o->capacity,
-                             .key_file = o->key,
-                             .credential_file = o->credential,
-                             .method = o->method};
+    struct osd_options so = secmgr_options(o);
     struct osd_session *s;
     osd_status st;
     int rc;
@@ -271,6 +297,14 @@ static int run_with_session(const struct options *o, const struct verb *v, int a
         return usage_error("--key or --credential, not both");
     if (o->method && !o->key)
         return usage_error("--method goes with --key; a credential has its own");
+    so.generation = o->generation;
+    so.create = o->create;
+    so.capacity = o->capacity;
+    so.key_file = o->key;
+    so.credential_file = o->credential;
+    so.method = o->method;
+    if (o->key || o->credential) /* the environment names a manager for the others */
+        so.secmgr = NULL;
     st = osd_open(o->device, &so, &s);
     if (st)
         return open_failure(st, o->device);
@@ -279,9 +313,15 @@ static int run_with_session(const struct options *o, const struct verb *v, int a
     return rc;
 }
 
+static bool opens_device(const struct verb *v, int argc, char **argv)
+{
+    return v->needs == DEVICE ||
+           (v->needs == INSTALL_DEVICE && argc > 0 && strcmp(argv[0], "install") == 0);
+}
+
 static bool has_option(const struct verb *v, char c)
 {
-    return strchr(v->options, c) || (v->needs == DEVICE && strchr(DEVICE_OPTIONS, c));
+    return strchr(v->options, c) || (v->needs != NO_DEVICE && strchr(DEVICE_OPTIONS, c));
 }
 
 static int run(int argc, char **argv, const struct options *o, const struct parsed *p)
@@ -304,14 +344,28 @@ static int run(int argc, char **argv, const struct options *o, const struct pars
         return usage_error("usage: osdctl %s%s%s", v->name, v->args[0] ? " " : "", v->args);
     if (o->progress_fd >= 0 && !is_output(o->progress_fd))
         return usage_error("--progress: descriptor %d is not open for writing", o->progress_fd);
-    return v->needs == DEVICE ? run_with_session(o, v, argc, argv)
-                              : v->run(o, NULL, argc, argv);
+    return opens_device(v, argc, argv) ? run_with_session(o, v, argc, argv)
+                                       : v->run(o, NULL, argc, argv);
+}
+
+/* NULL also for an empty variable. */
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value && value[0] ? value : NULL;
 }
 
 int main(int argc, char **argv)
 {
-    struct options o = {
-        .device = getenv("OSD_DEVICE"), .progress_fd = -1, .count = 4, .interval_ms = 1000};
+    struct options o = {.device = getenv("OSD_DEVICE"),
+                        .secmgr = environment("OSD_SECMGR"),
+                        .secmgr_ca = environment("OSD_SECMGR_CA"),
+                        .secmgr_cert = environment("OSD_SECMGR_CERT"),
+                        .secmgr_key = environment("OSD_SECMGR_KEY"),
+                        .progress_fd = -1,
+                        .count = 4,
+                        .interval_ms = 1000};
     struct parsed p = {0};
     int rc;
 

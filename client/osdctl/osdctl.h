@@ -23,10 +23,12 @@ struct options {
     bool recursive, yes, repair, contents, long_list, create, quiet, dry_run;
     int generation;
     const char *key, *credential; /* files */
-    int method;                   /* with key: 1-3, 0 = default */
-    int progress_fd;              /* -1: none asked for */
-    uint64_t count;               /* ping: how many; 0 = until interrupted */
-    uint64_t interval_ms;         /* ping: between two */
+    const char *secmgr;           /* URLs; then files: */
+    const char *secmgr_ca, *secmgr_cert, *secmgr_key;
+    int method;           /* with key: 1-3, 0 = default */
+    int progress_fd;      /* -1: none asked for */
+    uint64_t count;       /* ping: how many; 0 = until interrupted */
+    uint64_t interval_ms; /* ping: between two */
     uint64_t capacity;
 };
 

@@ -25,6 +25,11 @@ verb_function verb_attr;
 verb_function verb_flush, verb_format, verb_check, verb_explain;
 /* verbs_keys.c */
 verb_function verb_key, verb_credential;
+/* verbs_secmgr.c */
+verb_function verb_acl, verb_group, verb_secmgr;
+int key_with_manager(const struct options *o, int argc, char **argv);
+/** The members of osd_options that name the security manager. */
+struct osd_options secmgr_options(const struct options *o);
 /* verbs_net.c */
 verb_function verb_discover, verb_ping;
 /* tree.c */

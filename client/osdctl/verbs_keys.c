@@ -22,8 +22,8 @@ int verb_key(const struct options *o, struct osd_session *s, int argc, char **ar
     uint64_t pid;
     osd_status st;
 
-    if (strcmp(argv[0], "install") != 0)
-        return usage_error("\"%s\" is not install", argv[0]);
+    if (!s)
+        return key_with_manager(o, argc, argv);
     if (!o->key)
         return usage_error("keys are made of the device's master key: give --key FILE");
     for (int i = 1; i < argc; i++)

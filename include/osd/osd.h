@@ -43,6 +43,11 @@ struct osd_options {
     const char *key_file; /* the device's master key: every command gets a credential. A store
                              made here gets this key, and asks for the method */
     int method;           /* with key_file: 1 CAPKEY, 2 CMDRSP, 3 ALLDATA; 0 = 2 */
+    /* Security managers to fetch credentials from, instead of the files: unix:/path or
+     * https://host[:port], several with commas. For https: PEM files of the authority that signed
+     * the manager's certificate, of the caller's certificate and its key; NULL: the system's
+     * authorities, Kerberos. */
+    const char *secmgr, *secmgr_ca, *secmgr_cert, *secmgr_key;
 };
 
 /** Open a session. options may be NULL. OSD_E_INVALID (URL), OSD_E_UNREACHABLE, OSD_E_DENIED
@@ -166,6 +171,15 @@ struct osd_allowance {
  *  512 are enough. The device is asked for its id only. OSD_E_INVALID. */
 OSD_API osd_status osd_mint(struct osd_session *s, const struct osd_allowance *a, char *text,
                             size_t cap);
+
+/* ---- security manager ---- */
+
+/** One request to a security manager's API, as options name it; the device is not touched.
+ *  *ret_reply gets the text of the reply, to be freed, or NULL; also with the failures that the
+ *  manager reports. OSD_E_DENIED, OSD_E_NOT_FOUND, OSD_E_EXISTS, OSD_E_INVALID, OSD_E_UNREACHABLE;
+ *  OSD_E_UNSUPPORTED: built without libcurl. body may be NULL. */
+OSD_API osd_status osd_secmgr_request(const struct osd_options *options, const char *method,
+                                      const char *path, const char *body, char **ret_reply);
 
 /* ---- asynchronous ---- */
 

@@ -77,7 +77,7 @@ completes some.file osdctl put so
 
 echo "== the man pages are well-formed"
 command -v mandoc >/dev/null || { echo "mandoc is not installed"; exit 77; }
-mandoc -Tlint -W warning "$ROOT"/man/*.[137] >lint 2>&1 || die "mandoc: $(cat lint)"
-for f in "$ROOT"/man/*.[137]; do
+mandoc -Tlint -W warning "$ROOT"/man/*.[1-8] >lint 2>&1 || die "mandoc: $(cat lint)"
+for f in "$ROOT"/man/*.[1-8]; do
     mandoc -Tutf8 "$f" >/dev/null || die "$f"
 done

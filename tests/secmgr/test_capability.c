@@ -108,7 +108,7 @@ static void test_secmgr_capability__a_rule_speaks_of_its_own_thing(void **state)
 
     (void)state;
     for (size_t i = 0; i < n; i++) {
-        rule(things[i].type, things[i].pid, things[i].oid, "uid:1", "read,get_attr", NULL, 0);
+        rule(things[i].type, things[i].pid, things[i].oid, "uid:1", "read,get-attr", NULL, 0);
         for (size_t k = 0; k < n; k++) {
             assert_int_equal(may("uid:1", things[k].type, things[k].pid, things[k].oid, "read"),
                              i == k);
@@ -144,7 +144,7 @@ static void test_secmgr_capability__silence_is_no_denial(void **state)
 {
     (void)state;
     rule(ROOT, 0, 0, "uid:1", "none", "read", 0);
-    rule(PART, P, 0, "uid:1", "get_attr", NULL, 0);
+    rule(PART, P, 0, "uid:1", "get-attr", NULL, 0);
     assert_true(may("uid:1", USER, P, O, "read"));
     assert_false(may("uid:1", PART, P, 0, "read"));
     rule(USER, P, O, "uid:2", "none", NULL, 0); /* about somebody else */
@@ -198,11 +198,11 @@ static void test_secmgr_capability__partitions_come_and_go_by_rules_of_the_devic
     assert_true(may("uid:1", USER, P, O, "remove"));
     assert_true(may("uid:1", USER, P, 0, "create"));
     assert_false(may("uid:1", PART, P, 0, "remove"));
-    assert_false(may("uid:1", PART, P, 0, "remove,gbl_rem"));
-    rule(ROOT, 0, 0, "uid:2", "create,remove,gbl_rem", NULL, 0);
+    assert_false(may("uid:1", PART, P, 0, "remove,gbl-rem"));
+    rule(ROOT, 0, 0, "uid:2", "create,remove,gbl-rem", NULL, 0);
     assert_true(may("uid:2", PART, P, 0, "create"));
     assert_true(may("uid:2", PART, 0, 0, "create"));
-    assert_true(may("uid:2", PART, P, 0, "remove,gbl_rem"));
+    assert_true(may("uid:2", PART, P, 0, "remove,gbl-rem"));
     assert_false(may("uid:2", USER, P, O, "remove"));
     struct sm_ask a = {.type = PART, .pid = P, .perms = OSD_PERM_REMOVE};
     assert_int_equal(sm_ask_key_partition(&a), 0);

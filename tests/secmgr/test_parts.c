@@ -309,7 +309,7 @@ static void test_secmgr_requests__a_credential(void **state)
     (void)state;
     assert_int_equal(
         credential("{\"osd\":\"d\",\"type\":\"object\",\"pid\":\"0x10000\",\"oid\":65537,"
-                   "\"permissions\":[\"read\",\"get_attr\"],\"lifetime\":60}",
+                   "\"permissions\":[\"read\",\"get-attr\"],\"lifetime\":60}",
                    &r),
         OSD_OK);
     assert_int_equal(r.ask.pid, 0x10000);
