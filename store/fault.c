@@ -299,6 +299,12 @@ static osd_status fault_members(struct store_txn *t, struct store_id id, uint64_
     PASS(t, members, id, from, ids, max, ret_n, ret_next);
 }
 
+static osd_status fault_duplicate(struct store_txn *t, uint64_t source, struct store_id id,
+                                  const struct store_meta *meta, struct store_id *ret)
+{
+    PASS(t, duplicate, source, id, meta, ret);
+}
+
 static const struct store_ops fault_ops = {
     .size = sizeof(struct store_ops),
     .close = fault_close,
@@ -330,6 +336,7 @@ static const struct store_ops fault_ops = {
     .put_setting = fault_put_setting,
     .set_member = fault_set_member,
     .members = fault_members,
+    .duplicate = fault_duplicate,
 };
 
 /* ---- control ---- */

@@ -250,6 +250,7 @@ static const struct store_ops memory_ops = {
     .put_setting = mem_put_setting,
     .set_member = mem_set_member,
     .members = mem_members,
+    .duplicate = mem_duplicate,
 };
 
 static osd_status fill_store(struct mem_store *s, const struct store_config *cfg)

@@ -208,6 +208,8 @@ osd_status mem_get_meta(struct store_txn *t, struct store_id id, struct store_me
 osd_status mem_put_meta(struct store_txn *t, struct store_id id, const struct store_meta *m);
 osd_status mem_create(struct store_txn *t, struct store_id id, const struct store_meta *meta,
                       struct store_id *ret);
+osd_status mem_duplicate(struct store_txn *t, uint64_t source, struct store_id id,
+                         const struct store_meta *meta, struct store_id *ret);
 osd_status mem_remove(struct store_txn *t, struct store_id id, bool contents);
 osd_status mem_format(struct store_txn *t, uint64_t capacity, const struct store_meta *root);
 osd_status mem_list(struct store_txn *t, uint64_t pid, enum store_kind kind, uint64_t from,

@@ -275,6 +275,59 @@ osd_status mem_create(struct store_txn *t, struct store_id id, const struct stor
     return mem_failed(t, status);
 }
 
+/* ---- duplication ---- */
+
+/* Content is never changed where it lies, so a second pointer to it is a copy. */
+static osd_status share_content(struct mem_txn *t, struct mem_part_work *pw,
+                                const struct mem_part *from)
+{
+    struct mem_work *w = tree_get(pw->works, 0);
+    osd_status status = mem_use_part(t, pw, (int64_t)from->used);
+
+    if (status == OSD_OK)
+        status = mem_count(t, pw, (int64_t)from->count);
+    if (status)
+        return status;
+    w->obj->attrs = tree_ref(from->self->attrs);
+    w->obj->meta.used = from->self->meta.used;
+    pw->part->objects = tree_ref(from->objects);
+    pw->part->next_id = from->next_id;
+    return OSD_OK;
+}
+
+static osd_status duplicate(struct mem_txn *t, uint64_t source, struct store_id id,
+                            const struct store_meta *meta, struct store_id *ret)
+{
+    struct mem_part_work *from, *pw;
+    osd_status status;
+
+    if (id.oid != 0 || meta->kind != STORE_PARTITION || source == 0 ||
+        !store_held_covers(&t->held, (struct store_id){0, 0}))
+        return OSD_E_INVALID;
+    status = mem_part_work(t, source, &from);
+    if (status == OSD_OK && !from->part)
+        status = OSD_E_NOT_FOUND;
+    if (status == OSD_OK && (from->part != from->live || from->works || from->pairs))
+        status = OSD_E_INVALID;
+    if (status == OSD_OK)
+        status = choose_part(t, id.pid, &pw);
+    if (status == OSD_OK)
+        status = mem_count(t, &t->root, 1);
+    if (status == OSD_OK)
+        status = fill_part(t, pw, meta);
+    if (status == OSD_OK)
+        status = share_content(t, pw, from->live);
+    if (status == OSD_OK)
+        *ret = (struct store_id){pw->pid, 0};
+    return status;
+}
+
+osd_status mem_duplicate(struct store_txn *t, uint64_t source, struct store_id id,
+                         const struct store_meta *meta, struct store_id *ret)
+{
+    return mem_failed(t, duplicate(mem_txn_of(t), source, id, meta, ret));
+}
+
 /* ---- removal ---- */
 
 static osd_status drop_partition(struct mem_txn *t, struct mem_part_work *pw)

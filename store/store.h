@@ -76,11 +76,15 @@ struct store_id {
 
 enum store_kind { STORE_ROOT = 1, STORE_PARTITION = 2, STORE_COLLECTION = 3, STORE_USER = 4 };
 
+/** What a partition was made as. */
+enum store_duplicate { STORE_ORIGINAL, STORE_SNAPSHOT, STORE_CLONE };
+
 /** Fixed metadata. Members marked ro are kept by the store; store_put_meta ignores them. */
 struct store_meta {
     uint8_t kind;        /* enum store_kind; ro */
     uint8_t type;        /* collections: collection type */
     uint8_t time_bypass; /* root, partition: timestamp bypass */
+    uint8_t duplicate;   /* partition: enum store_duplicate; the store only keeps it */
     uint64_t length;     /* user: logical length; ro (write, truncate, ... change it) */
     uint64_t used;       /* used capacity in bytes; ro */
     uint64_t count;      /* root: partitions; partition: objects in it; ro */
@@ -91,6 +95,7 @@ struct store_meta {
     uint64_t object_quota;      /* partition: limit on count; root: default */
     uint64_t partition_quota;   /* root: limit on count */
     uint32_t collections_quota; /* partition: limit per object; root: default */
+    uint64_t source;            /* partition: the one it duplicates; the store only keeps it */
 };
 
 enum store_mode { STORE_SHARED, STORE_EXCLUSIVE };
@@ -271,6 +276,16 @@ struct store_ops {
                              bool member);
     osd_status (*members)(struct store_txn *t, struct store_id id, uint64_t from, uint64_t *ids,
                           size_t max, size_t *ret_n, uint64_t *ret_next);
+
+    /* Create a partition (id.pid 0: the store chooses) that holds what partition `source` holds
+     * now: its attributes, its objects with attributes and bytes, memberships. That takes no
+     * longer for more of them, and what neither side changes takes no space of its own; used
+     * and count are those of the source nevertheless. meta as for create. Transaction on {0,0}
+     * exclusive that changes nothing in the source before or after; it may have removed the
+     * partition id before. NOT_FOUND (no source); EXISTS; QUOTA (number of partitions, or what
+     * meta allows); NO_SPACE. */
+    osd_status (*duplicate)(struct store_txn *t, uint64_t source, struct store_id id,
+                            const struct store_meta *meta, struct store_id *ret);
 };
 
 struct osd_store {

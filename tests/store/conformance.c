@@ -14,10 +14,11 @@ static const struct part {
     const char *name;
     int (*run)(void);
 } parts[] = {
-    {"objects", suite_objects}, {"data", suite_data},       {"attrs", suite_attrs},
-    {"quota", suite_quota},     {"txn", suite_txn},         {"device", suite_device},
-    {"threads", suite_threads}, {"persist", suite_persist}, {"fault", suite_fault},
-    {"model", suite_model},     {"members", suite_members}, {"small", suite_small},
+    {"objects", suite_objects},     {"data", suite_data},       {"attrs", suite_attrs},
+    {"quota", suite_quota},         {"txn", suite_txn},         {"device", suite_device},
+    {"threads", suite_threads},     {"persist", suite_persist}, {"fault", suite_fault},
+    {"model", suite_model},         {"members", suite_members}, {"small", suite_small},
+    {"duplicate", suite_duplicate},
 };
 
 int main(int argc, char **argv)

@@ -19,6 +19,7 @@
 struct dumper {
     struct osd_store *s;
     unsigned flags;
+    uint64_t nameless; /* partition whose id is not shown; 0: none */
     struct osd_buf text;
     bool failed; /* no memory for the text */
 };
@@ -131,7 +132,7 @@ static void dump_object(struct dumper *d, struct store_id id)
     struct store_txn *t;
     osd_status status = d->s->ops->begin(d->s, id, STORE_SHARED, &t);
 
-    line(d, "object %" PRIx64 ".%" PRIx64, id.pid, id.oid);
+    line(d, "object %" PRIx64 ".%" PRIx64, id.pid == d->nameless ? 0 : id.pid, id.oid);
     if (status) {
         line(d, "  begin failed: %s", osd_status_name(status));
         return;
@@ -180,6 +181,13 @@ static void dump_objects(struct dumper *d, uint64_t pid, enum store_kind kind)
     } while (from);
 }
 
+static void dump_partition(struct dumper *d, uint64_t pid)
+{
+    dump_object(d, (struct store_id){pid, 0});
+    dump_objects(d, pid, STORE_COLLECTION);
+    dump_objects(d, pid, STORE_USER);
+}
+
 static void dump_partitions(struct dumper *d)
 {
     uint64_t ids[IDS_PER_PAGE], from = 0;
@@ -187,12 +195,20 @@ static void dump_partitions(struct dumper *d)
 
     do {
         from = list_page(d, 0, STORE_PARTITION, from, ids, &n);
-        for (size_t i = 0; i < n; i++) {
-            dump_object(d, (struct store_id){ids[i], 0});
-            dump_objects(d, ids[i], STORE_COLLECTION);
-            dump_objects(d, ids[i], STORE_USER);
-        }
+        for (size_t i = 0; i < n; i++)
+            dump_partition(d, ids[i]);
     } while (from);
+}
+
+static char *finish(struct dumper *d)
+{
+    if (osd_buf_put(&d->text, "", 1))
+        d->failed = true;
+    if (d->failed) {
+        osd_buf_free(&d->text);
+        return NULL;
+    }
+    return (char *)d->text.data;
 }
 
 char *store_dump(struct osd_store *s, unsigned flags)
@@ -201,11 +217,13 @@ char *store_dump(struct osd_store *s, unsigned flags)
 
     dump_object(&d, (struct store_id){0, 0});
     dump_partitions(&d);
-    if (osd_buf_put(&d.text, "", 1))
-        d.failed = true;
-    if (d.failed) {
-        osd_buf_free(&d.text);
-        return NULL;
-    }
-    return (char *)d.text.data;
+    return finish(&d);
+}
+
+char *store_dump_partition(struct osd_store *s, uint64_t pid, unsigned flags)
+{
+    struct dumper d = {.s = s, .flags = flags, .nameless = pid, .text = osd_buf_make(GIB)};
+
+    dump_partition(&d, pid);
+    return finish(&d);
 }

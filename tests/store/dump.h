@@ -22,4 +22,7 @@ enum store_dump_flags {
  */
 char *store_dump(struct osd_store *s, unsigned flags);
 
+/** The same of what one partition holds, without its id: duplicates give the same text. */
+char *store_dump_partition(struct osd_store *s, uint64_t pid, unsigned flags);
+
 #endif

@@ -20,5 +20,6 @@ int suite_model(void);
 int suite_members(void);
 int suite_persist(void);
 int suite_small(void);
+int suite_duplicate(void);
 
 #endif
