@@ -30,6 +30,7 @@ struct data_file {
     bool dirty;
     uint32_t used;
     uint64_t map[WORDS]; /* bit set = in use or waiting */
+    uint16_t *others;    /* per block: owners beyond the first; NULL: none of any */
 };
 
 struct run {
@@ -134,6 +135,7 @@ void blocks_close(struct blocks *b)
         return;
     for (uint32_t i = 0; i < b->n_files; i++) {
         close(b->files[i]->fd);
+        free(b->files[i]->others);
         free(b->files[i]);
     }
     free(b->waiting);
@@ -173,6 +175,63 @@ osd_status blocks_mark(struct blocks *b, uint64_t first, uint32_t count)
             return OSD_E_CORRUPT;
     bits_set(b->files[file], at, count);
     return OSD_OK;
+}
+
+/* ---- several owners ---- */
+
+#define OWNERS_MAX UINT16_MAX
+
+static bool in_a_file(const struct blocks *b, uint64_t first, uint32_t count)
+{
+    return first / BLOCKS_PER_FILE < b->n_files &&
+           count <= BLOCKS_PER_FILE - first % BLOCKS_PER_FILE;
+}
+
+/* Whether each block of a run can get one more owner. Caller holds the mutex. */
+static osd_status can_share(struct data_file *f, uint32_t at, uint32_t count)
+{
+    if (!f->others)
+        f->others = calloc(BLOCKS_PER_FILE, sizeof(*f->others));
+    if (!f->others)
+        return OSD_E_NOMEM;
+    for (uint32_t i = at; i < at + count; i++)
+        if (f->others[i] == OWNERS_MAX)
+            return OSD_E_NO_SPACE;
+    return OSD_OK;
+}
+
+osd_status blocks_mark_shared(struct blocks *b, uint64_t first, uint32_t count)
+{
+    uint32_t at = (uint32_t)(first % BLOCKS_PER_FILE);
+    struct data_file *f;
+
+    if (!in_a_file(b, first, count))
+        return OSD_E_CORRUPT;
+    f = b->files[first / BLOCKS_PER_FILE];
+    osd_status st = can_share(f, at, count);
+    for (uint32_t i = at; i < at + count && !st; i++) {
+        if (bit_get(f, i))
+            f->others[i]++;
+        else
+            bits_set(f, i, 1);
+    }
+    return st;
+}
+
+osd_status blocks_share(struct blocks *b, uint64_t first, uint32_t count)
+{
+    uint32_t at = (uint32_t)(first % BLOCKS_PER_FILE);
+    osd_status st = OSD_E_CORRUPT;
+
+    pthread_mutex_lock(&b->mutex);
+    if (in_a_file(b, first, count)) {
+        struct data_file *f = b->files[first / BLOCKS_PER_FILE];
+        st = can_share(f, at, count);
+        for (uint32_t i = at; i < at + count && !st; i++)
+            f->others[i]++;
+    }
+    pthread_mutex_unlock(&b->mutex);
+    return st;
 }
 
 /* Look at the space of the file system, unless that was done within max_age ms. When it cannot
@@ -350,10 +409,31 @@ static void retire_locked(struct blocks *b, uint64_t first, uint32_t count)
     b->waiting_blocks += count;
 }
 
+/* What of a run has no other owner is retired, the rest loses one. */
+static void disown_locked(struct blocks *b, struct data_file *f, uint64_t first, uint32_t count)
+{
+    uint32_t at = (uint32_t)(first % BLOCKS_PER_FILE), i = 0;
+
+    while (i < count) {
+        uint32_t n = 0;
+        while (i + n < count && f->others[at + i + n] == 0)
+            n++;
+        if (n > 0)
+            retire_locked(b, first + i, n);
+        i += n;
+        for (; i < count && f->others[at + i] > 0; i++)
+            f->others[at + i]--;
+    }
+}
+
 void blocks_retire(struct blocks *b, uint64_t first, uint32_t count)
 {
     pthread_mutex_lock(&b->mutex);
-    retire_locked(b, first, count);
+    struct data_file *f = b->files[first / BLOCKS_PER_FILE];
+    if (f->others)
+        disown_locked(b, f, first, count);
+    else
+        retire_locked(b, first, count);
     pthread_mutex_unlock(&b->mutex);
 }
 
@@ -362,13 +442,16 @@ void blocks_retire_all(struct blocks *b)
     pthread_mutex_lock(&b->mutex);
     b->n_waiting = 0;
     b->waiting_blocks = 0;
-    for (uint32_t i = 0; i < b->n_files; i++)
+    for (uint32_t i = 0; i < b->n_files; i++) {
+        free(b->files[i]->others);
+        b->files[i]->others = NULL;
         if (b->files[i]->used) {
             bits_clear(b->files[i], 0, 0);
             memset(b->files[i]->map, 0xff, sizeof(b->files[i]->map));
             b->files[i]->used = BLOCKS_PER_FILE;
             retire_locked(b, (uint64_t)i * BLOCKS_PER_FILE, BLOCKS_PER_FILE);
         }
+    }
     pthread_mutex_unlock(&b->mutex);
 }
 

@@ -9,6 +9,7 @@
  * to overwrite, because the commit that freed it may still be lost with the machine. Waiting
  *      blocks become free in blocks_sync_done(), called after everything was made durable.
  *  (2) A run never crosses a file.
+ *  (3) A block in use may have several owners; it is retired when the last of them retires it.
  * Threads: every function from any thread.
  */
 #ifndef STORE_BLOCKS_H
@@ -38,13 +39,22 @@ void blocks_close(struct blocks *b);
  * is. */
 osd_status blocks_mark(struct blocks *b, uint64_t first, uint32_t count);
 
+/** The same where blocks may have several owners: one that is in use gets one more.
+ *  OSD_E_CORRUPT; OSD_E_NOMEM. */
+osd_status blocks_mark_shared(struct blocks *b, uint64_t first, uint32_t count);
+
+/** One more owner for each block of a run in use. OSD_E_NOMEM; OSD_E_NO_SPACE (as many owners as
+ *  can be counted); then nothing has changed. */
+osd_status blocks_share(struct blocks *b, uint64_t first, uint32_t count);
+
 /** Allocate a run of at most want blocks (>= 1). OSD_E_NO_SPACE. */
 osd_status blocks_alloc(struct blocks *b, uint32_t want, uint64_t *ret_first, uint32_t *ret_n);
 
 /** Give back a run that was allocated but never committed: free at once. */
 void blocks_release(struct blocks *b, uint64_t first, uint32_t count);
 
-/** Give back a run that a committed transaction no longer refers to: waits for a sync. */
+/** Give back a run that a committed transaction no longer refers to: what has no other owner
+ *  waits for a sync. */
 void blocks_retire(struct blocks *b, uint64_t first, uint32_t count);
 
 /** Blocks that wait for a sync. */

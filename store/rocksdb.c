@@ -151,15 +151,33 @@ static osd_status recover_run(void *arg, uint64_t first, uint32_t count)
     return blocks_mark(arg, first, count);
 }
 
+static osd_status recover_shared_run(void *arg, uint64_t first, uint32_t count)
+{
+    return blocks_mark_shared(arg, first, count);
+}
+
+/* The runs of a map; only partitions that say so share blocks with others. */
+static osd_status recover_runs(struct rdb *r, const struct part *p, const void *map, size_t len)
+{
+    return chunk_runs(map, len, p && p->record.shared ? recover_shared_run : recover_run,
+                      r->blocks);
+}
+
 static osd_status recover_extents(struct rdb *r)
 {
     rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, r->ro_all, r->cf[CF_EXTENTS]);
+    const struct part *p = NULL;
     osd_status st = OSD_OK;
 
     for (rocksdb_iter_seek_to_first(it); rocksdb_iter_valid(it) && !st; rocksdb_iter_next(it)) {
-        size_t len;
-        const char *v = rocksdb_iter_value(it, &len);
-        st = chunk_runs(v, len, recover_run, r->blocks);
+        size_t klen, len;
+        const char *k = rocksdb_iter_key(it, &klen), *v = rocksdb_iter_value(it, &len);
+        if (klen != EXTENT_KEY_LEN)
+            st = OSD_E_CORRUPT;
+        else if (!p || p->pid != be64_get((const uint8_t *)k))
+            p = part_find(r, be64_get((const uint8_t *)k));
+        if (!st)
+            st = recover_runs(r, p, v, len);
     }
     rocksdb_iter_destroy(it);
     return st;
@@ -182,6 +200,8 @@ static osd_status recover_object(struct rdb *r, const struct record *rec, struct
             part_insert(r, p);
             r->root->count++;
             r->root->used += m->used;
+            if (rec->serial > r->last_serial)
+                r->last_serial = rec->serial;
             if (id.pid >= r->next_pid && id.pid < UINT64_MAX)
                 r->next_pid = id.pid + 1;
         }
@@ -199,8 +219,8 @@ static osd_status recover_object(struct rdb *r, const struct record *rec, struct
 }
 
 /* The blocks of an object's first chunk, and that the rest of it can be decoded. */
-static osd_status recover_contents(struct rdb *r, struct store_id id, const void *value,
-                                   size_t len, struct record *ret)
+static osd_status recover_contents(struct rdb *r, const struct part *p, struct store_id id,
+                                   const void *value, size_t len, struct record *ret)
 {
     struct object o;
     osd_status st;
@@ -209,7 +229,7 @@ static osd_status recover_contents(struct rdb *r, struct store_id id, const void
         return record_decode(value, len, id, ret);
     st = object_decode(value, len, id, &o);
     if (!st && o.body_len > 0)
-        st = chunk_runs(o.body, o.body_len, recover_run, r->blocks);
+        st = recover_runs(r, p, o.body, o.body_len);
     if (!st)
         *ret = o.rec;
     return st;
@@ -230,8 +250,8 @@ static osd_status recover_objects(struct rdb *r)
         struct record rec;
 
         st = klen == OBJECT_KEY_LEN
-                 ? recover_contents(r, (struct store_id){be64_get(k), be64_get(k + 8)}, v, len,
-                                    &rec)
+                 ? recover_contents(r, current, (struct store_id){be64_get(k), be64_get(k + 8)},
+                                    v, len, &rec)
                  : OSD_E_CORRUPT;
         if (!st)
             st = recover_object(r, &rec, &current);
@@ -364,14 +384,14 @@ static osd_status initialise(struct rdb *r)
 {
     const struct record root = {.meta = store_root_defaults(osd_clock_now(r->cfg.clock))};
     rocksdb_writebatch_t *b = rocksdb_writebatch_create();
-    uint8_t key[OBJECT_KEY_LEN], record[RECORD_LEN], version[4], capacity[8];
+    uint8_t key[OBJECT_KEY_LEN], record[PART_LEN], version[4], capacity[8];
     char *err = NULL;
 
     key_object(key, (struct store_id){0, 0});
     be32_put(version, FORMAT_VERSION);
     be64_put(capacity, r->cfg.capacity);
     rocksdb_writebatch_put_cf(b, r->cf[CF_OBJECTS], (char *)key, sizeof(key), (char *)record,
-                              record_encode(&root, record));
+                              part_encode(&root, record));
     rocksdb_writebatch_put_cf(b, r->cf[CF_DEFAULT], "capacity", 8, (char *)capacity, 8);
     rocksdb_writebatch_put_cf(b, r->cf[CF_DEFAULT], "format", 6, (char *)version, 4);
     rocksdb_write(r->db, r->wo, b, &err);
@@ -390,6 +410,7 @@ static void rdb_close(struct osd_store *s)
     if (r->db && r->root && !r->cfg.read_only)
         rdb_flush(s);
     touch_clear(r);
+    dups_clear(r);
     parts_free(r);
     for (int i = 0; i < CF_MAX && r->db; i++)
         rocksdb_column_family_handle_destroy(r->cf[i]);
@@ -410,6 +431,7 @@ static void rdb_close(struct osd_store *s)
         close(r->lock_fd);
     store_locks_free(r->locks);
     pthread_rwlock_destroy(&r->parts_lock);
+    pthread_rwlock_destroy(&r->dups_lock);
     pthread_mutex_destroy(&r->record_lock);
     pthread_mutex_destroy(&r->flush_lock);
     free(r->records);
@@ -449,6 +471,7 @@ static const struct store_ops rdb_ops = {
     .put_setting = rdb_put_setting,
     .set_member = rdb_set_member,
     .members = rdb_members,
+    .duplicate = rdb_duplicate,
 };
 
 static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
@@ -467,6 +490,7 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
         r->cfg.clock = &osd_clock_system;
     r->locks = store_locks_new();
     pthread_rwlock_init(&r->parts_lock, NULL);
+    pthread_rwlock_init(&r->dups_lock, NULL);
     touch_init(r);
     pthread_mutex_init(&r->record_lock, NULL);
     pthread_mutex_init(&r->flush_lock, NULL);
@@ -571,8 +595,10 @@ static osd_status open_parts(struct rdb *r, const char *db, const char *data, ch
         st = recover_extents(r);
     if (!st)
         st = records_load(r);
-    if (!st && !r->cfg.read_only)
+    if (!st && !r->cfg.read_only && !r->cfg.idle)
         st = keeper_start(r);
+    if (!st && !r->cfg.read_only)
+        st = dups_resume(r);
     if (st && reason_len > 0 && reason[0] == 0)
         snprintf(reason, reason_len, "store %s: %s; run osdctl check", r->path,
                  osd_status_text(st));

@@ -232,6 +232,21 @@ static struct store_id owner_of(enum cf cf, const uint8_t *k)
     return (struct store_id){be64_get(k), be64_get(k + 9)};
 }
 
+/* Keys that need no object: markers, and those of a copy that was cut off, which is made again
+ * when the store is opened for writing. */
+static bool unsettled(struct rdb *r, enum cf cf, const uint8_t *k)
+{
+    struct part *p = part_find(r, be64_get(k));
+    bool copying = false;
+
+    if (p) {
+        pthread_mutex_lock(&p->mutex);
+        copying = p->record.copying != 0;
+        pthread_mutex_unlock(&p->mutex);
+    }
+    return copying || (cf == CF_IDS && key_is_marker(k));
+}
+
 /* Keys of a family whose object does not exist. */
 static osd_status check_orphans(struct walk *w, enum cf cf, const char *what)
 {
@@ -245,6 +260,8 @@ static osd_status check_orphans(struct walk *w, enum cf cf, const char *what)
         size_t len;
         const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &len);
         struct store_id id = owner_of(cf, k);
+        if (unsettled(w->r, cf, k))
+            continue;
         osd_status one = txn_load((struct txn *)t, id, &m);
 
         if (!one && cf == CF_MEMBERS && one_sided((struct txn *)t, k))
@@ -274,6 +291,9 @@ osd_status rdb_check(struct osd_store *s, bool repair, store_check_report report
     osd_status st;
 
     *ret = (struct store_check_result){0};
+    st = dups_settle_all(w.r);
+    if (st)
+        return st;
     w.buf = malloc(MIB);
     if (!w.buf)
         return OSD_E_NOMEM;

@@ -5,7 +5,9 @@
  * Record: version 2, kind, type, time bypass; then big-endian numbers: 64 bits each in the order
  * of the table below, collections quota (32), charge of the attributes (64), memberships (32),
  * attributes and chunks with keys of their own (32 each). Of an object there follow: length of the
- * inline attributes (16), these, and up to the end chunk 0 (rocksdb_chunk.c).
+ * inline attributes (16), these, and up to the end chunk 0 (rocksdb_chunk.c). Of a partition: kind
+ * of duplicate, whether blocks are shared (8 each), source, serial number, number and serial number
+ * of what it is being made from (64 each).
  * used of partitions is that of their attributes; the sum over objects is made at open.
  */
 #include "rocksdb_codec.h"
@@ -48,7 +50,7 @@ void key_extent(uint8_t key[EXTENT_KEY_LEN], struct store_id id, uint64_t chunk)
     be64_put(key + 16, chunk);
 }
 
-size_t record_encode(const struct record *rec, uint8_t dst[RECORD_LEN])
+static size_t record_encode(const struct record *rec, uint8_t dst[RECORD_LEN])
 {
     const struct store_meta *m = &rec->meta;
     uint8_t *p = dst + 4;
@@ -67,13 +69,24 @@ size_t record_encode(const struct record *rec, uint8_t dst[RECORD_LEN])
     return RECORD_LEN;
 }
 
+/* What follows the record of a partition or the root. */
+static void part_tail_get(const uint8_t *p, struct record *rec)
+{
+    rec->meta.duplicate = p[0];
+    rec->shared = p[1];
+    rec->meta.source = be64_get(p + 2);
+    rec->serial = be64_get(p + 10);
+    rec->copying = be64_get(p + 18);
+    rec->copying_serial = be64_get(p + 26);
+}
+
 osd_status record_decode(const void *src, size_t len, struct store_id id, struct record *ret)
 {
     const uint8_t *p = src;
     struct record rec = {.id = id};
     struct store_meta *m = &rec.meta;
 
-    if (id.oid ? len < RECORD_LEN + 2 : len != RECORD_LEN)
+    if (id.oid ? len < RECORD_LEN + 2 : len != PART_LEN)
         return OSD_E_CORRUPT;
     if (p[0] != RECORD_VERSION || p[1] < STORE_ROOT || p[1] > STORE_USER)
         return OSD_E_CORRUPT;
@@ -88,8 +101,23 @@ osd_status record_decode(const void *src, size_t len, struct store_id id, struct
     rec.members = be32_get(p + 12);
     rec.outside = be32_get(p + 16);
     rec.chunks = be32_get(p + 20);
+    if (!id.oid)
+        part_tail_get(p + 24, &rec);
     *ret = rec;
     return OSD_OK;
+}
+
+size_t part_encode(const struct record *rec, uint8_t dst[PART_LEN])
+{
+    uint8_t *p = dst + record_encode(rec, dst);
+
+    p[0] = rec->meta.duplicate;
+    p[1] = rec->shared;
+    be64_put(p + 2, rec->meta.source);
+    be64_put(p + 10, rec->serial);
+    be64_put(p + 18, rec->copying);
+    be64_put(p + 26, rec->copying_serial);
+    return PART_LEN;
 }
 
 size_t object_encode(const struct object *o, uint8_t dst[OBJECT_MAX])

@@ -35,6 +35,7 @@
 #define CHUNK_MAX  (2 + 10 * CHUNK)              /* encoded, without inline data */
 #define BODY_MAX   (CHUNK_MAX + 6 + INLINE_DATA) /* encoded chunk 0 */
 #define RECORD_LEN 116
+#define PART_LEN   (RECORD_LEN + 2 + 4 * 8) /* of a partition or the root */
 #define OBJECT_MAX (RECORD_LEN + 2 + INLINE_ATTRS + BODY_MAX)
 
 /** The metadata record of an object, a partition or the root, and what the store itself needs to
@@ -42,12 +43,16 @@
 struct record {
     struct store_id id;
     struct store_meta meta;
-    uint64_t attr_bytes; /* of meta.used: what its attributes are charged with */
-    uint32_t members;    /* user objects: collections it is in */
-    uint32_t outside;    /* attributes with a key of their own */
-    uint32_t chunks;     /* map chunks with a key of their own */
-    bool changed;        /* and not yet in the batch */
-    bool fresh;          /* created, and its key for listings is not yet in the batch */
+    uint64_t attr_bytes;     /* of meta.used: what its attributes are charged with */
+    uint32_t members;        /* user objects: collections it is in */
+    uint32_t outside;        /* attributes with a key of their own */
+    uint32_t chunks;         /* map chunks with a key of their own */
+    uint64_t copying;        /* partition: the one it is still being made from; 0: none */
+    uint64_t copying_serial; /* ... and its serial number */
+    uint64_t serial;         /* partition: grows with every one that is made */
+    bool shared;             /* partition: blocks of it may be others' as well */
+    bool changed;            /* and not yet in the batch */
+    bool fresh;              /* created, and its key for listings is not yet in the batch */
 };
 
 /** A user object or collection: its record with what else the value holds, still encoded. */
@@ -83,8 +88,8 @@ void key_extent(uint8_t key[EXTENT_KEY_LEN], struct store_id id, uint64_t chunk)
 
 /* ---- records ---- */
 
-/** Partitions and the root: the record alone. Returns RECORD_LEN. */
-size_t record_encode(const struct record *rec, uint8_t dst[RECORD_LEN]);
+/** Partitions and the root: the record alone. Returns PART_LEN. */
+size_t part_encode(const struct record *rec, uint8_t dst[PART_LEN]);
 /** Of any value: the record in front. CORRUPT. */
 osd_status record_decode(const void *src, size_t len, struct store_id id, struct record *ret);
 size_t object_encode(const struct object *o, uint8_t dst[OBJECT_MAX]);

@@ -4,7 +4,8 @@
  *
  * Column families and keys (big-endian, so iteration is in id order):
  *   default   name of a setting        -> value; "format" -> version
- *   ids       pid kind oid, 0 kind pid -> nothing: what LIST walks over
+ *   ids       pid kind oid, 0 kind pid -> nothing: what LIST walks over; with kind ffh a marker
+ *             (rocksdb_duplicate.c)
  *   objects   pid oid                  -> record (root 0 0, partition pid 0; rocksdb_codec.c)
  *   attrs     pid oid page number      -> value, when it is not in the record
  *   extents   pid oid chunk            -> map chunk other than the first (rocksdb_chunk.c)
@@ -53,6 +54,7 @@ struct part {
     uint64_t used_open, count_open; /* what open transactions may still add; under mutex */
     uint64_t next_oid;              /* atomic; hint */
     uint64_t changes;               /* atomic */
+    struct dup *dup;                /* while new: how it will be made from another, or NULL */
 };
 
 #define PART_BUCKETS  16384
@@ -119,8 +121,9 @@ struct rdb {
     pthread_rwlock_t parts_lock;
     struct part *parts[PART_BUCKETS];
     struct part *root;
-    struct part *spare; /* removed ones; under parts_lock */
-    uint64_t next_pid;  /* atomic */
+    struct part *spare;   /* removed ones; under parts_lock */
+    uint64_t next_pid;    /* atomic */
+    uint64_t last_serial; /* of a partition; atomic */
 
     struct touch_shard touch[TOUCH_SHARDS];
 
@@ -128,6 +131,10 @@ struct rdb {
     struct outcome *records; /* STORE_RECORDS slots */
     uint32_t *record_index;  /* hash -> slot + 1, open addressing */
     uint64_t record_seq;     /* atomic */
+
+    pthread_rwlock_t dups_lock;
+    struct dup *dups; /* partitions being made from others; under dups_lock */
+    unsigned n_dups;  /* atomic */
 
     struct keeper keeper;
     pthread_mutex_t flush_lock;
@@ -203,7 +210,8 @@ struct txn {
     struct created *created; /* ids claimed, newest first */
     struct part *new_parts;  /* partitions created here */
     struct removed *removed; /* partitions removed here */
-    bool contents;           /* the transaction's own partition is removed by range */
+    uint64_t range_pid;      /* partition that is removed by range; 0: none */
+    uint64_t concluded;      /* partition that from now on needs no other one; 0: none */
     bool formatted;
     uint64_t new_capacity;
     osd_status failed;        /* a change failed: commit aborts with this */
@@ -309,6 +317,48 @@ osd_status rdb_create(struct store_txn *t, struct store_id id, const struct stor
 osd_status rdb_remove(struct store_txn *t, struct store_id id, bool contents);
 osd_status rdb_format(struct store_txn *t, uint64_t capacity, const struct store_meta *root);
 
+/** Create a partition; contract in store.h. It becomes the first of new_parts. */
+osd_status part_create(struct txn *t, struct store_id id, const struct store_meta *meta,
+                       struct store_id *ret);
+
+/* rocksdb_duplicate.c */
+osd_status rdb_duplicate(struct store_txn *t, uint64_t source, struct store_id id,
+                         const struct store_meta *meta, struct store_id *ret);
+/** Whether any partition is being made from another. */
+static inline bool dups_any(struct rdb *r)
+{
+    return __atomic_load_n(&r->n_dups, __ATOMIC_ACQUIRE) != 0;
+}
+/** An object was not found: copy it if its partition is being made from one that had it. */
+osd_status dups_find(struct txn *t, struct store_id id);
+/** Before an object changes or goes: those made from its partition get it as it is. */
+void dups_before_change(struct txn *t, struct store_id id);
+/** An object was made, or removed: put the markers that say so. */
+void dups_made(struct txn *t, struct store_id id);
+void dups_removed(struct txn *t, struct store_id id);
+/** Complete partition pid, and with as_source those made from it. */
+osd_status dups_settle(struct rdb *r, uint64_t pid, bool as_source);
+/** Complete all of them. */
+osd_status dups_settle_all(struct rdb *r);
+#define DUPS_ALL UINT64_MAX
+/** Ids of a kind below this are complete. */
+uint64_t dups_bound(struct rdb *r, uint64_t pid, enum store_kind kind);
+/** Copy some more for partition pid. */
+osd_status dups_step(struct rdb *r, uint64_t pid);
+/** Begin to make a partition whose record was committed just now. */
+void dup_start(struct rdb *r, struct dup *d);
+/** Partition pid is gone or complete. */
+void dup_forget(struct rdb *r, uint64_t pid);
+/** One that was not started, or is not in the list any more; NULL is allowed. */
+void dup_free(struct rdb *r, struct dup *d);
+void dups_clear(struct rdb *r);
+/** A piece of work for the keeper. */
+osd_status dups_work(struct rdb *r, bool *ret_more);
+/** At open: complete what was left. */
+osd_status dups_resume(struct rdb *r);
+/** Whether a key of the family of ids is a marker. */
+bool key_is_marker(const uint8_t *key);
+
 /* rocksdb_data.c */
 osd_status rdb_read(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len,
                     const struct osd_iov *dst, uint64_t dst_off);
@@ -391,7 +441,7 @@ void rdb_touch(struct osd_store *s, struct store_id id, unsigned flags, uint64_t
 
 /* rocksdb_keeper.c */
 osd_status keeper_start(struct rdb *r);
-/** Have the keeper look now. Any thread, between start and stop. */
+/** Have the keeper look now, if there is one. Any thread, between start and stop. */
 void keeper_ring(struct rdb *r);
 /** End it; nothing happens when none was started. */
 void keeper_stop(struct rdb *r);

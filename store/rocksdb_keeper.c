@@ -3,8 +3,8 @@
  * store/rocksdb_keeper.c - the RocksDB store's background thread
  *
  * It syncs what was committed at the latest KEEPER_MS after it was, so that loss of power costs
- * no more than that, and writes touched timestamps before there are too many of them. Commands
- * only ring the bell.
+ * no more than that, writes touched timestamps before there are too many of them, and goes on with
+ * partitions that are being made from others. Commands only ring the bell.
  * Invariants:
  *  (1) One keeper per open store that may be written; it holds no lock while it sleeps.
  *  (2) A sync that fails makes the store refuse writes, whoever asked for it (rdb_sync()).
@@ -44,9 +44,14 @@ static bool keeper_wait(struct keeper *k)
 static void keeper_round(struct rdb *r)
 {
     osd_status st = OSD_OK;
+    bool more = false;
 
     if (touch_many(r))
         st = touch_flush(r);
+    if (!st)
+        st = dups_work(r, &more);
+    if (more)
+        keeper_ring(r);
     if (!st && __atomic_exchange_n(&r->keeper.unsynced, false, __ATOMIC_ACQ_REL))
         st = rdb_sync(r);
     if (st)
@@ -82,6 +87,8 @@ void keeper_ring(struct rdb *r)
 {
     struct keeper *k = &r->keeper;
 
+    if (!k->running)
+        return;
     pthread_mutex_lock(&k->mutex);
     k->rung = true;
     pthread_cond_signal(&k->bell);

@@ -39,12 +39,22 @@ osd_status rdb_list(struct store_txn *base, uint64_t pid, enum store_kind kind, 
 {
     struct txn *t = (struct txn *)base;
     struct part *p = txn_part(t, pid);
+    osd_status st = OSD_OK;
+    uint64_t bound;
 
     if (!p)
         return OSD_E_NOT_FOUND;
     if (pid == 0)
         kind = STORE_PARTITION;
-    *ret_n = listed_ids(t, pid, kind, from, ids, max, ret_next);
+    for (;;) {
+        bound = pid ? dups_bound(t->rdb, pid, kind) : DUPS_ALL;
+        *ret_n = listed_ids(t, pid, kind, from, ids, max, ret_next);
+        if (bound == DUPS_ALL || (*ret_next && *ret_next <= bound))
+            break;
+        st = dups_step(t->rdb, pid);
+        if (st)
+            return st;
+    }
     pthread_mutex_lock(&p->mutex);
     *ret_changes = p->changes;
     pthread_mutex_unlock(&p->mutex);

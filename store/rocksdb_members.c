@@ -100,6 +100,8 @@ osd_status rdb_members(struct store_txn *base, struct store_id id, uint64_t from
     struct store_meta m;
     osd_status st = txn_load(t, id, &m);
 
+    if (!st && m.kind == STORE_COLLECTION)
+        st = dups_settle(t->rdb, id.pid, false);
     if (!st)
         *ret_next = walk(t, id, from, ids, max, ret_n);
     return st;
@@ -122,9 +124,12 @@ osd_status members_remove(struct txn *t, const struct record *rec)
 {
     struct store_id id = rec->id;
     uint64_t ids[64], next = 0;
-    osd_status st = OSD_OK;
+    osd_status st =
+        rec->meta.kind == STORE_COLLECTION ? dups_settle(t->rdb, id.pid, false) : OSD_OK;
     size_t n;
 
+    if (st)
+        return st;
     do {
         next = walk(t, id, next, ids, 64, &n);
         for (size_t i = 0; i < n && !st; i++) {

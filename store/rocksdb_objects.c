@@ -152,8 +152,8 @@ static osd_status choose_id(struct txn *t, uint64_t *hint, bool partition, struc
     }
 }
 
-static osd_status create_partition(struct txn *t, struct store_id id,
-                                   const struct store_meta *meta, struct store_id *ret)
+osd_status part_create(struct txn *t, struct store_id id, const struct store_meta *meta,
+                       struct store_id *ret)
 {
     struct rdb *r = t->rdb;
     struct store_meta m = *meta;
@@ -169,7 +169,11 @@ static osd_status create_partition(struct txn *t, struct store_id id,
     if (st)
         return st;
     m.used = m.count = m.length = 0;
-    const struct record rec = {.id = id, .meta = m, .fresh = true};
+    const struct record rec = {.id = id,
+                               .meta = m,
+                               .fresh = true,
+                               .serial =
+                                   __atomic_add_fetch(&r->last_serial, 1, __ATOMIC_RELAXED)};
     struct part *p = part_new(r, &rec);
     if (!p)
         return OSD_E_NOMEM;
@@ -210,7 +214,7 @@ osd_status rdb_create(struct store_txn *base, struct store_id id, const struct s
 {
     struct txn *t = (struct txn *)base;
 
-    return txn_noted(base, meta->kind == STORE_PARTITION ? create_partition(t, id, meta, ret)
+    return txn_noted(base, meta->kind == STORE_PARTITION ? part_create(t, id, meta, ret)
                                                          : create_object(t, id, meta, ret));
 }
 
@@ -248,9 +252,9 @@ osd_status free_partition_blocks(struct txn *t)
         return st;
     committed->rdb = t->rdb;
     while (!st && next) {
-        size_t n = listed_ids(committed, t->base.id.pid, STORE_USER, next, ids, 64, &next);
+        size_t n = listed_ids(committed, t->range_pid, STORE_USER, next, ids, 64, &next);
         for (size_t i = 0; !st && i < n; i++)
-            st = free_object_blocks(t, committed, (struct store_id){t->base.id.pid, ids[i]});
+            st = free_object_blocks(t, committed, (struct store_id){t->range_pid, ids[i]});
     }
     txn_destroy(committed);
     return st;
@@ -259,11 +263,11 @@ osd_status free_partition_blocks(struct txn *t)
 /* Before everything below a partition goes by range: what the transaction did there so far must
  * not be written behind the range deletion. Blocks it allocated become garbage of the commit.
  */
-static osd_status forget_changes(struct txn *t)
+static osd_status forget_changes(struct txn *t, uint64_t pid)
 {
     osd_status st = OSD_OK;
 
-    be64_put(t->hidden_from, t->base.id.pid ? t->base.id.pid : 1);
+    be64_put(t->hidden_from, pid ? pid : 1);
     if (!t->ro)
         t->ro = rocksdb_readoptions_create();
     rocksdb_readoptions_set_iterate_upper_bound(t->ro, (char *)t->hidden_from,
@@ -317,12 +321,15 @@ static osd_status note_removed(struct txn *t, struct part *p)
 
 static osd_status remove_partition(struct txn *t, struct store_id id, bool contents)
 {
-    bool by_range = contents && t->base.id.pid == id.pid && !new_part_find(t, id.pid);
+    bool alone = t->base.id.pid == id.pid || !t->changed;
+    bool by_range = contents && alone && !t->range_pid && !new_part_find(t, id.pid);
     struct part *p = txn_part(t, id.pid);
     struct record rec;
     struct store_meta m;
     osd_status st = p ? rdb_get_meta(&t->base, id, &m) : OSD_E_NOT_FOUND;
 
+    if (!st)
+        st = dups_settle(t->rdb, id.pid, true);
     if (!st && m.count > 0 && !contents)
         st = OSD_E_NOT_EMPTY;
     if (!st && contents && !by_range)
@@ -338,13 +345,14 @@ static osd_status remove_partition(struct txn *t, struct store_id id, bool conte
     if (!st)
         st = charge_part(t, t->rdb->root, -(int64_t)m.used, STORE_NO_LIMIT);
     if (!st && by_range)
-        st = forget_changes(t);
+        st = forget_changes(t, id.pid);
     if (!st)
         st = note_removed(t, p);
     if (st)
         return st;
     txn_record_delete(t, &rec);
-    t->contents |= by_range;
+    if (by_range)
+        t->range_pid = id.pid;
     return OSD_OK;
 }
 
@@ -393,7 +401,7 @@ osd_status rdb_format(struct store_txn *base, uint64_t capacity, const struct st
     struct store_meta m = *root;
     uint8_t field[8];
 
-    osd_status st = store_held_covers(&t->held, (struct store_id){0, 0}) ? forget_changes(t)
+    osd_status st = store_held_covers(&t->held, (struct store_id){0, 0}) ? forget_changes(t, 0)
                                                                          : OSD_E_INVALID;
     if (!st)
         st = txn_record(t, (struct store_id){0, 0}, &rec);

@@ -136,12 +136,12 @@ static void settle_object(struct txn *t, struct object *o)
 
 static void settle_part(struct txn *t, struct record *rec)
 {
-    uint8_t key[OBJECT_KEY_LEN], value[RECORD_LEN];
+    uint8_t key[OBJECT_KEY_LEN], value[PART_LEN];
 
     if (!rec->changed)
         return;
     key_object(key, rec->id);
-    txn_put(t, CF_OBJECTS, key, sizeof(key), value, record_encode(rec, value));
+    txn_put(t, CF_OBJECTS, key, sizeof(key), value, part_encode(rec, value));
     settled(t, rec);
 }
 
@@ -174,6 +174,11 @@ osd_status txn_object(struct txn *t, struct store_id id, struct object **ret)
     }
     key_object(key, id);
     osd_status st = txn_get(t, CF_OBJECTS, key, sizeof(key), &v);
+    if (st == OSD_E_NOT_FOUND && dups_any(t->rdb)) {
+        st = dups_find(t, id);
+        if (!st)
+            st = txn_get(t, CF_OBJECTS, key, sizeof(key), &v);
+    }
     if (st)
         return st;
     o = still(t, id) ? vacate(t) : &t->other;
@@ -188,6 +193,8 @@ osd_status txn_object(struct txn *t, struct store_id id, struct object **ret)
 
 void txn_object_changed(struct txn *t, struct object *o)
 {
+    if (!o->rec.changed && !o->rec.fresh && dups_any(t->rdb))
+        dups_before_change(t, o->rec.id);
     o->rec.changed = true;
     t->changed = true;
 }
@@ -201,6 +208,8 @@ void txn_object_make(struct txn *t, const struct record *rec)
     o->rec = *rec;
     o->rec.fresh = true;
     o->attrs_len = o->body_len = 0;
+    if (dups_any(t->rdb))
+        dups_made(t, rec->id);
     txn_object_changed(t, o);
 }
 
@@ -256,6 +265,10 @@ void txn_record_delete(struct txn *t, const struct record *rec)
 
     key_object(key, rec->id);
     key_listed(listed, rec->id, rec->meta.kind);
+    if (rec->id.oid && dups_any(t->rdb)) {
+        dups_before_change(t, rec->id);
+        dups_removed(t, rec->id);
+    }
     if (have)
         have->rec.meta.kind = 0;
     else if (!rec->id.oid)

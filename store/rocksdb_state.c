@@ -55,6 +55,7 @@ struct part *part_new(struct rdb *r, const struct record *rec)
     p->used = p->count = p->used_open = p->count_open = p->changes = 0;
     p->next_oid = STORE_ID_FIRST;
     p->dropped = false;
+    p->dup = NULL;
     pthread_mutex_unlock(&p->mutex);
     return p;
 }

@@ -41,7 +41,7 @@ static bool ranged(enum cf cf)
  */
 static bool range_gone(const struct txn *t, uint64_t pid)
 {
-    return (t->formatted && pid != 0) || (t->contents && pid == t->base.id.pid);
+    return (t->formatted && pid != 0) || (t->range_pid && pid == t->range_pid);
 }
 
 void value_free(struct value *v)
@@ -313,6 +313,7 @@ void rdb_abort(struct store_txn *base)
     while (t->new_parts) {
         struct part *p = t->new_parts;
         t->new_parts = p->next;
+        dup_free(r, p->dup);
         part_free(r, p);
     }
     txn_free(t);
@@ -353,7 +354,7 @@ static osd_status write_with_ranges(struct txn *t, char **err)
     if (t->formatted)
         put_range_deletes(r, ranges, 1, UINT64_MAX);
     else
-        put_range_deletes(r, ranges, t->base.id.pid, t->base.id.pid + 1);
+        put_range_deletes(r, ranges, t->range_pid, t->range_pid + 1);
     const char *head = rocksdb_writebatch_data(ranges, &n1);
     const char *tail = rocksdb_writebatch_wi_data(batch_of(t), &n2);
     char *rep = malloc(n1 + n2 - BATCH_HEAD);
@@ -377,7 +378,7 @@ static osd_status write_with_ranges(struct txn *t, char **err)
 /* The last of the changes, into the indexed batch if there is one: its order is theirs. */
 static osd_status complete(struct txn *t)
 {
-    t->to_plain = !t->batch && !t->formatted && !t->contents;
+    t->to_plain = !t->batch && !t->formatted && !t->range_pid;
     if (t->to_plain && !t->plain)
         t->plain = rocksdb_writebatch_create();
     txn_records_write(t);
@@ -397,7 +398,7 @@ static osd_status txn_write(struct txn *t)
         st = OSD_E_IO;
     if (st)
         return st;
-    if (t->formatted || t->contents)
+    if (t->formatted || t->range_pid)
         st = write_with_ranges(t, &err);
     else if (t->batch)
         rocksdb_write_writebatch_wi(r->db, r->wo, t->batch, &err);
@@ -415,6 +416,7 @@ static void apply_format(struct txn *t)
 {
     struct rdb *r = t->rdb;
 
+    dups_clear(r);
     parts_clear(r);
     blocks_retire_all(r->blocks);
     touch_clear(r);
@@ -427,6 +429,24 @@ static void apply_format(struct txn *t)
         __atomic_store_n(&r->capacity, t->new_capacity, __ATOMIC_RELAXED);
 }
 
+/* The first of the new partitions is there for everybody. */
+static void new_part_applied(struct txn *t)
+{
+    struct part *p = t->new_parts;
+    struct dup *d = p->dup;
+
+    t->new_parts = p->next;
+    p->dup = NULL;
+    if (p->dropped) {
+        dup_free(t->rdb, d);
+        part_free(t->rdb, p);
+        return;
+    }
+    part_insert(t->rdb, p);
+    if (d)
+        dup_start(t->rdb, d);
+}
+
 static void txn_applied(struct txn *t)
 {
     struct rdb *r = t->rdb;
@@ -435,16 +455,14 @@ static void txn_applied(struct txn *t)
         apply_format(t);
     deltas_end(t, true);
     part_records_applied(t);
-    for (const struct removed *d = t->removed; d; d = d->next)
+    for (const struct removed *d = t->removed; d; d = d->next) {
+        dup_forget(r, d->pid);
         part_drop(r, d->pid);
-    while (t->new_parts) {
-        struct part *p = t->new_parts;
-        t->new_parts = p->next;
-        if (p->dropped)
-            part_free(r, p);
-        else
-            part_insert(r, p);
     }
+    if (t->concluded)
+        dup_forget(r, t->concluded);
+    while (t->new_parts)
+        new_part_applied(t);
     if (t->record.seq)
         record_remember(r, &t->record);
     for (size_t i = 0; i < t->freed.n; i++)
@@ -458,7 +476,7 @@ osd_status rdb_commit(struct store_txn *base, unsigned flags)
     bool sync = flags & STORE_COMMIT_SYNC || r->cfg.sync == STORE_SYNC_ALWAYS;
     osd_status st = t->failed;
 
-    if (!st && t->contents)
+    if (!st && t->range_pid)
         st = free_partition_blocks(t);
     if (!st && sync && t->allocated.n > 0) /* the log never names blocks that are not there */
         st = rdb_sync_data(r);

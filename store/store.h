@@ -301,6 +301,7 @@ struct store_config {
     bool read_only;    /* for store_check() */
     uint64_t capacity; /* bytes, used at creation; 0: no limit */
     enum store_sync sync;
+    bool idle; /* nothing happens in the background: what is due waits until it is asked for */
     const struct osd_clock *clock;
 };
 

@@ -2,7 +2,7 @@
 /*
  * tests/store/conformance.c - what store.h promises, held against one implementation
  *
- * usage: conformance memory|rocksdb [part]
+ * usage: conformance memory|rocksdb|rocksdb-idle [part]
  */
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +26,7 @@ int main(int argc, char **argv)
     int failed = 0;
 
     if (argc < 2) {
-        fprintf(stderr, "usage: %s memory|rocksdb [part]\n", argv[0]);
+        fprintf(stderr, "usage: %s memory|rocksdb|rocksdb-idle [part]\n", argv[0]);
         return 2;
     }
     rig_choose(argv[1]);

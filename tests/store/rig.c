@@ -16,10 +16,11 @@ typedef osd_status (*opener)(const struct store_config *cfg, struct osd_store **
 static const struct kind {
     const char *name;
     opener open;
-    bool persists;
+    bool persists, idle;
 } kinds[] = {
-    {"memory", store_memory_open, false},
-    {"rocksdb", store_rocksdb_open, true},
+    {"memory", store_memory_open, false, false},
+    {"rocksdb", store_rocksdb_open, true, false},
+    {"rocksdb-idle", store_rocksdb_open, true, true},
 };
 
 static const struct kind *chosen = &kinds[0];
@@ -61,8 +62,11 @@ int rig_setup(void **state)
     assert_non_null(r);
     snprintf(r->dir, sizeof(r->dir), "%s/store-XXXXXX", tmp && strlen(tmp) < 40 ? tmp : "/tmp");
     assert_non_null(mkdtemp(r->dir));
-    r->cfg = (struct store_config){
-        .path = r->dir, .create = true, .capacity = RIG_CAPACITY, .clock = &fixed_clock};
+    r->cfg = (struct store_config){.path = r->dir,
+                                   .create = true,
+                                   .capacity = RIG_CAPACITY,
+                                   .idle = chosen->idle,
+                                   .clock = &fixed_clock};
     rig_open(r);
     *state = r;
     return 0;

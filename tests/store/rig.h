@@ -27,7 +27,8 @@ struct rig {
     bool opened;
 };
 
-/** Which store rigs open from now on: "memory" or "rocksdb". */
+/** Which store rigs open from now on: "memory" or "rocksdb"; "rocksdb-idle": without anything in
+ *  the background. */
 void rig_choose(const char *kind);
 
 /** Whether the chosen store outlives its process. */

@@ -17,7 +17,7 @@
 #include "suite.h"
 
 #define B       STORE_BLOCK
-#define PARTS   2
+#define PARTS   3
 #define OBJECTS 4  /* slot 0 of a partition stands for the partition itself */
 #define BLOCKS  35 /* more than a chunk of the RocksDB store */
 #define LEN     (BLOCKS * B)
@@ -432,6 +432,41 @@ static struct store_id scope(struct run *c, unsigned reach, unsigned slot)
     return reach == 2 ? (struct store_id){0, 0} : id_of(c->part, reach == 0 ? slot : 0);
 }
 
+/* A partition in place of what there was, like another one. */
+static osd_status duplicate(struct run *c, unsigned from)
+{
+    struct object *to = c->now->o[c->part];
+    struct store_meta m = rig_meta(STORE_PARTITION);
+    struct store_id id = id_of(c->part, 0);
+    osd_status want = c->now->o[from][0].exists ? OSD_OK : OSD_E_NOT_FOUND;
+
+    m.data_modified = pick(c, 1000);
+    if (to[0].exists)
+        rig_ok(c->r->ops->remove(c->t, id, true));
+    rig_fails(c->r->ops->duplicate(c->t, id_of(from, 0).pid, id, &m, &id), want);
+    memcpy(to, c->now->o[from], sizeof(c->now->o[from]));
+    to[0].max_length = STORE_NO_LIMIT;
+    to[0].modified = m.data_modified;
+    return want;
+}
+
+static unsigned duplication(struct run *c)
+{
+    unsigned from = (c->part + 1 + (unsigned)pick(c, PARTS - 1)) % PARTS;
+
+    if (c->trace)
+        print_message("%u becomes what %u is\n", c->part, from);
+    c->t = rig_begin(c->r, (struct store_id){0, 0}, STORE_EXCLUSIVE);
+    memcpy(c->before, c->now, sizeof(*c->now));
+    if (duplicate(c, from) == OSD_OK && pick(c, 5)) {
+        rig_commit(c->r, c->t);
+    } else {
+        c->r->ops->abort(c->t);
+        memcpy(c->now, c->before, sizeof(*c->now));
+    }
+    return 1;
+}
+
 static unsigned transaction(struct run *c)
 {
     unsigned slot = (unsigned)pick(c, OBJECTS), reach = pick(c, 10) < 6 ? 0 : 1 + pick(c, 2);
@@ -439,6 +474,8 @@ static unsigned transaction(struct run *c)
     bool go_on = true;
 
     c->part = (unsigned)pick(c, PARTS);
+    if (pick(c, 12) == 0)
+        return duplication(c);
     c->t = rig_begin(c->r, scope(c, reach, slot), STORE_EXCLUSIVE);
     memcpy(c->before, c->now, sizeof(*c->now));
     if (c->trace)
