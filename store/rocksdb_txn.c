@@ -249,7 +249,7 @@ static void txn_keep(struct rdb *r, struct txn *t, unsigned place)
     if (t->plain)
         rocksdb_writebatch_clear(t->plain);
     txn_clear(t);
-    txn_destroy(__atomic_exchange_n(&r->ended[place % TXN_SPARE].txn, t, __ATOMIC_RELEASE));
+    txn_destroy(__atomic_exchange_n(&r->ended[place % TXN_SPARE].txn, t, __ATOMIC_ACQ_REL));
 }
 
 osd_status rdb_begin(struct osd_store *s, struct store_id id, enum store_mode mode,
