@@ -350,6 +350,14 @@ osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c
 
 /* ---- answer ---- */
 
+/* As long as the device made it: a transport may send more (LIO sends all of its buffer). */
+static size_t sense_length(const struct exchange *x)
+{
+    size_t len = x->sense_len >= 8 ? 8u + x->sense[7] : 0;
+
+    return len < x->sense_len ? len : x->sense_len;
+}
+
 /* The response integrity value inside sense data (descriptor 07h); 0 when there is none. */
 static size_t find_sense_icv(const uint8_t *sense, size_t len, size_t field)
 {
@@ -379,7 +387,8 @@ static osd_status not_the_devices(const struct build *b, const char *what)
 /* Failures before the device knows the key carry no value: they are failures all the same. */
 static osd_status verify_sense(const struct build *b, const struct exchange *x)
 {
-    size_t field = icv_len(b->cdb.gen), at = find_sense_icv(x->sense, x->sense_len, field);
+    size_t len = sense_length(x), field = icv_len(b->cdb.gen),
+           at = find_sense_icv(x->sense, len, field);
     uint8_t copy[OSD_SENSE_MAX];
     struct osd_sense s;
 
@@ -387,9 +396,9 @@ static osd_status verify_sense(const struct build *b, const struct exchange *x)
         return OSD_OK;
     if (at == 0)
         return not_the_devices(b, "sense data");
-    memcpy(copy, x->sense, x->sense_len);
+    memcpy(copy, x->sense, len);
     memset(copy + at, 0, field);
-    return response_fits(b, x->status, (struct osd_bytes){copy, x->sense_len}, x->sense + at)
+    return response_fits(b, x->status, (struct osd_bytes){copy, len}, x->sense + at)
                ? OSD_OK
                : not_the_devices(b, "sense data");
 }

@@ -13,7 +13,7 @@ mount -t tmpfs tmpfs /var/lib
 
 # The lines of the first code block below a heading.
 block() {
-    sed -n "/^## $1\$/,/^## /p" "$ROOT/README.md" | sed -n '/^```$/,/^```$/p' |
+    sed -n "/^##* $1\$/,/^##* /p" "$ROOT/README.md" | sed -n '/^```$/,/^```$/p' |
         sed '1d; /^```$/,$d'
 }
 
@@ -24,3 +24,16 @@ grep -c '^osdctl ' /run/tmp/session
 unset OSD_DEVICE
 bash -ex /run/tmp/session
 diff -r --no-dereference /usr/share/doc /run/tmp/fetched
+
+echo "== with credentials"
+cd /run/tmp
+cp "$ROOT/README.md" .
+block "With credentials" >session.keys
+grep -q 'credential mint' session.keys || die "README.md has no session with credentials"
+bash -ex session.keys >keys.out
+tail -n "$(wc -l <README.md)" keys.out | diff README.md -
+(
+    export OSD_DEVICE=iscsi://127.0.0.1/iqn.2026-11.org.example:osd/1
+    expect 5 osdctl info
+    expect 5 osdctl --credential reader rm 0x10000/0x10000
+)
