@@ -5,204 +5,10 @@
  * The test signs as a client does, with keys it derives itself.
  */
 #include "interpreter/nonces.h"
-#include "rig.h"
 #include "security/dh.h"
 #include "security/icv.h"
+#include "signed.h"
 #include "wire/twophase.h"
-
-#define P5      (OSD_PAGE_P + OSD_PG_SECURITY)
-#define R5      (OSD_PAGE_R + OSD_PG_SECURITY)
-#define VERSION 3
-
-struct keys {
-    uint8_t master[2][OSD_KEY_LEN]; /* by enum osd_key_part */
-    uint8_t root[2][OSD_KEY_LEN], partition[2][OSD_KEY_LEN], working[OSD_KEY_LEN];
-    uint8_t system_id[OSD_SYSTEM_ID_LEN];
-};
-
-/* The signed request, and what checks its response. */
-struct request {
-    struct osd_cdb c;
-    uint8_t raw[OSD_CDB_MAX], capability_key[OSD_KEY_LEN];
-    size_t len;
-};
-
-static unsigned n_nonces;
-
-static void sign_again(struct request *r, const uint8_t secret[OSD_KEY_LEN],
-                       const struct keys *k)
-{
-    size_t cap = r->c.gen == OSD_GEN1 ? OSD1_CAPABILITY_LEN : OSD2_CAPABILITY_LEN;
-    size_t at = r->c.gen == OSD_GEN1 ? 160 : 184;
-    size_t field = r->c.gen == OSD_GEN1 ? OSD_ICV1_LEN : OSD_ICV2_LEN;
-    uint8_t icv[OSD_KEY_LEN];
-
-    assert_int_equal(osd_cdb_encode(&r->c, r->raw, &r->len), OSD_OK);
-    assert_int_equal(osd_capability_key(secret, (struct osd_bytes){r->raw + 80, cap},
-                                        k->system_id, r->capability_key),
-                     OSD_OK);
-    assert_int_equal(osd_request_icv(r->capability_key, r->c.gen, r->raw, icv), OSD_OK);
-    osd_icv_put(icv, r->raw + at, field);
-}
-
-/* Sign a command that has its capability, with a fresh nonce. */
-static struct request sign(struct rig *rig, struct osd_cdb c, uint8_t method,
-                           const uint8_t secret[OSD_KEY_LEN], const struct keys *k)
-{
-    struct request r = {.c = c};
-
-    r.c.cap.method = method;
-    r.c.cap.icv_algorithm = 1;
-    be48_put(r.c.sec.nonce, rig->now);
-    be32_put(r.c.sec.nonce + 6, ++n_nonces);
-    sign_again(&r, secret, k);
-    return r;
-}
-
-static void run(struct rig *rig, const struct request *r)
-{
-    rig_run_raw(rig, r->raw, r->len);
-}
-
-/* Whether the sense data of a failed request is signed. */
-static void expect_signed(const struct rig *rig, const struct request *r)
-{
-    size_t field = r->c.gen == OSD_GEN1 ? OSD_ICV1_LEN : OSD_ICV2_LEN;
-    uint8_t sense[OSD_SENSE_MAX], icv[OSD_KEY_LEN];
-    size_t len = rig->r.sense_len;
-
-    assert_int_equal(rig->sense.icv_len, field);
-    memcpy(sense, rig->r.sense, len);
-    memset(sense + len - field, 0, field);
-    assert_int_equal(osd_response_icv(r->capability_key, r->c.sec.nonce, rig->r.status,
-                                      (struct osd_bytes){sense, len}, icv),
-                     OSD_OK);
-    assert_true(osd_icv_equal(icv, rig->sense.icv, field));
-}
-
-static struct osd_cdb command(enum osd_op op, enum osd_gen g, uint64_t pid, uint64_t oid,
-                              uint8_t type, uint16_t perms)
-{
-    struct osd_cdb c = rig_cmd(op, g, pid, oid);
-
-    rig_cap(&c, type, perms);
-    return c;
-}
-
-static struct osd_cdb read_cmd(enum osd_gen g)
-{
-    struct osd_cdb c = command(OSD_OP_READ, g, RIG_PID, RIG_OID, OSD_TYPE_USER,
-                               OSD_PERM_READ | OSD_PERM_GET_ATTR);
-
-    c.cap.key_version = VERSION;
-    c.length = 4;
-    return c;
-}
-
-/* ---- keys ---- */
-
-static void derive(uint8_t key[2][OSD_KEY_LEN], const uint8_t *parent, const uint8_t *seed,
-                   size_t len)
-{
-    for (int part = 0; part < 2; part++)
-        assert_int_equal(osd_key_derive(parent, (struct osd_bytes){seed, len},
-                                        (enum osd_key_part)part, key[part]),
-                         OSD_OK);
-}
-
-/* Seeds differ by key and partition. */
-static int seed_byte(uint8_t which, uint64_t pid, uint8_t version)
-{
-    return 0x10 * which + version + (pid & 1 ? 0x80 : 0);
-}
-
-static struct request set_key(struct rig *rig, enum osd_gen g, uint8_t which, uint64_t pid,
-                              uint8_t version, const uint8_t *secret, const struct keys *k)
-{
-    struct osd_cdb c =
-        command(OSD_OP_SET_KEY, g, pid, 0, which == 1 ? OSD_TYPE_ROOT : OSD_TYPE_PARTITION,
-                OSD_PERM_DEV_MGMT | OSD_PERM_POL_SEC);
-
-    c.option = which;
-    c.key_version = version;
-    memset(c.seed, seed_byte(which, pid, version), OSD_SEED_LEN);
-    memcpy(c.key_id, "key-id?", 7);
-    c.key_id[6] = (uint8_t)('0' + which);
-    return sign(rig, c, OSD_SEC_CMDRSP, secret, k);
-}
-
-/* Set the keys of partition pid and derive them here. */
-static void set_keys_below(struct rig *rig, enum osd_gen g, uint64_t pid, struct keys *k)
-{
-    uint8_t seed[OSD_SEED_LEN], both[2][OSD_KEY_LEN];
-    struct request r;
-
-    rig->out_len = rig->in_len = 0;
-    r = set_key(rig, g, 2, pid, 0, k->root[OSD_KEY_AUTHENTICATION], k);
-    run(rig, &r);
-    expect_good(rig);
-    memset(seed, seed_byte(2, pid, 0), sizeof(seed));
-    derive(k->partition, k->root[OSD_KEY_GENERATION], seed, sizeof(seed));
-    r = set_key(rig, g, 3, pid, VERSION, k->partition[OSD_KEY_AUTHENTICATION], k);
-    run(rig, &r);
-    expect_good(rig);
-    memset(seed, seed_byte(3, pid, VERSION), sizeof(seed));
-    derive(both, k->partition[OSD_KEY_GENERATION], seed, sizeof(seed));
-    memcpy(k->working, both[OSD_KEY_AUTHENTICATION], OSD_KEY_LEN);
-}
-
-/* Set the three keys below the master key, for partition pid, and derive them here. */
-static void set_keys(struct rig *rig, enum osd_gen g, uint64_t pid, struct keys *k)
-{
-    uint8_t seed[OSD_SEED_LEN];
-    struct request r = set_key(rig, g, 1, 0, 0, k->master[OSD_KEY_AUTHENTICATION], k);
-
-    rig->out_len = rig->in_len = 0;
-    run(rig, &r);
-    expect_good(rig);
-    memset(seed, 0x10, sizeof(seed));
-    derive(k->root, k->master[OSD_KEY_GENERATION], seed, sizeof(seed));
-    set_keys_below(rig, g, pid, k);
-}
-
-static osd_status first_key(void *arg, uint8_t ret[2 * OSD_KEY_LEN])
-{
-    const struct keys *k = arg;
-
-    memcpy(ret, k->master[OSD_KEY_GENERATION], OSD_KEY_LEN);
-    memcpy(ret + OSD_KEY_LEN, k->master[OSD_KEY_AUTHENTICATION], OSD_KEY_LEN);
-    return OSD_OK;
-}
-
-static void open_keyed(struct rig *rig, uint8_t method, struct keys *k)
-{
-    struct osd_device_config cfg = {.clock = &rig->clock,
-                                    .serial = "rig-serial-0001",
-                                    .default_method = method,
-                                    .first_key = first_key,
-                                    .key_arg = k,
-                                    .weak_groups = true};
-
-    memset(rig, 0, sizeof(*rig));
-    memset(k, 0, sizeof(*k));
-    memset(k->master, 0xa1, sizeof(k->master));
-    k->master[1][7] = 1;
-    cfg.store = rig->store = rig_store(rig, 0);
-    assert_int_equal(osd_device_open(&cfg, &rig->dev), OSD_OK);
-    rig->out = calloc(1, RIG_BUF);
-    rig->in = calloc(1, RIG_BUF);
-}
-
-/* An object, keys of its partition, and the system id. */
-static void open_furnished(struct rig *rig, struct keys *k)
-{
-    open_keyed(rig, OSD_SEC_NOSEC, k);
-    assert_int_equal(rig_get(rig, OSD_GEN2, 0, 0, OSD_PAGE_R + 1, 3, k->system_id),
-                     OSD_SYSTEM_ID_LEN);
-    rig_objects(rig);
-    rig_write(rig, RIG_OID, 0, "data", 4);
-    set_keys(rig, OSD_GEN2, RIG_PID, k);
-}
 
 /* ---- requests ---- */
 
@@ -212,32 +18,32 @@ static void test_interpreter_security__signed_requests_pass(void **state)
     struct rig rig;
 
     (void)state;
-    open_furnished(&rig, &k);
+    signed_furnish(&rig, &k);
     for (BOTH(g)) {
-        struct request r = sign(&rig, read_cmd(g), OSD_SEC_CMDRSP, k.working, &k);
+        struct request r = signed_make(&rig, signed_read(g), OSD_SEC_CMDRSP, k.working, &k);
         rig.in_len = 8;
-        run(&rig, &r);
+        signed_run(&rig, &r);
         expect_good(&rig);
         assert_memory_equal(rig.in, "data", 4);
-        r = sign(&rig, read_cmd(g), OSD_SEC_CMDRSP, k.working, &k);
+        r = signed_make(&rig, signed_read(g), OSD_SEC_CMDRSP, k.working, &k);
         r.raw[g == OSD_GEN1 ? 43 : 39] ^= 1; /* another length */
-        run(&rig, &r);
+        signed_run(&rig, &r);
         expect_cdb(&rig, g == OSD_GEN1 ? 160 : 184);
         assert_int_equal(rig.sense.icv_len, 0); /* nobody to sign for */
         assert_int_equal(rig.sense.completed, 0);
-        r = sign(&rig, read_cmd(g), OSD_SEC_CMDRSP, k.working, &k);
+        r = signed_make(&rig, signed_read(g), OSD_SEC_CMDRSP, k.working, &k);
         r.raw[129] = 0xff; /* more permissions */
-        run(&rig, &r);
+        signed_run(&rig, &r);
         expect_cdb(&rig, g == OSD_GEN1 ? 160 : 184);
-        struct osd_cdb c = read_cmd(g);
+        struct osd_cdb c = signed_read(g);
         c.cap.key_version = VERSION + 1;
-        r = sign(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
-        run(&rig, &r);
+        r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+        signed_run(&rig, &r);
         expect_cdb(&rig, 81);
-        r = sign(&rig, read_cmd(g), OSD_SEC_CMDRSP, k.working, &k);
+        r = signed_make(&rig, signed_read(g), OSD_SEC_CMDRSP, k.working, &k);
         r.c.cap.icv_algorithm = 2;
-        sign_again(&r, k.working, &k);
-        run(&rig, &r);
+        signed_again(&r, k.working, &k);
+        signed_run(&rig, &r);
         expect_cdb(&rig, 81);
     }
     rig_close(&rig);
@@ -250,21 +56,21 @@ static void test_interpreter_security__capkey_signs_the_token(void **state)
     struct rig rig;
 
     (void)state;
-    open_furnished(&rig, &k);
+    signed_furnish(&rig, &k);
     for (BOTH(g)) {
         rig.in_len = 20;
         rig_run_raw(&rig, inquiry, 6);
         const struct osd_bytes token = {rig.in + 4, 16};
-        struct request r = sign(&rig, read_cmd(g), OSD_SEC_CAPKEY, k.working, &k);
+        struct request r = signed_make(&rig, signed_read(g), OSD_SEC_CAPKEY, k.working, &k);
         assert_int_equal(osd_mac(r.capability_key, &token, 1, icv), OSD_OK);
         osd_icv_put(icv, r.raw + (g == OSD_GEN1 ? 160 : 184), g == OSD_GEN1 ? 20 : 32);
         rig.in_len = 4;
-        run(&rig, &r);
+        signed_run(&rig, &r);
         expect_good(&rig);
-        run(&rig, &r); /* nonces do not count */
+        signed_run(&rig, &r); /* nonces do not count */
         expect_good(&rig);
         r.raw[g == OSD_GEN1 ? 165 : 190] ^= 1;
-        run(&rig, &r);
+        signed_run(&rig, &r);
         expect_cdb(&rig, g == OSD_GEN1 ? 160 : 184);
     }
     rig_close(&rig);
@@ -278,15 +84,15 @@ static void test_interpreter_security__responses_are_signed(void **state)
     struct rig rig;
 
     (void)state;
-    open_furnished(&rig, &k);
+    signed_furnish(&rig, &k);
     for (BOTH(g)) {
-        struct osd_cdb c = read_cmd(g);
+        struct osd_cdb c = signed_read(g);
         c.attr.get_page = OSD_PAGE_CURRENT;
         c.attr.get_alloc_len = 100;
         c.attr.retrieved_off = 256;
         rig.in_len = 400;
-        struct request r = sign(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
-        run(&rig, &r);
+        struct request r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+        signed_run(&rig, &r);
         expect_good(&rig);
         struct osd_bytes page = {rig.in + 256, rig.r.in_len - 256};
         assert_int_equal(osd_current_command_parse(page, g, &cc), OSD_OK);
@@ -294,16 +100,16 @@ static void test_interpreter_security__responses_are_signed(void **state)
                                           (struct osd_bytes){NULL, 0}, icv),
                          OSD_OK);
         assert_memory_equal(cc.response_icv, icv, OSD_KEY_LEN);
-        c = read_cmd(g);
+        c = signed_read(g);
         c.oid = c.cap.allowed_oid = RIG_OID + 9; /* not there */
-        r = sign(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
-        run(&rig, &r);
+        r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+        signed_run(&rig, &r);
         expect_cdb(&rig, 24);
         expect_signed(&rig, &r);
-        c = read_cmd(g);
+        c = signed_read(g);
         c.length = 10; /* past the end */
-        r = sign(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
-        run(&rig, &r);
+        r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+        signed_run(&rig, &r);
         expect_asc(&rig, SENSE_RECOVERED, ASC_READ_PAST_END);
         expect_signed(&rig, &r);
     }
@@ -318,35 +124,35 @@ static void test_interpreter_security__a_nonce_is_good_once_and_in_time(void **s
     struct rig rig;
 
     (void)state;
-    open_furnished(&rig, &k);
+    signed_furnish(&rig, &k);
     rig.now += 700000;
     for (BOTH(g)) {
-        struct request r = sign(&rig, read_cmd(g), OSD_SEC_CMDRSP, k.working, &k);
+        struct request r = signed_make(&rig, signed_read(g), OSD_SEC_CMDRSP, k.working, &k);
         rig.in_len = 4;
-        run(&rig, &r);
+        signed_run(&rig, &r);
         expect_good(&rig);
-        run(&rig, &r);
+        signed_run(&rig, &r);
         expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_NONCE_NOT_UNIQUE);
         expect_signed(&rig, &r);
         for (int late = 0; late < 2; late++) {
             be48_put(r.c.sec.nonce, late ? rig.now + 60001 : rig.now - 600001);
-            sign_again(&r, k.working, &k);
-            run(&rig, &r);
+            signed_again(&r, k.working, &k);
+            signed_run(&rig, &r);
             expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_NONCE_TIMESTAMP);
             assert_int_equal(rig.sense.command_info, rig.now);
             be48_put(r.c.sec.nonce, late ? rig.now + 60000 : rig.now - 600000);
             r.c.sec.nonce[11] ^= (uint8_t)g;
-            sign_again(&r, k.working, &k);
-            run(&rig, &r);
+            signed_again(&r, k.working, &k);
+            signed_run(&rig, &r);
             expect_good(&rig);
         }
     }
     rig_set_u(&rig, RIG_PID, 0, P5, 2, 1000, 6); /* a narrower window */
-    struct request r = sign(&rig, read_cmd(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
+    struct request r = signed_make(&rig, signed_read(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
     be48_put(r.c.sec.nonce, rig.now - 1001);
-    sign_again(&r, k.working, &k);
+    signed_again(&r, k.working, &k);
     rig.in_len = 4;
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_NONCE_TIMESTAMP);
     rig_close(&rig);
 }
@@ -358,15 +164,15 @@ static void test_interpreter_security__a_repeated_write_is_answered_from_the_rec
     struct rig rig;
 
     (void)state;
-    open_furnished(&rig, &k);
-    struct osd_cdb c =
-        command(OSD_OP_APPEND, OSD_GEN2, RIG_PID, RIG_OID, OSD_TYPE_USER, OSD_PERM_APPEND);
+    signed_furnish(&rig, &k);
+    struct osd_cdb c = signed_command(OSD_OP_APPEND, OSD_GEN2, RIG_PID, RIG_OID, OSD_TYPE_USER,
+                                      OSD_PERM_APPEND);
     c.cap.key_version = VERSION;
     c.length = rig.out_len = 4;
     rig.in_len = 0;
-    struct request r = sign(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+    struct request r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
     for (int i = 0; i < 3; i++) {
-        run(&rig, &r);
+        signed_run(&rig, &r);
         expect_good(&rig);
         rig.now += 400000; /* the record counts longer than the window */
     }
@@ -374,7 +180,7 @@ static void test_interpreter_security__a_repeated_write_is_answered_from_the_rec
     r.raw[39] = 3; /* not signed */
     rig.out_len = 4;
     rig.in_len = 0;
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_cdb(&rig, 184);
     rig_close(&rig);
 }
@@ -387,15 +193,15 @@ static void test_interpreter_security__staging_does_not_use_the_nonce_up(void **
     struct rig rig;
 
     (void)state;
-    open_furnished(&rig, &k);
-    struct osd_cdb c = read_cmd(OSD_GEN2);
+    signed_furnish(&rig, &k);
+    struct osd_cdb c = signed_read(OSD_GEN2);
     size_t list = rig_get_list(&rig, OSD_GEN2, 0, &want, 1);
     c.attr = (struct osd_attr_params){.format = OSD_ATTR_LIST,
                                       .get_list_len = (uint32_t)list,
                                       .get_alloc_len = 100,
                                       .retrieved_off = 256,
                                       .set_off = OSD_OFFSET_UNUSED};
-    struct request r = sign(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+    struct request r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
     memmove(rig.out + r.len, rig.out, list);
     memcpy(rig.out, r.raw, r.len);
     struct osd_twophase t = {.action = OSD_ACT_STAGE, .length = (uint32_t)(r.len + list)};
@@ -445,11 +251,11 @@ static void test_interpreter_security__a_partition_can_insist(void **state)
     struct rig rig;
 
     (void)state;
-    open_furnished(&rig, &k);
+    signed_furnish(&rig, &k);
     rig_set_u(&rig, RIG_PID, 0, P5, 1, OSD_SEC_CMDRSP, 1);
     expect_good(&rig);
     for (BOTH(g)) {
-        struct osd_cdb c = read_cmd(g);
+        struct osd_cdb c = signed_read(g);
         rig.out_len = 0;
         rig.in_len = 4;
         rig_run(&rig, &c);
@@ -457,17 +263,17 @@ static void test_interpreter_security__a_partition_can_insist(void **state)
         c.cap = (struct osd_capability){0};
         rig_run(&rig, &c);
         expect_cdb(&rig, 80);
-        struct request r = sign(&rig, read_cmd(g), OSD_SEC_CAPKEY, k.working, &k);
-        run(&rig, &r);
+        struct request r = signed_make(&rig, signed_read(g), OSD_SEC_CAPKEY, k.working, &k);
+        signed_run(&rig, &r);
         expect_cdb(&rig, 82);
-        r = sign(&rig, read_cmd(g), OSD_SEC_CMDRSP, k.working, &k);
-        run(&rig, &r);
+        r = signed_make(&rig, signed_read(g), OSD_SEC_CMDRSP, k.working, &k);
+        signed_run(&rig, &r);
         expect_good(&rig);
     }
-    struct osd_cdb c = read_cmd(OSD_GEN2); /* the layout of OSD-1 is for NOSEC only */
+    struct osd_cdb c = signed_read(OSD_GEN2); /* the layout of OSD-1 is for NOSEC only */
     c.cap.format = 1;
-    struct request r = sign(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
-    run(&rig, &r);
+    struct request r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+    signed_run(&rig, &r);
     expect_cdb(&rig, 80);
     rig_close(&rig);
 }
@@ -478,13 +284,13 @@ static void test_interpreter_security__a_device_can_insist_from_birth(void **sta
     struct rig rig;
 
     (void)state;
-    open_keyed(&rig, OSD_SEC_CMDRSP, &k);
+    signed_open(&rig, OSD_SEC_CMDRSP, &k);
     for (BOTH(g)) {
         struct osd_cdb c = rig_cmd(OSD_OP_CREATE_PARTITION, g, RIG_PID + g, 0);
         rig_run(&rig, &c);
         expect_cdb(&rig, 80);
-        c = command(OSD_OP_CREATE_PARTITION, g, RIG_PID + g, 0, OSD_TYPE_PARTITION,
-                    OSD_PERM_CREATE);
+        c = signed_command(OSD_OP_CREATE_PARTITION, g, RIG_PID + g, 0, OSD_TYPE_PARTITION,
+                           OSD_PERM_CREATE);
         rig_run(&rig, &c);
         expect_cdb(&rig, 82);
     }
@@ -496,25 +302,25 @@ static void test_interpreter_security__a_device_can_insist_from_birth(void **sta
     while (rig.in[at + 1] != 0x03)
         at += 4u + rig.in[at + 3];
     memcpy(k.system_id, rig.in + at, 12);
-    set_keys(&rig, OSD_GEN1, 0, &k); /* partition zero */
-    struct osd_cdb c = command(OSD_OP_CREATE_PARTITION, OSD_GEN2, RIG_PID, 0,
-                               OSD_TYPE_PARTITION, OSD_PERM_CREATE);
+    signed_keys(&rig, OSD_GEN1, 0, &k); /* partition zero */
+    struct osd_cdb c = signed_command(OSD_OP_CREATE_PARTITION, OSD_GEN2, RIG_PID, 0,
+                                      OSD_TYPE_PARTITION, OSD_PERM_CREATE);
     c.cap.key_version = VERSION;
-    struct request r = sign(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+    struct request r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
     rig.in_len = 0;
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_good(&rig);
     c = rig_cmd(OSD_OP_CREATE, OSD_GEN2, RIG_PID, RIG_OID); /* inherited */
     rig_run(&rig, &c);
     expect_cdb(&rig, 80);
-    c = command(OSD_OP_FORMAT_OSD, OSD_GEN2, 0, 0, OSD_TYPE_ROOT,
-                OSD_PERM_OBJ_MGMT | OSD_PERM_GLOBAL);
+    c = signed_command(OSD_OP_FORMAT_OSD, OSD_GEN2, 0, 0, OSD_TYPE_ROOT,
+                       OSD_PERM_OBJ_MGMT | OSD_PERM_GLOBAL);
     c.cap.key_version = VERSION;
-    r = sign(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
-    run(&rig, &r);
+    r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+    signed_run(&rig, &r);
     expect_good(&rig);
-    r = sign(&rig, c, OSD_SEC_CMDRSP, k.working, &k); /* the keys are still there */
-    run(&rig, &r);
+    r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k); /* the keys are still there */
+    signed_run(&rig, &r);
     expect_good(&rig);
     c.cap.method = OSD_SEC_NOSEC; /* and so is the demand */
     rig_run(&rig, &c);
@@ -531,15 +337,15 @@ static void test_interpreter_security__data_both_ways_is_signed(void **state)
     struct rig rig;
 
     (void)state;
-    open_furnished(&rig, &k);
+    signed_furnish(&rig, &k);
     for (BOTH(g)) {
         size_t field = g == OSD_GEN1 ? OSD_ICV1_LEN : OSD_ICV2_LEN;
         struct osd_cdb c =
-            command(OSD_OP_WRITE, g, RIG_PID, RIG_OID, OSD_TYPE_USER, OSD_PERM_WRITE);
+            signed_command(OSD_OP_WRITE, g, RIG_PID, RIG_OID, OSD_TYPE_USER, OSD_PERM_WRITE);
         c.cap.key_version = VERSION;
         c.length = 5;
         c.sec.data_out_icv_off = 256;
-        struct request r = sign(&rig, c, OSD_SEC_ALLDATA, k.working, &k);
+        struct request r = signed_make(&rig, c, OSD_SEC_ALLDATA, k.working, &k);
         memset(rig.out, 0, 400);
         memcpy(rig.out, "bytes", 5);
         be64_put(rig.out + 256, 5);
@@ -548,29 +354,29 @@ static void test_interpreter_security__data_both_ways_is_signed(void **state)
         osd_icv_put(icv, rig.out + 256 + 24, field);
         rig.out_len = 256 + 24 + field;
         rig.in_len = 0;
-        run(&rig, &r);
+        signed_run(&rig, &r);
         expect_good(&rig);
         static const size_t bad[] = {0, 256 + 7, 256 + 15, 256 + 24};
         for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-            r = sign(&rig, c, OSD_SEC_ALLDATA, k.working, &k);
+            r = signed_make(&rig, c, OSD_SEC_ALLDATA, k.working, &k);
             rig.out[bad[i]] ^= 1;
-            run(&rig, &r);
+            signed_run(&rig, &r);
             expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_INVALID_DATA_OUT_ICV);
             expect_signed(&rig, &r);
             rig.out[bad[i]] ^= 1;
         }
         c.sec.data_out_icv_off = OSD_OFFSET_UNUSED;
-        r = sign(&rig, c, OSD_SEC_ALLDATA, k.working, &k);
-        run(&rig, &r);
+        r = signed_make(&rig, c, OSD_SEC_ALLDATA, k.working, &k);
+        signed_run(&rig, &r);
         expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_INVALID_DATA_OUT_ICV);
         /* and back */
-        c = read_cmd(g);
+        c = signed_read(g);
         c.length = 5;
         c.sec.data_in_icv_off = 256;
-        r = sign(&rig, c, OSD_SEC_ALLDATA, k.working, &k);
+        r = signed_make(&rig, c, OSD_SEC_ALLDATA, k.working, &k);
         rig.out_len = 0;
         rig.in_len = 400;
-        run(&rig, &r);
+        signed_run(&rig, &r);
         expect_good(&rig);
         assert_int_equal(rig.r.in_len, 256 + 16 + field);
         assert_int_equal(be64_get(rig.in + 256), 5);
@@ -590,8 +396,8 @@ static void test_interpreter_security__continuations_are_signed(void **state)
     struct rig rig;
 
     (void)state;
-    open_furnished(&rig, &k);
-    struct osd_cdb c = read_cmd(OSD_GEN2);
+    signed_furnish(&rig, &k);
+    struct osd_cdb c = signed_read(OSD_GEN2);
     c.cont_len = rig.out_len = 64;
     rig.in_len = 4;
     memset(rig.out, 0, 64);
@@ -600,14 +406,14 @@ static void test_interpreter_security__continuations_are_signed(void **state)
     rig.out[41] = 1;
     be32_put(rig.out + 44, 16);
     be64_put(rig.out + 56, 4);
-    struct request r = sign(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
-    run(&rig, &r);
+    struct request r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+    signed_run(&rig, &r);
     expect_cdb(&rig, 48);
     assert_int_equal(
         osd_continuation_icv(r.capability_key, (struct osd_bytes){rig.out, 64}, icv), OSD_OK);
     osd_icv_put(icv, rig.out + 8, OSD_ICV2_LEN);
-    r = sign(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
-    run(&rig, &r);
+    r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+    signed_run(&rig, &r);
     expect_good(&rig);
     rig_close(&rig);
 }
@@ -622,16 +428,16 @@ static void test_interpreter_security__further_capabilities_are_proven(void **st
     struct rig rig;
 
     (void)state;
-    open_furnished(&rig, &k);
+    signed_furnish(&rig, &k);
     rig_partition(&rig, RIG_PID + 1);
     other = k;
-    set_keys_below(&rig, OSD_GEN2, RIG_PID + 1, &other);
+    signed_keys_below(&rig, OSD_GEN2, RIG_PID + 1, &other);
     rig_set_u(&rig, RIG_PID, 0, P5, 1, OSD_SEC_CAPKEY, 1);
-    struct osd_cdb c = command(OSD_OP_COPY_USER_OBJECTS, OSD_GEN2, RIG_PID + 1, RIG_OID,
-                               OSD_TYPE_USER, OSD_PERM_CREATE | OSD_PERM_WRITE);
+    struct osd_cdb c = signed_command(OSD_OP_COPY_USER_OBJECTS, OSD_GEN2, RIG_PID + 1, RIG_OID,
+                                      OSD_TYPE_USER, OSD_PERM_CREATE | OSD_PERM_WRITE);
     c.cap.key_version = VERSION;
     c.cont_len = LEN;
-    struct osd_cdb from = read_cmd(OSD_GEN2);
+    struct osd_cdb from = signed_read(OSD_GEN2);
     from.cap.method = OSD_SEC_CMDRSP;
     memset(rig.out, 0, LEN);
     rig.out[0] = 1;
@@ -650,7 +456,7 @@ static void test_interpreter_security__further_capabilities_are_proven(void **st
     expect_cdb(&rig, 82);
     const struct osd_bytes segment = {rig.out, LEN};
     for (int forged = 1; forged >= 0; forged--) {
-        struct request r = sign(&rig, c, OSD_SEC_CMDRSP, other.working, &k);
+        struct request r = signed_make(&rig, c, OSD_SEC_CMDRSP, other.working, &k);
         const struct osd_bytes before = {r.capability_key, OSD_KEY_LEN};
         const struct osd_bytes cap = {rig.out + AT_CAPABILITY + 8, OSD2_CAPABILITY_LEN};
         /* forged: made up by somebody who has the keys of the other partition only */
@@ -660,11 +466,11 @@ static void test_interpreter_security__further_capabilities_are_proven(void **st
         assert_int_equal(osd_mac(own, &before, 1, chained), OSD_OK);
         assert_int_equal(osd_continuation_icv(r.capability_key, segment, icv), OSD_OK);
         osd_icv_put(icv, rig.out + 8, OSD_ICV2_LEN);
-        run(&rig, &r); /* signed with the request's key alone */
+        signed_run(&rig, &r); /* signed with the request's key alone */
         expect_cdb(&rig, 48);
         assert_int_equal(osd_continuation_icv(chained, segment, icv), OSD_OK);
         osd_icv_put(icv, rig.out + 8, OSD_ICV2_LEN);
-        run(&rig, &r);
+        signed_run(&rig, &r);
         if (forged)
             expect_cdb(&rig, 48);
         else
@@ -682,7 +488,7 @@ static void test_interpreter_security__keys_have_their_consequences(void **state
     uint8_t raw[64];
 
     (void)state;
-    open_furnished(&rig, &k);
+    signed_furnish(&rig, &k);
     assert_int_equal(rig_get(&rig, OSD_GEN2, 0, 0, R5, 0x7ffe, raw), 7);
     assert_memory_equal(raw, "key-id1", 7);
     assert_int_equal(rig_get(&rig, OSD_GEN1, RIG_PID, 0, P5, 0x7fff, raw), 7);
@@ -691,31 +497,32 @@ static void test_interpreter_security__keys_have_their_consequences(void **state
     assert_int_equal(rig_get(&rig, OSD_GEN2, RIG_PID, 0, P5, 0x8000, raw), -1);
     /* freezing */
     rig_set_u(&rig, RIG_PID, 0, P5, 5, 1u << VERSION, 2);
-    struct request r = sign(&rig, read_cmd(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
+    struct request r = signed_make(&rig, signed_read(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
     rig.out_len = 0;
     rig.in_len = 4;
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_KEY_FROZEN);
-    r = set_key(&rig, OSD_GEN2, 3, RIG_PID, VERSION, k.partition[OSD_KEY_AUTHENTICATION], &k);
-    run(&rig, &r);
+    r = signed_set_key(&rig, OSD_GEN2, 3, RIG_PID, VERSION, k.partition[OSD_KEY_AUTHENTICATION],
+                       &k);
+    signed_run(&rig, &r);
     expect_good(&rig);
     assert_int_equal(rig_get_u(&rig, RIG_PID, 0, P5, 5), 0);
     /* a partition key ends its working keys, a root key all of both */
-    r = set_key(&rig, OSD_GEN1, 2, RIG_PID, 0, k.root[OSD_KEY_AUTHENTICATION], &k);
-    run(&rig, &r);
+    r = signed_set_key(&rig, OSD_GEN1, 2, RIG_PID, 0, k.root[OSD_KEY_AUTHENTICATION], &k);
+    signed_run(&rig, &r);
     expect_good(&rig);
     assert_int_equal(rig_get(&rig, OSD_GEN2, RIG_PID, 0, P5, 0x8000 + VERSION, raw), -1);
-    r = sign(&rig, read_cmd(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
+    r = signed_make(&rig, signed_read(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
     rig.out_len = 0;
     rig.in_len = 4;
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_cdb(&rig, 81);
-    r = set_key(&rig, OSD_GEN1, 1, 0, 0, k.master[OSD_KEY_AUTHENTICATION], &k);
-    run(&rig, &r);
+    r = signed_set_key(&rig, OSD_GEN1, 1, 0, 0, k.master[OSD_KEY_AUTHENTICATION], &k);
+    signed_run(&rig, &r);
     expect_good(&rig);
     assert_int_equal(rig_get(&rig, OSD_GEN2, RIG_PID, 0, P5, 0x7fff, raw), -1);
-    r = set_key(&rig, OSD_GEN2, 3, RIG_PID, 0, k.partition[OSD_KEY_AUTHENTICATION], &k);
-    run(&rig, &r);
+    r = signed_set_key(&rig, OSD_GEN2, 3, RIG_PID, 0, k.partition[OSD_KEY_AUTHENTICATION], &k);
+    signed_run(&rig, &r);
     expect_cdb(&rig, 81);
     rig_close(&rig);
 }
@@ -726,7 +533,7 @@ static void test_interpreter_security__set_key_checks_its_fields(void **state)
     struct rig rig;
 
     (void)state;
-    open_furnished(&rig, &k);
+    signed_furnish(&rig, &k);
     const struct {
         uint8_t which, version;
         uint64_t pid;
@@ -745,10 +552,10 @@ static void test_interpreter_security__set_key_checks_its_fields(void **state)
     };
     for (BOTH(g))
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-            struct request r = set_key(&rig, g, cases[i].which, cases[i].pid, cases[i].version,
-                                       cases[i].secret, &k);
+            struct request r = signed_set_key(&rig, g, cases[i].which, cases[i].pid,
+                                              cases[i].version, cases[i].secret, &k);
             rig.out_len = rig.in_len = 0;
-            run(&rig, &r);
+            signed_run(&rig, &r);
             expect_cdb(&rig, cases[i].field ? cases[i].field : g == OSD_GEN1 ? 160 : 184);
         }
     /* once there are keys, nobody changes them without one */
@@ -772,7 +579,7 @@ static void test_interpreter_security__keys_stay_inside(void **state)
     struct rig rig;
 
     (void)state;
-    open_furnished(&rig, &k);
+    signed_furnish(&rig, &k);
     rig_set_u(&rig, RIG_PID, 0, 0xcf000000, 1, 1, 1);
     expect_param(&rig, 8);
     struct osd_attr_id want = {OSD_PAGE_ALL, OSD_ATTR_ALL};
@@ -799,8 +606,8 @@ static void test_interpreter_security__keys_stay_inside(void **state)
 static struct request master_step(struct rig *rig, uint8_t step, uint32_t len,
                                   const struct keys *k)
 {
-    struct osd_cdb c = command(OSD_OP_SET_MASTER_KEY, OSD_GEN2, 0, 0, OSD_TYPE_ROOT,
-                               OSD_PERM_DEV_MGMT | OSD_PERM_POL_SEC | OSD_PERM_GLOBAL);
+    struct osd_cdb c = signed_command(OSD_OP_SET_MASTER_KEY, OSD_GEN2, 0, 0, OSD_TYPE_ROOT,
+                                      OSD_PERM_DEV_MGMT | OSD_PERM_POL_SEC | OSD_PERM_GLOBAL);
 
     c.option = step;
     c.dh_group = OSD_DH_1024;
@@ -809,7 +616,7 @@ static struct request master_step(struct rig *rig, uint8_t step, uint32_t len,
     c.alloc_len = step ? 0 : 132;
     rig->out_len = len;
     rig->in_len = step ? 0 : 132;
-    return sign(rig, c, OSD_SEC_CMDRSP, k->master[OSD_KEY_AUTHENTICATION], k);
+    return signed_make(rig, c, OSD_SEC_CMDRSP, k->master[OSD_KEY_AUTHENTICATION], k);
 }
 
 static void test_interpreter_security__the_master_key_changes_hands(void **state)
@@ -820,17 +627,17 @@ static void test_interpreter_security__the_master_key_changes_hands(void **state
     struct rig rig;
 
     (void)state;
-    open_furnished(&rig, &k);
+    signed_furnish(&rig, &k);
     assert_int_equal(osd_dh_make(OSD_DH_1024, x, mine), OSD_OK);
     r = master_step(&rig, 1, 2 * 132, &k); /* before step 0 */
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_SEQUENCE_ERROR);
     memcpy(rig.out, mine, 128);
     r = master_step(&rig, 0, 127, &k);
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_cdb(&rig, 32);
     r = master_step(&rig, 0, 128, &k);
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_good(&rig);
     assert_int_equal(rig.r.in_len, 132);
     assert_int_equal(be32_get(rig.in), 128);
@@ -841,45 +648,45 @@ static void test_interpreter_security__the_master_key_changes_hands(void **state
     memcpy(rig.out + 136, theirs, 128);
     rig.out[10] ^= 1;
     r = master_step(&rig, 1, 264, &k);
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_param(&rig, 4);
     rig.out[10] ^= 1;
     rig.out[263] ^= 1;
     r = master_step(&rig, 1, 264, &k);
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_param(&rig, 136);
     rig.out[263] ^= 1;
     r = master_step(&rig, 1, 264, &k);
     r.c.key_id[0] ^= 1;
-    sign_again(&r, k.master[OSD_KEY_AUTHENTICATION], &k);
+    signed_again(&r, k.master[OSD_KEY_AUTHENTICATION], &k);
     be32_put(r.c.sec.nonce + 6, ++n_nonces);
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_cdb(&rig, 25);
     r = master_step(&rig, 1, 264, &k);
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_good(&rig);
     /* the same key on this side; what hung on the old one is gone */
     assert_int_equal(osd_dh_shared(OSD_DH_1024, x, theirs, shared), OSD_OK);
     uint8_t old[OSD_KEY_LEN];
     memcpy(old, k.master[OSD_KEY_GENERATION], OSD_KEY_LEN);
-    derive(k.master, old, shared, 128);
+    signed_derive(k.master, old, shared, 128);
     assert_int_equal(rig_get(&rig, OSD_GEN2, 0, 0, R5, 0x7ffd, raw), 7);
     assert_memory_equal(raw, "master2", 7);
     assert_int_equal(rig_get(&rig, OSD_GEN2, 0, 0, R5, 0x7ffe, raw), -1);
     assert_int_equal(rig_get(&rig, OSD_GEN2, RIG_PID, 0, P5, 0x7fff, raw), -1);
-    set_keys(&rig, OSD_GEN2, RIG_PID, &k);
-    r = sign(&rig, read_cmd(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
+    signed_keys(&rig, OSD_GEN2, RIG_PID, &k);
+    r = signed_make(&rig, signed_read(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
     rig.in_len = 4;
     rig.out_len = 0;
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_good(&rig);
     r = master_step(&rig, 2, 0, &k);
-    run(&rig, &r);
+    signed_run(&rig, &r);
     expect_cdb(&rig, 11);
     r = master_step(&rig, 0, 128, &k);
     r.c.dh_group = 3;
-    sign_again(&r, k.master[OSD_KEY_AUTHENTICATION], &k);
-    run(&rig, &r);
+    signed_again(&r, k.master[OSD_KEY_AUTHENTICATION], &k);
+    signed_run(&rig, &r);
     expect_cdb(&rig, 24);
     struct osd_cdb c = rig_cmd(OSD_OP_SET_MASTER_KEY, OSD_GEN1, 0, 0);
     rig_run(&rig, &c); /* once there are keys nobody changes them without one */

@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/interpreter/test_attack.c - an attacker changes, repeats and makes up requests
+ *
+ * The victim is one object with known bytes; after each attempt it is as it was. What a method
+ * does not cover is named here by byte.
+ */
+#include <pthread.h>
+#include <unistd.h>
+
+#include "interpreter/device.h"
+#include "security/grants.h"
+#include "signed.h"
+
+#define ICV_LEN(g) ((g) == OSD_GEN1 ? OSD_ICV1_LEN : OSD_ICV2_LEN)
+#define ICV_AT(g)  ((g) == OSD_GEN1 ? 160u : 184u)
+#define CAP_LEN(g) ((size_t)((g) == OSD_GEN1 ? OSD1_CAPABILITY_LEN : OSD2_CAPABILITY_LEN))
+
+static void expect_untouched(struct rig *rig)
+{
+    struct osd_cdb c = rig_cmd(OSD_OP_READ, OSD_GEN2, RIG_PID, RIG_OID);
+    size_t out = rig->out_len, in = rig->in_len;
+
+    c.length = 4;
+    rig->out_len = 0;
+    rig->in_len = 4;
+    rig_run(rig, &c);
+    expect_good(rig);
+    assert_memory_equal(rig->in, "data", 4);
+    assert_int_equal(rig_get_u(rig, RIG_PID, RIG_OID, OSD_PG_INFORMATION, 0x82), 4);
+    rig->out_len = out;
+    rig->in_len = in;
+}
+
+/* What the partition asks for, set behind the device's back: with NOSEC the test looks at the
+ * object and puts it right. */
+static void demand(struct rig *rig, uint8_t method)
+{
+    const struct store_id id = {RIG_PID, 0};
+    struct store_txn *t;
+
+    assert_int_equal(rig->store->ops->begin(rig->store, id, STORE_EXCLUSIVE, &t), OSD_OK);
+    assert_int_equal(rig->store->ops->set_attr(t, id, P5, 1, &method, 1), OSD_OK);
+    assert_int_equal(rig->store->ops->commit(t, 0), OSD_OK);
+    assert_int_equal(device_note_secured(rig->dev), OSD_OK);
+    trusted_expire(&rig->dev->trusted);
+}
+
+static void sign_token(struct rig *rig, struct request *r)
+{
+    uint8_t inquiry[6] = {0x12, 1, 0xb1, 0, 20, 0}, icv[OSD_KEY_LEN];
+    size_t out = rig->out_len, in = rig->in_len;
+
+    rig->out_len = 0;
+    rig->in_len = 20;
+    rig_run_raw(rig, inquiry, 6);
+    const struct osd_bytes token = {rig->in + 4, 16};
+    assert_int_equal(osd_mac(r->capability_key, &token, 1, icv), OSD_OK);
+    osd_icv_put(icv, r->raw + ICV_AT(r->c.gen), ICV_LEN(r->c.gen));
+    rig->out_len = out;
+    rig->in_len = in;
+}
+
+/* Four bytes over the object's, with their integrity information under ALLDATA. */
+static struct request signed_write(struct rig *rig, enum osd_gen g, uint8_t method,
+                                   const struct keys *k)
+{
+    struct osd_cdb c = signed_command(OSD_OP_WRITE, g, RIG_PID, RIG_OID, OSD_TYPE_USER,
+                                      OSD_PERM_WRITE | OSD_PERM_READ);
+    struct request r;
+
+    c.cap.key_version = VERSION;
+    c.length = 4;
+    rig->in_len = 0;
+    rig->out_len = 4;
+    if (method == OSD_SEC_ALLDATA) {
+        c.sec.data_out_icv_off = 256;
+        rig->out_len = 256 + 24 + ICV_LEN(g);
+    }
+    r = signed_make(rig, c, method, k->working, k);
+    memset(rig->out, 0, rig->out_len);
+    memcpy(rig->out, "evil", 4);
+    if (method == OSD_SEC_ALLDATA) {
+        uint8_t icv[OSD_KEY_LEN];
+        be64_put(rig->out + 256, 4);
+        const struct osd_bytes pieces[] = {{rig->out, 4}, {rig->out + 256, 24}};
+        assert_int_equal(osd_mac(r.capability_key, pieces, 2, icv), OSD_OK);
+        osd_icv_put(icv, rig->out + 280, ICV_LEN(g));
+    }
+    if (method == OSD_SEC_CAPKEY) {
+        sign_token(rig, &r);
+        memcpy(rig->out, "evil", 4);
+    }
+    return r;
+}
+
+/* ---- changed on the way ---- */
+
+static bool executed(const struct rig *rig)
+{
+    return rig->r.status != SAM_CHECK_CONDITION || rig->sense.key == SENSE_RECOVERED;
+}
+
+/* Every bit of the CDB under CMDRSP and ALLDATA; under CAPKEY the capability and the value: the
+ * other bytes (0-79, and behind the value) are not covered by it. */
+static void test_interpreter_attack__no_flipped_bit_of_a_cdb_is_executed(void **state)
+{
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (BOTH(g))
+        for (uint8_t method = OSD_SEC_CAPKEY; method <= OSD_SEC_ALLDATA; method++) {
+            struct request r = signed_write(&rig, g, method, &k);
+            size_t first = method == OSD_SEC_CAPKEY ? OSD_CAPABILITY_AT : 0;
+            size_t end = method == OSD_SEC_CAPKEY ? ICV_AT(g) + ICV_LEN(g) : r.len;
+            demand(&rig, method);
+            for (size_t bit = 8 * first; bit < 8 * end; bit++) {
+                r.raw[bit / 8] ^= (uint8_t)(1u << bit % 8);
+                signed_run(&rig, &r);
+                if (executed(&rig))
+                    fail_msg("OSD-%d method %d: byte %zu bit %zu", (int)g, method, bit / 8,
+                             bit % 8);
+                r.raw[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            }
+            uint8_t evil[512];
+            memcpy(evil, rig.out, sizeof(evil));
+            demand(&rig, OSD_SEC_NOSEC);
+            expect_untouched(&rig);
+            demand(&rig, method);
+            memcpy(rig.out, evil, sizeof(evil));
+            signed_run(&rig, &r); /* nothing used the nonce up */
+            expect_good(&rig);
+            demand(&rig, OSD_SEC_NOSEC);
+            rig_write(&rig, RIG_OID, 0, "data", 4);
+        }
+    rig_close(&rig);
+}
+
+/* ALLDATA covers the data and its information; between them (bytes 4-255) is a gap. CMDRSP covers
+ * no data: the changed bytes are written. */
+static void test_interpreter_attack__no_flipped_bit_of_data_out_is_written(void **state)
+{
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (BOTH(g)) {
+        struct request r = signed_write(&rig, g, OSD_SEC_ALLDATA, &k);
+        for (size_t bit = 0; bit < 8 * rig.out_len; bit++) {
+            bool gap = bit >= 8 * 4 && bit < 8 * 256;
+            if (gap)
+                continue;
+            rig.out[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            be32_put(r.c.sec.nonce + 6, ++n_nonces); /* the last one is used up */
+            signed_again(&r, k.working, &k);
+            signed_run(&rig, &r);
+            if (rig.r.status == SAM_GOOD)
+                fail_msg("OSD-%d: byte %zu bit %zu", (int)g, bit / 8, bit % 8);
+            expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_INVALID_DATA_OUT_ICV);
+            rig.out[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        rig.out_len = 0;
+        expect_untouched(&rig);
+        r = signed_write(&rig, g, OSD_SEC_CMDRSP, &k);
+        rig.out[0] ^= 1;
+        signed_run(&rig, &r);
+        expect_good(&rig);
+        rig_write(&rig, RIG_OID, 0, "data", 4);
+    }
+    rig_close(&rig);
+}
+
+/* ---- made up ---- */
+
+/* Somebody with a credential changes what it says, or has a wrong key, and signs properly. */
+static void test_interpreter_attack__no_flipped_bit_of_a_credential_opens(void **state)
+{
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (BOTH(g))
+        for (uint8_t method = OSD_SEC_CMDRSP; method <= OSD_SEC_ALLDATA; method++) {
+            struct request good = signed_write(&rig, g, method, &k);
+            demand(&rig, method);
+            for (size_t bit = 0; bit < 8 * (CAP_LEN(g) + OSD_KEY_LEN); bit++) {
+                bool in_key = bit >= 8 * CAP_LEN(g);
+                size_t at = in_key ? bit / 8 - CAP_LEN(g) : bit / 8;
+                struct request r = good;
+                uint8_t icv[OSD_KEY_LEN];
+                if (in_key)
+                    r.capability_key[at] ^= (uint8_t)(1u << bit % 8);
+                else
+                    r.raw[OSD_CAPABILITY_AT + at] ^= (uint8_t)(1u << bit % 8);
+                assert_int_equal(osd_request_icv(r.capability_key, g, r.raw, icv), OSD_OK);
+                osd_icv_put(icv, r.raw + ICV_AT(g), ICV_LEN(g));
+                signed_run(&rig, &r);
+                if (executed(&rig))
+                    fail_msg("OSD-%d method %d: bit %zu", (int)g, method, bit);
+            }
+            demand(&rig, OSD_SEC_NOSEC);
+            rig.out_len = 0;
+            expect_untouched(&rig);
+        }
+    rig_close(&rig);
+}
+
+/* ---- permissions ---- */
+
+/* What a command addresses here, by what its capability must be for. */
+static struct osd_cdb minimal(enum osd_op op, enum osd_gen g)
+{
+    static const enum osd_op collections[] = {
+        OSD_OP_CREATE_COLLECTION,    OSD_OP_CREATE_USER_TRACKING_COLLECTION,
+        OSD_OP_FLUSH_COLLECTION,     OSD_OP_GET_MEMBER_ATTRIBUTES,
+        OSD_OP_LIST_COLLECTION,      OSD_OP_QUERY,
+        OSD_OP_REMOVE_COLLECTION,    OSD_OP_REMOVE_MEMBER_OBJECTS,
+        OSD_OP_SET_MEMBER_ATTRIBUTES};
+    uint8_t type = osd_grant_of(op)->type;
+    struct osd_cdb c;
+
+    if (!type)
+        type =
+            osd_grant_of(op)->descriptor == OSD_DESC_PAR ? OSD_TYPE_PARTITION : OSD_TYPE_USER;
+    for (size_t i = 0; i < sizeof(collections) / sizeof(collections[0]); i++)
+        if (collections[i] == op)
+            type = OSD_TYPE_COLLECTION;
+    c = signed_command(op, g, type == OSD_TYPE_ROOT ? 0 : RIG_PID,
+                       type == OSD_TYPE_USER         ? RIG_OID
+                       : type == OSD_TYPE_COLLECTION ? RIG_CID
+                                                     : 0,
+                       type, 0xfffc);
+    if (op == OSD_OP_CREATE || op == OSD_OP_CREATE_AND_WRITE)
+        c.oid = c.cap.allowed_oid = RIG_OID + 1;
+    if (op == OSD_OP_CREATE_PARTITION)
+        c.pid = c.cap.allowed_pid = RIG_PID + 7;
+    if (op == OSD_OP_SET_KEY)
+        c.option = 3;
+    c.cap.key_version = VERSION;
+    return c;
+}
+
+static const uint8_t *secret_of(const struct osd_cdb *c, const struct keys *k,
+                                const struct keys *zero)
+{
+    bool device = c->op == OSD_OP_CREATE_PARTITION || c->op == OSD_OP_REMOVE_PARTITION;
+
+    if (c->op == OSD_OP_SET_KEY)
+        return k->partition[OSD_KEY_AUTHENTICATION];
+    if (c->op == OSD_OP_SET_MASTER_KEY)
+        return k->master[OSD_KEY_AUTHENTICATION];
+    return device || c->pid == 0 ? zero->working : k->working;
+}
+
+/* Each command that is offered, without each permission that it needs: refused at byte 129, and
+ * nothing has happened. */
+static void test_interpreter_attack__every_missing_permission_is_missed(void **state)
+{
+    unsigned tried = 0;
+    struct keys k, zero;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    rig_collection(&rig, RIG_PID, RIG_CID);
+    zero = k;
+    signed_keys_below(&rig, OSD_GEN2, 0, &zero);
+    for (BOTH(g))
+        for (int op = 0; op < OSD_OP_MAX; op++) {
+            const struct osd_op_info *info = osd_op_info((enum osd_op)op);
+            const struct osd_grant *grant = osd_grant_of((enum osd_op)op);
+            if (!grant || !info->action[g] || op == OSD_OP_COPY_USER_OBJECTS ||
+                op == OSD_OP_QUERY)
+                continue; /* those two want a continuation segment before all */
+            struct osd_cdb c = minimal((enum osd_op)op, g);
+            uint16_t needs = osd_grant_permissions(&c);
+            for (uint16_t bit = 0x8000; bit; bit >>= 1) {
+                if (!(needs & bit))
+                    continue;
+                c.cap.permissions = (uint16_t)(0xffff & ~bit & ~grant->alternative);
+                struct request r =
+                    signed_make(&rig, c, OSD_SEC_CMDRSP, secret_of(&c, &k, &zero), &k);
+                rig.out_len = 0;
+                rig.in_len = 64;
+                signed_run(&rig, &r);
+                if (rig.r.status != SAM_CHECK_CONDITION || rig.sense.field != 129)
+                    print_message("OSD-%d %s without %04x\n", (int)g, info->name, bit);
+                expect_cdb(&rig, 129);
+                expect_signed(&rig, &r);
+                tried++;
+            }
+            expect_untouched(&rig);
+        }
+    assert_true(tried > 60);
+    rig_close(&rig);
+}
+
+/* ---- repeated ---- */
+
+static void reopen(struct rig *rig, const struct keys *k)
+{
+    struct store_config cfg = {.path = rig->dir, .clock = &rig->clock};
+    struct osd_device_config dc = {.clock = &rig->clock, .serial = "rig-serial-0001"};
+
+    (void)k;
+    osd_device_close(rig->dev);
+    assert_int_equal(store_rocksdb_open(&cfg, &dc.store, NULL, 0), OSD_OK);
+    rig->store = dc.store;
+    assert_int_equal(osd_device_open(&dc, &rig->dev), OSD_OK);
+}
+
+/* What was recorded before the device died is answered from there afterwards; no other request
+ * with a nonce from before is accepted, used or not. */
+static void test_interpreter_attack__a_restart_makes_no_nonce_good_again(void **state)
+{
+    const char *kind = getenv("RIG_STORE");
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    if (!kind || strcmp(kind, "rocksdb") != 0)
+        skip(); /* the memory store does not come back */
+    signed_furnish(&rig, &k);
+    struct osd_cdb c = signed_command(OSD_OP_APPEND, OSD_GEN2, RIG_PID, RIG_OID, OSD_TYPE_USER,
+                                      OSD_PERM_APPEND | OSD_PERM_READ | OSD_PERM_REMOVE);
+    c.cap.key_version = VERSION;
+    c.length = 4;
+    struct request append = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+    struct request used =
+        signed_make(&rig, signed_read(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
+    struct request unused =
+        signed_make(&rig, signed_read(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
+    rig.out_len = 4;
+    rig.in_len = 0;
+    signed_run(&rig, &append);
+    expect_good(&rig);
+    rig.out_len = 0;
+    rig.in_len = 4;
+    signed_run(&rig, &used);
+    expect_good(&rig);
+    rig.now += 1000;
+    reopen(&rig, &k);
+    rig.out_len = 4;
+    rig.in_len = 0;
+    for (int i = 0; i < 2; i++) {
+        signed_run(&rig, &append); /* asked about again */
+        expect_good(&rig);
+    }
+    assert_int_equal(rig_get_u(&rig, RIG_PID, RIG_OID, OSD_PG_INFORMATION, 0x82), 8);
+    rig.out_len = 0;
+    rig.in_len = 4;
+    signed_run(&rig, &used);
+    expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_NONCE_TIMESTAMP);
+    signed_run(&rig, &unused);
+    expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_NONCE_TIMESTAMP);
+    c = signed_command(OSD_OP_REMOVE, OSD_GEN2, RIG_PID, RIG_OID, OSD_TYPE_USER,
+                       OSD_PERM_REMOVE);
+    c.cap.key_version = VERSION;
+    struct request remove = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+    memcpy(remove.c.sec.nonce, append.c.sec.nonce, OSD_NONCE_LEN);
+    signed_again(&remove, k.working, &k);
+    rig.in_len = 0;
+    signed_run(&rig, &remove); /* another command under a nonce that is on record */
+    assert_int_equal(rig.r.status, SAM_CHECK_CONDITION);
+    assert_true(rig.sense.asc == ASC_NONCE_TIMESTAMP || rig.sense.asc == ASC_NONCE_NOT_UNIQUE);
+    assert_int_equal(rig_get_u(&rig, RIG_PID, RIG_OID, OSD_PG_INFORMATION, 0x82), 8);
+    rig_close(&rig);
+}
+
+/* Without a restart, too: the nonce of one command does for no other. */
+static void test_interpreter_attack__a_used_nonce_does_for_no_other_command(void **state)
+{
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (BOTH(g)) {
+        struct request r = signed_make(&rig, signed_read(g), OSD_SEC_CMDRSP, k.working, &k);
+        rig.out_len = 0;
+        rig.in_len = 8;
+        signed_run(&rig, &r);
+        expect_good(&rig);
+        r.c.length = 3;
+        signed_again(&r, k.working, &k);
+        signed_run(&rig, &r);
+        expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_NONCE_NOT_UNIQUE);
+        struct request w = signed_write(&rig, g, OSD_SEC_CMDRSP, &k);
+        memcpy(w.c.sec.nonce, r.c.sec.nonce, OSD_NONCE_LEN);
+        signed_again(&w, k.working, &k);
+        signed_run(&rig, &w);
+        expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_NONCE_NOT_UNIQUE);
+        rig.out_len = 0;
+        expect_untouched(&rig);
+    }
+    rig_close(&rig);
+}
+
+/* ---- revoked ---- */
+
+/* A credential that was used a moment ago, and is known to the device. */
+static void warm_up(struct rig *rig, const struct request *warm, const struct keys *k)
+{
+    for (int i = 0; i < 2; i++) {
+        struct request r = *warm;
+        be32_put(r.c.sec.nonce + 6, ++n_nonces);
+        signed_again(&r, k->working, k);
+        rig->out_len = 0;
+        rig->in_len = 4;
+        signed_run(rig, &r);
+        expect_good(rig);
+    }
+}
+
+static void once_more(struct rig *rig, const struct request *warm, const struct keys *k)
+{
+    struct request r = *warm;
+
+    be32_put(r.c.sec.nonce + 6, ++n_nonces);
+    signed_again(&r, k->working, k);
+    rig->out_len = 0;
+    rig->in_len = 4;
+    signed_run(rig, &r);
+}
+
+/* Each way to revoke is felt by the very next command. */
+static void test_interpreter_attack__revocation_is_felt_at_once(void **state)
+{
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (BOTH(g)) {
+        struct osd_cdb c = signed_read(g);
+        c.cap.policy_tag = 7;
+        rig_set_u(&rig, RIG_PID, RIG_OID, OSD_PG_SECURITY, 0x40000001, 7, 4);
+        expect_good(&rig);
+        struct request r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+        warm_up(&rig, &r, &k);
+        rig_set_u(&rig, RIG_PID, RIG_OID, OSD_PG_SECURITY, 0x40000001, 8, 4); /* policy tag */
+        once_more(&rig, &r, &k);
+        expect_cdb(&rig, g == OSD_GEN1 ? 136 : 140);
+        rig_set_u(&rig, RIG_PID, RIG_OID, OSD_PG_SECURITY, 0x40000001, 7, 4);
+        warm_up(&rig, &r, &k);
+        rig_set_u(&rig, RIG_PID, 0, P5, 5, 1u << VERSION, 2); /* frozen */
+        once_more(&rig, &r, &k);
+        expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_KEY_FROZEN);
+        rig_set_u(&rig, RIG_PID, 0, P5, 5, 0, 2);
+        warm_up(&rig, &r, &k);
+        rig_set_u(&rig, RIG_PID, 0, P5, 1, OSD_SEC_ALLDATA, 1); /* a stronger method */
+        once_more(&rig, &r, &k);
+        expect_cdb(&rig, 82);
+        rig_set_u(&rig, RIG_PID, 0, P5, 1, OSD_SEC_NOSEC, 1); /* nor can anybody take it back */
+        assert_int_not_equal(rig.r.status, SAM_GOOD);
+        rig_close(&rig);
+        signed_furnish(&rig, &k);
+    }
+    rig_close(&rig);
+}
+
+/* A working key that is set again ends its credentials, also while others are at work; the
+ * partition above it likewise. */
+static void test_interpreter_attack__a_new_key_ends_the_old_credentials(void **state)
+{
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (BOTH(g)) {
+        struct request r = signed_make(&rig, signed_read(g), OSD_SEC_CMDRSP, k.working, &k);
+        warm_up(&rig, &r, &k);
+        struct request set = signed_set_key(&rig, g, 3, RIG_PID, VERSION,
+                                            k.partition[OSD_KEY_AUTHENTICATION], &k);
+        memset(set.c.seed, 0x77 + (int)g, OSD_SEED_LEN);
+        signed_again(&set, k.partition[OSD_KEY_AUTHENTICATION], &k);
+        rig.out_len = rig.in_len = 0;
+        signed_run(&rig, &set);
+        expect_good(&rig);
+        once_more(&rig, &r, &k);
+        expect_cdb(&rig, ICV_AT(g));
+        uint8_t seed[OSD_SEED_LEN], both[2][OSD_KEY_LEN];
+        memset(seed, 0x77 + (int)g, sizeof(seed));
+        signed_derive(both, k.partition[OSD_KEY_GENERATION], seed, sizeof(seed));
+        memcpy(k.working, both[OSD_KEY_AUTHENTICATION], OSD_KEY_LEN);
+        warm_up(&rig, &r, &k);
+        struct osd_cdb c = rig_cmd(OSD_OP_REMOVE_PARTITION, OSD_GEN2, RIG_PID, 0);
+        c.option = 1;
+        rig_good(&rig, &c);
+        rig_objects(&rig); /* the same ids again, made anew: no key fits */
+        once_more(&rig, &r, &k);
+        expect_cdb(&rig, 81);
+        rig_write(&rig, RIG_OID, 0, "data", 4);
+        signed_keys_below(&rig, g, RIG_PID, &k);
+    }
+    rig_close(&rig);
+}
+
+/* ---- under threads ---- */
+
+struct reader {
+    struct rig rig; /* buffers of its own on the one device */
+    const struct keys *k;
+    unsigned id, good, refused;
+};
+
+/* Reads with the old key until it is refused. */
+static void *read_on(void *arg)
+{
+    struct reader *me = arg;
+    struct iovec v = {me->rig.in, 4};
+
+    for (unsigned i = 0; i < 4000 && !me->refused; i++) {
+        struct request r = {.c = signed_read(OSD_GEN2)};
+        r.c.cap.method = OSD_SEC_CMDRSP;
+        r.c.cap.icv_algorithm = 1;
+        be48_put(r.c.sec.nonce, RIG_NOW);
+        be32_put(r.c.sec.nonce + 6, 0x80000000u | me->id << 24 | i);
+        signed_again(&r, me->k->working, me->k);
+        struct osd_request q = {.cdb = r.raw, .cdb_len = r.len, .in = osd_iov_make(&v, 1)};
+        struct osd_response a;
+        osd_device_execute(me->rig.dev, &q, &a);
+        me->good += a.status == SAM_GOOD;
+        me->refused += a.status != SAM_GOOD;
+    }
+    return NULL;
+}
+
+static void test_interpreter_attack__a_key_changes_while_others_read(void **state)
+{
+    struct reader readers[4] = {0};
+    pthread_t threads[4];
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (unsigned i = 0; i < 4; i++) {
+        readers[i] = (struct reader){.rig = rig, .k = &k, .id = i};
+        readers[i].rig.in = malloc(4);
+        pthread_create(&threads[i], NULL, read_on, &readers[i]);
+    }
+    usleep(20000);
+    struct request set = signed_set_key(&rig, OSD_GEN2, 3, RIG_PID, VERSION,
+                                        k.partition[OSD_KEY_AUTHENTICATION], &k);
+    memset(set.c.seed, 0x77, OSD_SEED_LEN);
+    signed_again(&set, k.partition[OSD_KEY_AUTHENTICATION], &k);
+    rig.out_len = rig.in_len = 0;
+    signed_run(&rig, &set);
+    expect_good(&rig);
+    struct request old =
+        signed_make(&rig, signed_read(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
+    rig.in_len = 4;
+    signed_run(&rig,
+               &old); /* begun after GOOD: the old key is over, whoever used it just now */
+    expect_cdb(&rig, 184);
+    for (unsigned i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(readers[i].good > 0);
+        free(readers[i].rig.in);
+    }
+    rig_close(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_interpreter_attack__no_flipped_bit_of_a_cdb_is_executed),
+        cmocka_unit_test(test_interpreter_attack__no_flipped_bit_of_data_out_is_written),
+        cmocka_unit_test(test_interpreter_attack__no_flipped_bit_of_a_credential_opens),
+        cmocka_unit_test(test_interpreter_attack__every_missing_permission_is_missed),
+        cmocka_unit_test(test_interpreter_attack__a_restart_makes_no_nonce_good_again),
+        cmocka_unit_test(test_interpreter_attack__a_used_nonce_does_for_no_other_command),
+        cmocka_unit_test(test_interpreter_attack__revocation_is_felt_at_once),
+        cmocka_unit_test(test_interpreter_attack__a_new_key_ends_the_old_credentials),
+        cmocka_unit_test(test_interpreter_attack__a_key_changes_while_others_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
