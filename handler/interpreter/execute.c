@@ -240,6 +240,9 @@ static osd_status implied(struct command *c)
         (c->act->touch | c->touch) & (STORE_TOUCH_DATA_MODIFIED | STORE_TOUCH_ATTR_MODIFIED);
     osd_status st;
 
+    if (c->act->flags &
+        ACT_MEMBERS) /* whose lengths change: the members', not the collection's */
+        touch &= ~(unsigned)STORE_TOUCH_DATA_MODIFIED;
     if (c->replay.found || !(c->mutating || c->sets))
         return OSD_OK;
     st = measure(c);

@@ -359,12 +359,19 @@ static void current(const struct m_view *v, uint32_t n, struct m_value *ret)
         ret->known = 8;
 }
 
+/* The root object and partition zero have one default security method (reference 4.8). */
+static uint32_t alias(const struct m_object *o, uint32_t page, uint32_t number)
+{
+    return o && o->pid == 0 && page == P + 5 && number == 1 ? R + 5 : page;
+}
+
 void m_get(const struct m_view *v, const struct m_object *o, uint32_t page, uint32_t number,
            struct m_value *ret)
 {
     const struct row *r;
     const char *name;
 
+    page = alias(o, page, number);
     ret->len = ret->known = 0;
     if (page == M_CURRENT) {
         current(v, number, ret);
@@ -648,6 +655,7 @@ enum m_set m_set(const struct m_view *v, struct m_object *o, uint32_t page, uint
 {
     const struct row *r;
 
+    page = alias(o, page, number);
     if (!m_page_fits(o, o->type, page) || page == M_CURRENT || number == M_ALL)
         return M_SET_REFUSED;
     if (m_is_client_page(page))
