@@ -382,7 +382,7 @@ static void test_interpreter_staging__is_bounded(void **state)
     }
     c = both_ways(rig);
     assert_int_equal(stage(rig, &c, 200), SAM_BUSY); /* many initiators at once: try again */
-    collect(rig, 5, 64); /* executed ones make way */
+    collect(rig, 5, 64);                             /* executed ones make way */
     expect_good(rig);
     c = both_ways(rig);
     stage(rig, &c, 200);
