@@ -35,10 +35,21 @@ void fake_reset(void)
     fake_forget();
 }
 
+static osd_status first_key(void *arg, uint8_t ret_key[40])
+{
+    static const uint8_t bytes[5] = {0x01, 0x23, 0x45, 0x67, 0x89}; /* FAKE_KEY */
+
+    for (int i = 0; i < 40; i++)
+        ret_key[i] = bytes[i % 5];
+    return OSD_OK;
+}
+
 static osd_status make_device(void)
 {
     struct store_config sc = {.clock = &osd_clock_system};
-    struct osd_device_config dc = {.clock = &osd_clock_system};
+    struct osd_device_config dc = {.clock = &osd_clock_system,
+                                   .default_method = fake.method,
+                                   .first_key = fake.method ? first_key : NULL};
     osd_status st;
 
     if (device)
@@ -134,9 +145,10 @@ static void carry_out(struct iscsi_command *c)
     if (!out)
         osd_iov_write(&c->in, 0, buffer, len);
     c->scsi_status = r.status;
-    c->sense_len = r.sense_len;
+    memset(c->sense, 0, sizeof(c->sense));
     memcpy(c->sense, r.sense, r.sense_len);
-    c->in_len = out ? 0 : len; /* LIO always sends the whole buffer */
+    c->sense_len = r.sense_len ? OSD_SENSE_MAX : 0; /* as LIO: the whole buffer */
+    c->in_len = out ? 0 : len;                      /* LIO always sends the whole buffer */
     free(buffer);
 }
 

@@ -14,6 +14,7 @@
 
 #define FAKE_URL  "iscsi://192.0.2.1/iqn.2026-11.org.liosd:fake/3"
 #define FAKE_KEPT 64
+#define FAKE_KEY  "0123456789" /* eight times: the first master key with a method */
 
 /** What happens to one command. */
 enum fault {
@@ -41,6 +42,7 @@ struct fake {
     } kept[FAKE_KEPT];
     enum fault faults[FAKE_KEPT]; /* by number of the command since fake_forget() */
     enum fault always;            /* for all commands, unless FAULT_NONE */
+    uint8_t method;               /* security method of a device that is made; 0: none */
     void (*before)(void);         /* runs in every command's thread */
 };
 extern struct fake fake;

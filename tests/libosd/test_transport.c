@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -52,6 +53,46 @@ static uint64_t length_now(void)
 static uint16_t action(int i)
 {
     return be16_get(fake.kept[i].cdb + 8);
+}
+
+/* ---- credentials ---- */
+
+static void open_secure(uint8_t method, const char *key_file)
+{
+    const struct osd_options opt = {.retry_ms = 2000, .key_file = key_file, .method = method};
+
+    osd_close(s);
+    fake_reset();
+    fake.method = method;
+    assert_int_equal(osd_open(FAKE_URL, &opt, &s), OSD_OK);
+    assert_int_equal(osd_install_keys(s, 0), OSD_OK);
+    assert_int_equal(osd_create_partition(s, PID, NULL), OSD_OK);
+    assert_int_equal(osd_create(s, PID, OID, NULL), OSD_OK);
+    assert_int_equal(osd_write(s, PID, OID, 0, "hello", 5), OSD_OK);
+}
+
+/* LIO sends its whole sense buffer, zeros behind what the device made. Would catch: zeros taken
+ * for part of what is signed, which makes every failure a forgery. */
+static void test_libosd_transport__signed_failures_are_believed(void **state)
+{
+    char key_file[] = "/tmp/libosd-transport-key.XXXXXX", back[16];
+    int fd = mkstemp(key_file);
+    size_t n = 0;
+
+    assert_true(fd >= 0);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(write(fd, FAKE_KEY, 10), 10);
+    close(fd);
+    for (uint8_t method = 1; method <= 3; method++) {
+        open_secure(method, key_file);
+        assert_int_equal(osd_read(s, PID, OID, 0, back, sizeof(back), &n), OSD_OK);
+        assert_int_equal(n, 5);
+        assert_memory_equal(back, "hello", 5);
+        assert_int_equal(osd_create(s, PID, OID, NULL), OSD_E_EXISTS);
+        assert_int_equal(osd_remove(s, PID, OID + 1), OSD_E_NOT_FOUND);
+    }
+    fake.method = 0;
+    unlink(key_file);
 }
 
 /* ---- one command ---- */
@@ -303,6 +344,7 @@ static void test_libosd_transport__check_needs_a_store_of_this_process(void **st
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(signed_failures_are_believed),
         TEST(busy_is_retried_with_the_same_bytes),
         TEST(an_aborted_task_is_asked_about),
         TEST(every_kind_of_attention_is_retried),
