@@ -28,7 +28,7 @@
 #define IDLE_S      30
 #define HEADERS_MAX (32u << 10)
 #define PEM_MAX     (256u << 10)
-#define CIPHERS     "SECURE192:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+#define CIPHERS     "SECURE128:%SERVER_PRECEDENCE:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 #define RETRY_AFTER "1"
 
 struct listener {
