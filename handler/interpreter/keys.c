@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "secure.h"
 #include "security/dh.h"
 #include "security/icv.h"
 
@@ -109,14 +110,6 @@ osd_status keys_load(struct command *c, uint64_t pid, uint32_t number, struct ke
 
 enum { SET_ROOT = 1, SET_PARTITION = 2, SET_WORKING = 3 };
 
-/* Commands on the device as a whole belong to partition zero (reference 6.5). */
-static uint64_t partition_of(const struct command *c)
-{
-    bool zero = c->cdb.op == OSD_OP_CREATE_PARTITION || c->cdb.op == OSD_OP_REMOVE_PARTITION;
-
-    return zero || c->target_type == OSD_TYPE_ROOT ? 0 : c->target.pid;
-}
-
 static osd_status authentication_key(struct command *c, uint64_t pid, uint32_t number,
                                      uint8_t ret[OSD_KEY_LEN])
 {
@@ -146,7 +139,7 @@ osd_status keys_secret(struct command *c, uint8_t ret[OSD_KEY_LEN])
         return authentication_key(c, 0, KEY_ROOT, ret);
     if (c->cdb.op == OSD_OP_SET_KEY)
         return authentication_key(c, c->target.pid, KEY_PARTITION, ret);
-    return keys_working(c, partition_of(c), c->cdb.cap.key_version, ret);
+    return keys_working(c, secure_judge(c), c->cdb.cap.key_version, ret);
 }
 
 /* ---- SET KEY ---- */

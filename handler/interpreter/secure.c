@@ -51,9 +51,9 @@ osd_status secure_default_method(struct command *c, uint64_t pid, uint8_t *ret)
 }
 
 /* Creating and removing partitions are matters of the device. */
-static uint64_t judged_by(const struct command *c)
+uint64_t secure_judge(const struct command *c)
 {
-    bool device = c->cdb.op == OSD_OP_CREATE_PARTITION ||
+    bool device = c->act->target == TARGET_NEW_PARTITION ||
                   c->cdb.op == OSD_OP_REMOVE_PARTITION || c->target_type == OSD_TYPE_ROOT;
 
     return device ? 0 : c->target.pid;
@@ -69,7 +69,7 @@ static bool sets_keys(const struct command *c)
 static osd_status least_method(struct command *c, uint8_t *ret)
 {
     uint8_t least, source = OSD_SEC_NOSEC;
-    osd_status st = secure_default_method(c, judged_by(c), &least);
+    osd_status st = secure_default_method(c, secure_judge(c), &least);
 
     if (st == OSD_OK && c->copy_source.len)
         st = secure_default_method(c, copy_source(c).pid, &source);
@@ -150,8 +150,8 @@ static osd_status load_window(struct command *c, struct trust *t)
     bool set_oldest, set_newest;
     osd_status st;
 
-    if ((st = policy(c, judged_by(c), OSD_PAGE_P, 2, &t->oldest, &set_oldest)) ||
-        (st = policy(c, judged_by(c), OSD_PAGE_P, 3, &t->newest, &set_newest)))
+    if ((st = policy(c, secure_judge(c), OSD_PAGE_P, 2, &t->oldest, &set_oldest)) ||
+        (st = policy(c, secure_judge(c), OSD_PAGE_P, 3, &t->newest, &set_newest)))
         return st;
     if (!set_oldest)
         t->oldest = OLDEST_NONCE_MS;
@@ -168,7 +168,7 @@ static osd_status learn(struct command *c, struct trust *t)
 
     t->frozen = false;
     if (st == OSD_OK && !sets_keys(c))
-        st = is_frozen(c, judged_by(c), c->cdb.cap.key_version, &t->frozen);
+        st = is_frozen(c, secure_judge(c), c->cdb.cap.key_version, &t->frozen);
     if (st == OSD_OK && c->cdb.cap.method == OSD_SEC_CAPKEY)
         st = osd_mac(t->key, &token, 1, t->token_icv);
     return st ? st : load_window(c, t);
@@ -314,7 +314,7 @@ osd_status secure_validate(struct command *c)
     struct trusted *known = &c->dev->trusted;
     uint64_t epoch = trusted_epoch(known);
     struct trust t;
-    bool found = usual && trusted_find(known, judged_by(c), raw_capability(c), &t);
+    bool found = usual && trusted_find(known, secure_judge(c), raw_capability(c), &t);
     osd_status st = found ? OSD_OK : least_method(c, &t.least);
 
     if (st || (st = check_method(c, t.least)) || !is_signed(c))
@@ -324,17 +324,20 @@ osd_status secure_validate(struct command *c)
     if (st == OSD_OK)
         st = check_signed(c, &t);
     if (c->verified && !found && usual)
-        trusted_enter(known, epoch, judged_by(c), raw_capability(c), &t);
+        trusted_enter(known, epoch, secure_judge(c), raw_capability(c), &t);
     OPENSSL_cleanse(t.key, sizeof(t.key));
     return st;
 }
 
 void secure_note_change(struct command *c)
 {
-    bool partitions = c->cdb.op == OSD_OP_FORMAT_OSD || c->cdb.op == OSD_OP_CREATE_PARTITION ||
-                      c->cdb.op == OSD_OP_REMOVE_PARTITION;
+    enum target t = c->act->target;
+    bool whole = t == TARGET_ROOT || t == TARGET_PARTITION || t == TARGET_NEW_PARTITION ||
+                 t == TARGET_KEY;
 
-    if (partitions || sets_keys(c) || (c->sets && c->target.oid == 0))
+    bool policy_owner = c->target_type == OSD_TYPE_ROOT || c->target_type == OSD_TYPE_PARTITION;
+
+    if ((whole && c->mutating) || (c->sets && policy_owner))
         trusted_expire(&c->dev->trusted);
 }
 

@@ -17,6 +17,9 @@
  *  nonce. Afterwards command.cap_key signs the response where the method wants that. */
 osd_status secure_validate(struct command *c);
 
+/** The partition whose method and keys a command is judged by; 0 for the device. */
+uint64_t secure_judge(const struct command *c);
+
 /** The method a partition (0: the root and partition zero) asks for at least. */
 osd_status secure_default_method(struct command *c, uint64_t pid, uint8_t *ret);
 
