@@ -319,20 +319,24 @@ void rdb_abort(struct store_txn *base)
     txn_free(t);
 }
 
+#define KEY_BEYOND 40 /* longer than any key */
+
 /* Range deletions of a removed partition, or of everything. Keys of what is in partition pid lie
- * in [pid.0, pid+1.0), those of its place among the partitions in 0. */
+ * in [pid.0, pid+1.0), those of its place among the partitions in 0. The last partition there can
+ * be has none after it: its range ends behind the last key there can be. */
 static void put_range_deletes(struct rdb *r, rocksdb_writebatch_t *b, uint64_t from,
-                              uint64_t to)
+                              uint64_t last)
 {
     static const enum cf families[] = {CF_IDS, CF_OBJECTS, CF_ATTRS, CF_EXTENTS, CF_MEMBERS};
-    uint8_t lo[8], hi[9];
+    uint8_t lo[8], hi[KEY_BEYOND];
 
-    be64_put(hi, to);
-    hi[8] = 0xff;
+    memset(hi, 0xff, sizeof(hi));
+    if (last != UINT64_MAX)
+        be64_put(hi, last + 1);
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
         be64_put(lo, families[i] == CF_IDS && from == 1 ? 0 : from);
         rocksdb_writebatch_delete_range_cf(b, r->cf[families[i]], (char *)lo, sizeof(lo),
-                                           (char *)hi, to == UINT64_MAX ? 9 : 8);
+                                           (char *)hi, last == UINT64_MAX ? KEY_BEYOND : 8);
     }
 }
 
@@ -354,7 +358,7 @@ static osd_status write_with_ranges(struct txn *t, char **err)
     if (t->formatted)
         put_range_deletes(r, ranges, 1, UINT64_MAX);
     else
-        put_range_deletes(r, ranges, t->range_pid, t->range_pid + 1);
+        put_range_deletes(r, ranges, t->range_pid, t->range_pid);
     const char *head = rocksdb_writebatch_data(ranges, &n1);
     const char *tail = rocksdb_writebatch_wi_data(batch_of(t), &n2);
     char *rep = malloc(n1 + n2 - BATCH_HEAD);

@@ -345,6 +345,42 @@ static void test_store_objects__a_partition_made_again_is_empty(void **state)
     rig_commit(r, t);
 }
 
+/* Create a partition or a user object with a given id. */
+static void make(struct rig *r, struct store_id in, struct store_id id, enum store_kind kind)
+{
+    struct store_txn *t = rig_begin(r, in, STORE_SHARED);
+    struct store_meta m = rig_meta(kind);
+    struct store_id made;
+
+    rig_ok(r->ops->create(t, id, &m, &made));
+    rig_commit(r, t);
+}
+
+/* Would catch: a range of keys that ends before the last id there can be. */
+static void test_store_objects__the_last_ids_there_can_be_go_like_others(void **state)
+{
+    struct rig *r = *state;
+    struct store_id p = {UINT64_MAX, 0}, o = {UINT64_MAX, UINT64_MAX};
+    struct store_meta m = store_root_defaults(1);
+    struct store_txn *t;
+
+    make(r, root, p, STORE_PARTITION);
+    make(r, p, o, STORE_USER);
+    rig_write(r, o, 0, "abc", 3);
+    t = rig_begin(r, p, STORE_EXCLUSIVE);
+    rig_ok(r->ops->remove(t, p, true));
+    rig_commit(r, t);
+    make(r, root, p, STORE_PARTITION);
+    assert_false(rig_exists(r, o));
+    make(r, p, o, STORE_USER);
+    t = rig_begin(r, root, STORE_EXCLUSIVE);
+    rig_ok(r->ops->format(t, 0, &m));
+    rig_commit(r, t);
+    make(r, root, p, STORE_PARTITION);
+    assert_false(rig_exists(r, o));
+    rig_check(r);
+}
+
 static void test_store_objects__remove_and_create_in_one_transaction_leaves_the_new(
     void **state)
 {
@@ -572,6 +608,7 @@ int suite_objects(void)
         RIG_TEST(test_store_objects__removal_of_what_is_not_there_is_not_found),
         RIG_TEST(test_store_objects__a_partition_with_content_goes_only_on_demand),
         RIG_TEST(test_store_objects__a_partition_made_again_is_empty),
+        RIG_TEST(test_store_objects__the_last_ids_there_can_be_go_like_others),
         RIG_TEST(test_store_objects__remove_and_create_in_one_transaction_leaves_the_new),
         RIG_TEST(test_store_objects__lists_page_through_everything_in_order),
         RIG_TEST(test_store_objects__lists_begin_at_from),

@@ -80,12 +80,16 @@ static uint64_t some_pid(struct line *l)
 
     if (o && !chance(l, 3))
         return o->pid;
+    if (chance(l, 5))
+        return UINT64_MAX;
     return chance(l, 90) ? 0x10000 + below(l, 3) : below(l, 2) ? below(l, 0x10000) : 0;
 }
 
 static uint64_t some_oid(struct line *l)
 {
-    return chance(l, 97) ? 0x10005 + below(l, 10) : below(l, 0x10000);
+    return chance(l, 95)   ? 0x10005 + below(l, 10)
+           : chance(l, 50) ? UINT64_MAX
+                           : below(l, 0x10000);
 }
 
 /* Address an object of a type; now and then one that is not there or is something else. */
@@ -608,7 +612,7 @@ static void g_create_tracking(struct line *l)
 static void g_create_partition(struct line *l)
 {
     say(l, "CREATE PARTITION");
-    l->pid = chance(l, 90) ? 0x10000 + below(l, 4) : 0;
+    l->pid = chance(l, 85) ? 0x10000 + below(l, 4) : chance(l, 30) ? UINT64_MAX : 0;
     l->oid = 0;
     l->type = M_PARTITION;
     l->creates_any = l->pid == 0;

@@ -1039,7 +1039,7 @@ static void implied(struct cmd *c)
     struct m_object *o = model_find(c->m, c->pid, c->first);
     unsigned bits = own[c->k->op] | (c->sets ? AM : 0) | c->touched;
 
-    if (c->k->op == O_SET_MEMBERS)
+    if (c->k->op == O_SET_MEMBERS || c->k->op == O_GET_MEMBERS)
         bits &= ~(c->touched);
     if (!c->k->creates)
         m_stamp(c, o, bits);
