@@ -75,6 +75,8 @@ static osd_status take_list(struct osd_bytes raw, enum osd_gen gen, struct osd_c
             seen++;
         }
     }
+    if (!whole && !osd_attr_list_cut(raw, gen))
+        return failed(OSD_E_PROTOCOL, "the device sent an attribute longer than its list");
     if (osd_attr_list_cut(raw, gen) && (!whole || seen < c->n_get))
         return failed(OSD_E_NOMEM,
                       "%s was carried out, but its attributes did not fit into the "
@@ -144,7 +146,7 @@ osd_status judge(struct osd_call *c, const struct exchange *x)
                       x->status);
     }
     st = refine(osd_sense_status(&s), verb_of(c), c, &s);
-    if (st == OSD_E_PAST_END && s.has_command_info)
+    if (st == OSD_E_PAST_END && s.has_command_info && s.command_info < c->ret_len)
         c->ret_len = (size_t)s.command_info;
     if (!st)
         return OSD_OK;

@@ -154,10 +154,13 @@ static osd_status visit_list(struct osd_bytes raw, enum osd_gen gen, attr_visit 
 
     if (osd_attr_cursor_open(raw, gen, OSD_LIST_SET, true, &cur, &err))
         return failed(OSD_E_PROTOCOL, "the device sent no attribute list: %s", err.what);
-    while (osd_attr_cursor_next(&cur, &e, &err) == OSD_OK)
+    while (osd_attr_cursor_next(&cur, &e, &err) == OSD_OK) {
+        if (e.value.len < e.len)
+            return failed(OSD_E_PROTOCOL, "the device sent an attribute longer than its list");
         if (!e.undefined && e.id.page != OSD_PAGE_CURRENT &&
             !visit(arg, e.id.page, e.id.number, e.value.data, e.len))
             break;
+    }
     return OSD_OK;
 }
 
@@ -220,6 +223,8 @@ static osd_status list_part(struct osd_session *s, struct osd_call *c, struct li
         return failed(OSD_E_PROTOCOL, "the device sent malformed list data");
     while (!l->stopped && osd_list_entry_next(raw, &l->head, &at, &e) == OSD_OK)
         l->stopped = !l->visit(l->arg, e.id);
+    if (l->head.continuation != 0 && l->head.continuation <= c->start)
+        return failed(OSD_E_PROTOCOL, "the device sends a list without end");
     return OSD_OK;
 }
 

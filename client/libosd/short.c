@@ -66,6 +66,8 @@ osd_status osd_read(struct osd_session *s, uint64_t pid, uint64_t oid, uint64_t 
             st = OSD_OK;
             break;
         }
+        if (!st && c.ret_len == 0)
+            return failed(OSD_E_PROTOCOL, "osd_read: the device sent no data");
         done += c.ret_len;
     }
     if (!st)
