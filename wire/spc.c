@@ -63,7 +63,7 @@ static void vpd_close(struct osd_writer *w, size_t start)
 
 void osd_vpd_supported(struct osd_writer *w)
 {
-    static const uint8_t pages[] = {0x00, 0x80, 0x83, 0xb0, 0xb1};
+    static const uint8_t pages[] = {0x00, 0x80, 0x83, 0xb1};
     size_t start = vpd_open(w, 0x00);
 
     osd_writer_put(w, pages, sizeof(pages));
@@ -96,11 +96,6 @@ void osd_vpd_identification(struct osd_writer *w, const struct osd_identity *id)
     put_ascii(w, id->vendor, 8);
     osd_writer_put(w, id->serial, strlen(id->serial));
     vpd_close(w, start);
-}
-
-void osd_vpd_information(struct osd_writer *w)
-{
-    vpd_close(w, vpd_open(w, 0xb0));
 }
 
 void osd_vpd_security_token(struct osd_writer *w, const uint8_t *token, uint16_t len)

@@ -115,7 +115,6 @@ static const struct {
     {"vpd-supported", osd_vpd_supported},
     {"vpd-serial", vpd_serial},
     {"vpd-identification", vpd_identification},
-    {"vpd-information", osd_vpd_information},
     {"vpd-token", vpd_token},
     {"sense-field", sense_field},
     {"sense-param", sense_param},

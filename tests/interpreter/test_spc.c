@@ -28,7 +28,7 @@ static void test_interpreter_spc__test_unit_ready_and_request_sense(void **state
 
 static void test_interpreter_spc__inquiry(void **state)
 {
-    static const uint8_t pages[] = {0x00, 0x80, 0x83, 0xb0, 0xb1};
+    static const uint8_t pages[] = {0x00, 0x80, 0x83, 0xb1};
     uint8_t cdb[6] = {0x12, 0, 0, 0, 255, 0};
     struct rig *rig = *state;
 
