@@ -11,7 +11,7 @@ trap 'rm -rf "$T"' EXIT
 # With DESTDIR also what has an absolute place (the handler, unit files) stays below it.
 DESTDIR=$T "$cmake" --install "$build" --prefix /usr >/dev/null
 for f in bin/osdctl include/osd/osd.h include/osd/status.h share/man/man1/osdctl.1 \
-    share/man/man3/libosd.3 share/man/man7/osd-url.7 \
+    share/man/man3/libosd.3 share/man/man7/osd-url.7 share/man/man7/liosd.7 \
     share/bash-completion/completions/osdctl; do
     [ -f "$T/usr/$f" ] || { echo "FAILED: $f is not installed"; exit 1; }
 done

@@ -55,6 +55,13 @@ for e in $(grep -oE '\bOSD_E_[A-Z_]+' "$ROOT/include/osd/status.h"); do
     grep -qx "\.It Dv $e" "$ROOT/man/libosd.3" || die "$e is not in libosd.3"
 done
 
+echo "== every key of the configuration string is in liosd(7), and nothing else"
+keys=$(sed -n '/^} keys\[\] = /,/;$/p' "$ROOT/handler/tcmu/cfgstring.c" | grep -oE '\{"[a-z0-9_]+"' |
+    tr -d '{"' | grep -v tcmur_ | sort)
+[ "$(wc -w <<<"$keys")" -ge 7 ] || die "keys of the configuration string: $keys"
+said=$(sed -n 's/^\.It Cm \([a-z0-9_]*\) Ns = .*/\1/p' "$ROOT/man/liosd.7" | sort)
+[ "$keys" = "$said" ] || die "liosd.7 has $(xargs <<<"$said"), not $(xargs <<<"$keys")"
+
 echo "== completion completes"
 completes() {
     local want=$1
