@@ -220,11 +220,11 @@ def sustain(res):
 
 
 def parts(res):
-    lines = [[p, res[p]["date"], res[p]["mode"],
+    lines = [[p, res[p]["date"], res[p]["mode"], f"{res[p].get('load', 0):.1f}",
               f"{res[p]['machine']['cpu']}, {res[p]['machine']['cpus']} CPUs, "
               f"Linux {res[p]['machine']['kernel']}", f"`{res[p]['command']}`"]
              for p in LISTS if p in res]
-    return table(["part", "date", "mode", "machine", "command"], lines)
+    return table(["part", "date", "mode", "load before", "machine", "command"], lines)
 
 
 TABLES = {f.__name__: f for f in (operations, ratios, threads, lio_depth, lio_floor, lio_sizes, latency,
@@ -242,12 +242,12 @@ def gnuplot(script):
 
 def plot(path, title, xlabel, ylabel, panels, logy=True):
     """panels: [(title, [(name, [(x, y)])])], side by side; SVG and PNG."""
-    for ext, term in (("svg", "svg size {w},420 background 'white' font 'sans,12'"),
-                      ("png", "pngcairo size {w},420 font 'sans,11'")):
-        s = [f"set terminal {term.format(w=420 * len(panels))}", f"set output '{path}.{ext}'",
+    for ext, term in (("svg", "svg size {w},460 background 'white' font 'sans,12'"),
+                      ("png", "pngcairo size {w},460 font 'sans,11'")):
+        s = [f"set terminal {term.format(w=440 * len(panels))}", f"set output '{path}.{ext}'",
              "set logscale x 2" if "KiB" in xlabel else "set logscale x",
              "set logscale y" if logy else "", f"set xlabel '{xlabel}'", f"set ylabel '{ylabel}'",
-             "set key top left", "set grid",
+             "set key below", "set grid",
              f"set multiplot layout 1,{len(panels)} title '{title}'"]
         for i, (_, lines) in enumerate(panels):
             for j, (_, points) in enumerate(lines):
