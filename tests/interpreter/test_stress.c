@@ -9,6 +9,7 @@
  * STRESS_COMMANDS (per thread) and STRESS_SEED in the environment change how many and which.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "common/log.h"
 #include "interpreter/staging.h"
@@ -357,8 +358,10 @@ static void execute(struct hostile *h)
         h->broken = "no memory";
     } else {
         memcpy(cdb, h->raw, h->raw_len);
-        memcpy(out, h->out, h->out_len);
-        memset(h->in, 0xa5, h->in_len);
+        if (h->out_len)
+            memcpy(out, h->out, h->out_len);
+        if (h->in_len)
+            memset(h->in, 0xa5, h->in_len);
         if (h->shared)
             req.in = req.out;
         osd_device_weigh(h->dev, cdb, h->raw_len, &scope);
@@ -482,10 +485,83 @@ static void test_interpreter_stress__hostile_initiators_break_nothing(void **sta
     assert_int_equal(result.findings, 0);
 }
 
+/* ---- lists while objects come and go ---- */
+
+#define STABLE  100u /* objects with even ids stay, odd ones come and go */
+#define LISTS   60
+#define LIST_IN (OSD_LIST_HEADER_LEN + 7 * 8)
+
+static atomic_bool churn_ends;
+
+static void *churn(void *arg)
+{
+    struct hostile *h = arg;
+
+    h->out = h->in = NULL;
+    while (!atomic_load(&churn_ends) && !h->broken) {
+        uint64_t oid = RIG_OID + 1 + 2 * below(h, STABLE);
+        make(h, one_in(h, 2) ? OSD_OP_CREATE : OSD_OP_REMOVE, RIG_PID, oid);
+    }
+    return NULL;
+}
+
+/* The whole list, seven ids at a time. Ids ascend; every object that stays is there once. */
+static void list_once(struct rig *rig)
+{
+    struct osd_cdb c = rig_cmd(OSD_OP_LIST, OSD_GEN2, RIG_PID, 0);
+    struct osd_list_head head = {.continuation = 0};
+    uint64_t last = 0, stable = 0;
+
+    do {
+        struct osd_list_entry e;
+        size_t at = OSD_LIST_HEADER_LEN;
+        c.start = head.continuation;
+        c.list_id = head.list_id;
+        c.length = rig->in_len = LIST_IN;
+        rig_run(rig, &c);
+        expect_good(rig);
+        struct osd_bytes data = {rig->in, rig->r.in_len};
+        assert_int_equal(osd_list_head_decode(data, OSD_GEN2, &head), OSD_OK);
+        while (osd_list_entry_next(data, &head, &at, &e) == OSD_OK) {
+            assert_true(e.id > last);
+            last = e.id;
+            stable += (e.id - RIG_OID) % 2 == 0;
+        }
+        assert_true(head.continuation == 0 || head.continuation > last);
+    } while (head.continuation);
+    assert_int_equal(stable, STABLE);
+}
+
+static void test_interpreter_stress__a_list_has_all_that_was_there_all_the_time(void **state)
+{
+    struct rig *rig = *state;
+    struct hostile h[4];
+    pthread_t id[4];
+
+    rig_partition(rig, RIG_PID);
+    for (uint64_t i = 0; i < STABLE; i++)
+        rig_object(rig, RIG_PID, RIG_OID + 2 * i);
+    atomic_store(&churn_ends, false);
+    for (int i = 0; i < 4; i++) {
+        h[i] = (struct hostile){.dev = rig->dev, .seed = (uint64_t)i};
+        assert_int_equal(pthread_create(&id[i], NULL, churn, &h[i]), 0);
+    }
+    for (int i = 0; i < LISTS; i++)
+        list_once(rig);
+    atomic_store(&churn_ends, true);
+    for (int i = 0; i < 4; i++)
+        pthread_join(id[i], NULL);
+    for (int i = 0; i < 4; i++) {
+        assert_null(h[i].broken);
+        assert_true(h[i].good > 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         rig_test(test_interpreter_stress__hostile_initiators_break_nothing),
+        rig_test(test_interpreter_stress__a_list_has_all_that_was_there_all_the_time),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
