@@ -173,6 +173,11 @@ static osd_status send_one(struct transport *t, struct exchange *x, const uint8_
     return st;
 }
 
+static bool goes_in_two_phases(const struct exchange *x)
+{
+    return x->out.len > 0 && x->in.len > 0;
+}
+
 #define PIECES 16
 
 /* STAGE DATA-OUT with the embedded CDB in front of the data, then COLLECT. */
@@ -191,8 +196,8 @@ static osd_status try_two_phase(struct transport *t, struct exchange *x)
     struct osd_iov all = osd_iov_make(v, n);
     if (all.len != x->cdb_len + x->out.len || all.len > UINT32_MAX || x->in.len > UINT32_MAX)
         return OSD_E_INVALID;
-    osd_random(stage.tag, sizeof(stage.tag));
-    memcpy(collect.tag, stage.tag, sizeof(collect.tag));
+    memcpy(stage.tag, x->tag, sizeof(stage.tag));
+    memcpy(collect.tag, x->tag, sizeof(collect.tag));
     stage.length = (uint32_t)all.len;
     collect.length = (uint32_t)x->in.len;
     osd_twophase_encode(&stage, cdb);
@@ -209,7 +214,7 @@ static osd_status try_once(struct transport *t, struct exchange *x)
 
     if (!t->iscsi)
         return try_local(t, x);
-    if (x->out.len > 0 && x->in.len > 0)
+    if (goes_in_two_phases(x))
         return try_two_phase(t, x);
     return send_one(t, x, x->cdb, x->cdb_len, x->out.len ? x->out : none,
                     x->in.len ? x->in : none);
@@ -217,12 +222,14 @@ static osd_status try_once(struct transport *t, struct exchange *x)
 
 /* ---- retries ---- */
 
-/* The stage was lost with the device's memory: COLLECT names a tag it does not know. */
+/* The stage was lost with the device's memory (COLLECT names a tag it does not know), or there is no
+ * room for it while others are under way. Errors of the command itself name its object. */
 static bool lost_stage(const struct exchange *x, const struct osd_sense *s)
 {
-    return x->out.len > 0 && x->in.len > 0 && s->key == SENSE_ILLEGAL_REQUEST &&
-           s->asc == ASC_INVALID_FIELD_CDB && s->has_field && s->field_in_cdb &&
-           s->field == 16 && !s->has_object;
+    if (!goes_in_two_phases(x) || s->key != SENSE_ILLEGAL_REQUEST || s->has_object)
+        return false;
+    return s->asc == ASC_RESOURCE_FAILURE || (s->asc == ASC_INVALID_FIELD_CDB && s->has_field &&
+                                              s->field_in_cdb && s->field == 16);
 }
 
 /* Busy, unit attention, device restarting, another initiator's reset (the command may have been
@@ -255,6 +262,9 @@ osd_status transport_execute(struct transport *t, struct exchange *x, char *reas
     uint64_t until = osd_monotonic_ms() + t->retry_ms;
     useconds_t pause = FIRST_PAUSE_US;
 
+    /* One tag for all tries: a stage that was thought lost is replaced, not left behind. */
+    if (goes_in_two_phases(x))
+        osd_random(x->tag, sizeof(x->tag));
     for (;;) {
         osd_status st = transport_once(t, x, reason, reason_len);
         if (st || !worth_retry(x) || osd_monotonic_ms() >= until)

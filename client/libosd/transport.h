@@ -13,6 +13,7 @@
 #include "common/iov.h"
 #include "osd/osd.h"
 #include "wire/sense.h"
+#include "wire/twophase.h"
 
 struct transport;
 
@@ -20,6 +21,8 @@ struct exchange {
     const uint8_t *cdb;
     size_t cdb_len;
     struct osd_iov out, in;
+    uint8_t
+        tag[OSD_TAG_LEN]; /* of its stage, if it goes in two phases; transport_execute()'s */
     /* Results. */
     uint8_t status;
     uint8_t sense[OSD_SENSE_MAX];
