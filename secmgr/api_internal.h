@@ -41,7 +41,7 @@ struct ask {
     char id_text[REQUEST_ID_LEN];
     char name[SM_PRINCIPAL]; /* {osd} or {group} of the path */
     struct sm_osd osd;       /* of {osd} */
-    char why[400];
+    char why[640];
     /* the answer */
     unsigned status;
     json_t *data, *error;

@@ -222,14 +222,12 @@ static osd_status try_once(struct transport *t, struct exchange *x)
 
 /* ---- retries ---- */
 
-/* The stage was lost with the device's memory (COLLECT names a tag it does not know), or there is no
- * room for it while others are under way. Errors of the command itself name its object. */
+/* The stage was lost with the device's memory: COLLECT names a tag it does not know. */
 static bool lost_stage(const struct exchange *x, const struct osd_sense *s)
 {
-    if (!goes_in_two_phases(x) || s->key != SENSE_ILLEGAL_REQUEST || s->has_object)
-        return false;
-    return s->asc == ASC_RESOURCE_FAILURE || (s->asc == ASC_INVALID_FIELD_CDB && s->has_field &&
-                                              s->field_in_cdb && s->field == 16);
+    return goes_in_two_phases(x) && s->key == SENSE_ILLEGAL_REQUEST &&
+           s->asc == ASC_INVALID_FIELD_CDB && s->has_field && s->field_in_cdb &&
+           s->field == 16 && !s->has_object;
 }
 
 /* Busy, unit attention, device restarting, another initiator's reset (the command may have been

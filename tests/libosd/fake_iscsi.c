@@ -190,10 +190,6 @@ static osd_status meet(struct iscsi_command *c, enum fault f)
                                                .field_in_cdb = true,
                                                .field = 16});
         break;
-    case FAULT_NO_ROOM:
-        check_condition(
-            c, &(struct osd_sense){.key = SENSE_ILLEGAL_REQUEST, .asc = ASC_RESOURCE_FAILURE});
-        break;
     case FAULT_UNREACHABLE:
         return OSD_E_UNREACHABLE;
     }

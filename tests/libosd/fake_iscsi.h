@@ -26,7 +26,6 @@ enum fault {
     FAULT_NOT_READY,     /* NOT READY */
     FAULT_LOST_ANSWER,   /* carried out, answered with BUSY */
     FAULT_FORGOT_STAGE,  /* COLLECT: the device restarted, it knows no such tag */
-    FAULT_NO_ROOM,       /* STAGE: too many commands are staged */
     FAULT_UNREACHABLE,   /* the connection is gone */
     FAULT_ABORTED,       /* carried out, answered with TASK ABORTED */
     FAULT_CONFLICT       /* RESERVATION CONFLICT */

@@ -280,14 +280,13 @@ static void test_libosd_transport__one_direction_goes_plainly(void **state)
         assert_int_not_equal(action(i) & 0xfff0, 0x8fd0);
 }
 
-/* Would catch: commands that fail because many others are under way; stages of one command that
- * fill the device, each try with a tag of its own. */
-static void test_libosd_transport__no_room_for_a_stage_is_waited_for(void **state)
+/* Would catch: stages of one command that fill the device, each try with a tag of its own. */
+static void test_libosd_transport__all_tries_have_one_tag(void **state)
 {
     char value[8] = "";
     uint8_t tag[16];
 
-    fake.faults[0] = FAULT_NO_ROOM;
+    fake.faults[0] = FAULT_BUSY;
     fake.faults[1] = FAULT_NOT_READY;
     assert_int_equal(set_and_get("later", value, sizeof(value)), OSD_OK);
     assert_string_equal(value, "later");
@@ -378,7 +377,7 @@ int main(void)
         TEST(discover_visits_targets_and_names_bad_urls),
         TEST(both_directions_go_as_stage_and_collect),
         TEST(one_direction_goes_plainly),
-        TEST(no_room_for_a_stage_is_waited_for),
+        TEST(all_tries_have_one_tag),
         TEST(lost_stage_is_sent_again_with_the_same_command),
         TEST(faults_at_every_step_leave_one_execution),
         TEST(errors_of_staged_commands_come_through),

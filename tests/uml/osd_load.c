@@ -37,7 +37,7 @@
 
 #include "osd/osd.h"
 
-#define MAX_CLIENTS 64
+#define MAX_CLIENTS 128
 #define MAX_SIZE    (1u << 20)
 #define LIST_PAGE   1000
 
