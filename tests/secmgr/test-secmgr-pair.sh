@@ -67,11 +67,13 @@ copier=$!
 
 sleep 3
 echo "== one is killed"
+# shellcheck disable=SC2154 # set by start_manager
 kill -9 "$one"
 wait "$one" 2>/dev/null
 sleep 3
 echo "== it comes back, the other is killed"
 start_manager one
+# shellcheck disable=SC2154 # set by start_manager
 kill -9 "$two"
 wait "$two" 2>/dev/null
 sleep 3
