@@ -7,9 +7,9 @@
  * value; a user object has bytes besides. The store knows ids, ranges, attributes, quotas and
  * counters. It knows no SCSI.
  *
- * Invariants every implementation keeps (checked by the conformance suite and store_check()):
+ * Invariants every implementation keeps (checked by the conformance suite and check):
  *  (1) One transaction is all or nothing, also over kill -9 at any moment; with
- *      STORE_COMMIT_SYNC, store_flush() or STORE_SYNC_ALWAYS also over loss of power.
+ *      STORE_COMMIT_SYNC, flush or STORE_SYNC_ALWAYS also over loss of power.
  *  (2) A transaction holds its object's lock from begin to commit/abort: several readers or one
  *      writer. A transaction on (pid, 0) exclusive excludes everything in the partition, one on
  *      (0, 0) exclusive everything in the store; one on an object holds its partition and the
@@ -130,7 +130,7 @@ struct store_info {
 /** What a range of an object holds (store_seek). */
 enum store_extent { STORE_HOLE, STORE_DATA, STORE_DAMAGED };
 
-/** One finding of store_check(). Called in the checking thread. */
+/** One finding of check. Called in the checking thread. */
 typedef void (*store_check_report)(void *arg, struct store_id id, const char *finding);
 
 struct store_check_result {
@@ -242,7 +242,7 @@ struct store_ops {
                          void *ret_outcome, size_t *ret_len);
 
     /* Change timestamps outside a transaction: visible at once, on stable storage at the next
-     * change of the object, store_flush() of it, or close. flags: enum store_touch. Never
+     * change of the object, a flush of it, or close. flags: enum store_touch. Never
      * turns a time back. Unknown ids are ignored. Never called by a thread that has a
      * transaction open. */
     void (*touch)(struct osd_store *s, struct store_id id, unsigned flags, uint64_t now_ms);
@@ -298,7 +298,7 @@ enum store_sync { STORE_SYNC_NORMAL, STORE_SYNC_ALWAYS };
 struct store_config {
     const char *path;  /* absolute directory */
     bool create;       /* make a new store when the directory is empty or absent */
-    bool read_only;    /* for store_check() */
+    bool read_only;    /* for checks */
     uint64_t capacity; /* bytes, used at creation; 0: no limit */
     enum store_sync sync;
     bool idle; /* nothing happens in the background: what is due waits until it is asked for */

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every C file opens with its licence and with what it is ("path - purpose"). Would catch: a file
+# Every C file opens with its licence, its own path and what it is ("path - purpose"). Would catch: a file
 # that a stranger has to read whole to know why it exists.
 set -euo pipefail
 cd "$1"
@@ -11,8 +11,8 @@ while read -r f; do
         echo "$f: first line is not the SPDX licence line"
         bad=$((bad + 1))
     }
-    sed -n '2,4p' "$f" | grep -qE '^ \* [^ ]*[a-z0-9_]+\.[ch] - ' || {
-        echo "$f: does not open with \"name - what it is\""
+    sed -n '2,4p' "$f" | grep -qF " * ${f#include/} - " || {
+        echo "$f: does not open with \"${f#include/} - what it is\""
         bad=$((bad + 1))
     }
 done < <(own_files . '*.c' '*.h')

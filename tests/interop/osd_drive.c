@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * osd_drive.c - sends OSD commands and says what it meant by each
+ * tests/interop/osd_drive.c - sends OSD commands and says what it meant by each
  *
  * usage: osd_drive iscsi://host/target/lun >meant.txt
  *        osd_drive FILE.pcap >meant.txt   (without a network, see carrier.h)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire_bytes.c - writes what wire/ encodes, so that other people's decoders can read it
+ * tests/interop/wire_bytes.c - writes what wire/ encodes, so that other people's decoders can read it
  *
  * usage: wire_bytes NAME   the bytes on standard output
  *        wire_bytes        the names
