@@ -15,6 +15,7 @@ case $? in
 esac
 
 start_target
+one='' two=''
 for name in one two; do
     write_config $name '[limits]' 'requests_per_second = 0' '[keys]' 'rotate = 2s' '[credentials]' \
         'lifetime = 10s' 'max_lifetime = 10s'
