@@ -484,6 +484,7 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
     r->base.ops = &rdb_ops;
     r->cfg = *cfg;
     r->batch_room = BATCH_ROOM;
+    r->max_parts = PARTS_MAX;
     r->lock_fd = -1;
     osd_random(&r->seed, sizeof(r->seed));
     if (!r->cfg.clock)

@@ -58,6 +58,7 @@ struct part {
 };
 
 #define PART_BUCKETS  16384
+#define PARTS_MAX     1048576u /* each takes half a kilobyte of memory */
 #define TOUCH_SHARDS  16u
 #define TOUCH_BUCKETS 512u  /* of a shard */
 #define TOUCH_MAX     4096u /* objects of a shard */
@@ -123,6 +124,7 @@ struct rdb {
     struct part *root;
     struct part *spare;   /* removed ones; under parts_lock */
     uint64_t next_pid;    /* atomic */
+    uint64_t max_parts;   /* how many there may be, whatever the quota says */
     uint64_t last_serial; /* of a partition; atomic */
 
     struct touch_shard touch[TOUCH_SHARDS];

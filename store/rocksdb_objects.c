@@ -162,7 +162,8 @@ osd_status part_create(struct txn *t, struct store_id id, const struct store_met
     id.oid = 0;
     if (t->base.id.pid != 0 && !store_held_covers(&t->held, id))
         return OSD_E_INVALID;
-    st = count_objects(t, r->root, 1, limits_of(t, r->root).partition_quota,
+    uint64_t limit = limits_of(t, r->root).partition_quota;
+    st = count_objects(t, r->root, 1, limit < r->max_parts ? limit : r->max_parts,
                        STORE_QUOTA_PARTITIONS);
     if (!st)
         st = choose_id(t, &r->next_pid, true, &id);

@@ -99,6 +99,7 @@ osd_status stored_load(struct command *c, struct store_id id, struct osd_attr_id
         if (!c->big && !(c->big = malloc(VALUE_MAX)))
             return OSD_E_NOMEM;
         dst = c->big;
+        c->steps += len / sizeof(c->small); /* long values are more work */
         st = ops->get_attr(c->txn, id, attr.page, attr.number, dst, VALUE_MAX, &len);
     }
     if (st == OSD_OK)

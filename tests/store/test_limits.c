@@ -75,6 +75,25 @@ static void test_store_limits__memory_is_shared_and_given_back(void **state)
     assert_int_equal(db->batch_room, 2 * BATCH_STEP);
 }
 
+/* Every partition is kept in memory. */
+static void test_store_limits__partitions_are_not_without_number(void **state)
+{
+    struct rig *r = *state;
+    struct store_meta m = rig_meta(STORE_PARTITION);
+    struct store_id id = {0, 0};
+
+    ((struct rdb *)r->s)->max_parts = 3;
+    struct store_id first = rig_partition(r);
+    rig_partition(r);
+    rig_partition(r);
+    struct store_txn *t = rig_begin(r, id, STORE_SHARED);
+    rig_fails(r->ops->create(t, id, &m, &id), OSD_E_QUOTA);
+    assert_int_equal(t->quota, STORE_QUOTA_PARTITIONS);
+    r->ops->abort(t);
+    rig_remove(r, first);
+    rig_partition(r);
+}
+
 /* A later object under the same id would show what was left behind. */
 static void test_store_limits__all_of_many_attributes_are_removed(void **state)
 {
@@ -163,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_store_limits__a_transaction_takes_bounded_memory),
         RIG_TEST(test_store_limits__memory_is_shared_and_given_back),
+        RIG_TEST(test_store_limits__partitions_are_not_without_number),
         RIG_TEST(test_store_limits__all_of_many_attributes_are_removed),
         RIG_TEST(test_store_limits__one_store_is_open_once_under_any_name),
         RIG_TEST(test_store_limits__a_directory_of_others_is_refused),
