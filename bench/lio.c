@@ -8,6 +8,7 @@
  * because asking the clock inside user-mode Linux costs as much as a command.
  */
 #include <getopt.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -416,7 +417,7 @@ static void measure_ops(const struct options *o, struct side *sides, json_t *roo
     json_object_set_new(root, "lio_latency", list);
 }
 
-/* ---- the program ---- */
+/* ---- several clients ---- */
 
 /* TEST UNIT READY until the unit has said everything about its past. */
 static void settle(struct side *side)
@@ -429,6 +430,136 @@ static void settle(struct side *side)
             return;
     bench_die("LUN %u does not become ready", (unsigned)side->lun);
 }
+
+#define MAX_CLIENTS  16
+#define CLIENT_BYTES 4096u
+
+static const unsigned clients[] = {1, 2, 4, 8, 16};
+#define N_CLIENTS (sizeof(clients) / sizeof(clients[0]))
+
+/* One with a session of its own, one command at a time, in the DIRTY area. */
+struct client {
+    pthread_t thread;
+    pthread_barrier_t *start;
+    struct side side;
+    bool write;
+    unsigned number;
+    uint64_t commands, from, to; /* ns */
+    uint8_t data[CLIENT_BYTES];
+};
+
+static void *run_client(void *arg)
+{
+    struct client *me = arg;
+    struct bench_target to = target_of(&me->side);
+    struct bench_cmd c;
+
+    make_io(&c, &me->side, me->write, DIRTY, CLIENT_BYTES);
+    *(me->write ? &c.out : &c.in) = (struct iovec){me->data, CLIENT_BYTES};
+    pthread_barrier_wait(me->start);
+    me->from = bench_now_ns();
+    for (uint64_t i = 0; i < me->commands; i++) {
+        aim(&c, &me->side, DIRTY,
+            (i * 7919 + me->number * SPREAD / MAX_CLIENTS / CLIENT_BYTES) * CLIENT_BYTES %
+                SPREAD);
+        bench_cmd_run(&to, &c);
+    }
+    me->to = bench_now_ns();
+    return NULL;
+}
+
+/* Thousand commands per second of n clients together. */
+static double client_rate(struct client *all, unsigned n, enum lun_kind kind, uint64_t lun,
+                          bool write, uint64_t commands)
+{
+    pthread_barrier_t start;
+    uint64_t from = UINT64_MAX, to = 0;
+
+    pthread_barrier_init(&start, NULL, n);
+    for (unsigned i = 0; i < n; i++) {
+        all[i].side.kind = kind;
+        all[i].side.lun = lun;
+        all[i].start = &start;
+        all[i].write = write;
+        all[i].number = i;
+        all[i].commands = commands / n + 1;
+        if (pthread_create(&all[i].thread, NULL, run_client, &all[i]))
+            bench_die("no thread");
+    }
+    for (unsigned i = 0; i < n; i++) {
+        pthread_join(all[i].thread, NULL);
+        from = all[i].from < from ? all[i].from : from;
+        to = all[i].to > to ? all[i].to : to;
+    }
+    pthread_barrier_destroy(&start);
+    return 1e6 * n * (double)(commands / n + 1) / (double)(to - from);
+}
+
+static void measure_client_load(const struct options *o, struct client *all, bool write,
+                                json_t *list)
+{
+    static const char *const luns[] = {"object LUN", "empty handler", "block LUN"};
+    struct bench_series rates[LUN_KINDS][N_CLIENTS] = {0};
+    uint64_t commands = o->slice_ms * 10 + 16; /* at 10 a millisecond */
+    char what[128];
+
+    for (unsigned round = 0; round <= o->pairs; round++)
+        for (size_t n = 0; n < N_CLIENTS; n++)
+            for (int k = 0; k < LUN_KINDS; k++) {
+                double r =
+                    client_rate(all, clients[n], (enum lun_kind)k, o->luns[k], write, commands);
+                if (round > 0)
+                    bench_series_add(&rates[k][n], r);
+            }
+    for (int k = 0; k < LUN_KINDS; k++)
+        for (size_t n = 0; n < N_CLIENTS; n++) {
+            snprintf(what, sizeof(what), "%s 4 KiB, %u clients, %s", write ? "WRITE" : "READ",
+                     clients[n], luns[k]);
+            bench_report(list, write ? "overwrite" : "read", what, "k/s", &rates[k][n], 0,
+                         false);
+            bench_report_tag(list, "clients", clients[n]);
+            json_object_set_new(json_array_get(list, json_array_size(list) - 1), "lun",
+                                json_string(luns[k]));
+        }
+}
+
+static struct iscsi_session *connect_to(const char *text)
+{
+    struct iscsi_options opt = {0};
+    struct iscsi_session *session;
+    struct iscsi_url url;
+    char why[256] = "";
+
+    if (iscsi_url_parse(text, &url, why, sizeof(why)) ||
+        iscsi_connect(&url, &opt, &session, why, sizeof(why)))
+        bench_die("%s: %s", text, why);
+    return session;
+}
+
+static void measure_clients(const struct options *o, json_t *root)
+{
+    struct client *all = calloc(MAX_CLIENTS, sizeof(*all));
+    json_t *list = json_array();
+
+    if (!all)
+        bench_die("out of memory");
+    for (unsigned i = 0; i < MAX_CLIENTS; i++) {
+        all[i].side.session = connect_to(o->url);
+        for (int k = 0; k < LUN_KINDS; k++) {
+            all[i].side.lun = o->luns[k];
+            settle(&all[i].side);
+        }
+    }
+    bench_report_head("clients, thousand commands/s");
+    measure_client_load(o, all, false, list);
+    measure_client_load(o, all, true, list);
+    for (unsigned i = 0; i < MAX_CLIENTS; i++)
+        iscsi_disconnect(all[i].side.session);
+    free(all);
+    json_object_set_new(root, "clients", list);
+}
+
+/* ---- the program ---- */
 
 /* What the loads find; the empty handler nods at all of it. */
 static void furnish(struct side *side)
@@ -498,16 +629,10 @@ static struct options parse(int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct options o = parse(argc, argv);
-    struct iscsi_options opt = {0};
-    struct iscsi_session *session;
-    struct iscsi_url url;
+    struct iscsi_session *session = connect_to(o.url);
     struct side sides[LUN_KINDS];
     json_t *root = json_object();
-    char why[256] = "";
 
-    if (iscsi_url_parse(o.url, &url, why, sizeof(why)) ||
-        iscsi_connect(&url, &opt, &session, why, sizeof(why)))
-        bench_die("%s: %s", o.url, why);
     for (int k = 0; k < LUN_KINDS; k++) {
         bool there = k == LUN_BLOCK || !o.only_block;
         sides[k] = (struct side){session, o.luns[k], (enum lun_kind)k, there};
@@ -519,8 +644,10 @@ int main(int argc, char **argv)
     bench_describe(root);
     measure_loads(&o, sides, goals, sizeof(goals) / sizeof(goals[0]), "depth", root);
     measure_loads(&o, sides, sizes, sizeof(sizes) / sizeof(sizes[0]), "sizes", root);
-    if (!o.only_block)
+    if (!o.only_block) {
         measure_ops(&o, sides, root);
+        measure_clients(&o, root);
+    }
     if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
         bench_die("cannot write %s", o.json);
     json_decref(root);

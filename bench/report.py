@@ -20,7 +20,8 @@ LUNS = ["object LUN", "empty handler", "block LUN"]
 LISTS = {"inproc": ["operations", "ratios", "threads"], "memory": ["operations", "ratios"],
          "disk": ["operations", "ratios"], "secured": ["secured"], "growth": ["growth", "space", "attributes", "partitions",
                                                       "sparse"],
-         "lio": ["depth_times", "depth_ratios", "sizes_times", "sizes_ratios", "lio_latency"],
+         "lio": ["depth_times", "depth_ratios", "sizes_times", "sizes_ratios", "lio_latency",
+                 "clients"],
          "guest": ["operations", "ratios"], "tgtd": ["depth_times", "sizes_times"], "sustain": ["sustain"]}
 
 
@@ -148,6 +149,17 @@ def lio_sizes(res):
                   "÷ fileio", "tgtd, native"], lines)
 
 
+def lio_clients(res):
+    counts = [1, 2, 4, 8, 16]
+    lines = []
+    for name, title in (("read", "READ 4 KiB"), ("overwrite", "WRITE 4 KiB")):
+        for lun in LUNS:
+            cells = [spread(row(res, "lio", "clients", name=name, lun=lun, clients=c))
+                     for c in counts]
+            lines.append([f"{title}, {lun.replace('block', 'fileio')}"] + cells)
+    return table(["thousand commands per second"] + [f"{c} clients" for c in counts], lines)
+
+
 TABLE3 = [("CREATE PARTITION", "create_partition"), ("CREATE", "create"), ("LIST", "list_1k"),
           ("LIST ROOT", "list_root"), ("SET ATTRIBUTE", "set_1"), ("WRITE", "write_4k"),
           ("APPEND", "append_64"), ("READ", "read_4k"), ("GET ATTRIBUTE", "get_page"),
@@ -227,7 +239,7 @@ def parts(res):
     return table(["part", "date", "mode", "load before", "machine", "command"], lines)
 
 
-TABLES = {f.__name__: f for f in (operations, ratios, threads, lio_depth, lio_floor, lio_sizes, latency,
+TABLES = {f.__name__: f for f in (operations, ratios, threads, lio_depth, lio_floor, lio_clients, lio_sizes, latency,
                                   secured,
                                   growth, attributes, partitions, sparse, space, sustain, parts)}
 
