@@ -379,6 +379,12 @@ static bool is_multi(const struct command *c)
     return c->n_objects > 1 || c->act->flags & ACT_MEMBERS;
 }
 
+void attributes_note_got(struct command *c, struct store_id id)
+{
+    c->got.max = c->req->in.len; /* an object's head alone takes as much there */
+    (void)osd_buf_put(&c->got, &id, sizeof(id)); /* at worst a time of access stays as it was */
+}
+
 static osd_status put_object(struct command *c, const struct attr_object *o, void *arg)
 {
     struct osd_writer *w = arg;
@@ -392,6 +398,8 @@ static osd_status put_object(struct command *c, const struct attr_object *o, voi
         w->full = start;
         return OSD_OK;
     }
+    if (st == OSD_OK && c->act->flags & ACT_MEMBERS && start < w->cap)
+        attributes_note_got(c, o->id);
     return st;
 }
 

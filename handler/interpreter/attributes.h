@@ -56,6 +56,10 @@ osd_status attributes_each_get(struct command *c, attr_check check, void *arg);
 osd_status attributes_set(struct command *c);
 osd_status attributes_get(struct command *c);
 
+/** Note that attributes of an object other than the one addressed went to Data-In: their time of
+ *  access is stamped after the commit. */
+void attributes_note_got(struct command *c, struct store_id id);
+
 /** Append the attributes a get list names as OSD-2 entries without list header (LIST with
  *  attributes). */
 osd_status attributes_put_entries(struct command *c, const struct attr_object *o,

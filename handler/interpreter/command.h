@@ -14,6 +14,7 @@
 
 #include "interpreter.h"
 
+#include "common/buf.h"
 #include "common/bytes.h"
 #include "device.h"
 #include "replay.h"
@@ -159,6 +160,8 @@ struct command {
     unsigned touch;                         /* timestamps of the object, beyond what act says */
     uint64_t changed[CHANGED_MAX];          /* collections that gain or lose members */
     unsigned n_changed;                     /* ... so many; those beyond are not stamped */
+    struct osd_buf got;                     /* store_ids of other objects whose attributes went
+                                               to Data-In, which bounds it */
     bool sync;                              /* commit to stable storage */
     osd_status (*after)(struct command *c); /* what follows the commit; NULL: nothing */
     bool set_clock;                         /* the adjustable clock was set */

@@ -366,6 +366,17 @@ static void count_members(struct command *c)
         device_members_changed(c->dev, id);
 }
 
+/* Members and listed objects whose attributes were got. */
+static void touch_got(struct command *c)
+{
+    struct store_id id;
+
+    for (size_t at = 0; at + sizeof(id) <= c->got.len; at += sizeof(id)) {
+        memcpy(&id, c->got.data + at, sizeof(id));
+        ops_of(c)->touch(c->dev->store, id, STORE_TOUCH_ATTR_ACCESSED, c->now);
+    }
+}
+
 /* After the commit: lazy timestamps, the clock. */
 static void aftermath(struct command *c)
 {
@@ -383,6 +394,7 @@ static void aftermath(struct command *c)
             ops->touch(c->dev->store, (struct store_id){c->target.pid, 0},
                        c->act->touch_partition | (c->touch & STORE_TOUCH_DATA_MODIFIED),
                        c->now);
+        touch_got(c);
     }
     count_members(c);
     if (c->set_clock)

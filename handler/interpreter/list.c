@@ -111,8 +111,10 @@ static osd_status put_entry(struct listing *l, uint64_t id, uint8_t *scratch)
         l->full = true;
         l->continuation = id;
     }
-    if (!l->full)
-        osd_writer_put(&l->w, scratch, e.full);
+    if (l->full)
+        return OSD_OK;
+    osd_writer_put(&l->w, scratch, e.full);
+    attributes_note_got(c, o.id);
     return OSD_OK;
 }
 

@@ -169,6 +169,7 @@ void segments_free(struct command *c)
         free(c->owned[--c->n_owned]);
     free(c->big);
     c->big = NULL;
+    osd_buf_free(&c->got);
 }
 
 /* ---- Data-In ---- */

@@ -527,6 +527,30 @@ static void test_interpreter_security__keys_have_their_consequences(void **state
     rig_close(&rig);
 }
 
+/* Would catch: a FORMAT OSD that locks its owner out, or leaves keys to the next partition. */
+static void test_interpreter_security__format_keeps_the_keys_of_the_device(void **state)
+{
+    struct keys k;
+    struct rig rig;
+    uint8_t raw[64];
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    struct osd_cdb c = rig_cmd(OSD_OP_FORMAT_OSD, OSD_GEN2, 0, 0);
+    rig.out_len = rig.in_len = 0;
+    rig_good(&rig, &c);
+    assert_int_equal(rig_get(&rig, OSD_GEN2, 0, 0, R5, 0x7ffe, raw), 7);
+    assert_memory_equal(raw, "key-id1", 7);
+    rig_partition(&rig, RIG_PID);
+    assert_int_equal(rig_get(&rig, OSD_GEN2, RIG_PID, 0, P5, 0x7fff, raw), -1);
+    assert_int_equal(rig_get(&rig, OSD_GEN2, RIG_PID, 0, P5, 0x8000 + VERSION, raw), -1);
+    struct request r =
+        signed_set_key(&rig, OSD_GEN2, 2, RIG_PID, 0, k.root[OSD_KEY_AUTHENTICATION], &k);
+    signed_run(&rig, &r);
+    expect_good(&rig);
+    rig_close(&rig);
+}
+
 static void test_interpreter_security__set_key_checks_its_fields(void **state)
 {
     struct keys k;
@@ -715,6 +739,7 @@ int main(void)
         cmocka_unit_test(test_interpreter_security__further_capabilities_are_proven),
         cmocka_unit_test(test_interpreter_security__keys_have_their_consequences),
         cmocka_unit_test(test_interpreter_security__set_key_checks_its_fields),
+        cmocka_unit_test(test_interpreter_security__format_keeps_the_keys_of_the_device),
         cmocka_unit_test(test_interpreter_security__keys_stay_inside),
         cmocka_unit_test(test_interpreter_security__the_master_key_changes_hands),
     };

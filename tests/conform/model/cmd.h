@@ -91,6 +91,9 @@ struct cmd {
     int64_t used_change;
     unsigned touched; /* timestamps set lists have asked for */
     size_t data_in;
+    uint64_t
+        got[2 * M_OBJECTS]; /* ids (pid, oid) of others whose attributes were brought home */
+    size_t n_got;
     uint64_t beyond; /* bytes of READ MAP that are not even kept */
 };
 
@@ -116,6 +119,9 @@ struct m_object *m_partition(const struct cmd *c);
 /** Stamp timestamps (bits) of an object unless they are bypassed. */
 void m_stamp(struct cmd *c, struct m_object *o, unsigned bits);
 void m_stamp_always(struct cmd *c, struct m_object *o, unsigned bits);
+
+/** Attributes of an object other than the one addressed were brought home. */
+void m_got(struct cmd *c, const struct m_object *o);
 
 /** The command's own work. False: a fault was noted. */
 bool m_work(struct cmd *c);

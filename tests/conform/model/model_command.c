@@ -888,6 +888,12 @@ void m_put_entries(struct cmd *c, const struct m_object *o, bool multi1)
     }
 }
 
+void m_got(struct cmd *c, const struct m_object *o)
+{
+    c->got[c->n_got++] = o->pid;
+    c->got[c->n_got++] = o->oid;
+}
+
 static void put_list(struct cmd *c)
 {
     bool members = c->k->op == O_SET_MEMBERS || c->k->op == O_GET_MEMBERS;
@@ -909,6 +915,8 @@ static void put_list(struct cmd *c)
         m_put_entries(c, o, multi && c->gen == 1);
         if (multi && c->gen == 2)
             m_patch(c, head + 14, c->a->in_len - head - 16, 2);
+        if (members && head < c->in_at + c->alloc)
+            m_got(c, o);
     }
     head = c->a->in_len - start - (c->gen == 1 ? 4 : 8);
     if (c->gen == 1)
@@ -1051,6 +1059,8 @@ static void implied(struct cmd *c)
 
 static void after(struct cmd *c)
 {
+    for (size_t i = 0; i < c->n_got; i += 2)
+        m_stamp(c, model_find(c->m, c->got[i], c->got[i + 1]), AA);
     if (gets_something(c))
         for (uint32_t i = 0; i < c->n; i++)
             m_stamp(c, model_find(c->m, c->pid, c->first + i), AA);

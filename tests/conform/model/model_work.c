@@ -663,6 +663,8 @@ static void list_one(struct cmd *c, struct listing *l, const struct m_object *o)
         l->next = id;
     if (l->next)
         c->a->in_len = start;
+    else if (c->list_attr)
+        m_got(c, o);
 }
 
 static bool is_listed(const struct cmd *c, const struct m_object *o, uint8_t type)
