@@ -51,7 +51,13 @@ static osd_status execute(struct sm_link *l, struct exchange *x, char *text, siz
         snprintf(text, len, "lost");
     if (lost && loss == LOSE_REQUEST)
         return OSD_E_UNREACHABLE;
-    osd_device_execute(device, &req, &r);
+    /* BUSY: the other manager's same command is under way; transports try again. */
+    for (int i = 0; i < 5000; i++) {
+        osd_device_execute(device, &req, &r);
+        if (r.status != SAM_BUSY)
+            break;
+        usleep(1000);
+    }
     x->status = r.status;
     x->sense_len = r.sense_len;
     memcpy(x->sense, r.sense, r.sense_len);
@@ -390,8 +396,10 @@ static void *work(void *arg)
         osd_status st = probe(own, PID, &version);
         atomic_fetch_add(&probes, 1);
         /* A key may have been overwritten since: 16 rotations without overlap take that long. */
-        if (st && st != OSD_E_DENIED)
+        if (st && st != OSD_E_DENIED) {
+            print_error("probe: %s\n", osd_status_text(st));
             atomic_fetch_add(&failures, 1);
+        }
     }
     sm_keys_close(own);
     return NULL;
@@ -404,8 +412,10 @@ static void *rotate(void *arg)
     char text[400];
 
     for (int i = 0; i < 25; i++)
-        if (sm_keys_rotate(own, &o, PID, text, sizeof(text)))
+        if (sm_keys_rotate(own, &o, PID, text, sizeof(text))) {
+            print_error("rotation %d: %s\n", i, text);
             atomic_fetch_add(&failures, 1);
+        }
     sm_keys_close(own);
     return NULL;
 }
