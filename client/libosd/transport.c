@@ -13,6 +13,7 @@
 #include "initiator/initiator.h"
 #include "interpreter/interpreter.h"
 #include "security/keyfile.h"
+#include "security/seal.h"
 #include "store/store.h"
 #include "wire/cdb.h"
 #include "wire/twophase.h"
@@ -70,6 +71,8 @@ static osd_status open_store(struct transport *t, const char *path, bool memory,
         .clock = &osd_clock_system,
     };
     struct osd_device_config dc = {.clock = &osd_clock_system};
+    uint8_t passphrase[OSD_SEAL_PASS_MAX];
+    size_t len;
     struct key_source source = {opt ? opt->key_file : NULL, reason, reason_len};
     osd_status st = memory ? store_memory_open(&sc, &dc.store, reason, reason_len)
                            : store_rocksdb_open(&sc, &dc.store, reason, reason_len);
@@ -84,8 +87,19 @@ static osd_status open_store(struct transport *t, const char *path, bool memory,
         dc.first_key = first_key;
         dc.key_arg = &source;
     }
-    st = osd_device_open(&dc, &t->device);
+    st = osd_seal_passphrase(opt ? opt->passphrase_file : NULL, passphrase, &len, reason,
+                             reason_len);
+    if (st == OSD_OK && len > 0) {
+        dc.passphrase = passphrase;
+        dc.passphrase_len = len;
+    }
+    if (st == OSD_OK)
+        st = osd_device_open(&dc, &t->device);
+    explicit_bzero(passphrase, sizeof(passphrase));
     if (st) {
+        if (reason[0] == 0 && st == OSD_E_DENIED)
+            snprintf(reason, reason_len,
+                     "%s: its keys are sealed; give the file of their passphrase", path);
         if (reason[0] == 0)
             snprintf(reason, reason_len, "device on store %s: %s", path, osd_status_text(st));
         dc.store->ops->close(dc.store);

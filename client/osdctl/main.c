@@ -302,6 +302,7 @@ static int run_with_session(const struct options *o, const struct verb *v, int a
     so.capacity = o->capacity;
     so.key_file = o->key;
     so.credential_file = o->credential;
+    so.passphrase_file = getenv("OSD_PASSPHRASE_FILE");
     so.method = o->method;
     if (o->key || o->credential) /* the environment names a manager for the others */
         so.secmgr = NULL;

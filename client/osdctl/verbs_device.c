@@ -83,7 +83,8 @@ static bool store_url(const char *name, char url[URL_MAX], int *ret_rc)
 
 int verb_check(const struct options *o, struct osd_session *s, int argc, char **argv)
 {
-    struct osd_options so = {.read_only = !o->repair};
+    struct osd_options so = {.read_only = !o->repair,
+                             .passphrase_file = getenv("OSD_PASSPHRASE_FILE")};
     struct osd_check_result r;
     const char *path = argc ? argv[0] : o->device;
     char url[URL_MAX];

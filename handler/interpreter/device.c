@@ -25,6 +25,7 @@
 #define SETTING_CAPACITY "interpreter.max_capacity"
 #define SETTING_METHOD   "interpreter.default_method"
 #define SETTING_SECURED  "interpreter.secured"
+#define SETTING_SEAL     "interpreter.seal"
 
 static osd_status get_number(struct osd_store *s, const char *name, uint64_t *ret)
 {
@@ -142,22 +143,64 @@ static osd_status find_method(const struct osd_device_config *cfg, struct osd_de
     return st == OSD_E_NOT_FOUND ? OSD_OK : st;
 }
 
+/* Salt of the passphrase, behind a byte that says how far sealing has come. */
+enum { SEALING = 1, SEALED = 2 };
+
+static osd_status begin_sealing(struct osd_store *s, uint8_t state[1 + OSD_SEAL_SALT_LEN])
+{
+    state[0] = SEALING;
+    osd_random(state + 1, OSD_SEAL_SALT_LEN);
+    return s->ops->put_setting(s, SETTING_SEAL, state, 1 + OSD_SEAL_SALT_LEN);
+}
+
+static osd_status finish_sealing(struct osd_store *s, const struct osd_seal *seal,
+                                 uint8_t state[1 + OSD_SEAL_SALT_LEN])
+{
+    osd_status st = keys_seal_all(s, seal);
+
+    state[0] = SEALED;
+    return st ? st : s->ops->put_setting(s, SETTING_SEAL, state, 1 + OSD_SEAL_SALT_LEN);
+}
+
+/* Once there was a passphrase, nothing goes without it. */
+static osd_status find_seal(const struct osd_device_config *cfg, struct osd_device *dev)
+{
+    const struct osd_bytes passphrase = {cfg->passphrase, cfg->passphrase_len};
+    uint8_t state[1 + OSD_SEAL_SALT_LEN];
+    size_t len = 0;
+    osd_status st =
+        cfg->store->ops->get_setting(cfg->store, SETTING_SEAL, state, sizeof(state), &len);
+
+    if (st == OSD_OK && (len != sizeof(state) || state[0] < SEALING || state[0] > SEALED))
+        return OSD_E_CORRUPT;
+    if (!cfg->passphrase)
+        return st == OSD_E_NOT_FOUND ? OSD_OK : st ? st : OSD_E_DENIED;
+    if (st == OSD_E_NOT_FOUND)
+        st = begin_sealing(cfg->store, state);
+    if (st == OSD_OK)
+        st = osd_seal_make(passphrase, state + 1, &dev->own_seal);
+    if (st == OSD_OK && state[0] == SEALING)
+        st = finish_sealing(cfg->store, &dev->own_seal, state);
+    dev->seal = &dev->own_seal;
+    return st;
+}
+
 /* The first master key; without one nobody could ever set another. */
 static osd_status find_master_key(const struct osd_device_config *cfg, struct osd_device *dev)
 {
     bool have;
-    osd_status st = keys_have_master(cfg->store, &have);
+    osd_status st = keys_have_master(cfg->store, dev->seal, &have);
 
     if (st == OSD_OK && !have && cfg->first_key) {
         uint8_t key[2 * OSD_KEY_LEN];
         st = cfg->first_key(cfg->key_arg, key);
         if (st == OSD_OK)
-            st = keys_install_master(cfg->store, key);
+            st = keys_install_master(cfg->store, dev->seal, key);
         OPENSSL_cleanse(key, sizeof(key));
         have = true;
     }
     if (st)
-        return st;
+        return st == OSD_E_CORRUPT && dev->seal ? OSD_E_DENIED : st;
     dev->methods = have ? METHODS_KEYED : METHODS_NOSEC;
     return have || dev->default_method == OSD_SEC_NOSEC ? OSD_OK : OSD_E_NOT_FOUND;
 }
@@ -181,7 +224,7 @@ static osd_status load_state(const struct osd_device_config *cfg, struct osd_dev
     if ((st = make_identity(cfg, &dev->identity)) ||
         (st = next_epoch(cfg->store, &dev->boot_epoch)) ||
         (st = find_capacity(cfg->store, &dev->max_capacity)) || (st = find_method(cfg, dev)) ||
-        (st = find_master_key(cfg, dev)))
+        (st = find_seal(cfg, dev)) || (st = find_master_key(cfg, dev)))
         return st;
     st = get_number(cfg->store, SETTING_CLOCK, &offset);
     if (st && st != OSD_E_NOT_FOUND)
@@ -202,6 +245,7 @@ osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_devic
         return OSD_E_NOMEM;
     st = load_state(cfg, dev);
     if (st) {
+        OPENSSL_cleanse(&dev->own_seal, sizeof(dev->own_seal));
         free(dev);
         return st;
     }
@@ -247,6 +291,7 @@ void osd_device_close(struct osd_device *dev)
     trusted_destroy(&dev->trusted);
     pthread_mutex_destroy(&dev->exchange.lock);
     OPENSSL_cleanse(&dev->exchange, sizeof(dev->exchange));
+    OPENSSL_cleanse(&dev->own_seal, sizeof(dev->own_seal));
     dev->store->ops->close(dev->store);
     free(dev);
 }

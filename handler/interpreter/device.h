@@ -15,6 +15,7 @@
 #include "nonces.h"
 #include "replay.h"
 #include "security/dh.h"
+#include "security/seal.h"
 #include "staging.h"
 #include "trust.h"
 
@@ -39,12 +40,14 @@ struct osd_device {
     uint8_t system_id[OSD_SYSTEM_ID_LEN];
     uint8_t security_token[SECURITY_TOKEN_LEN];
     uint16_t boot_epoch;
-    uint64_t max_capacity;  /* what FORMAT OSD may ask for */
-    uint64_t max_steps;     /* of one command (command.h) */
-    uint8_t default_method; /* of the root, unless its attribute says another */
-    uint16_t methods;       /* bit n: method n is offered */
-    bool weak_groups;       /* SET MASTER KEY takes the 1024-bit group, too */
-    atomic_bool secured;    /* something may ask for another method than NOSEC */
+    uint64_t max_capacity;       /* what FORMAT OSD may ask for */
+    uint64_t max_steps;          /* of one command (command.h) */
+    uint8_t default_method;      /* of the root, unless its attribute says another */
+    uint16_t methods;            /* bit n: method n is offered */
+    bool weak_groups;            /* SET MASTER KEY takes the 1024-bit group, too */
+    atomic_bool secured;         /* something may ask for another method than NOSEC */
+    const struct osd_seal *seal; /* NULL: keys lie open in the store */
+    struct osd_seal own_seal;
     struct nonces nonces;
     struct trusted trusted;
     struct exchange exchange;

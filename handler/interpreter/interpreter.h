@@ -37,11 +37,14 @@ struct osd_device_config {
      * key; asked for once, during open. NULL: leave it so. */
     osd_status (*first_key)(void *arg, uint8_t ret_key[40]);
     void *key_arg;
+    const uint8_t *passphrase; /* keys are sealed under it in the store; NULL: they lie open */
+    size_t passphrase_len;
     bool weak_groups; /* SET MASTER KEY may use the 1024-bit group */
 };
 
 /** OSD_OK; OSD_E_IO, OSD_E_CORRUPT from the store; OSD_E_UNSUPPORTED security method;
- *  OSD_E_NOT_FOUND (a method other than NOSEC, and no master key); what first_key() returns. The
+ *  OSD_E_NOT_FOUND (a method other than NOSEC, and no master key); what first_key() returns;
+ *  OSD_E_DENIED (keys are sealed, and this is not the passphrase). The
  *  store stays the caller's on failure. */
 osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_device **ret);
 

@@ -13,6 +13,8 @@
 #include "security/icv.h"
 
 #define RECORD_LEN    (8 + 2 * OSD_KEY_LEN + OSD_KEY_ID_LEN)
+#define STORED_MAX    (RECORD_LEN + OSD_SEAL_MORE)
+#define LABEL_LEN     12
 #define EXCHANGE_MS   10000
 #define FROZEN_NUMBER 0x5u /* of P+5h: mask of frozen working keys */
 
@@ -36,31 +38,54 @@ static void decode(const uint8_t src[RECORD_LEN], struct key_record *ret)
     memcpy(ret->id, src + 8 + 2 * OSD_KEY_LEN, OSD_KEY_ID_LEN);
 }
 
-static osd_status get_record(struct store_txn *t, struct store_id id, uint32_t number,
-                             struct key_record *ret)
+/* What a sealed record is bound to: whose key it is, and which. */
+static struct osd_bytes label_of(struct store_id id, uint32_t number, uint8_t dst[LABEL_LEN])
 {
-    uint8_t raw[RECORD_LEN];
-    uint32_t len = 0;
+    be64_put(dst, id.pid);
+    be32_put(dst + 8, number);
+    return (struct osd_bytes){dst, LABEL_LEN};
+}
+
+static osd_status get_record(struct store_txn *t, const struct osd_seal *seal,
+                             struct store_id id, uint32_t number, struct key_record *ret)
+{
+    uint8_t raw[STORED_MAX], plain[RECORD_LEN], label[LABEL_LEN];
+    uint32_t len = 0, want = seal ? STORED_MAX : RECORD_LEN;
     osd_status st = t->store->ops->get_attr(t, id, KEYS_PAGE, number, raw, sizeof(raw), &len);
 
     if (st)
         return st;
-    if (len != sizeof(raw))
+    if (len != want)
         return OSD_E_CORRUPT;
-    decode(raw, ret);
+    if (seal)
+        st = osd_seal_get(seal, label_of(id, number, label), (struct osd_bytes){raw, len},
+                          plain);
+    else
+        memcpy(plain, raw, sizeof(plain));
+    if (st == OSD_OK)
+        decode(plain, ret);
     OPENSSL_cleanse(raw, sizeof(raw));
-    return OSD_OK;
+    OPENSSL_cleanse(plain, sizeof(plain));
+    return st;
 }
 
-static osd_status put_record(struct store_txn *t, struct store_id id, uint32_t number,
-                             const struct key_record *k)
+static osd_status put_record(struct store_txn *t, const struct osd_seal *seal,
+                             struct store_id id, uint32_t number, const struct key_record *k)
 {
-    uint8_t raw[RECORD_LEN];
-    osd_status st;
+    uint8_t raw[STORED_MAX], plain[RECORD_LEN], label[LABEL_LEN];
+    uint32_t len = seal ? STORED_MAX : RECORD_LEN;
+    osd_status st = OSD_OK;
 
-    encode(k, raw);
-    st = t->store->ops->set_attr(t, id, KEYS_PAGE, number, raw, sizeof(raw));
+    encode(k, plain);
+    if (seal)
+        st = osd_seal_put(seal, label_of(id, number, label),
+                          (struct osd_bytes){plain, sizeof(plain)}, raw);
+    else
+        memcpy(raw, plain, sizeof(plain));
+    if (st == OSD_OK)
+        st = t->store->ops->set_attr(t, id, KEYS_PAGE, number, raw, len);
     OPENSSL_cleanse(raw, sizeof(raw));
+    OPENSSL_cleanse(plain, sizeof(plain));
     return st;
 }
 
@@ -97,7 +122,7 @@ static osd_status next_serial(struct command *c)
 osd_status keys_load(struct command *c, uint64_t pid, uint32_t number, struct key_record *ret)
 {
     uint64_t serial = 0;
-    osd_status st = get_record(c->txn, (struct store_id){pid, 0}, number, ret);
+    osd_status st = get_record(c->txn, c->dev->seal, (struct store_id){pid, 0}, number, ret);
 
     if (st == OSD_OK && number >= KEY_PARTITION)
         st = get_serial(c, &serial);
@@ -227,7 +252,7 @@ osd_status run_set_key(struct command *c)
     if (st == OSD_OK)
         st = get_serial(c, &k.serial);
     if (st == OSD_OK)
-        st = put_record(c->txn, c->target, number, &k);
+        st = put_record(c->txn, c->dev->seal, c->target, number, &k);
     OPENSSL_cleanse(&k, sizeof(k));
     OPENSSL_cleanse(&parent, sizeof(parent));
     return st ? st : consequences(c);
@@ -311,7 +336,7 @@ static osd_status install(struct command *c, const struct exchange *x)
         st = derive(&old, (struct osd_bytes){shared, x->len}, &k);
     memcpy(k.id, x->id, OSD_KEY_ID_LEN);
     if (st == OSD_OK)
-        st = put_record(c->txn, root, KEY_MASTER, &k);
+        st = put_record(c->txn, c->dev->seal, root, KEY_MASTER, &k);
     if (st == OSD_OK)
         st = drop_record(c, root, KEY_ROOT);
     OPENSSL_cleanse(shared, sizeof(shared));
@@ -351,7 +376,7 @@ osd_status run_set_master_key(struct command *c)
 
 /* ---- the first master key ---- */
 
-osd_status keys_have_master(struct osd_store *s, bool *ret)
+osd_status keys_have_master(struct osd_store *s, const struct osd_seal *seal, bool *ret)
 {
     struct key_record k;
     struct store_txn *t;
@@ -359,14 +384,15 @@ osd_status keys_have_master(struct osd_store *s, bool *ret)
 
     if (st)
         return st;
-    st = get_record(t, root, KEY_MASTER, &k);
+    st = get_record(t, seal, root, KEY_MASTER, &k);
     s->ops->abort(t);
     OPENSSL_cleanse(&k, sizeof(k));
     *ret = st == OSD_OK;
     return st == OSD_E_NOT_FOUND ? OSD_OK : st;
 }
 
-osd_status keys_install_master(struct osd_store *s, const uint8_t key[2 * OSD_KEY_LEN])
+osd_status keys_install_master(struct osd_store *s, const struct osd_seal *seal,
+                               const uint8_t key[2 * OSD_KEY_LEN])
 {
     struct key_record k = {0};
     struct store_txn *t;
@@ -376,11 +402,78 @@ osd_status keys_install_master(struct osd_store *s, const uint8_t key[2 * OSD_KE
         return st;
     memcpy(k.generation, key, OSD_KEY_LEN);
     memcpy(k.authentication, key + OSD_KEY_LEN, OSD_KEY_LEN);
-    st = put_record(t, root, KEY_MASTER, &k);
+    st = put_record(t, seal, root, KEY_MASTER, &k);
     OPENSSL_cleanse(&k, sizeof(k));
     if (st == OSD_OK)
         return s->ops->commit(t, STORE_COMMIT_SYNC);
     s->ops->abort(t);
+    return st;
+}
+
+/* ---- sealing what lies open ---- */
+
+/* One record that may be absent, or sealed already. */
+static osd_status seal_record(struct store_txn *t, const struct osd_seal *seal,
+                              struct store_id id, uint32_t number)
+{
+    struct key_record k;
+    osd_status st = get_record(t, NULL, id, number, &k);
+
+    if (st == OSD_OK)
+        st = put_record(t, seal, id, number, &k);
+    else if (st == OSD_E_CORRUPT) /* of another length */
+        st = get_record(t, seal, id, number, &k);
+    OPENSSL_cleanse(&k, sizeof(k));
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
+static osd_status seal_records(struct osd_store *s, const struct osd_seal *seal,
+                               struct store_id id)
+{
+    struct store_txn *t;
+    osd_status st = s->ops->begin(s, id, STORE_EXCLUSIVE, &t);
+
+    if (st)
+        return st;
+    st = seal_record(t, seal, id, KEY_MASTER);
+    if (st == OSD_OK)
+        st = seal_record(t, seal, id, KEY_ROOT);
+    if (st == OSD_OK)
+        st = seal_record(t, seal, id, KEY_PARTITION);
+    for (uint32_t v = 0; v < N_WORKING && st == OSD_OK; v++)
+        st = seal_record(t, seal, id, KEY_WORKING + v);
+    if (st == OSD_OK)
+        return s->ops->commit(t, STORE_COMMIT_SYNC);
+    s->ops->abort(t);
+    return st;
+}
+
+/* Partitions from one id on. *ret_next: the first that is left, 0: none. */
+static osd_status some_partitions(struct osd_store *s, uint64_t from, uint64_t *pids,
+                                  size_t max, size_t *ret_n, uint64_t *ret_next)
+{
+    struct store_txn *t;
+    uint64_t changes;
+    osd_status st = s->ops->begin(s, root, STORE_SHARED, &t);
+
+    if (st)
+        return st;
+    st = s->ops->list(t, 0, STORE_PARTITION, from, pids, max, ret_n, ret_next, &changes);
+    s->ops->abort(t);
+    return st;
+}
+
+osd_status keys_seal_all(struct osd_store *s, const struct osd_seal *seal)
+{
+    uint64_t pids[64], next = OSD_ID_FIRST;
+    osd_status st = seal_records(s, seal, root);
+
+    while (st == OSD_OK && next != 0) {
+        size_t n = 0;
+        st = some_partitions(s, next, pids, sizeof(pids) / sizeof(pids[0]), &n, &next);
+        for (size_t i = 0; i < n && st == OSD_OK; i++)
+            st = seal_records(s, seal, (struct store_id){pids[i], 0});
+    }
     return st;
 }
 

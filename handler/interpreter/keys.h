@@ -7,7 +7,9 @@
  * Invariants:
  *  (1) Partition and working keys carry the serial of the root key they descend from; when the
  *      root or the master key changes, the serial does, and they are gone.
- *  (2) No key is ever part of an answer or a log line.
+ *  (2) With a passphrase every key is sealed (security/seal.h), bound to its partition and number;
+ *      one that is not, or that another passphrase sealed, is not accepted.
+ *  (3) No key is ever part of an answer or a log line.
  */
 #ifndef INTERPRETER_KEYS_H
 #define INTERPRETER_KEYS_H
@@ -39,17 +41,21 @@ osd_status keys_working(struct command *c, uint64_t pid, uint8_t version,
 osd_status keys_secret(struct command *c, uint8_t ret[OSD_KEY_LEN]);
 
 /** Give a device without master key this one: generation key, then authentication key. */
-osd_status keys_install_master(struct osd_store *s, const uint8_t key[2 * OSD_KEY_LEN]);
+osd_status keys_install_master(struct osd_store *s, const struct osd_seal *seal,
+                               const uint8_t key[2 * OSD_KEY_LEN]);
 
-/** Whether the device has a master key. */
-osd_status keys_have_master(struct osd_store *s, bool *ret);
+/** Whether the device has a master key. OSD_E_CORRUPT: it is sealed under another passphrase. */
+osd_status keys_have_master(struct osd_store *s, const struct osd_seal *seal, bool *ret);
+
+/** Seal every key that is not sealed yet. Nobody else uses the store. */
+osd_status keys_seal_all(struct osd_store *s, const struct osd_seal *seal);
 
 /** What FORMAT OSD leaves in place. */
 struct keys_kept {
     size_t n;
     struct {
         uint32_t number, len;
-        uint8_t value[64];
+        uint8_t value[128];
     } records[3 + 1 + N_WORKING];
 };
 osd_status keys_keep(struct command *c, struct keys_kept *ret);

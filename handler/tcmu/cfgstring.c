@@ -93,6 +93,14 @@ static osd_status key_master(struct parse *p, const char *v)
     return OSD_OK;
 }
 
+static osd_status key_passphrase(struct parse *p, const char *v)
+{
+    if (v[0] != '/')
+        return complain(p, "passphrase_file=%s is not an absolute path", v);
+    snprintf(p->cfg.passphrase_file, sizeof(p->cfg.passphrase_file), "%s", v);
+    return OSD_OK;
+}
+
 static osd_status key_dh1024(struct parse *p, const char *v)
 {
     p->cfg.weak_groups = strcmp(v, "allow") == 0;
@@ -139,10 +147,15 @@ static osd_status key_runner_timeout(struct parse *p, const char *v)
 static const struct {
     const char *key;
     osd_status (*set)(struct parse *p, const char *value);
-} keys[] = {{"capacity", key_capacity}, {"security", key_security},
-            {"sync", key_sync},         {"store", key_store},
-            {"threads", key_threads},   {"master_key_file", key_master},
-            {"dh1024", key_dh1024},     {"tcmur_cmd_time_out", key_runner_timeout}};
+} keys[] = {{"capacity", key_capacity},
+            {"security", key_security},
+            {"sync", key_sync},
+            {"store", key_store},
+            {"threads", key_threads},
+            {"master_key_file", key_master},
+            {"dh1024", key_dh1024},
+            {"passphrase_file", key_passphrase},
+            {"tcmur_cmd_time_out", key_runner_timeout}};
 
 static osd_status set_key(struct parse *p, unsigned i, const char *value)
 {
@@ -164,7 +177,7 @@ static osd_status parse_option(struct parse *p, const char *option)
             return set_key(p, i, eq + 1);
     return complain(p,
                     "unknown option \"%.*s\" (known: capacity, security, master_key_file, "
-                    "dh1024, sync, store, threads)",
+                    "passphrase_file, dh1024, sync, store, threads)",
                     (int)(eq - option), option);
 }
 

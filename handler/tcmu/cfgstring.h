@@ -26,6 +26,7 @@ struct osd_cfg {
     uint8_t method;    /* security method of a store that is made; default CMDRSP */
     bool weak_groups;  /* dh1024=allow */
     char master_key_file[OSD_CFGSTRING_MAX + 1]; /* "" = master.key in the store's directory */
+    char passphrase_file[OSD_CFGSTRING_MAX + 1]; /* "" = the systemd credential, if any */
     unsigned threads; /* workers for long commands, 1-64; default 4 */
 };
 

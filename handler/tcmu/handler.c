@@ -247,15 +247,22 @@ static osd_status open_device(struct lun *lun, const struct osd_cfg *cfg, char *
     uint64_t size =
         (uint64_t)tcmu_dev_get_num_lbas(lun->dev) * tcmu_dev_get_block_size(lun->dev);
     struct osd_device_config dc = {.clock = &osd_clock_frequent};
-    struct osd_key_source source = {cfg, why, why_len};
+    struct osd_key_source source = {.cfg = cfg, .why = why, .why_len = why_len};
     osd_status st = open_store(cfg, size, &dc.store, why, why_len);
 
     if (st)
         return st;
-    osd_key_source_set(&source, &dc);
-    st = osd_device_open(&dc, &lun->osd);
+    st = osd_key_source_set(&source, &dc);
+    if (!st)
+        st = osd_device_open(&dc, &lun->osd);
+    osd_key_source_wipe(&source);
     if (!st && !(st = osd_pool_start(cfg->threads, &lun->pool)))
         return OSD_OK;
+    if (!why[0] && st == OSD_E_DENIED)
+        snprintf(why, why_len,
+                 "%s: its keys are sealed under another passphrase than that of "
+                 "passphrase_file=",
+                 cfg->path);
     if (!why[0])
         snprintf(why, why_len, "device on store %s: %s", cfg->path, osd_status_text(st));
     if (lun->osd)
@@ -337,6 +344,7 @@ int handler_init(void)
             "keys: capacity=SIZE (k, m, g, t; default: the LUN's size),\n"
             "security=cmdrsp|capkey|alldata|nosec (default cmdrsp; nosec: no credentials),\n"
             "master_key_file=/path (default: master.key in the store), dh1024=refuse|allow,\n"
+            "passphrase_file=/path (keys are sealed in the store),\n"
             "sync=normal|always, store=rocksdb|memory, threads=N\n"
             "examples:\n"
             "  size=4T cfgstring=" OSD_CFGSTRING_EXAMPLE "\n"

@@ -42,7 +42,8 @@ struct osd_options {
     const char *credential_file; /* one credential, for what its capability says */
     const char *key_file; /* the device's master key: every command gets a credential. A store
                              made here gets this key, and asks for the method */
-    int method;           /* with key_file: 1 CAPKEY, 2 CMDRSP, 3 ALLDATA; 0 = 2 */
+    const char *passphrase_file; /* file:// only: the keys in the store are sealed under it */
+    int method;                  /* with key_file: 1 CAPKEY, 2 CMDRSP, 3 ALLDATA; 0 = 2 */
     /* Security managers to fetch credentials from, instead of the files: unix:/path or
      * https://host[:port], several with commas. For https: PEM files of the authority that signed
      * the manager's certificate, of the caller's certificate and its key; NULL: the system's

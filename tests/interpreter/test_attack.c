@@ -6,9 +6,11 @@
  * does not cover is named here by byte.
  */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "interpreter/device.h"
+#include "interpreter/keys.h"
 #include "security/grants.h"
 #include "signed.h"
 
@@ -301,16 +303,29 @@ static void test_interpreter_attack__every_missing_permission_is_missed(void **s
 
 /* ---- repeated ---- */
 
-static void reopen(struct rig *rig, const struct keys *k)
+/* Open the store of a device that was closed. */
+static osd_status try_open(struct rig *rig, const char *passphrase)
 {
     struct store_config cfg = {.path = rig->dir, .clock = &rig->clock};
     struct osd_device_config dc = {.clock = &rig->clock, .serial = "rig-serial-0001"};
+    osd_status st;
 
-    (void)k;
-    osd_device_close(rig->dev);
+    if (passphrase) {
+        dc.passphrase = (const uint8_t *)passphrase;
+        dc.passphrase_len = strlen(passphrase);
+    }
     assert_int_equal(store_rocksdb_open(&cfg, &dc.store, NULL, 0), OSD_OK);
     rig->store = dc.store;
-    assert_int_equal(osd_device_open(&dc, &rig->dev), OSD_OK);
+    st = osd_device_open(&dc, &rig->dev);
+    if (st)
+        dc.store->ops->close(dc.store);
+    return st;
+}
+
+static void reopen(struct rig *rig)
+{
+    osd_device_close(rig->dev);
+    assert_int_equal(try_open(rig, NULL), OSD_OK);
 }
 
 /* What was recorded before the device died is answered from there afterwards; no other request
@@ -343,7 +358,7 @@ static void test_interpreter_attack__a_restart_makes_no_nonce_good_again(void **
     signed_run(&rig, &used);
     expect_good(&rig);
     rig.now += 1000;
-    reopen(&rig, &k);
+    reopen(&rig);
     rig.out_len = 4;
     rig.in_len = 0;
     for (int i = 0; i < 2; i++) {
@@ -368,6 +383,69 @@ static void test_interpreter_attack__a_restart_makes_no_nonce_good_again(void **
     assert_int_equal(rig.r.status, SAM_CHECK_CONDITION);
     assert_true(rig.sense.asc == ASC_NONCE_TIMESTAMP || rig.sense.asc == ASC_NONCE_NOT_UNIQUE);
     assert_int_equal(rig_get_u(&rig, RIG_PID, RIG_OID, OSD_PG_INFORMATION, 0x82), 8);
+    rig_close(&rig);
+}
+
+/* No record of a key, as it lies in the store, holds the key. */
+static bool lies_open(struct rig *rig, uint64_t pid, uint32_t number, const uint8_t *key)
+{
+    const struct store_id id = {pid, 0};
+    uint8_t raw[256];
+    uint32_t len = 0;
+    struct store_txn *t;
+    bool found = false;
+
+    assert_int_equal(rig->store->ops->begin(rig->store, id, STORE_SHARED, &t), OSD_OK);
+    assert_int_equal(
+        rig->store->ops->get_attr(t, id, KEYS_PAGE, number, raw, sizeof(raw), &len), OSD_OK);
+    rig->store->ops->abort(t);
+    for (uint32_t i = 0; i + OSD_KEY_LEN <= len; i++)
+        found = found || memcmp(raw + i, key, OSD_KEY_LEN) == 0;
+    return found;
+}
+
+/* Whoever reads the disk does not get the keys; whoever has the wrong passphrase, or none, does not
+ * get the device. */
+static void test_interpreter_attack__keys_on_the_disk_are_sealed(void **state)
+{
+    static const char pass[] = "correct horse battery staple",
+                      wrong[] = "correct horse battery";
+    const char *kind = getenv("RIG_STORE");
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    if (!kind || strcmp(kind, "rocksdb") != 0)
+        skip(); /* the memory store does not come back */
+    signed_furnish(&rig, &k);
+    assert_true(lies_open(&rig, 0, KEY_MASTER, k.master[OSD_KEY_GENERATION]));
+    assert_true(lies_open(&rig, RIG_PID, KEY_WORKING + VERSION, k.working));
+    osd_device_close(rig.dev);
+    assert_int_equal(try_open(&rig, "too short"), OSD_E_INVALID);
+    assert_int_equal(try_open(&rig, pass), OSD_OK); /* from now on */
+    assert_false(lies_open(&rig, 0, KEY_MASTER, k.master[OSD_KEY_GENERATION]));
+    assert_false(lies_open(&rig, 0, KEY_MASTER, k.master[OSD_KEY_AUTHENTICATION]));
+    assert_false(lies_open(&rig, 0, KEY_ROOT, k.root[OSD_KEY_GENERATION]));
+    assert_false(lies_open(&rig, RIG_PID, KEY_PARTITION, k.partition[OSD_KEY_GENERATION]));
+    assert_false(lies_open(&rig, RIG_PID, KEY_WORKING + VERSION, k.working));
+    rig.now += 1000;
+    struct request r = signed_make(&rig, signed_read(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
+    rig.out_len = 0;
+    rig.in_len = 4;
+    signed_run(&rig, &r);
+    expect_good(&rig);
+    signed_keys(&rig, OSD_GEN2, RIG_PID, &k); /* new ones are sealed, too */
+    assert_false(lies_open(&rig, 0, KEY_ROOT, k.root[OSD_KEY_GENERATION]));
+    assert_false(lies_open(&rig, RIG_PID, KEY_WORKING + VERSION, k.working));
+    osd_device_close(rig.dev);
+    assert_int_equal(try_open(&rig, NULL), OSD_E_DENIED);
+    assert_int_equal(try_open(&rig, wrong), OSD_E_DENIED);
+    rig.now += 1000;
+    assert_int_equal(try_open(&rig, pass), OSD_OK);
+    r = signed_make(&rig, signed_read(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
+    rig.in_len = 4;
+    signed_run(&rig, &r);
+    expect_good(&rig);
     rig_close(&rig);
 }
 
@@ -506,7 +584,8 @@ static void test_interpreter_attack__a_new_key_ends_the_old_credentials(void **s
 struct reader {
     struct rig rig; /* buffers of its own on the one device */
     const struct keys *k;
-    unsigned id, good, refused;
+    unsigned id;
+    atomic_uint good, refused;
 };
 
 /* Reads with the old key until it is refused. */
@@ -515,12 +594,13 @@ static void *read_on(void *arg)
     struct reader *me = arg;
     struct iovec v = {me->rig.in, 4};
 
-    for (unsigned i = 0; i < 4000 && !me->refused; i++) {
+    for (unsigned i = 0; i < 1u << 24 && !me->refused; i++) {
         struct request r = {.c = signed_read(OSD_GEN2)};
         r.c.cap.method = OSD_SEC_CMDRSP;
         r.c.cap.icv_algorithm = 1;
         be48_put(r.c.sec.nonce, RIG_NOW);
-        be32_put(r.c.sec.nonce + 6, 0x80000000u | me->id << 24 | i);
+        be32_put(r.c.sec.nonce + 6, 0x80000000u | i);
+        r.c.sec.nonce[10] = (uint8_t)me->id;
         signed_again(&r, me->k->working, me->k);
         struct osd_request q = {.cdb = r.raw, .cdb_len = r.len, .in = osd_iov_make(&v, 1)};
         struct osd_response a;
@@ -541,11 +621,15 @@ static void test_interpreter_attack__a_key_changes_while_others_read(void **stat
     (void)state;
     signed_furnish(&rig, &k);
     for (unsigned i = 0; i < 4; i++) {
-        readers[i] = (struct reader){.rig = rig, .k = &k, .id = i};
+        readers[i].rig = rig;
+        readers[i].k = &k;
+        readers[i].id = i;
         readers[i].rig.in = malloc(4);
         pthread_create(&threads[i], NULL, read_on, &readers[i]);
     }
-    usleep(20000);
+    for (unsigned i = 0; i < 4; i++)
+        while (readers[i].good == 0 && readers[i].refused == 0)
+            usleep(1000);
     struct request set = signed_set_key(&rig, OSD_GEN2, 3, RIG_PID, VERSION,
                                         k.partition[OSD_KEY_AUTHENTICATION], &k);
     memset(set.c.seed, 0x77, OSD_SEED_LEN);
@@ -562,6 +646,7 @@ static void test_interpreter_attack__a_key_changes_while_others_read(void **stat
     for (unsigned i = 0; i < 4; i++) {
         pthread_join(threads[i], NULL);
         assert_true(readers[i].good > 0);
+        assert_int_equal(readers[i].refused, 1);
         free(readers[i].rig.in);
     }
     rig_close(&rig);
@@ -575,6 +660,7 @@ int main(void)
         cmocka_unit_test(test_interpreter_attack__no_flipped_bit_of_a_credential_opens),
         cmocka_unit_test(test_interpreter_attack__every_missing_permission_is_missed),
         cmocka_unit_test(test_interpreter_attack__a_restart_makes_no_nonce_good_again),
+        cmocka_unit_test(test_interpreter_attack__keys_on_the_disk_are_sealed),
         cmocka_unit_test(test_interpreter_attack__a_used_nonce_does_for_no_other_command),
         cmocka_unit_test(test_interpreter_attack__revocation_is_felt_at_once),
         cmocka_unit_test(test_interpreter_attack__a_new_key_ends_the_old_credentials),

@@ -93,6 +93,8 @@ static void test_tcmu_cfgstring__secure_unless_told_otherwise(void **state)
     assert_int_equal(accept("/s;security=capkey").method, OSD_SEC_CAPKEY);
     assert_int_equal(accept("/s;security=cmdrsp").method, OSD_SEC_CMDRSP);
     assert_int_equal(accept("/s;security=alldata").method, OSD_SEC_ALLDATA);
+    assert_string_equal(c.passphrase_file, "");
+    assert_string_equal(accept("/s;passphrase_file=/etc/p").passphrase_file, "/etc/p");
     c = accept("/s;store=memory;master_key_file=/etc/k;dh1024=allow");
     assert_string_equal(c.master_key_file, "/etc/k");
     assert_true(c.weak_groups);
@@ -150,6 +152,7 @@ static void test_tcmu_cfgstring__refusals_name_option_and_remedy(void **state)
         {"/s;store=memory", "store=memory has no place for a master key"},
         {"/s;store=memory;security=alldata", "add master_key_file=/path, or security=nosec"},
         {"/s;master_key_file=k", "master_key_file=k is not an absolute path"},
+        {"/s;passphrase_file=p", "passphrase_file=p is not an absolute path"},
         {"/s;dh1024=yes", "dh1024=yes is neither refuse nor allow"},
         {"/s" NOSEC ";capacity=much", "capacity=much is not a size of at least 1m"},
         {"/s" NOSEC ";sync=sometimes", "sync=sometimes is neither normal nor always"},
