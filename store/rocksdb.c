@@ -25,6 +25,7 @@
 #define BLOCK_CACHE    (64 * MIB)
 #define WRITE_BUFFERS  (96 * MIB)
 #define HASH_BUCKETS   32768
+#define SKIP_HEIGHT    10 /* of a bucket: 4^10 keys */
 
 /* RocksDB makes families in this order: one with objects but without ids is of version 1. */
 static const char *const cf_names[CF_MAX] = {"default", "ids",     "objects", "attrs",
@@ -287,13 +288,17 @@ static rocksdb_options_t *make_options(struct rdb *r)
     return o;
 }
 
-/* Options of a family that is hashed in memory by the first bytes of its keys. */
-static rocksdb_options_t *hash_options(rocksdb_options_t *base, size_t prefix)
+/* Options of a family that is hashed in memory by the first bytes of its keys: one key each
+ * (whole), of which there may be many versions, or all keys of an object. */
+static rocksdb_options_t *hash_options(rocksdb_options_t *base, size_t prefix, bool whole)
 {
     rocksdb_options_t *o = rocksdb_options_create_copy(base);
 
     rocksdb_options_set_prefix_extractor(o, rocksdb_slicetransform_create_fixed_prefix(prefix));
-    rocksdb_options_set_hash_link_list_rep(o, HASH_BUCKETS);
+    if (whole)
+        rocksdb_options_set_hash_link_list_rep(o, HASH_BUCKETS);
+    else
+        rocksdb_options_set_hash_skip_list_rep(o, HASH_BUCKETS, SKIP_HEIGHT, 4);
     return o;
 }
 
@@ -332,17 +337,22 @@ static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t 
     st = refuse_old(r, path, reason, reason_len);
     if (st)
         return st;
-    rocksdb_options_t *by_object = hash_options(o, OBJECT_KEY_LEN),
-                      *by_slot = hash_options(o, 4);
+    rocksdb_options_t *records = hash_options(o, 4, true);
+    rocksdb_options_t *objects = hash_options(o, OBJECT_KEY_LEN, true);
+    rocksdb_options_t *of_objects = hash_options(o, OBJECT_KEY_LEN, false);
     for (int i = 0; i < CF_MAX; i++)
-        all[i] = i == CF_DEFAULT || i == CF_IDS ? o : i == CF_RECORDS ? by_slot : by_object;
+        all[i] = of_objects;
+    all[CF_DEFAULT] = all[CF_IDS] = o;
+    all[CF_OBJECTS] = objects;
+    all[CF_RECORDS] = records;
     if (r->cfg.read_only)
         r->db = rocksdb_open_for_read_only_column_families(o, path, CF_MAX, cf_names, all,
                                                            r->cf, 0, &err);
     else
         r->db = rocksdb_open_column_families(o, path, CF_MAX, cf_names, all, r->cf, &err);
-    rocksdb_options_destroy(by_object);
-    rocksdb_options_destroy(by_slot);
+    rocksdb_options_destroy(records);
+    rocksdb_options_destroy(objects);
+    rocksdb_options_destroy(of_objects);
     if (err) {
         bool locked = strstr(err, "lock ") != NULL;
         snprintf(reason, reason_len,
@@ -434,6 +444,7 @@ static void rdb_close(struct osd_store *s)
     pthread_rwlock_destroy(&r->dups_lock);
     pthread_mutex_destroy(&r->record_lock);
     pthread_mutex_destroy(&r->flush_lock);
+    pthread_mutex_destroy(&r->write_lock);
     free(r->records);
     free(r->record_index);
     free(r->path);
@@ -495,6 +506,7 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
     touch_init(r);
     pthread_mutex_init(&r->record_lock, NULL);
     pthread_mutex_init(&r->flush_lock, NULL);
+    pthread_mutex_init(&r->write_lock, NULL);
     r->ro = rocksdb_readoptions_create();
     r->ro_all = rocksdb_readoptions_create();
     rocksdb_readoptions_set_total_order_seek(r->ro_all, 1);

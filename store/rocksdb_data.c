@@ -18,7 +18,8 @@
 #include "rocksdb_internal.h"
 
 #define PIECES      64
-#define WINDOW      8u /* chunks read together */
+#define WINDOW      8u  /* chunks read together */
+#define AT_ONCE     64u /* blocks moved while their bytes, once seen, are in the CPU's cache */
 #define ROUND_UP(n) (((n) + STORE_BLOCK - 1) / STORE_BLOCK * STORE_BLOCK)
 
 /* ---- chunks ---- */
@@ -218,6 +219,23 @@ static osd_status map_run(struct txn *t, struct view *w, uint32_t at, uint64_t f
     return st;
 }
 
+/* Both for a run of fresh blocks, AT_ONCE by AT_ONCE. */
+static osd_status fill_run(struct txn *t, struct view *w, uint32_t at, uint64_t first,
+                           uint32_t n, const struct osd_iov *src, uint64_t src_off)
+{
+    osd_status st = OSD_OK;
+
+    for (uint32_t done = 0; done < n && !st;) {
+        uint32_t part = n - done < AT_ONCE ? n - done : AT_ONCE;
+        uint64_t from = src_off + (uint64_t)done * STORE_BLOCK;
+        st = map_run(t, w, at + done, first + done, part, src, from);
+        if (!st)
+            st = write_run(t, first + done, (size_t)part * STORE_BLOCK, src, from);
+        done += part;
+    }
+    return st;
+}
+
 /* Write n whole blocks from pieces of memory, to fresh places. */
 static osd_status blocks_put(struct txn *t, struct view *w, uint32_t at, uint32_t n,
                              const struct osd_iov *src, uint64_t src_off)
@@ -233,9 +251,7 @@ static osd_status blocks_put(struct txn *t, struct view *w, uint32_t at, uint32_
             blocks_release(t->rdb->blocks, first, got);
             return st;
         }
-        st = map_run(t, w, at, first, got, src, src_off);
-        if (!st)
-            st = write_run(t, first, (size_t)got * STORE_BLOCK, src, src_off);
+        st = fill_run(t, w, at, first, got, src, src_off);
         if (st)
             return st;
         at += got;
@@ -369,7 +385,7 @@ static osd_status read_run(struct txn *t, struct view *w, uint32_t i, uint32_t n
     struct iovec v[PIECES];
 
     for (uint32_t k = 0; k < n;) {
-        size_t want = (size_t)(n - k) * STORE_BLOCK;
+        size_t want = (size_t)(n - k < AT_ONCE ? n - k : AT_ONCE) * STORE_BLOCK;
         int pieces = osd_iov_slice(dst, dst_off + (uint64_t)k * STORE_BLOCK, want, v, PIECES);
         uint32_t whole = (uint32_t)(osd_iov_make(v, pieces).len / STORE_BLOCK);
         if (whole == 0)

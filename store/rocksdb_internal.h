@@ -139,6 +139,7 @@ struct rdb {
     unsigned n_dups;  /* atomic */
 
     struct keeper keeper;
+    pthread_mutex_t write_lock; /* around writes; what they lead to is applied outside */
     pthread_mutex_t flush_lock;
     uint64_t flush_asked, flush_done; /* atomic */
     uint64_t data_asked, data_done;   /* atomic */

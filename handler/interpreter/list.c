@@ -15,8 +15,9 @@
 #include "common/buf.h"
 #include "segments.h"
 
-#define CHUNK      256
-#define LOOK_AHEAD CHUNK /* ids counted beyond the page before an upper bound has to do */
+#define CHUNK      2048 /* ids asked for at once, */
+#define FEW        256  /* or entries that are likely to be long */
+#define LOOK_AHEAD 256  /* ids counted beyond the page before an upper bound has to do */
 #define ID_FLAG    0x80000000u
 
 static const struct {
@@ -38,16 +39,16 @@ struct listing {
     bool endless; /* announced is not known */
 };
 
-static osd_status next_chunk(struct listing *l, uint64_t from, uint64_t *ids, size_t *ret_n,
-                             uint64_t *ret_next)
+static osd_status next_chunk(struct listing *l, uint64_t from, uint64_t *ids, size_t max,
+                             size_t *ret_n, uint64_t *ret_next)
 {
     struct command *c = l->c;
 
     if (l->of_members) {
         l->changes = device_member_changes(c->dev, c->target);
-        return ops_of(c)->members(c->txn, c->target, from, ids, CHUNK, ret_n, ret_next);
+        return ops_of(c)->members(c->txn, c->target, from, ids, max, ret_n, ret_next);
     }
-    return ops_of(c)->list(c->txn, c->target.pid, l->kind, from, ids, CHUNK, ret_n, ret_next,
+    return ops_of(c)->list(c->txn, c->target.pid, l->kind, from, ids, max, ret_n, ret_next,
                            &l->changes);
 }
 
@@ -67,6 +68,14 @@ static void put_ids(struct listing *l, const uint64_t *ids, size_t n)
     l->announced += 8 * n;
 }
 
+/* What there is room for and what is looked ahead, in one walk. */
+static size_t worth_asking(const struct listing *l, size_t beyond)
+{
+    size_t room = l->w.full < l->w.cap && !l->full ? (l->w.cap - l->w.full) / 8 : 0;
+
+    return room < CHUNK - LOOK_AHEAD ? room + LOOK_AHEAD - beyond : CHUNK;
+}
+
 static osd_status walk_ids(struct listing *l)
 {
     uint64_t ids[CHUNK], from = l->c->cdb.start;
@@ -74,7 +83,7 @@ static osd_status walk_ids(struct listing *l)
     osd_status st;
 
     do {
-        st = next_chunk(l, from, ids, &n, &from);
+        st = next_chunk(l, from, ids, worth_asking(l, beyond), &n, &from);
         if (st)
             return st;
         put_ids(l, ids, n);
@@ -120,14 +129,14 @@ static osd_status put_entry(struct listing *l, uint64_t id, uint8_t *scratch)
 
 static osd_status walk_entries(struct listing *l)
 {
-    uint64_t ids[CHUNK], from = l->c->cdb.start;
+    uint64_t ids[FEW], from = l->c->cdb.start;
     _cleanup_free_ uint8_t *scratch = malloc(ENTRY_MAX);
     osd_status st = scratch ? OSD_OK : OSD_E_NOMEM;
     size_t n = 0, beyond = 0;
 
     do {
         if (st == OSD_OK)
-            st = next_chunk(l, from, ids, &n, &from);
+            st = next_chunk(l, from, ids, FEW, &n, &from);
         for (size_t i = 0; st == OSD_OK && i < n; i++)
             st = put_entry(l, ids[i], scratch);
         beyond += l->full ? n : 0;

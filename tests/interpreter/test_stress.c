@@ -492,15 +492,21 @@ static void test_interpreter_stress__hostile_initiators_break_nothing(void **sta
 #define LIST_IN (OSD_LIST_HEADER_LEN + 7 * 8)
 
 static atomic_bool churn_ends;
+static atomic_uint churning; /* threads that have done something */
 
 static void *churn(void *arg)
 {
     struct hostile *h = arg;
 
+    bool began = false;
+
     h->out = h->in = NULL;
     while (!atomic_load(&churn_ends) && !h->broken) {
         uint64_t oid = RIG_OID + 1 + 2 * below(h, STABLE);
         make(h, one_in(h, 2) ? OSD_OP_CREATE : OSD_OP_REMOVE, RIG_PID, oid);
+        if (!began && h->good > 0)
+            atomic_fetch_add(&churning, 1);
+        began = h->good > 0;
     }
     return NULL;
 }
@@ -542,10 +548,13 @@ static void test_interpreter_stress__a_list_has_all_that_was_there_all_the_time(
     for (uint64_t i = 0; i < STABLE; i++)
         rig_object(rig, RIG_PID, RIG_OID + 2 * i);
     atomic_store(&churn_ends, false);
+    atomic_store(&churning, 0);
     for (int i = 0; i < 4; i++) {
         h[i] = (struct hostile){.dev = rig->dev, .seed = (uint64_t)i};
         assert_int_equal(pthread_create(&id[i], NULL, churn, &h[i]), 0);
     }
+    for (int i = 0; i < 10000 && atomic_load(&churning) < 4; i++)
+        usleep(1000); /* a busy machine takes its time to begin */
     for (int i = 0; i < LISTS; i++)
         list_once(rig);
     atomic_store(&churn_ends, true);
