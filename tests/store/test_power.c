@@ -6,6 +6,7 @@
  * random part of what it had not synced is taken back (powerloss.h). The store must open, hold
  * every synced step, no step that was not begun, and the state of exactly one step: the last one
  * it knows of. Blocks written after the last sync may be damaged, but only by saying so.
+ * Now and then a thread duplicates its partition: the duplicate must hold one step's state too.
  * STORE_POWER_ROUNDS in the environment changes how often, STORE_POWER_SEED what happens.
  */
 #include <fcntl.h>
@@ -31,6 +32,7 @@
 struct notes {
     struct {
         uint64_t begun, synced; /* steps */
+        uint64_t duplicated;    /* the last step whose duplicate was synced */
     } thread[THREADS];
 };
 
@@ -51,6 +53,12 @@ struct model {
 static struct store_id partition_of(unsigned thread)
 {
     return (struct store_id){STORE_ID_FIRST + thread, 0};
+}
+
+/* The place of its duplicates. */
+static struct store_id duplicate_of(unsigned thread)
+{
+    return (struct store_id){STORE_ID_FIRST + THREADS + thread, 0};
 }
 
 static struct store_id object_of(unsigned thread, unsigned object)
@@ -132,20 +140,47 @@ static osd_status take_step(struct worker *w, uint64_t n)
     return st || n % 41 ? st : ops->flush(w->s);
 }
 
+/* The present state of the partition takes the place of an earlier one. */
+static osd_status duplicate(struct worker *w)
+{
+    const struct store_ops *ops = w->s->ops;
+    struct store_id to = duplicate_of(w->thread), root = {0, 0};
+    struct store_meta m = rig_meta(STORE_PARTITION);
+    struct store_txn *t;
+    osd_status st = ops->begin(w->s, root, STORE_EXCLUSIVE, &t);
+
+    if (st)
+        return st;
+    st = ops->remove(t, to, true);
+    if (!st || st == OSD_E_NOT_FOUND)
+        st = ops->duplicate(t, partition_of(w->thread).pid, to, &m, &to);
+    if (!st)
+        return ops->commit(t, 0);
+    ops->abort(t);
+    return st;
+}
+
 static void *work(void *arg)
 {
     struct worker *w = arg;
+    uint64_t copied = 0;
 
     for (uint64_t n = 1;; n++) {
         __atomic_store_n(&w->notes->thread[w->thread].begun, n, __ATOMIC_SEQ_CST);
         osd_status st = take_step(w, n);
+        if (n % 17 == 0 || n % 41 == 0) {
+            __atomic_store_n(&w->notes->thread[w->thread].synced, n, __ATOMIC_SEQ_CST);
+            __atomic_store_n(&w->notes->thread[w->thread].duplicated, copied, __ATOMIC_SEQ_CST);
+        }
+        if (!st && n % 23 == 0) {
+            st = duplicate(w);
+            copied = n;
+        }
         if (st) {
             fprintf(stderr, "worker: step %llu: %s\n", (unsigned long long)n,
                     osd_status_text(st));
             _exit(3);
         }
-        if (n % 17 == 0 || n % 41 == 0)
-            __atomic_store_n(&w->notes->thread[w->thread].synced, n, __ATOMIC_SEQ_CST);
     }
     return NULL;
 }
@@ -220,30 +255,49 @@ static void compare(struct rig *r, struct store_id id, const struct model *m, ui
     r->ops->abort(t);
 }
 
-/* Every thread's last step, and what its objects are then. Returns the number of steps. */
+/* The step whose state a partition says it holds; 0: none, or it is not there. */
+static uint64_t step_of(struct rig *r, struct store_id part)
+{
+    struct store_txn *t = rig_begin(r, part, STORE_SHARED);
+    uint64_t n = 0;
+    uint32_t len;
+    osd_status st = r->ops->get_attr(t, part, PAGE, 1, &n, sizeof(n), &len);
+
+    r->ops->abort(t);
+    assert_true(st == OSD_OK || st == OSD_E_NOT_FOUND);
+    return n;
+}
+
+/* Compare a partition with the state after a step of a thread. */
+static void compare_part(struct rig *r, struct store_id part, unsigned thread, uint64_t step,
+                         const struct notes *notes, uint64_t world, uint64_t *damaged)
+{
+    static struct model models[OBJECTS];
+
+    memset(models, 0, sizeof(models));
+    for (uint64_t n = 1; n <= step; n++) {
+        struct step s = step_make(world, thread, n);
+        model_step(&models[s.object], s, n);
+    }
+    for (unsigned k = 0; k < OBJECTS; k++) {
+        struct store_id id = {part.pid, object_of(thread, k).oid};
+        compare(r, id, &models[k], notes->thread[thread].synced, damaged);
+    }
+}
+
+/* Every thread's last step, and what its objects and their duplicates are then. Returns the number
+ * of steps. */
 static uint64_t compare_all(struct rig *r, const struct notes *notes, uint64_t world,
                             uint64_t *damaged)
 {
-    static struct model models[OBJECTS];
     uint64_t total = 0;
 
     for (unsigned i = 0; i < THREADS; i++) {
-        struct store_txn *t = rig_begin(r, partition_of(i), STORE_SHARED);
-        uint64_t last = 0;
-        uint32_t len;
-        osd_status st =
-            r->ops->get_attr(t, partition_of(i), PAGE, 1, &last, sizeof(last), &len);
-        r->ops->abort(t);
-        assert_true(st == OSD_OK || st == OSD_E_NOT_FOUND);
-        assert_true(last >= notes->thread[i].synced);
-        assert_true(last <= notes->thread[i].begun);
-        memset(models, 0, sizeof(models));
-        for (uint64_t n = 1; n <= last; n++) {
-            struct step s = step_make(world, i, n);
-            model_step(&models[s.object], s, n);
-        }
-        for (unsigned k = 0; k < OBJECTS; k++)
-            compare(r, object_of(i, k), &models[k], notes->thread[i].synced, damaged);
+        uint64_t last = step_of(r, partition_of(i)), copy = step_of(r, duplicate_of(i));
+        assert_in_range(last, notes->thread[i].synced, notes->thread[i].begun);
+        assert_in_range(copy, notes->thread[i].duplicated, last);
+        compare_part(r, partition_of(i), i, last, notes, world, damaged);
+        compare_part(r, duplicate_of(i), i, copy, notes, world, damaged);
         total += last;
     }
     return total;
