@@ -6,7 +6,9 @@
  * every step whose commit returned. It is killed, the store is opened, and must hold exactly
  * the steps that were committed, or one more that was under way: compared with a model that
  * replays them. Each thread has a partition of its own with two objects; the partition's
- * attribute says which step was the last, and is set in the transaction of the step.
+ * attribute says which step was the last, and is set in the transaction of the step. One more
+ * thread makes duplicates of the partitions, in place of earlier ones: each must be what its
+ * partition was after the step that its own attribute tells.
  * STORE_CRASH_ROUNDS in the environment changes how often, STORE_CRASH_SEED what happens.
  */
 #include <fcntl.h>
@@ -48,6 +50,7 @@ struct step {
     uint64_t off, len;
 };
 
+/* The numbers from THREADS on are those of the duplicates. */
 static struct store_id partition_of(unsigned thread)
 {
     return (struct store_id){STORE_ID_FIRST + thread, 0};
@@ -194,6 +197,40 @@ static void *work(void *arg)
     return NULL;
 }
 
+static osd_status renew_duplicate(struct osd_store *s, unsigned thread)
+{
+    struct store_id id = partition_of(THREADS + thread);
+    struct store_meta m = rig_meta(STORE_PARTITION);
+    struct store_txn *t;
+    osd_status st = s->ops->begin(s, (struct store_id){0, 0}, STORE_EXCLUSIVE, &t);
+
+    if (st)
+        return st;
+    st = s->ops->remove(t, id, true);
+    if (st == OSD_OK || st == OSD_E_NOT_FOUND)
+        st = s->ops->duplicate(t, partition_of(thread).pid, id, &m, &id);
+    if (st) {
+        s->ops->abort(t);
+        return st;
+    }
+    return s->ops->commit(t, 0);
+}
+
+static void *make_duplicates(void *arg)
+{
+    struct worker *w = arg;
+
+    for (unsigned i = 0;; i++) {
+        osd_status st = renew_duplicate(w->s, i % THREADS);
+        if (st) {
+            fprintf(stderr, "worker: duplicate: %s\n", osd_status_text(st));
+            _exit(3);
+        }
+        usleep(i * 7919 % 20000);
+    }
+    return NULL;
+}
+
 /* Never returns by itself: the watcher kills it. */
 static int worker_main(const char *dir, int fd, uint64_t world)
 {
@@ -213,6 +250,8 @@ static int worker_main(const char *dir, int fd, uint64_t world)
         if (pthread_create(&tid, NULL, work, &w[i]))
             return 2;
     }
+    if (pthread_create(&tid, NULL, make_duplicates, &w[0]))
+        return 2;
     pthread_join(tid, NULL);
     return 2;
 }
@@ -245,8 +284,8 @@ static void compare(struct rig *r, unsigned thread, unsigned object, const struc
     assert_memory_equal(got, m->bytes, LEN_MAX);
 }
 
-/* The last step the store knows of; it was begun, and no committed one is missing. */
-static uint64_t last_step(struct rig *r, const struct notes *notes, unsigned thread)
+/* The step that a partition's attribute tells; 0: none, or no such partition. */
+static uint64_t step_of(struct rig *r, unsigned thread)
 {
     struct store_txn *t = rig_begin(r, partition_of(thread), STORE_SHARED);
     uint64_t n = 0;
@@ -255,24 +294,38 @@ static uint64_t last_step(struct rig *r, const struct notes *notes, unsigned thr
 
     r->ops->abort(t);
     assert_true(st == OSD_OK || st == OSD_E_NOT_FOUND);
+    return n;
+}
+
+/* The last step the store knows of; it was begun, and no committed one is missing. */
+static uint64_t last_step(struct rig *r, const struct notes *notes, unsigned thread)
+{
+    uint64_t n = step_of(r, thread);
+
     assert_true(n >= notes->thread[thread].done);
     assert_true(n <= notes->thread[thread].begun);
     return n;
 }
 
-/* Bring a thread's models to step `to`, and compare. */
+/* Bring a thread's models to step `to`, and compare them with a partition. */
+static void compare_partition(struct rig *r, unsigned number, struct model *models,
+                              uint64_t world, uint64_t from, uint64_t to)
+{
+    for (uint64_t n = from + 1; n <= to; n++) {
+        struct step s = step_make(world, number % THREADS, n);
+        model_step(&models[s.object], s);
+    }
+    for (unsigned i = 0; i < OBJECTS; i++)
+        compare(r, number, i, &models[i]);
+}
+
 static void compare_thread(struct rig *r, unsigned thread, struct model *models, uint64_t world,
                            uint64_t from, uint64_t to)
 {
     uint8_t nonce[STORE_NONCE_LEN] = {(uint8_t)thread, 1}, outcome[STORE_OUTCOME_MAX];
     size_t len;
 
-    for (uint64_t n = from + 1; n <= to; n++) {
-        struct step s = step_make(world, thread, n);
-        model_step(&models[s.object], s);
-    }
-    for (unsigned i = 0; i < OBJECTS; i++)
-        compare(r, thread, i, &models[i]);
+    compare_partition(r, thread, models, world, from, to);
     if (to == 0)
         return;
     memcpy(nonce + 4, &to, sizeof(to));
@@ -321,8 +374,9 @@ static void test_store_crash__every_committed_step_survives_and_no_half_one(void
 {
     struct rig *r = *state;
     uint64_t rounds = from_environment("STORE_CRASH_ROUNDS", 25);
-    uint64_t world = from_environment("STORE_CRASH_SEED", 1) << 32, seed = world, total = 0;
-    struct model *models = calloc(THREADS * OBJECTS, sizeof(*models));
+    uint64_t world = from_environment("STORE_CRASH_SEED", 1) << 32, seed = world, total = 0,
+             duplicates = 0;
+    struct model *models = calloc(2 * THREADS * OBJECTS, sizeof(*models));
     int fd = memfd_create("notes", 0);
     struct notes *notes;
 
@@ -343,10 +397,20 @@ static void test_store_crash__every_committed_step_survives_and_no_half_one(void
             total += to - from[i];
             *verified = from[i] = to;
         }
+        for (unsigned i = THREADS; i < 2 * THREADS; i++) {
+            static uint64_t from[2 * THREADS];
+            uint64_t to = step_of(r, i);
+            assert_true(to >= from[i]); /* none is older than the one before */
+            compare_partition(r, i, &models[i * OBJECTS], world, from[i], to);
+            duplicates += to > from[i];
+            from[i] = to;
+        }
     }
     assert_true(total > rounds); /* or nothing was tested */
-    print_message("crash: %llu rounds, %llu steps\n", (unsigned long long)rounds,
-                  (unsigned long long)total);
+    assert_true(duplicates > 0);
+    print_message("crash: %llu rounds, %llu steps, %llu duplicates\n",
+                  (unsigned long long)rounds, (unsigned long long)total,
+                  (unsigned long long)duplicates);
     munmap(notes, sizeof(*notes));
     close(fd);
     free(models);
