@@ -137,6 +137,8 @@ static osd_status check_ids(struct command *c)
     bool any_pid = c->act->target == TARGET_NEW_PARTITION && cap->allowed_pid == 0;
     bool any_oid = action_creates(c->act) && cap->allowed_oid == 0;
 
+    if (c->act->target == TARGET_SOURCE)
+        return cap->allowed_pid == c->target.pid ? OSD_OK : fail_cdb(c, 40);
     if (cap->allowed_pid != c->cdb.pid && !any_pid)
         return fail_cdb(c, 16);
     if (cap->descriptor != OSD_DESC_PAR && cap->allowed_oid != c->cdb.oid && !any_oid)

@@ -35,6 +35,7 @@ enum fault_kind {
     FAULT_KEY_FROZEN, /* 24h/05h */
     FAULT_DATA_ICV,   /* 26h/0Fh */
     FAULT_SEQUENCE,   /* 2Ch/00h */
+    FAULT_PROTECTED,  /* 27h/00h: a snapshot */
     FAULT_ROOM,       /* 55h/00h */
     FAULT_OPCODE      /* 20h/00h */
 };
@@ -65,7 +66,8 @@ enum target {
     TARGET_COLLECTIONS, /* LIST COLLECTION: the partition with cid 0, else a collection */
     TARGET_NEW_USER,    /* CREATE: the partition exists, the object will */
     TARGET_NEW_COLLECTION,
-    TARGET_NEW_PARTITION
+    TARGET_NEW_PARTITION,
+    TARGET_SOURCE /* CREATE SNAPSHOT, CREATE CLONE: the partition to be made from, bytes 40-47 */
 };
 
 /** When the command's own work comes among the attribute phases (reference 2.2). */
@@ -81,6 +83,8 @@ enum mutates {
 
 #define ACT_WHOLE   0x01 /* holds the partition if it changes anything */
 #define ACT_MEMBERS 0x02 /* its attributes are those of the collection's members */
+#define ACT_DEVICE  0x04 /* holds everything */
+#define ACT_FROZEN  0x08 /* may change a snapshot */
 
 struct command;
 

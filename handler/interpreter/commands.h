@@ -42,6 +42,12 @@ osd_status run_task_management(struct command *c);
 osd_status run_set_key(struct command *c);
 osd_status run_set_master_key(struct command *c);
 
+/* duplicates.c */
+osd_status run_create_duplicate(struct command *c);
+osd_status run_detach(struct command *c);
+osd_status run_refresh(struct command *c);
+osd_status run_restore(struct command *c);
+
 /* query.c */
 osd_status run_query(struct command *c);
 

@@ -44,6 +44,10 @@ static void address(struct command *c)
         c->target.oid = 0;
         c->target_type = OSD_TYPE_PARTITION;
         break;
+    case TARGET_SOURCE:
+        c->target = (struct store_id){c->cdb.start, 0};
+        c->target_type = OSD_TYPE_PARTITION;
+        break;
     case TARGET_CONTAINER:
         c->target.oid = 0;
         c->target_type = c->target.pid ? OSD_TYPE_PARTITION : OSD_TYPE_ROOT;
@@ -84,7 +88,8 @@ static bool needs_whole(const struct command *c)
 /* What the transaction locks: the object, or what contains the objects to be created. */
 static struct store_id lock_id(const struct command *c)
 {
-    if (c->act->target == TARGET_NEW_PARTITION || c->target.pid == 0)
+    if (c->act->target == TARGET_NEW_PARTITION || c->target.pid == 0 ||
+        c->act->flags & ACT_DEVICE)
         return root_id;
     if (c->copy_source.len && copy_source(c).pid != c->target.pid)
         return root_id; /* two partitions */
@@ -154,6 +159,19 @@ static osd_status begin(struct command *c)
     return st;
 }
 
+/* Where the CDB names the partition. */
+static uint16_t partition_field(const struct command *c)
+{
+    return c->act->target == TARGET_SOURCE ? 40 : 16;
+}
+
+/* A snapshot stays what it is until it goes as a whole. */
+static bool is_protected(const struct command *c)
+{
+    return c->has_partition && c->partition.duplicate == STORE_SNAPSHOT &&
+           (c->mutating || c->sets) && !(c->act->flags & ACT_FROZEN);
+}
+
 /* Function COMMAND begins with the object being there. */
 static osd_status require_target(struct command *c)
 {
@@ -162,10 +180,10 @@ static osd_status require_target(struct command *c)
     if (c->replay.found || c->act->target == TARGET_NEW_PARTITION)
         return OSD_OK;
     if (!c->has_partition || (creates_inside(c) && c->target.pid == 0))
-        return fail_cdb(c, 16);
-    if (c->exists || creates_inside(c))
-        return OSD_OK;
-    return fail_cdb(c, inside ? 24 : 16);
+        return fail_cdb(c, partition_field(c));
+    if (!c->exists && !creates_inside(c))
+        return fail_cdb(c, inside ? 24 : partition_field(c));
+    return is_protected(c) ? fail_kind(c, FAULT_PROTECTED) : OSD_OK;
 }
 
 /* ---- phases ---- */
@@ -188,7 +206,9 @@ static osd_status set_attributes(struct command *c)
 
 bool command_bypasses_times(const struct command *c)
 {
-    return c->cdb.timestamps == 0x7f || (c->has_partition && c->partition.time_bypass == 0x7f);
+    return c->cdb.timestamps == 0x7f ||
+           (c->has_partition &&
+            (c->partition.time_bypass == 0x7f || c->partition.duplicate == STORE_SNAPSHOT));
 }
 
 static void stamp(struct store_meta *m, unsigned touch, uint64_t now)
@@ -204,7 +224,8 @@ static void stamp(struct store_meta *m, unsigned touch, uint64_t now)
 /* How much the command changes the used capacity. */
 static osd_status measure(struct command *c)
 {
-    uint64_t before = action_creates(c->act) ? 0 : c->meta.used;
+    bool made = action_creates(c->act) || c->act->target == TARGET_SOURCE;
+    uint64_t before = made ? 0 : c->meta.used;
     struct store_meta m;
     osd_status st;
 

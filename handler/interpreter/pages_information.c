@@ -10,6 +10,11 @@
 #define DEFAULT_NAME "liosd"
 #define MODEL        "liosd object storage device"
 
+/* Snapshots, clones and branch depth are limited by what a block can count: its owners. */
+#define DUPLICATES_MAX   65535u
+#define DUPLICATE_KIND   0x80000001u /* ours: 0 none, 1 snapshot, 2 clone (docs/snapshots.md) */
+#define DUPLICATE_SOURCE 0x80000002u /* ours: the partition it was made from, or 0 */
+
 static osd_status get_system_id(const struct ask *a, struct attr_value *ret)
 {
     *ret = (struct attr_value){.data = a->c->dev->system_id, .len = OSD_SYSTEM_ID_LEN};
@@ -107,11 +112,14 @@ static const struct row rows_information_r[] = {
     {0x121, 1, 8, GEN2, row_get_const, NULL, 1},
     {0x122, 1, 8, GEN2, row_get_const, NULL, OSD_ATTR_VALUE_MAX},
     {0x123, 1, 1, GEN2, row_get_const, NULL, 1},
-    {0x200, 1, 4, GEN2, row_get_const, NULL, 1},
+    {0x1c1, 2, 4, GEN2, row_get_const, NULL, DUPLICATES_MAX},
+    {0x1cc, 1, 4, GEN2, row_get_const, NULL, DUPLICATES_MAX},
+    {0x200, 2, 4, GEN2, row_get_const, NULL, 1},
     {0x281, 1, 4, GEN2, row_get_const, NULL, 1},
     {0x2fd, 3, 4, GEN2, row_get_const, NULL, 1},
     {0x300, 1, 4, GEN2, row_get_const, NULL, 1},
     {0x310, 1, 4, GEN2, row_get_const, NULL, 1},
+    {0x311, 1, 1, GEN2, row_get_const, NULL, 1},
     {0x7000001, 2, 4, GEN2, row_get_const, NULL, CONTINUATION_MAX - CONTINUATION_HEAD - 8},
     {0x7000101, 1, 4, GEN2, row_get_const, NULL, 20},
     {0x700ffee, 1, 4, GEN2, row_get_const, NULL, CONTINUATION_MAX - CONTINUATION_HEAD - 8},
@@ -126,6 +134,10 @@ static const struct row rows_information_p[] = {
     {0x84, 1, 8, GEN2, row_get_const, NULL, STORE_BLOCK},
     {0xc1, 1, 8, 0, row_get_meta, NULL, M(count)},
     {0xd1, 1, 8, GEN2, row_get_meta, NULL, M(used)},
+    {0x200, 2, 4, GEN2, row_get_const, NULL, 1},
+    {0x300, 2, 4, GEN2, row_get_const, NULL, 0},
+    {DUPLICATE_KIND, 1, 1, GEN2, row_get_meta, NULL, M(duplicate)},
+    {DUPLICATE_SOURCE, 1, 8, GEN2, row_get_meta, NULL, M(source)},
 };
 const struct page_rows page_information_p = ROWS(rows_information_p);
 

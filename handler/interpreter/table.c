@@ -19,12 +19,17 @@
 #define SECOND MUTATES_SECOND
 #define STEP   MUTATES_STEP
 
+#define SNAPSHOTS (ACT_DEVICE | ACT_FROZEN)
+
 /* target, order, changes objects, timestamps of the object, of its partition, function, flags;
  * what a capability must say is in security/grants.c */
 static const struct action actions[OSD_OP_MAX] = {
     [OSD_OP_APPEND] = {TARGET_USER, W_S_G, YES, TM, TM, run_append},
     [OSD_OP_CLEAR] = {TARGET_USER, W_S_G, YES, TM, TM, run_clear},
     [OSD_OP_COPY_USER_OBJECTS] = {TARGET_NEW_USER, W_S_G, YES, 0, TM, run_copy, ACT_WHOLE},
+    [OSD_OP_CREATE_CLONE] = {TARGET_SOURCE, W_S_G, YES, 0, 0, run_create_duplicate, SNAPSHOTS},
+    [OSD_OP_CREATE_SNAPSHOT] = {TARGET_SOURCE, W_S_G, YES, 0, 0, run_create_duplicate,
+                                SNAPSHOTS},
     [OSD_OP_CREATE] = {TARGET_NEW_USER, W_S_G, YES, 0, TM, run_create},
     [OSD_OP_CREATE_AND_WRITE] = {TARGET_NEW_USER, W_S_G, YES, 0, TM, run_create_and_write},
     [OSD_OP_CREATE_COLLECTION] = {TARGET_NEW_COLLECTION, W_S_G, YES, 0, TM,
@@ -32,6 +37,7 @@ static const struct action actions[OSD_OP_MAX] = {
     [OSD_OP_CREATE_USER_TRACKING_COLLECTION] = {TARGET_NEW_COLLECTION, W_S_G, YES, 0, TM,
                                                 run_create_tracking, ACT_WHOLE},
     [OSD_OP_CREATE_PARTITION] = {TARGET_NEW_PARTITION, W_S_G, YES, 0, 0, run_create_partition},
+    [OSD_OP_DETACH_CLONE] = {TARGET_PARTITION, W_S_G, YES, 0, 0, run_detach, SNAPSHOTS},
     [OSD_OP_FLUSH] = {TARGET_USER, W_S_G, NO, 0, 0, run_flush},
     [OSD_OP_FLUSH_COLLECTION] = {TARGET_COLLECTION, W_S_G, NO, 0, 0, run_flush},
     [OSD_OP_FLUSH_OSD] = {TARGET_ROOT, W_S_G, NO, 0, 0, run_flush},
@@ -49,14 +55,18 @@ static const struct action actions[OSD_OP_MAX] = {
     [OSD_OP_QUERY] = {TARGET_COLLECTION, W_S_G, SECOND, TA, 0, run_query, ACT_WHOLE},
     [OSD_OP_READ] = {TARGET_USER, W_S_G, NO, TA, TA, run_read},
     [OSD_OP_READ_MAP] = {TARGET_USER, W_S_G, NO, 0, 0, run_read_map},
+    [OSD_OP_REFRESH_SNAPSHOT_OR_CLONE] = {TARGET_PARTITION, W_S_G, YES, 0, 0, run_refresh,
+                                          SNAPSHOTS},
+    [OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT] = {TARGET_PARTITION, W_S_G, YES, 0, 0, run_restore,
+                                                ACT_DEVICE},
     [OSD_OP_REMOVE] = {TARGET_USER, S_G_W, YES, 0, TM, run_remove},
     [OSD_OP_REMOVE_COLLECTION] = {TARGET_COLLECTION, S_G_W, YES, 0, TM, run_remove_collection,
                                   ACT_WHOLE},
     [OSD_OP_REMOVE_MEMBER_OBJECTS] = {TARGET_COLLECTION, W_S_G, YES, TM, TM, run_remove_members,
                                       ACT_WHOLE},
-    [OSD_OP_REMOVE_PARTITION] = {TARGET_PARTITION, S_G_W, YES, 0, 0, run_remove},
+    [OSD_OP_REMOVE_PARTITION] = {TARGET_PARTITION, S_G_W, YES, 0, 0, run_remove, ACT_FROZEN},
     [OSD_OP_SET_ATTRIBUTES] = {TARGET_ANY, W_S_G, NO, 0, 0, run_none},
-    [OSD_OP_SET_KEY] = {TARGET_KEY, W_S_G, YES, 0, 0, run_set_key},
+    [OSD_OP_SET_KEY] = {TARGET_KEY, W_S_G, YES, 0, 0, run_set_key, ACT_FROZEN},
     [OSD_OP_SET_MASTER_KEY] = {TARGET_ROOT, W_S_G, STEP, 0, 0, run_set_master_key},
     [OSD_OP_SET_MEMBER_ATTRIBUTES] = {TARGET_COLLECTION, W_S_G, YES, 0, 0, run_set_members,
                                       ACT_WHOLE | ACT_MEMBERS},
@@ -121,6 +131,8 @@ static enum osd_weight weigh_work(const struct osd_cdb *c)
 {
     switch (c->op) {
     case OSD_OP_COPY_USER_OBJECTS:
+    case OSD_OP_REFRESH_SNAPSHOT_OR_CLONE:
+    case OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT:
     case OSD_OP_CREATE_USER_TRACKING_COLLECTION:
     case OSD_OP_GET_MEMBER_ATTRIBUTES:
     case OSD_OP_OBJECT_STRUCTURE_CHECK:
@@ -131,6 +143,9 @@ static enum osd_weight weigh_work(const struct osd_cdb *c)
     case OSD_OP_REMOVE_MEMBER_OBJECTS:
     case OSD_OP_SET_MEMBER_ATTRIBUTES:
         return OSD_WEIGHT_HEAVY;
+    case OSD_OP_CREATE_CLONE:
+    case OSD_OP_CREATE_SNAPSHOT:
+    case OSD_OP_DETACH_CLONE:
     case OSD_OP_FORMAT_OSD:
     case OSD_OP_FLUSH:
     case OSD_OP_FLUSH_COLLECTION:
@@ -169,6 +184,8 @@ static struct osd_scope scope_of(const struct osd_cdb *c, const struct action *a
 
     if (works_unlocked(c->op) && !command_changes(c))
         return (struct osd_scope){.nothing = true};
+    if (a->flags & ACT_DEVICE)
+        return (struct osd_scope){.pid = 0};
     switch (a->target) {
     case TARGET_ROOT:
         return (struct osd_scope){.pid = 0};

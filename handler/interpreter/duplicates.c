@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * handler/interpreter/duplicates.c - snapshots and clones of partitions (docs/snapshots.md)
+ *
+ * The store makes a partition that holds what another one holds in one step; what is here is who
+ * may be made from whom. Invariants:
+ *  (1) A partition knows its source by store_meta.source; DETACH CLONE forgets it.
+ *  (2) Keys and the policy/security page are no content: a new partition has no keys, one that is
+ *      made again keeps its own, so that what was revoked stays revoked.
+ *  (3) A source that is younger than what was made from it is another partition with its number.
+ */
+#include <openssl/crypto.h>
+
+#include "commands.h"
+#include "common/buf.h"
+#include "keys.h"
+#include "wire/attrs.h"
+
+#define FIELD_METHOD 14
+#define FIELD_TIME   15
+#define FIELD_PID    16
+#define FIELD_ZERO   24
+#define FIELD_SOURCE 40
+#define FREEZE       0x80
+
+/* Methods that storage shared until it changes satisfies (reference 4.10). */
+static bool is_method(uint8_t method)
+{
+    return method <= 0x01 || method >= 0xfd;
+}
+
+/* What all five have in common. Every time of duplication is the moment of the command. */
+static osd_status check_fields(struct command *c)
+{
+    if (!is_method(c->cdb.duplication))
+        return fail_cdb(c, FIELD_METHOD);
+    if (c->cdb.time_of_dup & ~FREEZE)
+        return fail_cdb(c, FIELD_TIME);
+    return c->cdb.oid ? fail_cdb(c, FIELD_ZERO) : OSD_OK;
+}
+
+/* ---- keys and policy, which are no content ---- */
+
+/** Attributes set aside: page, number (4 bytes each), length (2), value; one after the other. */
+struct aside {
+    struct command *c;
+    uint32_t page;
+    struct osd_buf attrs;
+    osd_status status;
+};
+
+static const uint32_t aside_pages[] = {OSD_PAGE_P + OSD_PG_SECURITY, KEYS_PAGE};
+
+static bool set_aside(void *arg, uint32_t page, uint32_t number, const void *value,
+                      uint32_t len)
+{
+    struct aside *a = arg;
+    uint8_t head[10];
+
+    if (page != a->page)
+        return false;
+    be32_put(head, page);
+    be32_put(head + 4, number);
+    be16_put(head + 8, (uint16_t)len);
+    a->status = osd_buf_put(&a->attrs, head, sizeof(head));
+    if (a->status == OSD_OK)
+        a->status = osd_buf_put(&a->attrs, value, len);
+    return a->status == OSD_OK;
+}
+
+static osd_status aside_collect(struct command *c, struct store_id id, struct aside *a)
+{
+    osd_status st = OSD_OK;
+
+    *a = (struct aside){.c = c, .attrs = osd_buf_make(4 * MIB)};
+    for (size_t i = 0; i < sizeof(aside_pages) / sizeof(aside_pages[0]) && st == OSD_OK; i++) {
+        a->page = aside_pages[i];
+        st = ops_of(c)->each_attr(c->txn, id, a->page, 0, set_aside, a);
+        st = st ? st : a->status;
+    }
+    return st;
+}
+
+/* Give them to a partition, or with drop take those from it. */
+static osd_status aside_apply(const struct aside *a, struct store_id id, bool drop)
+{
+    osd_status st = OSD_OK;
+
+    for (size_t at = 0; at < a->attrs.len && st == OSD_OK;) {
+        const uint8_t *p = a->attrs.data + at;
+        uint16_t len = be16_get(p + 8);
+        st = ops_of(a->c)->set_attr(a->c->txn, id, be32_get(p), be32_get(p + 4), p + 10,
+                                    drop ? 0 : len);
+        at += 10u + len;
+    }
+    return st;
+}
+
+static void aside_free(struct aside *a)
+{
+    if (a->attrs.data)
+        OPENSSL_cleanse(a->attrs.data, a->attrs.len);
+    osd_buf_free(&a->attrs);
+}
+
+/* ---- making one ---- */
+
+/* A new partition has the policy of its source, but none of its keys. */
+static osd_status drop_keys(struct command *c, struct store_id id)
+{
+    struct aside keys = {.c = c, .page = KEYS_PAGE, .attrs = osd_buf_make(4 * MIB)};
+    osd_status st = ops_of(c)->each_attr(c->txn, id, KEYS_PAGE, 0, set_aside, &keys);
+
+    if (st == OSD_OK)
+        st = keys.status;
+    if (st == OSD_OK)
+        st = aside_apply(&keys, id, true);
+    aside_free(&keys);
+    return st;
+}
+
+static struct store_meta fresh_meta(const struct command *c, enum store_duplicate kind)
+{
+    struct store_meta m = c->meta;
+
+    m.duplicate = (uint8_t)kind;
+    m.source = c->target.pid;
+    m.created = m.attr_accessed = m.attr_modified = c->now;
+    m.data_accessed = m.data_modified = c->now;
+    return m;
+}
+
+osd_status run_create_duplicate(struct command *c)
+{
+    bool snapshot = c->cdb.op == OSD_OP_CREATE_SNAPSHOT;
+    struct store_meta m = fresh_meta(c, snapshot ? STORE_SNAPSHOT : STORE_CLONE);
+    struct store_id id = {c->cdb.pid, 0};
+    osd_status st = check_fields(c);
+
+    if (st)
+        return st;
+    if (id.pid != 0 && id.pid < OSD_ID_FIRST)
+        return fail_cdb(c, FIELD_PID);
+    st = ops_of(c)->duplicate(c->txn, c->target.pid, id, &m, &id);
+    if (st == OSD_E_EXISTS)
+        return fail_cdb(c, FIELD_PID);
+    if (st == OSD_OK)
+        st = drop_keys(c, id);
+    c->object = (struct attr_object){.id = id, .type = OSD_TYPE_PARTITION, .exists = true};
+    return st;
+}
+
+/* ---- making one again ---- */
+
+/* Partition `from` as what the target is made from; CDB(40) unless it may be. */
+static osd_status find_from(struct command *c, uint64_t from, struct store_meta *ret)
+{
+    osd_status st = OSD_E_NOT_FOUND;
+
+    if (from != 0 && from != c->target.pid)
+        st = ops_of(c)->get_meta(c->txn, (struct store_id){from, 0}, ret);
+    return st == OSD_E_NOT_FOUND ? fail_cdb(c, FIELD_SOURCE) : st;
+}
+
+/* The target becomes what `from` is; metadata, keys and policy stay its own. */
+static osd_status make_again(struct command *c, uint64_t from, const struct store_meta *meta)
+{
+    struct store_id id = c->target;
+    struct aside own, others = {.attrs = osd_buf_make(0)};
+    osd_status st = aside_collect(c, id, &own);
+
+    if (st == OSD_OK)
+        st = ops_of(c)->remove(c->txn, id, true);
+    if (st == OSD_OK)
+        st = ops_of(c)->duplicate(c->txn, from, id, meta, &id);
+    if (st == OSD_OK)
+        st = aside_collect(c, id, &others);
+    if (st == OSD_OK)
+        st = aside_apply(&others, id, true);
+    if (st == OSD_OK)
+        st = aside_apply(&own, id, false);
+    aside_free(&own);
+    aside_free(&others);
+    return st;
+}
+
+osd_status run_refresh(struct command *c)
+{
+    struct store_meta source, m = c->meta;
+    osd_status st = check_fields(c);
+
+    if (st)
+        return st;
+    if (m.duplicate == STORE_ORIGINAL)
+        return fail_cdb(c, FIELD_PID);
+    if (c->cdb.start != 0 && c->cdb.start != m.source)
+        return fail_cdb(c, FIELD_SOURCE);
+    st = find_from(c, m.source, &source);
+    if (st)
+        return st;
+    if (source.created > m.created)
+        return fail_cdb(c, FIELD_SOURCE);
+    m.data_modified = m.attr_modified = c->now;
+    return make_again(c, m.source, &m);
+}
+
+osd_status run_restore(struct command *c)
+{
+    struct store_meta snapshot, m = c->meta;
+    osd_status st = check_fields(c);
+
+    if (st == OSD_OK)
+        st = find_from(c, c->cdb.start, &snapshot);
+    if (st)
+        return st;
+    if (snapshot.duplicate != STORE_SNAPSHOT || snapshot.source != c->target.pid ||
+        m.created > snapshot.created)
+        return fail_cdb(c, FIELD_SOURCE);
+    m.data_modified = m.attr_modified = c->now;
+    return make_again(c, c->cdb.start, &m);
+}
+
+osd_status run_detach(struct command *c)
+{
+    struct store_meta m = c->meta;
+    osd_status st = check_fields(c);
+
+    if (st)
+        return st;
+    if (m.duplicate != STORE_CLONE)
+        return fail_cdb(c, FIELD_PID);
+    if (c->cdb.start != 0 && c->cdb.start != m.source)
+        return fail_cdb(c, FIELD_SOURCE);
+    m.duplicate = STORE_ORIGINAL;
+    m.source = 0;
+    m.attr_modified = c->now;
+    return ops_of(c)->put_meta(c->txn, c->target, &m);
+}
