@@ -502,7 +502,8 @@ static void *churn(void *arg)
     bool began = false;
 
     h->out = h->in = NULL;
-    while (!atomic_load(&churn_ends) && !h->broken) {
+    /* At least one success, also where this thread runs for the first time at the end. */
+    while ((!atomic_load(&churn_ends) || h->good == 0) && !h->broken) {
         uint64_t oid = RIG_OID + 1 + 2 * below(h, STABLE);
         make(h, one_in(h, 2) ? OSD_OP_CREATE : OSD_OP_REMOVE, RIG_PID, oid);
         if (!began && h->good > 0)
