@@ -595,6 +595,8 @@ static void *read_on(void *arg)
     struct iovec v = {me->rig.in, 4};
 
     for (unsigned i = 0; i < 1u << 24 && !me->refused; i++) {
+        if (i >= 1u << 16) /* the device remembers 1,048,576 nonces of all readers together */
+            usleep(1000);
         struct request r = {.c = signed_read(OSD_GEN2)};
         r.c.cap.method = OSD_SEC_CMDRSP;
         r.c.cap.icv_algorithm = 1;
