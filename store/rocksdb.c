@@ -432,6 +432,8 @@ static void rdb_close(struct osd_store *s)
         rocksdb_readoptions_destroy(r->ro);
     if (r->ro_all)
         rocksdb_readoptions_destroy(r->ro_all);
+    if (r->ro_page)
+        rocksdb_readoptions_destroy(r->ro_page);
     if (r->options)
         rocksdb_options_destroy(r->options);
     if (r->wo)
@@ -510,6 +512,8 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
     r->ro = rocksdb_readoptions_create();
     r->ro_all = rocksdb_readoptions_create();
     rocksdb_readoptions_set_total_order_seek(r->ro_all, 1);
+    r->ro_page = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_pin_data(r->ro_page, 1);
     r->wo = rocksdb_writeoptions_create();
     r->path = strdup(path);
     r->records = calloc(STORE_RECORDS, sizeof(*r->records));

@@ -110,6 +110,7 @@ struct rdb {
     rocksdb_column_family_handle_t *cf[CF_MAX];
     rocksdb_options_t *options;
     rocksdb_readoptions_t *ro, *ro_all; /* ro_all: iterators over all of a family */
+    rocksdb_readoptions_t *ro_page;     /* short walks: keys are not copied, blocks stay */
     rocksdb_writeoptions_t *wo;
     struct txn_place ended[TXN_SPARE];
     struct blocks *blocks;

@@ -149,13 +149,14 @@ void txn_delete(struct txn *t, enum cf cf, const void *key, size_t key_len)
 rocksdb_iterator_t *txn_iterate(struct txn *t, enum cf cf)
 {
     struct rdb *r = t->rdb;
+    rocksdb_readoptions_t *ro = cf == CF_IDS ? r->ro_page : r->ro;
     rocksdb_iterator_t *base;
 
     if (cf == CF_IDS)
         txn_records_write(t);
     if (cf == CF_EXTENTS)
         txn_chunks_write(t);
-    base = rocksdb_create_iterator_cf(r->db, t->ro ? t->ro : r->ro, r->cf[cf]);
+    base = rocksdb_create_iterator_cf(r->db, t->ro ? t->ro : ro, r->cf[cf]);
     return t->put & 1u << cf
                ? rocksdb_writebatch_wi_create_iterator_with_base_cf(t->batch, base, r->cf[cf])
                : base;
