@@ -50,7 +50,7 @@ shows 'OSD-2 ANSI INCITS 458-2011' sg_inq -d $D
 shows 'OSD ANSI INCITS 400-2004' sg_inq -d $D
 shows "Unit serial number: $wwn" sg_vpd -a $D
 shows 'designator type: NAA' sg_vpd -p di $D
-shows 'OSD information' sg_vpd $D
+shows 'Security token' sg_vpd $D
 shows 'imples 1 lun|implies 1 lun' sg_luns $D
 shows 'Control, page_control' sg_modes -a $D
 shows 'Supported log pages' sg_logs -a $D
