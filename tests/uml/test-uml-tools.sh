@@ -59,7 +59,7 @@ shows 'GOOD status' sg_senddiag -t $D
 shows 'NO registered reservation keys' sg_persist -k $D
 shows 'Command is supported' sg_opcodes --opcode=0x7f,0x8805 $D
 shows 'Command is supported' sg_opcodes --opcode=0x7f,0x8885 $D
-shows 'NOT supported' sg_opcodes --opcode=0x7f,0x88a8 $D
+shows 'NOT supported' sg_opcodes --opcode=0x7f,0x88fe $D
 osd=$(sg_opcodes $D | grep -cE '^ 7f +8[8-9a-f][0-9a-f]{2} +(200|236) ')
 [ "$osd" -gt 50 ] || die "only $osd OSD commands are reported"
 
