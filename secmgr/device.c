@@ -45,7 +45,7 @@ osd_status sm_link_open_url(const char *url, struct sm_link **ret, char *why, si
 
     if (!l)
         return OSD_E_NOMEM;
-    l->base = (struct sm_link){execute_url, close_url};
+    l->base = (struct sm_link){.execute = execute_url, .close = close_url};
     st = transport_open(url, &opt, &l->transport, why, why_len);
     if (st) {
         free(l);
@@ -114,20 +114,59 @@ static struct osd_cdb command(enum osd_op op, uint64_t pid, uint8_t type, uint16
     return c;
 }
 
-static osd_status sign(const struct osd_cdb *c, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
-                       const uint8_t secret[OSD_KEY_LEN], uint8_t raw[OSD_CDB_MAX],
-                       size_t *ret_len)
-{
-    struct osd_bytes cap = {raw + OSD_CAPABILITY_AT, OSD2_CAPABILITY_LEN};
-    uint8_t key[OSD_KEY_LEN], icv[OSD_KEY_LEN];
-    osd_status st = osd_cdb_encode(c, raw, ret_len);
+/* Room behind Data-Out for the integrity information of ALLDATA: byte counts and a value. */
+#define COUNTS_LEN 24
+#define INFO_LEN   (COUNTS_LEN + OSD_ICV2_LEN)
+#define OUT_ROOM   (2 * (4 + OSD_DH_MAX) + 8 + INFO_LEN)
 
+struct signed_command {
+    uint8_t raw[OSD_CDB_MAX];
+    size_t len;
+    uint8_t out[OUT_ROOM];
+    size_t out_len;
+};
+
+/* The counts and the value over command data and counts (reference 6.3). */
+static osd_status sign_data(struct signed_command *s, size_t data_len,
+                            const uint8_t key[OSD_KEY_LEN])
+{
+    uint8_t *info = s->out + s->out_len - INFO_LEN, icv[OSD_KEY_LEN];
+    const struct osd_bytes pieces[] = {{s->out, data_len}, {info, COUNTS_LEN}};
+    osd_status st;
+
+    be64_put(info, data_len);
+    st = osd_mac(key, pieces, 2, icv);
+    if (!st)
+        osd_icv_put(icv, info + COUNTS_LEN, OSD_ICV2_LEN);
+    return st;
+}
+
+static osd_status sign(struct osd_cdb *c, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+                       const uint8_t secret[OSD_KEY_LEN], struct iovec out,
+                       struct signed_command *ret)
+{
+    struct osd_bytes cap = {ret->raw + OSD_CAPABILITY_AT, OSD2_CAPABILITY_LEN};
+    bool all = c->cap.method == OSD_SEC_ALLDATA && out.iov_len > 0;
+    uint8_t key[OSD_KEY_LEN], icv[OSD_KEY_LEN];
+    osd_status st;
+
+    memset(ret->out, 0, sizeof(ret->out));
+    if (out.iov_len)
+        memcpy(ret->out, out.iov_base, out.iov_len);
+    ret->out_len = out.iov_len;
+    if (all) {
+        c->sec.data_out_icv_off = osd_offset_align(out.iov_len, OSD_GEN2);
+        ret->out_len = (size_t)c->sec.data_out_icv_off + INFO_LEN;
+    }
+    st = osd_cdb_encode(c, ret->raw, &ret->len);
     if (!st)
         st = osd_capability_key(secret, cap, system_id, key);
+    if (!st && all)
+        st = sign_data(ret, out.iov_len, key);
     if (!st)
-        st = osd_request_icv(key, OSD_GEN2, raw, icv);
+        st = osd_request_icv(key, OSD_GEN2, ret->raw, icv);
     if (!st)
-        osd_icv_put(icv, raw + ICV_AT, OSD_ICV2_LEN);
+        osd_icv_put(icv, ret->raw + ICV_AT, OSD_ICV2_LEN);
     OPENSSL_cleanse(key, sizeof(key));
     return st;
 }
@@ -159,15 +198,22 @@ static osd_status judge(const struct exchange *x, int64_t *ret_ahead_ms, char *w
     return osd_sense_status(&s);
 }
 
-static osd_status send_signed(struct sm_link *l, const struct osd_cdb *c,
+static osd_status send_signed(struct sm_link *l, struct osd_cdb *c,
                               const uint8_t system_id[OSD_SYSTEM_ID_LEN],
                               const uint8_t secret[OSD_KEY_LEN], struct iovec out,
                               struct iovec in, int64_t *ret_ahead_ms, char *why, size_t why_len)
 {
-    uint8_t raw[OSD_CDB_MAX];
-    struct exchange x = {.cdb = raw, .out = osd_iov_make(&out, 1), .in = osd_iov_make(&in, 1)};
-    osd_status st = sign(c, system_id, secret, raw, &x.cdb_len);
+    struct signed_command s;
+    struct iovec all = {.iov_base = s.out};
+    struct exchange x = {.cdb = s.raw, .in = osd_iov_make(&in, 1)};
+    osd_status st;
 
+    if (l->method == OSD_SEC_ALLDATA)
+        c->cap.method = OSD_SEC_ALLDATA;
+    st = sign(c, system_id, secret, out, &s);
+    x.cdb_len = s.len;
+    all.iov_len = s.out_len;
+    x.out = osd_iov_make(&all, 1);
     if (!st)
         st = l->execute(l, &x, why, why_len);
     return st ? st : judge(&x, ret_ahead_ms, why, why_len);

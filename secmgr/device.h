@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * secmgr/device.h - the key commands of an OSD, signed (CMDRSP, OSD-2), over libosd's transport
+ * secmgr/device.h - the key commands of an OSD, signed (CMDRSP or ALLDATA, OSD-2), over libosd's
+ * transport
  *
  * A SET KEY is completely determined by its arguments: the same arguments are the same bytes,
  * nonce included, and the device carries those out once however often they arrive.
@@ -15,6 +16,7 @@
 struct sm_link {
     osd_status (*execute)(struct sm_link *l, struct exchange *x, char *why, size_t why_len);
     void (*close)(struct sm_link *l);
+    uint8_t method; /* commands are signed by; ALLDATA, or all else means CMDRSP */
 };
 
 typedef osd_status sm_link_open(const char *url, struct sm_link **ret, char *why,

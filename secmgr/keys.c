@@ -159,7 +159,9 @@ static osd_status job_link(struct job *j)
         return OSD_OK;
     j->why[0] = 0;
     st = j->k->cfg.open_link(j->osd.url, &j->link, j->why, j->why_len);
-    if (st && !j->why[0])
+    if (!st)
+        j->link->method = j->osd.method;
+    else if (!j->why[0])
         snprintf(j->why, j->why_len, "device %s: %s", j->osd.name, osd_status_text(st));
     return st;
 }

@@ -370,11 +370,13 @@ static int key_rotate(const struct options *o, bool revoke, int argc, char **arg
     return change(o, "POST", path, body);
 }
 
+static const char *const methods[] = {"capkey", "cmdrsp", "alldata"};
+
 /* NAME URL FILE */
 static int key_enrol(const struct options *o, char **argv)
 {
     char text[MASTER_DIGITS + 2] = "";
-    int fd = open_input(argv[2]), rc;
+    int fd = open_input(argv[2]);
     ssize_t n;
     json_t *body;
 
@@ -387,8 +389,9 @@ static int key_enrol(const struct options *o, char **argv)
         return fail_with(OSD_E_INVALID, "%s: a master key has 80 hexadecimal digits", argv[2]);
     body = json_pack("{s:s, s:s, s:s}", "name", argv[0], "url", argv[1], "master_key", text);
     explicit_bzero(text, sizeof(text));
-    rc = change(o, "POST", "/v1/osds", body);
-    return rc;
+    if (o->method)
+        json_object_set_new(body, "method", json_string(methods[o->method - 1]));
+    return change(o, "POST", "/v1/osds", body);
 }
 
 static int key_simple(const struct options *o, const char *method, const char *name,

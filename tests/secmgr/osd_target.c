@@ -2,10 +2,10 @@
 /*
  * tests/secmgr/osd_target.c - an OSD in memory behind a small iSCSI target, as a process
  *
- * osd_target PORT MASTER-KEY [STORE]: serves a device that asks for CMDRSP, with this first master
- * key (80 digits; "nosec": none, NOSEC), until its parent ends. Prints "ready PORT". Like
- * kernel LIO it carries one direction a command. A target as small as this is for tests only: no
- * authentication, no digests, no recovery.
+ * osd_target PORT MASTER-KEY [METHOD]: serves a device that asks for CMDRSP, or for method 1 to 3,
+ * with this first master key (80 digits; "nosec": none, NOSEC), until its parent ends. Prints
+ * "ready PORT". Like kernel LIO it carries one direction a command. A target as small as this is
+ * for tests only: no authentication, no digests, no recovery.
  */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -275,20 +275,18 @@ static osd_status give_key(void *arg, uint8_t ret_key[40])
     return OSD_OK;
 }
 
-static osd_status open_device(const char *master, const char *path)
+static osd_status open_device(const char *master, const char *method)
 {
-    struct store_config sc = {
-        .path = path ? path : "", .create = true, .clock = &osd_clock_system};
+    struct store_config sc = {.path = "", .create = true, .clock = &osd_clock_system};
     struct osd_device_config dc = {.clock = &osd_clock_system};
     uint8_t key[40];
     char why[200] = "";
-    osd_status st = path ? store_rocksdb_open(&sc, &dc.store, why, sizeof(why))
-                         : store_memory_open(&sc, &dc.store, why, sizeof(why));
+    osd_status st = store_memory_open(&sc, &dc.store, why, sizeof(why));
 
     if (!st && parse_key(master, key)) {
         dc.first_key = give_key;
         dc.key_arg = key;
-        dc.default_method = OSD_SEC_CMDRSP;
+        dc.default_method = method ? (uint8_t)strtoul(method, NULL, 10) : OSD_SEC_CMDRSP;
     }
     if (!st)
         st = osd_device_open(&dc, &device);

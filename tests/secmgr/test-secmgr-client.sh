@@ -97,6 +97,23 @@ grep '"outcome":"granted"' audit.jsonl | tail -n 1 | python3 -c '
 import json, sys, time
 assert json.loads(sys.stdin.read())["expires"] <= time.time() * 1000 + 2000' || die "outlives its rule"
 
+echo "== other methods, both generations"
+for number in 1 3; do
+    method=$([ $number = 1 ] && echo capkey || echo alldata)
+    start_target $number
+    expect 0 osdctl --method $method key enrol $method "$DEVICE" master.key
+    expect 0 osdctl acl set $method root "$me" all all
+    for g in 1 2; do
+        pid=0x2000$g
+        expect 0 osdctl -d "$DEVICE" -g $g mk partition $pid
+        expect 0 osdctl -d "$DEVICE" -g $g put /etc/services $pid/0x10000
+        expect 0 osdctl -d "$DEVICE" -g $g get $pid/0x10000 back.$method
+        cmp back.$method /etc/services || die "$method: another content"
+        expect 0 osdctl -d "$DEVICE" -g $g attr set $pid/0x10000 0x10000 1 hello
+        rm back.$method
+    done
+done
+
 echo "== no manager, or none of several"
 expect 6 osdctl --secmgr "unix:$T/nobody" ls
 says nobody
