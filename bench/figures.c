@@ -82,7 +82,6 @@ void bench_describe(json_t *root)
     time_t now = time(NULL);
     struct tm tm;
     struct utsname u;
-    double load;
     char date[32], line[256], cpu[256] = "unknown";
     FILE *f = fopen("/proc/cpuinfo", "r");
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -100,7 +99,6 @@ void bench_describe(json_t *root)
         root, "machine",
         json_pack("{s:s, s:i, s:s}", "cpu", cpu, "cpus", (int)cpus, "kernel", u.release));
     json_object_set_new(root, "date", json_string(date));
-    json_object_set_new(root, "load", json_real(getloadavg(&load, 1) == 1 ? load : -1));
 }
 
 unsigned long long bench_number(const char *text)

@@ -37,7 +37,7 @@ void bench_report(json_t *list, const char *name, const char *what, const char *
 /** A number beside the last entry of list. */
 void bench_report_tag(json_t *list, const char *key, uint64_t value);
 
-/** Machine, date and load, printed and put into root. */
+/** Machine and date, printed and put into root. */
 void bench_describe(json_t *root);
 
 /** A decimal number; anything else ends the program. */

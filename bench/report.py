@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """report.py - from the JSON of the bench programs to results.json, plots and performance.md
 
-usage: report.py note FILE COMMAND MODE    add the command line and the mode to one part's JSON
+usage: report.py note FILE COMMAND MODE LOAD  add the command line, the mode and the machine's load
+                                           before the run to one part's JSON
        report.py write PARTS OUT           PARTS/*.json over OUT/performance/results.json; plots;
                                            OUT/performance.md from bench/performance.in.md
        report.py rows PARTS [--update]     compare the rows of a quick run with bench/rows.txt
@@ -232,7 +233,7 @@ def sustain(res):
 
 
 def parts(res):
-    lines = [[p, res[p]["date"], res[p]["mode"], f"{res[p].get('load', 0):.1f}",
+    lines = [[p, res[p]["date"], res[p]["mode"], f"{res[p]['load']:.1f}",
               f"{res[p]['machine']['cpu']}, {res[p]['machine']['cpus']} CPUs, "
               f"Linux {res[p]['machine']['kernel']}", f"`{res[p]['command']}`"]
              for p in LISTS if p in res]
@@ -314,7 +315,7 @@ def plot_threads(res, path):
 
 # ---- the program ----
 
-def load(parts_dir, results_file):
+def gather(parts_dir, results_file):
     results = {}
     if os.path.exists(results_file):
         with open(results_file, encoding="utf-8") as f:
@@ -332,7 +333,7 @@ def load(parts_dir, results_file):
 def write(parts_dir, out):
     os.makedirs(os.path.join(out, "performance"), exist_ok=True)
     results_file = os.path.join(out, "performance", "results.json")
-    res = load(parts_dir, results_file)
+    res = gather(parts_dir, results_file)
     text = []
     with open(os.path.join(HERE, "performance.in.md"), encoding="utf-8") as f:
         for line in f.read().splitlines():
@@ -375,17 +376,17 @@ def compare_rows(parts_dir, update):
     return 0 if have == want else 1
 
 
-def note(path, command, mode):
+def note(path, command, mode, load):
     with open(path, encoding="utf-8") as f:
         part = json.load(f)
-    part["command"], part["mode"] = command, mode
+    part["command"], part["mode"], part["load"] = command, mode, float(load)
     with open(path, "w", encoding="utf-8") as f:
         json.dump(part, f)
 
 
 def main(args):
     try:
-        if len(args) == 4 and args[0] == "note":
+        if len(args) == 5 and args[0] == "note":
             note(*args[1:])
         elif len(args) == 3 and args[0] == "write":
             write(*args[1:])
