@@ -164,6 +164,14 @@ static osd_status check_extent(struct command *c, struct extent e)
     return OSD_OK;
 }
 
+/* Where APPEND writes; a repeated one, where it has written. */
+static uint64_t append_start(const struct command *c)
+{
+    bool again = c->replay.found && !c->replay.foreign;
+
+    return again ? c->replay.outcome.append_start : c->meta.length;
+}
+
 static osd_status check_range(struct command *c)
 {
     const struct osd_capability *cap = &c->cdb.cap;
@@ -172,7 +180,7 @@ static osd_status check_range(struct command *c)
     if (layout1(c) || !has_range(c->cdb.op) || (cap->range_len == 0 && cap->range_start == 0))
         return OSD_OK;
     if (c->cdb.op == OSD_OP_APPEND)
-        return c->exists ? check_extent(c, (struct extent){c->meta.length, c->cdb.length})
+        return c->exists ? check_extent(c, (struct extent){append_start(c), c->cdb.length})
                          : OSD_OK;
     for (uint32_t i = 0; i < c->n_extents && st == OSD_OK; i++)
         st = check_extent(c, command_extent(c, i));

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "conform/request.h"
 #include "generate.h"
 #include "interpreter/interpreter.h"
@@ -23,6 +24,7 @@
 #define START       0x019b76daa800ULL /* 2026-01-01 */
 #define EPISODE_MAX 2000
 #define WHY         320
+#define NONCE       "request_nonce_random"
 
 struct step {
     char line[LINE_SIZE];
@@ -40,6 +42,8 @@ struct bench {
     uint8_t *in;
     size_t in_cap;
     char dir[64];
+    unsigned runs; /* of episodes: no nonce comes again in another one */
+    uint64_t good; /* commands of episodes that ended with GOOD, or read past the end */
 };
 
 static uint64_t bench_now(void *arg)
@@ -98,8 +102,11 @@ static bool build(struct bench *b, const char *line, char *why)
     static struct words words;
 
     if (words_split(&words, line + 6) &&
-        request_build(&words, line[4] - '0', &b->request, why, WHY) == OSD_OK)
+        request_build(&words, line[4] - '0', &b->request, why, WHY) == OSD_OK) {
+        if (strstr(line, NONCE))
+            be32_put(b->request.cdb + (line[4] == '1' ? 180 : 216), b->runs);
         return true;
+    }
     request_free(&b->request);
     return false;
 }
@@ -293,6 +300,24 @@ static bool same(const struct bench *b, char *why)
     return same_data(b, why);
 }
 
+/* The same bytes with a nonce once more: the same outcome, and nothing changes, of which the
+ * commands that follow are the proof. What is got or read is that of now:
+ * Data-In may differ, and a READ that shortens its object may end otherwise. */
+static bool same_again(struct bench *b, char *why)
+{
+    struct osd_response first = b->got;
+
+    run_device(b);
+    snprintf(why, WHY,
+             "repeated under its nonce: status %02x, %zu bytes of sense data, %" PRIu64
+             " of Data-In",
+             b->got.status, b->got.sense_len, b->got.in_len);
+    if (strncmp(b->request.op->name, "READ", 4) == 0)
+        return true;
+    return b->got.status == first.status && b->got.sense_len == first.sense_len &&
+           memcmp(b->got.sense, first.sense, first.sense_len) == 0;
+}
+
 /* ---- episodes ---- */
 
 static bool run_step(struct bench *b, const struct step *s, char *why)
@@ -307,6 +332,8 @@ static bool run_step(struct bench *b, const struct step *s, char *why)
     run_device(b);
     run_model(b);
     ok = same(b, why);
+    if (ok && strstr(s->line, NONCE))
+        ok = same_again(b, why);
     request_free(&b->request);
     return ok;
 }
@@ -316,6 +343,7 @@ static void begin_episode(struct bench *b)
     static const struct step format = {"OSD-2 FORMAT OSD cap=none", 5};
     char why[WHY];
 
+    b->runs++;
     if (!run_step(b, &format, why))
         die("FORMAT OSD", why);
 }
@@ -527,6 +555,7 @@ static bool run_episode(struct bench *b, struct step *steps, size_t n, uint64_t 
         ++*done;
         if (!run_step(b, &steps[i], why))
             break;
+        b->good += b->want.n_faults == 0;
     }
     if (i == n)
         return true;
@@ -546,7 +575,7 @@ static bool run_episode(struct bench *b, struct step *steps, size_t n, uint64_t 
 
 /* Some episodes on one store. */
 static uint64_t run_store(const struct plan *p, struct step *steps, uint64_t *seed,
-                          uint64_t *done, uint64_t failed)
+                          uint64_t *done, uint64_t *good, uint64_t failed)
 {
     struct bench *b = calloc(1, sizeof(*b));
 
@@ -555,6 +584,7 @@ static uint64_t run_store(const struct plan *p, struct step *steps, uint64_t *se
     open_bench(b, p->store, p->under);
     for (int i = 0; i < EPISODES_PER_STORE && *done < p->commands && failed < p->failures; i++)
         failed += !run_episode(b, steps, p->episode, (*seed)++, done);
+    *good += b->good;
     close_bench(b);
     free(b);
     return failed;
@@ -563,15 +593,15 @@ static uint64_t run_store(const struct plan *p, struct step *steps, uint64_t *se
 static int run(const struct plan *p)
 {
     struct step *steps = calloc(p->episode, sizeof(*steps));
-    uint64_t done = 0, failed = 0, seed = p->seed;
+    uint64_t done = 0, good = 0, failed = 0, seed = p->seed;
 
     if (!steps)
         die("no memory", "");
     while (done < p->commands && failed < p->failures)
-        failed = run_store(p, steps, &seed, &done, failed);
-    printf("# %s: %" PRIu64 " commands, seeds %" PRIu64 "-%" PRIu64 ", %" PRIu64
-           " differences\n",
-           p->store, done, p->seed, seed - 1, failed);
+        failed = run_store(p, steps, &seed, &done, &good, failed);
+    printf("# %s: %" PRIu64 " commands, %" PRIu64 " of them GOOD, seeds %" PRIu64 "-%" PRIu64
+           ", %" PRIu64 " differences\n",
+           p->store, done, good, p->seed, seed - 1, failed);
     free(steps);
     return failed ? 1 : 0;
 }

@@ -87,9 +87,9 @@ static uint64_t some_pid(struct line *l)
 
 static uint64_t some_oid(struct line *l)
 {
-    return chance(l, 95)   ? 0x10005 + below(l, 10)
-           : chance(l, 50) ? UINT64_MAX
-                           : below(l, 0x10000);
+    static const uint64_t odd[] = {UINT64_MAX, UINT64_MAX, M_ID_FIRST, M_ID_FIRST - 1, 1};
+
+    return chance(l, 94) ? 0x10005 + below(l, 10) : odd[below(l, 5)];
 }
 
 /* Address an object of a type; now and then one that is not there or is something else. */
@@ -132,6 +132,10 @@ static uint64_t some_start(struct line *l)
                                    UINT64_MAX, UINT64_MAX - 5,
                                    1ULL << 63};
 
+    const struct m_object *o = model_find(l->m, l->pid, l->oid);
+
+    if (o && chance(l, 15)) /* about the end of the object */
+        return o->length - 1 + below(l, 3);
     if (chance(l, 4))
         return odd[below(l, sizeof(odd) / sizeof(odd[0]))];
     return chance(l, 30) ? 4096 * below(l, 6) : below(l, 20000);
@@ -429,7 +433,8 @@ static void wrong_capability(struct line *l)
         say(l, " capability_expiration_time=%d", chance(l, 50) ? 1 : 0);
         break;
     case 1:
-        say(l, " object_created_time=0x%" PRIx64, o && chance(l, 60) ? o->t[1] : 77);
+        say(l, " object_created_time=0x%" PRIx64,
+            o && chance(l, 80) ? o->t[1] - 1 + below(l, 3) : 77);
         break;
     case 2:
         say(l, " object_type=%s", types[below(l, 4)]);
@@ -492,6 +497,8 @@ static void common(struct line *l)
         say(l, " dpo=1");
     if (l->gen == 2 && chance(l, 3))
         say(l, " isolation=%" PRIu64, below(l, 8));
+    if (chance(l, 8)) /* differ.c sends it twice */
+        say(l, " request_nonce_random=0x%" PRIx64, 1 + below(l, 1ULL << 47));
     if (chance(l, 1) && chance(l, 40))
         say(l, " get_set_cdbfmt=%" PRIu64, below(l, 4));
 }
@@ -796,17 +803,22 @@ static void say_criterion(struct line *l)
 {
     static const char *const attr[] = {"u32(1)+u32(9)", "u32(1)+u32(0x82)",
                                        "u32(0x10000)+u32(1)", "u32(1)+u32(2)"};
+    const struct m_object *o = existing(l, M_USER, l->pid);
     bool number = chance(l, 50);
 
     say(l, "+zeros(2)+counted(%s", attr[below(l, 4)]);
     if (chance(l, 70))
         say(l, number ? "+counted(u64(%" PRIu64 "))" : "+counted(u8(%" PRIu64 "))",
-            number ? below(l, 70000) : 97 + below(l, 5));
+            !number              ? 97 + below(l, 5)
+            : o && chance(l, 40) ? o->length
+                                 : below(l, 70000));
     else
         say(l, "+u16(0)");
     if (chance(l, 60))
         say(l, number ? "+counted(u64(%" PRIu64 "))" : "+counted(u16(%" PRIu64 "))",
-            number ? below(l, 90000) : 0x6100 + below(l, 1000));
+            !number              ? 0x6100 + below(l, 1000)
+            : o && chance(l, 40) ? (chance(l, 50) ? o->length : o->oid)
+                                 : below(l, 90000));
     else
         say(l, "+u16(0)");
     say(l, ")");

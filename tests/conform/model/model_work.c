@@ -370,8 +370,7 @@ static bool work_copy(struct cmd *c)
     if (!create_objects(c, M_USER) || !ok)
         return false;
     o = model_find(c->m, c->pid, c->first);
-    if (!length_fits(c, o, 0, from->length))
-        return false;
+    ok = length_fits(c, o, 0, from->length);
     before = model_used(c->m, m_partition(c));
     for (size_t i = 0; i < from->n_blocks; i++) {
         uint64_t start = from->blocks[i]->index * M_BLOCK;
@@ -380,7 +379,7 @@ static bool work_copy(struct cmd *c)
         model_write(o, start, len, block);
     }
     o->length = from->length;
-    if (!fits(c, before))
+    if (!fits(c, before) || !ok)
         return false;
     return !(c->source[16] & 1) || copy_attributes(c, from, o);
 }
