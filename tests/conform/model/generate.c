@@ -799,28 +799,36 @@ static void g_members(struct line *l)
         say(l, " cap=%s", chance(l, 50) ? "none" : "collection");
 }
 
+/* A bound on a number that some member of the collection has, or nearly. */
+static void say_number_bound(struct line *l, const struct m_object *collection, bool oid)
+{
+    size_t n = collection ? collection->n_members : 0;
+    const struct m_object *o =
+        n ? model_find(l->m, l->pid, collection->members[below(l, n)]) : NULL;
+    uint64_t v = o ? (oid ? o->oid : o->length) : below(l, 70000);
+
+    if (chance(l, 25))
+        say(l, "+u16(0)");
+    else
+        say(l, "+counted(u64(0x%" PRIx64 "))", chance(l, 60) ? v : v - 1 + below(l, 3));
+}
+
 static void say_criterion(struct line *l)
 {
-    static const char *const attr[] = {"u32(1)+u32(9)", "u32(1)+u32(0x82)",
-                                       "u32(0x10000)+u32(1)", "u32(1)+u32(2)"};
-    const struct m_object *o = existing(l, M_USER, l->pid);
-    bool number = chance(l, 50);
+    static const char *const attr[] = {"u32(1)+u32(9)", "u32(0x10000)+u32(1)",
+                                       "u32(1)+u32(0x82)", "u32(1)+u32(2)"};
+    const struct m_object *o = model_find(l->m, l->pid, l->oid);
+    unsigned which = (unsigned)below(l, 4);
 
-    say(l, "+zeros(2)+counted(%s", attr[below(l, 4)]);
-    if (chance(l, 70))
-        say(l, number ? "+counted(u64(%" PRIu64 "))" : "+counted(u8(%" PRIu64 "))",
-            !number              ? 97 + below(l, 5)
-            : o && chance(l, 40) ? o->length
-                                 : below(l, 70000));
-    else
-        say(l, "+u16(0)");
-    if (chance(l, 60))
-        say(l, number ? "+counted(u64(%" PRIu64 "))" : "+counted(u16(%" PRIu64 "))",
-            !number              ? 0x6100 + below(l, 1000)
-            : o && chance(l, 40) ? (chance(l, 50) ? o->length : o->oid)
-                                 : below(l, 90000));
-    else
-        say(l, "+u16(0)");
+    o = o && o->type == M_COLLECTION ? o : NULL;
+    say(l, "+zeros(2)+counted(%s", attr[which]);
+    if (which >= 2) {
+        say_number_bound(l, o, which == 3);
+        say_number_bound(l, o, which == 3);
+    } else {
+        say(l, "+counted(u8(%" PRIu64 "))", 97 + below(l, 5));
+        say(l, "+counted(u16(%" PRIu64 "))", 0x6100 + below(l, 1000));
+    }
     say(l, ")");
 }
 
@@ -892,7 +900,7 @@ static const struct {
     {5, false, g_join},
     {8, false, g_list},
     {4, true, g_members},
-    {4, true, g_query},
+    {6, true, g_query},
     {4, true, g_read_map},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
