@@ -171,8 +171,19 @@ static bool is_admin(const struct ask *a)
     return false;
 }
 
+static osd_status refuse_limited(struct ask *a, const char *caller)
+{
+    a->status = 429;
+    atomic_fetch_add(&a->api->figures[FIG_LIMITED], 1);
+    snprintf(a->why, sizeof(a->why), "%s makes too many requests", caller);
+    return OSD_E_BUSY;
+}
+
+/* They are limited by their address, so that they cannot flood the audit log either. */
 static osd_status refuse_unknown(struct ask *a)
 {
+    if (!sm_limit_take(a->api->limit, a->req->peer, osd_monotonic_ms()))
+        return refuse_limited(a, a->req->peer);
     a->status = 401;
     atomic_fetch_add(&a->api->figures[FIG_UNKNOWN_CALLERS], 1);
     snprintf(a->why, sizeof(a->why), "the caller is not known: %s",
@@ -199,12 +210,8 @@ static osd_status admit(struct ask *a, const struct route *r)
     if (!a->req->known)
         return refuse_unknown(a);
     a->who = *a->req->who;
-    if (!sm_limit_take(a->api->limit, a->who.name, osd_monotonic_ms())) {
-        a->status = 429;
-        atomic_fetch_add(&a->api->figures[FIG_LIMITED], 1);
-        snprintf(a->why, sizeof(a->why), "%s makes too many requests", a->who.name);
-        return OSD_E_BUSY;
-    }
+    if (!sm_limit_take(a->api->limit, a->who.name, osd_monotonic_ms()))
+        return refuse_limited(a, a->who.name);
     st = sm_identity_load_groups(a->api->parts.db, &a->who);
     if (st)
         snprintf(a->why, sizeof(a->why), "database: %s", sm_db_text());

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -24,10 +25,13 @@
 #define EXCHANGES  3    /* begun for one change of the master key */
 #define VERIFY_MS  2000 /* between two verifications of one partition */
 #define N_VERIFIED 64
+#define LOCKS      32
+#define PATIENCE_S 5 /* that a request waits for another one on the same device */
 
 struct sm_keys {
     struct sm_keys_config cfg;
-    pthread_mutex_t mutex; /* one slow operation at a time */
+    pthread_mutex_t locks[LOCKS]; /* one slow operation at a time on one device */
+    pthread_mutex_t mutex;        /* of what follows */
     struct {
         uint64_t hash, when;
     } verified[N_VERIFIED];
@@ -46,6 +50,8 @@ osd_status sm_keys_open(const struct sm_keys_config *cfg, struct sm_keys **ret)
     if (!k->cfg.dh_group)
         k->cfg.dh_group = OSD_DH_2048;
     pthread_mutex_init(&k->mutex, NULL);
+    for (int i = 0; i < LOCKS; i++)
+        pthread_mutex_init(&k->locks[i], NULL);
     *ret = k;
     return OSD_OK;
 }
@@ -55,6 +61,8 @@ void sm_keys_close(struct sm_keys *k)
     if (!k)
         return;
     pthread_mutex_destroy(&k->mutex);
+    for (int i = 0; i < LOCKS; i++)
+        pthread_mutex_destroy(&k->locks[i]);
     free(k);
 }
 
@@ -68,6 +76,36 @@ void sm_keys_get_stats(struct sm_keys *k, struct sm_keys_stats *ret)
 static uint64_t now_ms(void)
 {
     return osd_clock_now(&osd_clock_system);
+}
+
+/* ---- one at a time ---- */
+
+static uint64_t hash_text(const char *s)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+
+    for (; *s; s++)
+        h = (h ^ (uint8_t)*s) * 0x100000001b3u;
+    return h;
+}
+
+/* A device that does not answer holds up those who want to change its keys, nobody else, and
+ * them not for ever. */
+static osd_status lock(struct sm_keys *k, const char *osd, char *why, size_t why_len)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PATIENCE_S;
+    if (pthread_mutex_timedlock(&k->locks[hash_text(osd) % LOCKS], &until) == 0)
+        return OSD_OK;
+    snprintf(why, why_len, "another change of keys on this device is under way");
+    return OSD_E_BUSY;
+}
+
+static void unlock(struct sm_keys *k, const char *osd)
+{
+    pthread_mutex_unlock(&k->locks[hash_text(osd) % LOCKS]);
 }
 
 /* ---- a job: an OSD, perhaps one of its partitions, a way to the device ---- */
@@ -298,13 +336,14 @@ static osd_status set_up(struct sm_keys *k, const struct sm_osd *o, uint64_t pid
                          struct sm_part_keys *ret, char *why, size_t why_len)
 {
     JOB(j, k);
-    osd_status st;
+    osd_status st = lock(k, o->id, why, why_len);
 
-    pthread_mutex_lock(&k->mutex);
+    if (st)
+        return st;
     st = begin_part(&j, o, pid);
     if (!st)
         st = settle(&j);
-    pthread_mutex_unlock(&k->mutex);
+    unlock(k, o->id);
     if (st)
         atomic_fetch_add(&k->failures, 1);
     else
@@ -335,20 +374,21 @@ osd_status sm_keys_working(struct sm_keys *k, const struct sm_osd *o, uint64_t p
 
 /* ---- verification ---- */
 
-/* Whether it is time to ask the device again; notes that it was. Under the mutex. */
+/* Whether it is time to ask the device again; notes that it was. */
 static bool may_verify(struct sm_keys *k, const struct sm_osd *o, uint64_t pid)
 {
-    uint64_t hash = pid * 0x9e3779b97f4a7c15u + o->id[11] + ((uint64_t)o->id[23] << 8);
-    uint64_t now = osd_monotonic_ms();
-
-    for (const char *c = o->id; *c; c++)
-        hash = (hash ^ (uint8_t)*c) * 0x100000001b3u;
+    uint64_t hash = hash_text(o->id) ^ pid * 0x9e3779b97f4a7c15u, now = osd_monotonic_ms();
     size_t at = hash % N_VERIFIED;
-    if (k->verified[at].hash == hash && now - k->verified[at].when < VERIFY_MS)
-        return false;
-    k->verified[at].hash = hash;
-    k->verified[at].when = now;
-    return true;
+    bool may;
+
+    pthread_mutex_lock(&k->mutex);
+    may = k->verified[at].hash != hash || now - k->verified[at].when >= VERIFY_MS;
+    if (may) {
+        k->verified[at].hash = hash;
+        k->verified[at].when = now;
+    }
+    pthread_mutex_unlock(&k->mutex);
+    return may;
 }
 
 static osd_status verify(struct job *j)
@@ -375,17 +415,19 @@ osd_status sm_keys_verify(struct sm_keys *k, const struct sm_osd *o, uint64_t pi
                           size_t why_len)
 {
     JOB(j, k);
-    osd_status st = OSD_OK;
+    osd_status st;
 
-    pthread_mutex_lock(&k->mutex);
-    if (may_verify(k, o, pid)) {
-        st = begin_part(&j, o, pid);
-        if (!st)
-            st = verify(&j);
-        if (st)
-            atomic_fetch_add(&k->failures, 1);
-    }
-    pthread_mutex_unlock(&k->mutex);
+    if (!may_verify(k, o, pid))
+        return OSD_OK;
+    st = lock(k, o->id, why, why_len);
+    if (st)
+        return st;
+    st = begin_part(&j, o, pid);
+    if (!st)
+        st = verify(&j);
+    unlock(k, o->id);
+    if (st)
+        atomic_fetch_add(&k->failures, 1);
     job_end(&j);
     return st;
 }
@@ -433,14 +475,15 @@ static osd_status rotate_older(struct sm_keys *k, const struct sm_osd *o, uint64
                                uint64_t age_ms, bool *ret_done, char *why, size_t why_len)
 {
     JOB(j, k);
-    osd_status st;
+    osd_status st = lock(k, o->id, why, why_len);
 
     *ret_done = false;
-    pthread_mutex_lock(&k->mutex);
+    if (st)
+        return st;
     st = begin_part(&j, o, pid);
     if (!st)
         st = rotate(&j, age_ms, ret_done);
-    pthread_mutex_unlock(&k->mutex);
+    unlock(k, o->id);
     if (st)
         atomic_fetch_add(&k->failures, 1);
     else if (*ret_done)
@@ -461,9 +504,10 @@ osd_status sm_keys_revoke(struct sm_keys *k, const struct sm_osd *o, uint64_t pi
                           size_t why_len)
 {
     JOB(j, k);
-    osd_status st;
+    osd_status st = lock(k, o->id, why, why_len);
 
-    pthread_mutex_lock(&k->mutex);
+    if (st)
+        return st;
     st = begin_part(&j, o, pid);
     if (!st) {
         reset_part(&j);
@@ -471,7 +515,7 @@ osd_status sm_keys_revoke(struct sm_keys *k, const struct sm_osd *o, uint64_t pi
     }
     if (!st)
         st = settle(&j);
-    pthread_mutex_unlock(&k->mutex);
+    unlock(k, o->id);
     atomic_fetch_add(st ? &k->failures : &k->revocations, 1);
     job_end(&j);
     return st;
@@ -601,18 +645,20 @@ osd_status sm_keys_enrol(struct sm_keys *k, const char *name, const char *url, u
                          char *why, size_t why_len)
 {
     JOB(j, k);
-    osd_status st;
+    osd_status st = add_record(&j, name, url, method, master);
+    bool added = st == OSD_OK, locked;
 
-    pthread_mutex_lock(&k->mutex);
-    st = add_record(&j, name, url, method, master);
-    if (!st) {
+    if (added)
+        st = lock(k, j.osd.id, why, why_len);
+    locked = added && !st;
+    if (!st)
         st = change_master(&j);
-        if (st && !j.osd_keys.has_next) /* nothing has happened on the device */
-            sm_db_osd_remove(k->cfg.db, j.osd.id);
-    }
+    if (added && st && !j.osd_keys.has_next) /* nothing has happened on the device */
+        sm_db_osd_remove(k->cfg.db, j.osd.id);
     if (!st)
         st = set_all(&j);
-    pthread_mutex_unlock(&k->mutex);
+    if (locked)
+        unlock(k, j.osd.id);
     atomic_fetch_add(st ? &k->failures : &k->enrolments, 1);
     if (!st)
         memcpy(ret_id, j.osd.id, SM_ID_TEXT);
@@ -624,9 +670,13 @@ osd_status sm_keys_reenrol(struct sm_keys *k, const char *name, bool new_master,
                            size_t why_len)
 {
     JOB(j, k);
-    osd_status st;
+    struct sm_osd o;
+    osd_status st = sm_db_osd_get(k->cfg.db, name, &o);
 
-    pthread_mutex_lock(&k->mutex);
+    if (st)
+        snprintf(why, why_len, st == OSD_E_NOT_FOUND ? "no such OSD" : "database");
+    if (st || (st = lock(k, o.id, why, why_len)))
+        return st;
     st = job_load_osd(&j, name);
     if (!st)
         st = job_link(&j);
@@ -639,7 +689,7 @@ osd_status sm_keys_reenrol(struct sm_keys *k, const char *name, bool new_master,
     }
     if (!st)
         st = set_all(&j);
-    pthread_mutex_unlock(&k->mutex);
+    unlock(k, o.id);
     atomic_fetch_add(st ? &k->failures : &k->enrolments, 1);
     job_end(&j);
     return st;

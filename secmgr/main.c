@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 #ifdef SECMGR_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -147,23 +149,74 @@ static void stop(struct service *s)
     sm_audit_close(s->audit);
 }
 
-/* ---- the main thread's work ---- */
+/* ---- rotation ---- */
 
-static void rotate(struct service *s)
-{
-    unsigned n = 0;
+/* A thread of its own: devices that do not answer must not keep the watchdog waiting. */
+struct rotator {
+    struct service *service;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool end;
+};
 
-    if (s->config.rotate_s && !sm_keys_rotate_due(s->keys, s->config.rotate_s * 1000, &n) && n)
-        osd_log(OSD_LOG_INFO, "%u working keys rotated", n);
-}
-
-/* Keys that are due are looked for this often: at least ten times in their life. */
+/* Keys that are due are looked for this often: ten times in their life, or every minute. */
 static uint64_t rotate_every(const struct sm_config *c)
 {
     uint64_t tenth = c->rotate_s * 100;
 
-    return tenth == 0 || tenth > ROTATE_EVERY ? ROTATE_EVERY : tenth < 100 ? 100 : tenth;
+    return tenth > ROTATE_EVERY ? ROTATE_EVERY : tenth < 100 ? 100 : tenth;
 }
+
+static void wait_for_next(struct rotator *r, uint64_t ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&r->wake, &r->mutex, &until);
+}
+
+static void *rotate(void *arg)
+{
+    struct rotator *r = arg;
+    const struct sm_config *c = &r->service->config;
+
+    pthread_mutex_lock(&r->mutex);
+    while (!r->end) {
+        unsigned n = 0;
+        pthread_mutex_unlock(&r->mutex);
+        if (!sm_keys_rotate_due(r->service->keys, c->rotate_s * 1000, &n) && n)
+            osd_log(OSD_LOG_INFO, "%u working keys rotated", n);
+        pthread_mutex_lock(&r->mutex);
+        if (!r->end)
+            wait_for_next(r, rotate_every(c));
+    }
+    pthread_mutex_unlock(&r->mutex);
+    return NULL;
+}
+
+static bool start_rotation(struct rotator *r, struct service *s)
+{
+    *r = (struct rotator){.service = s, .end = s->config.rotate_s == 0};
+    pthread_mutex_init(&r->mutex, NULL);
+    pthread_cond_init(&r->wake, NULL);
+    return pthread_create(&r->thread, NULL, rotate, r) == 0;
+}
+
+static void stop_rotation(struct rotator *r)
+{
+    pthread_mutex_lock(&r->mutex);
+    r->end = true;
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->mutex);
+    pthread_join(r->thread, NULL);
+}
+
+/* ---- the main thread's work ---- */
 
 /* False: end. */
 static bool take_signal(struct service *s, int fd)
@@ -181,18 +234,13 @@ static bool take_signal(struct service *s, int fd)
 
 static void serve(struct service *s, int signals)
 {
-    uint64_t watchdog = watchdog_ms(), every = rotate_every(&s->config), due = 0;
+    uint64_t watchdog = watchdog_ms();
     struct pollfd fd = {.fd = signals, .events = POLLIN};
 
     for (;;) {
-        uint64_t wait = watchdog && watchdog < every ? watchdog : every;
-        if (poll(&fd, 1, (int)wait) > 0 && !take_signal(s, signals))
+        if (poll(&fd, 1, watchdog ? (int)watchdog : -1) > 0 && !take_signal(s, signals))
             return;
         notify("WATCHDOG=1");
-        if (osd_monotonic_ms() >= due) {
-            rotate(s);
-            due = osd_monotonic_ms() + every;
-        }
     }
 }
 
@@ -207,6 +255,7 @@ static void log_line(enum osd_log_level level, const char *line)
 static int run(struct service *s)
 {
     char why[400] = "";
+    struct rotator rotator;
     sigset_t set;
     int signals;
     osd_status st;
@@ -227,8 +276,13 @@ static int run(struct service *s)
     osd_log(OSD_LOG_INFO, "ready: %s%s%s, %s", s->config.unix_path,
             s->config.https[0] ? ", https " : "", s->config.https, s->config.database);
     notify("READY=1");
+    if (!start_rotation(&rotator, s)) {
+        stop(s);
+        return fail("no thread for rotation: %s", strerror(errno));
+    }
     serve(s, signals);
     notify("STOPPING=1");
+    stop_rotation(&rotator);
     stop(s);
     close(signals);
     return EXIT_SUCCESS;

@@ -68,6 +68,21 @@ grep -q 'requests_total{method="POST",path="/v1/credentials"} [0-9]' metrics || 
 ask 200 GET /v1/status
 holds 'data["caller"] == "'"$me"'" and data["osds"] == 1'
 
+echo "== when the audit log cannot be written nothing is granted and nothing changed"
+kill "$MANAGER_PID"
+wait "$MANAGER_PID" || die "SIGTERM: exit code $?"
+cp one.conf full.conf
+sed -i "s,^file = .*,file = /dev/full,; s,one.socket,full.socket," full.conf
+start_manager full
+ask 500 POST /v1/credentials '{"osd":"disk1","type":"root","permissions":["read"]}'
+holds '"audit" in error["message"] and "data" not in d'
+ask 500 PUT /v1/osds/disk1/acl '{"type":"root","principal":"uid:9","permissions":"all"}'
+ask 200 GET /v1/osds/disk1/acl
+holds 'not any(r["principal"] == "uid:9" for r in data["rules"])'
+kill "$MANAGER_PID"
+wait "$MANAGER_PID"
+start_manager one
+
 echo "== after a restart everything is as before; with another passphrase nothing opens"
 kill "$MANAGER_PID"
 wait "$MANAGER_PID" || die "SIGTERM: exit code $?"
