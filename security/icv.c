@@ -18,69 +18,107 @@ static const uint8_t zeros[ZEROS];
 
 /* ---- the code ---- */
 
-/* Making a context costs more than a code over a CDB, so each thread keeps one that it uses again
- * with other keys. Long-lived secrets do not go into it. */
+/* Making a context costs more than a code over a CDB, so each thread keeps one per algorithm that
+ * it uses again with other keys. Long-lived secrets do not go into it. */
 struct osd_mac {
     EVP_MAC_CTX *ctx;
     bool kept, busy;
 };
 
-static EVP_MAC *hmac; /* fetched once, never freed */
+enum { N_HMACS = 2 };
+
+struct kept {
+    struct osd_mac *macs[N_HMACS];
+};
+
+static EVP_MAC *provider; /* fetched once, never freed */
 static pthread_key_t kept;
 static bool have_kept;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void discard(void *arg)
+bool osd_hmac_of_index(uint8_t index, enum osd_hmac *ret)
 {
-    struct osd_mac *m = arg;
+    if (index > OSD_HMAC_INDEX_SHA256)
+        return false;
+    *ret = index == OSD_HMAC_INDEX_SHA256 ? OSD_HMAC_SHA256 : OSD_HMAC_SHA1;
+    return true;
+}
 
-    EVP_MAC_CTX_free(m->ctx); /* wipes the key */
+static void discard(struct osd_mac *m)
+{
+    if (m)
+        EVP_MAC_CTX_free(m->ctx); /* wipes the key */
     free(m);
+}
+
+static void discard_kept(void *arg)
+{
+    struct kept *k = arg;
+
+    for (int i = 0; i < N_HMACS; i++)
+        discard(k->macs[i]);
+    free(k);
 }
 
 static void prepare(void)
 {
-    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    have_kept = pthread_key_create(&kept, discard) == 0;
+    provider = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    have_kept = pthread_key_create(&kept, discard_kept) == 0;
 }
 
-static struct osd_mac *new_mac(void)
+static struct osd_mac *new_mac(enum osd_hmac hmac)
 {
-    char digest[] = "SHA1";
-    OSSL_PARAM params[] = {OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 4),
-                           OSSL_PARAM_END};
+    char sha1[] = "SHA1", sha256[] = "SHA256",
+         *digest = hmac == OSD_HMAC_SHA256 ? sha256 : sha1;
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, strlen(digest)), OSSL_PARAM_END};
     struct osd_mac *m = calloc(1, sizeof(*m));
 
-    if (m && hmac)
-        m->ctx = EVP_MAC_CTX_new(hmac);
+    if (m && provider)
+        m->ctx = EVP_MAC_CTX_new(provider);
     if (m && m->ctx && EVP_MAC_CTX_set_params(m->ctx, params) == 1)
         return m;
-    if (m)
-        discard(m);
+    discard(m);
     return NULL;
 }
 
-/* The thread's own, if it is free; else a new one. */
-static struct osd_mac *take_mac(bool secret)
+/* Where the thread keeps its context; NULL: it keeps none. */
+static struct osd_mac **kept_place(enum osd_hmac hmac)
 {
-    struct osd_mac *m = have_kept && !secret ? pthread_getspecific(kept) : NULL;
+    struct kept *k = have_kept ? pthread_getspecific(kept) : NULL;
 
-    if (m && !m->busy)
-        return m;
-    if (m || secret || !have_kept)
-        return new_mac();
-    m = new_mac();
-    if (m)
-        m->kept = pthread_setspecific(kept, m) == 0;
-    return m;
+    if (!k && have_kept) {
+        k = calloc(1, sizeof(*k));
+        if (k && pthread_setspecific(kept, k)) {
+            free(k);
+            k = NULL;
+        }
+    }
+    return k ? &k->macs[hmac == OSD_HMAC_SHA256] : NULL;
 }
 
-static osd_status begin(const uint8_t key[OSD_KEY_LEN], bool secret, struct osd_mac **ret)
+/* The thread's own, if it is free; else a new one. */
+static struct osd_mac *take_mac(enum osd_hmac hmac, bool secret)
+{
+    struct osd_mac **place = secret ? NULL : kept_place(hmac);
+
+    if (!place || (*place && (*place)->busy))
+        return new_mac(hmac);
+    if (!*place) {
+        *place = new_mac(hmac);
+        if (*place)
+            (*place)->kept = true;
+    }
+    return *place;
+}
+
+static osd_status begin(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN], bool secret,
+                        struct osd_mac **ret)
 {
     struct osd_mac *m;
 
     pthread_once(&once, prepare);
-    m = take_mac(secret);
+    m = take_mac(hmac, secret);
     if (!m)
         return OSD_E_NOMEM;
     m->busy = true;
@@ -92,9 +130,10 @@ static osd_status begin(const uint8_t key[OSD_KEY_LEN], bool secret, struct osd_
     return OSD_OK;
 }
 
-osd_status osd_mac_begin(const uint8_t key[OSD_KEY_LEN], struct osd_mac **ret)
+osd_status osd_mac_begin_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
+                            struct osd_mac **ret)
 {
-    return begin(key, false, ret);
+    return begin(hmac, key, false, ret);
 }
 
 osd_status osd_mac_add(struct osd_mac *m, const void *data, size_t len)
@@ -133,14 +172,14 @@ osd_status osd_mac_add_iov(struct osd_mac *m, const struct osd_iov *iov, uint64_
 
 osd_status osd_mac_end(struct osd_mac *m, uint8_t ret[OSD_KEY_LEN])
 {
-    uint8_t value[OSD_KEY_LEN];
+    uint8_t value[EVP_MAX_MD_SIZE];
     size_t len = 0;
     int done = EVP_MAC_final(m->ctx, value, &len, sizeof(value));
 
     osd_mac_drop(m);
-    if (done != 1 || len != sizeof(value))
+    if (done != 1 || len < OSD_KEY_LEN)
         return OSD_E_NOMEM;
-    memcpy(ret, value, sizeof(value));
+    memcpy(ret, value, OSD_KEY_LEN);
     return OSD_OK;
 }
 
@@ -152,11 +191,11 @@ void osd_mac_drop(struct osd_mac *m)
         discard(m);
 }
 
-static osd_status mac(const uint8_t key[OSD_KEY_LEN], bool secret,
+static osd_status mac(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN], bool secret,
                       const struct osd_bytes *pieces, size_t n, uint8_t ret[OSD_KEY_LEN])
 {
     struct osd_mac *m;
-    osd_status st = begin(key, secret, &m);
+    osd_status st = begin(hmac, key, secret, &m);
 
     if (st)
         return st;
@@ -169,16 +208,16 @@ static osd_status mac(const uint8_t key[OSD_KEY_LEN], bool secret,
     return osd_mac_end(m, ret);
 }
 
-osd_status osd_mac(const uint8_t key[OSD_KEY_LEN], const struct osd_bytes *pieces, size_t n,
-                   uint8_t ret[OSD_KEY_LEN])
+osd_status osd_mac_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
+                      const struct osd_bytes *pieces, size_t n, uint8_t ret[OSD_KEY_LEN])
 {
-    return mac(key, false, pieces, n, ret);
+    return mac(hmac, key, false, pieces, n, ret);
 }
 
 osd_status osd_mac_secret(const uint8_t key[OSD_KEY_LEN], const struct osd_bytes *pieces,
                           size_t n, uint8_t ret[OSD_KEY_LEN])
 {
-    return mac(key, true, pieces, n, ret);
+    return mac(OSD_HMAC_SHA1, key, true, pieces, n, ret);
 }
 
 bool osd_icv_equal(const uint8_t value[OSD_KEY_LEN], const uint8_t *field, size_t len)
@@ -195,47 +234,50 @@ void osd_icv_put(const uint8_t value[OSD_KEY_LEN], uint8_t *field, size_t len)
 
 /* ---- what is covered ---- */
 
-osd_status osd_capability_key(const uint8_t secret[OSD_KEY_LEN], struct osd_bytes capability,
-                              const uint8_t system_id[OSD_SYSTEM_ID_LEN],
-                              uint8_t ret[OSD_KEY_LEN])
+osd_status osd_capability_key_by(enum osd_hmac hmac, const uint8_t secret[OSD_KEY_LEN],
+                                 struct osd_bytes capability,
+                                 const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+                                 uint8_t ret[OSD_KEY_LEN])
 {
     const struct osd_bytes pieces[] = {capability, {system_id, OSD_SYSTEM_ID_LEN}};
 
-    return mac(secret, true, pieces, 2, ret);
+    return mac(hmac, secret, true, pieces, 2, ret);
 }
 
 /* Bytes with a field inside them taken as zeros. */
-static osd_status mac_around(const uint8_t *key, struct osd_bytes all, size_t at, size_t len,
-                             uint8_t ret[OSD_KEY_LEN])
+static osd_status mac_around(enum osd_hmac hmac, const uint8_t *key, struct osd_bytes all,
+                             size_t at, size_t len, uint8_t ret[OSD_KEY_LEN])
 {
     const struct osd_bytes pieces[] = {
         {all.data, at}, {zeros, len}, {all.data + at + len, all.len - at - len}};
 
-    return osd_mac(key, pieces, 3, ret);
+    return osd_mac_by(hmac, key, pieces, 3, ret);
 }
 
-osd_status osd_request_icv(const uint8_t key[OSD_KEY_LEN], enum osd_gen gen, const uint8_t *cdb,
-                           uint8_t ret[OSD_KEY_LEN])
+osd_status osd_request_icv_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
+                              enum osd_gen gen, const uint8_t *cdb, uint8_t ret[OSD_KEY_LEN])
 {
-    return gen == OSD_GEN1
-               ? mac_around(key, (struct osd_bytes){cdb, OSD1_CDB_LEN}, 160, OSD_ICV1_LEN, ret)
-               : mac_around(key, (struct osd_bytes){cdb, OSD2_CDB_LEN}, 184, OSD_ICV2_LEN, ret);
+    return gen == OSD_GEN1 ? mac_around(hmac, key, (struct osd_bytes){cdb, OSD1_CDB_LEN}, 160,
+                                        OSD_ICV1_LEN, ret)
+                           : mac_around(hmac, key, (struct osd_bytes){cdb, OSD2_CDB_LEN}, 184,
+                                        OSD_ICV2_LEN, ret);
 }
 
-osd_status osd_response_icv(const uint8_t key[OSD_KEY_LEN], const uint8_t nonce[OSD_NONCE_LEN],
-                            uint8_t status, struct osd_bytes sense, uint8_t ret[OSD_KEY_LEN])
+osd_status osd_response_icv_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
+                               const uint8_t nonce[OSD_NONCE_LEN], uint8_t status,
+                               struct osd_bytes sense, uint8_t ret[OSD_KEY_LEN])
 {
     const struct osd_bytes pieces[] = {{nonce, OSD_NONCE_LEN}, {&status, 1}, sense};
 
-    return osd_mac(key, pieces, 3, ret);
+    return osd_mac_by(hmac, key, pieces, 3, ret);
 }
 
-osd_status osd_continuation_icv(const uint8_t key[OSD_KEY_LEN], struct osd_bytes segment,
-                                uint8_t ret[OSD_KEY_LEN])
+osd_status osd_continuation_icv_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
+                                   struct osd_bytes segment, uint8_t ret[OSD_KEY_LEN])
 {
     if (segment.len < 8 + OSD_ICV2_LEN)
         return OSD_E_INVALID;
-    return mac_around(key, segment, 8, OSD_ICV2_LEN, ret);
+    return mac_around(hmac, key, segment, 8, OSD_ICV2_LEN, ret);
 }
 
 osd_status osd_key_derive(const uint8_t parent[OSD_KEY_LEN], struct osd_bytes seed,
@@ -247,5 +289,5 @@ osd_status osd_key_derive(const uint8_t parent[OSD_KEY_LEN], struct osd_bytes se
         return OSD_E_INVALID;
     last = (uint8_t)((seed.data[seed.len - 1] & 0xfe) | part);
     const struct osd_bytes pieces[] = {{seed.data, seed.len - 1}, {&last, 1}};
-    return mac(parent, true, pieces, 2, ret);
+    return mac(OSD_HMAC_SHA1, parent, true, pieces, 2, ret);
 }

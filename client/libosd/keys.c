@@ -111,7 +111,7 @@ osd_status osd_mint(struct osd_session *s, const struct osd_allowance *a, char *
 {
     struct osd_capability c = {.format = (uint8_t)s->gen,
                                .key_version = (uint8_t)a->version,
-                               .icv_algorithm = 1,
+                               .icv_algorithm = s->signer.hmac_index,
                                .method = s->signer.method,
                                .expiration = a->expires_ms,
                                .permissions = a->permissions,

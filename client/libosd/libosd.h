@@ -59,6 +59,7 @@ struct build {
     bool changes;             /* the command changes something */
     bool signs_response, signs_data;   /* the answer has integrity values */
     uint8_t method;                    /* it is signed by */
+    enum osd_hmac hmac;                /* with this algorithm */
     uint8_t key[OSD_KEY_LEN];          /* capability key */
     struct manager_credential granted; /* by the security manager */
     bool stale;                        /* the device refused the key of that */

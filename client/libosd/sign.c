@@ -64,6 +64,7 @@ osd_status signer_open(struct signer *g, const struct osd_options *opt, enum osd
     if (opt->key_file) {
         st = osd_keyfile_read(opt->key_file, g->ring.master, why, why_len);
         g->method = opt->method ? (uint8_t)opt->method : OSD_SEC_CMDRSP;
+        g->hmac_index = opt->hmac_sha256 ? OSD_HMAC_INDEX_SHA256 : OSD_HMAC_INDEX_SHA1;
         g->with = SIGN_KEYRING;
         return st;
     }
@@ -194,7 +195,7 @@ static osd_status make_credential(struct osd_session *s, struct build *b)
     osd_status st;
 
     b->cdb.cap.method = b->method;
-    b->cdb.cap.icv_algorithm = 1;
+    b->cdb.cap.icv_algorithm = g->hmac_index;
     b->cdb.cap.expiration = (device_clock(g) / HOUR_MS + 2) * HOUR_MS;
     st = secret_for(g, &b->cdb, secret);
     if (st == OSD_OK)
@@ -290,7 +291,7 @@ static osd_status sign_data(struct build *b, const struct osd_call *c)
         {set_len ? lists + (a->set_off - c->out_len) : lists, set_len},
         {get_len ? lists + (a->get_list_off - c->out_len) : lists, get_len},
         {info, OUT_COUNTS}};
-    st = osd_mac(b->key, pieces, 4, icv);
+    st = osd_mac_by(b->hmac, b->key, pieces, 4, icv);
     if (st == OSD_OK)
         osd_icv_put(icv, info + OUT_COUNTS, icv_len(b->cdb.gen));
     return st;
@@ -307,8 +308,8 @@ static osd_status sign_request(struct build *b)
     const struct osd_bytes token = {b->token, b->token_len};
     uint8_t icv[OSD_KEY_LEN];
     osd_status st = b->method == OSD_SEC_CAPKEY
-                        ? osd_mac(b->key, &token, 1, icv)
-                        : osd_request_icv(b->key, b->cdb.gen, b->raw, icv);
+                        ? osd_mac_by(b->hmac, b->key, &token, 1, icv)
+                        : osd_request_icv_by(b->hmac, b->key, b->cdb.gen, b->raw, icv);
 
     if (st == OSD_OK)
         osd_icv_put(icv, b->raw + signer_icv_field(b->cdb.gen), icv_len(b->cdb.gen));
@@ -343,6 +344,9 @@ osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c
         memcpy(b->raw + OSD_CAPABILITY_AT, b->granted.capability, b->granted.len);
     if (b->method == OSD_SEC_NOSEC)
         return OSD_OK;
+    if (!osd_hmac_of_index(b->raw[OSD_CAPABILITY_AT + 1] & 0xf, &b->hmac))
+        return failed(OSD_E_UNSUPPORTED, "%s: the credential's algorithm is none of ours",
+                      b->name);
     if (b->cdb.sec.data_out_icv_off != OSD_OFFSET_UNUSED && (st = sign_data(b, c)))
         return st;
     return sign_request(b);
@@ -372,7 +376,8 @@ static bool response_fits(const struct build *b, uint8_t status, struct osd_byte
 {
     uint8_t icv[OSD_KEY_LEN];
 
-    return osd_response_icv(b->key, b->cdb.sec.nonce, status, sense, icv) == OSD_OK &&
+    return osd_response_icv_by(b->hmac, b->key, b->cdb.sec.nonce, status, sense, icv) ==
+               OSD_OK &&
            osd_icv_equal(icv, value, icv_len(b->cdb.gen));
 }
 
@@ -438,7 +443,7 @@ static osd_status verify_data(const struct build *b, const struct osd_call *c)
     if (data > c->in_len || attrs > raw.len)
         return not_the_devices(b, "data");
     const struct osd_bytes pieces[] = {{c->in, data}, {raw.data, attrs}, {info, IN_COUNTS}};
-    if (osd_mac(b->key, pieces, 3, icv) ||
+    if (osd_mac_by(b->hmac, b->key, pieces, 3, icv) ||
         !osd_icv_equal(icv, info + IN_COUNTS, icv_len(b->cdb.gen)))
         return not_the_devices(b, "data");
     return OSD_OK;

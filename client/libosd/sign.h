@@ -28,7 +28,8 @@ enum sign_with { SIGN_NOTHING, SIGN_CREDENTIAL, SIGN_KEYRING, SIGN_MANAGER };
 
 struct signer {
     enum sign_with with;
-    uint8_t method; /* of capabilities that are made here; or the credential's */
+    uint8_t hmac_index; /* in capabilities that are made here */
+    uint8_t method;     /* of capabilities that are made here; or the credential's */
     struct osd_keyring ring;
     struct osd_credential credential;
     struct manager *manager;

@@ -17,9 +17,9 @@
 
 enum needs { DEVICE, NO_DEVICE, INSTALL_DEVICE /* with the word "install" */ };
 
-#define VERB_OPTIONS    "rlycRPqnNI"             /* go with the verbs that name them */
-#define MANAGER_OPTIONS "SABD"                   /* name the security manager */
-#define DEVICE_OPTIONS  "CKgkxm" MANAGER_OPTIONS /* go with verbs that open a session */
+#define VERB_OPTIONS    "rlycRPqnNI"              /* go with the verbs that name them */
+#define MANAGER_OPTIONS "SABD"                    /* name the security manager */
+#define DEVICE_OPTIONS  "CKgkxmH" MANAGER_OPTIONS /* go with verbs that open a session */
 
 /* options: those that only some verbs have. */
 static const struct verb {
@@ -88,6 +88,7 @@ static const struct option long_options[] = {{"device", required_argument, NULL,
                                              {"key", required_argument, NULL, 'k'},
                                              {"credential", required_argument, NULL, 'x'},
                                              {"method", required_argument, NULL, 'm'},
+                                             {"hmac", required_argument, NULL, 'H'},
                                              {"secmgr", required_argument, NULL, 'S'},
                                              {"secmgr-ca", required_argument, NULL, 'A'},
                                              {"secmgr-cert", required_argument, NULL, 'B'},
@@ -123,6 +124,7 @@ static int help(void)
            "      --key FILE        the device's master key; every command gets a credential\n"
            "      --credential FILE a credential, for what it allows\n"
            "      --method METHOD   with --key: capkey, cmdrsp (default) or alldata\n"
+           "      --hmac NAME       with --key: sha1 (the standard's, default) or sha256\n"
            "      --secmgr URL      security manager to fetch credentials from: unix:/path or\n"
            "                        https://host[:port], several with commas (default:\n"
            "                        environment variable OSD_SECMGR)\n"
@@ -192,6 +194,9 @@ static bool value_option(int c, struct options *o)
     case 'D':
         o->secmgr_key = optarg;
         return true;
+    case 'H':
+        o->sha256 = strcmp(optarg, "sha256") == 0;
+        return o->sha256 || strcmp(optarg, "sha1") == 0;
     case 'm':
         return parse_method(optarg, &o->method);
     case 'K':
@@ -302,6 +307,7 @@ static int run_with_session(const struct options *o, const struct verb *v, int a
     so.capacity = o->capacity;
     so.key_file = o->key;
     so.credential_file = o->credential;
+    so.hmac_sha256 = o->sha256;
     so.passphrase_file = getenv("OSD_PASSPHRASE_FILE");
     so.method = o->method;
     if (o->key || o->credential) /* the environment names a manager for the others */

@@ -20,7 +20,7 @@
 
 struct options {
     const char *device;
-    bool recursive, yes, repair, contents, long_list, create, quiet, dry_run;
+    bool recursive, yes, repair, contents, long_list, create, quiet, dry_run, sha256;
     int generation;
     const char *key, *credential; /* files */
     const char *secmgr;           /* URLs; then files: */

@@ -175,7 +175,8 @@ struct command {
     struct replay replay;
 
     /* security */
-    bool verified; /* its integrity value was right */
+    bool verified;      /* its integrity value was right */
+    enum osd_hmac hmac; /* of a signed command */
     uint8_t cap_key[OSD_KEY_LEN];
 
     /* how far it got */

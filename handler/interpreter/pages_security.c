@@ -108,8 +108,11 @@ osd_status page_put_key_ids(struct command *c, const struct attr_object *o, uint
 /* Integrity value algorithms 0-15 and groups of the exchange 0-15 (reference 6.2, 6.8). */
 static osd_status get_algorithm(const struct ask *a, struct attr_value *ret)
 {
-    static const uint8_t supported[32] = {
-        [0] = 0x01, [1] = 0x01, [16] = OSD_DH_2048, [17] = OSD_DH_1024};
+    static const uint8_t supported[32] = {[0] = OSD_HMAC_SHA1,
+                                          [OSD_HMAC_INDEX_SHA1] = OSD_HMAC_SHA1,
+                                          [OSD_HMAC_INDEX_SHA256] = OSD_HMAC_SHA256,
+                                          [16] = OSD_DH_2048,
+                                          [17] = OSD_DH_1024};
     uint8_t value = supported[a->id.number - a->row->number];
 
     if (a->id.number - a->row->number == 17 && !a->c->dev->weak_groups)

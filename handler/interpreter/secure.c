@@ -18,7 +18,6 @@
 #define FROZEN_NUMBER 0x5u
 #define OUT_COUNTS    24 /* three byte counts before the data-out integrity value */
 #define IN_COUNTS     16
-#define NO_ALGORITHM  1 /* greatest index of supported algorithms */
 
 /* ---- what the partition wants ---- */
 
@@ -110,13 +109,11 @@ static osd_status find_key(struct command *c, uint8_t key[OSD_KEY_LEN])
     uint8_t secret[OSD_KEY_LEN];
     osd_status st;
 
-    if (c->cdb.cap.icv_algorithm > NO_ALGORITHM)
-        return fail_cdb(c, AT(1));
     st = keys_secret(c, secret);
     if (st == OSD_E_NOT_FOUND)
         return fail_cdb(c, AT(1));
     if (st == OSD_OK)
-        st = osd_capability_key(secret, raw_capability(c), c->dev->system_id, key);
+        st = osd_capability_key_by(c->hmac, secret, raw_capability(c), c->dev->system_id, key);
     OPENSSL_cleanse(secret, sizeof(secret));
     return st;
 }
@@ -129,7 +126,7 @@ static osd_status check_request(struct command *c, const struct trust *t)
     if (c->cdb.cap.method == OSD_SEC_CAPKEY)
         memcpy(icv, t->token_icv, sizeof(icv));
     else
-        st = osd_request_icv(t->key, c->cdb.gen, c->req->cdb, icv);
+        st = osd_request_icv_by(c->hmac, t->key, c->cdb.gen, c->req->cdb, icv);
     if (st == OSD_OK && !osd_icv_equal(icv, c->cdb.sec.request_icv, secure_icv_len(c)))
         return fail_cdb(c, by_gen(c, 160, 184));
     return st;
@@ -170,7 +167,7 @@ static osd_status learn(struct command *c, struct trust *t)
     if (st == OSD_OK && !sets_keys(c))
         st = is_frozen(c, secure_judge(c), c->cdb.cap.key_version, &t->frozen);
     if (st == OSD_OK && c->cdb.cap.method == OSD_SEC_CAPKEY)
-        st = osd_mac(t->key, &token, 1, t->token_icv);
+        st = osd_mac_by(c->hmac, t->key, &token, 1, t->token_icv);
     return st ? st : load_window(c, t);
 }
 
@@ -181,6 +178,7 @@ static osd_status add_extension(struct command *c, const uint8_t *raw, uint8_t k
     const struct osd_bytes before = {key, OSD_KEY_LEN};
     uint8_t secret[OSD_KEY_LEN], own[OSD_KEY_LEN], least;
     struct osd_capability cap;
+    enum osd_hmac hmac;
     bool frozen;
     osd_status st;
 
@@ -188,7 +186,7 @@ static osd_status add_extension(struct command *c, const uint8_t *raw, uint8_t k
     if ((st = secure_default_method(c, cap.allowed_pid, &least)))
         return st;
     if (cap.format != 2 || cap.method < least || cap.method > c->cdb.cap.method ||
-        cap.icv_algorithm > NO_ALGORITHM)
+        !osd_hmac_of_index(cap.icv_algorithm, &hmac))
         return fail_cdb(c, 48);
     if (cap.method == OSD_SEC_NOSEC)
         return OSD_OK;
@@ -198,10 +196,10 @@ static osd_status add_extension(struct command *c, const uint8_t *raw, uint8_t k
         return fail_kind(c, FAULT_KEY_FROZEN);
     st = keys_working(c, cap.allowed_pid, cap.key_version, secret);
     if (st == OSD_OK)
-        st = osd_capability_key(secret, (struct osd_bytes){raw, OSD2_CAPABILITY_LEN},
-                                c->dev->system_id, own);
+        st = osd_capability_key_by(hmac, secret, (struct osd_bytes){raw, OSD2_CAPABILITY_LEN},
+                                   c->dev->system_id, own);
     if (st == OSD_OK)
-        st = osd_mac(own, &before, 1, key);
+        st = osd_mac_by(hmac, own, &before, 1, key);
     OPENSSL_cleanse(secret, sizeof(secret));
     OPENSSL_cleanse(own, sizeof(own));
     return st == OSD_E_NOT_FOUND ? fail_cdb(c, 48) : st;
@@ -218,7 +216,7 @@ static osd_status check_continuation(struct command *c, const uint8_t request_ke
     for (size_t at = 0; at < c->extensions.len && st == OSD_OK; at += OSD2_CAPABILITY_LEN)
         st = add_extension(c, c->extensions.data + at, key);
     if (st == OSD_OK)
-        st = osd_continuation_icv(key, c->continuation, icv);
+        st = osd_continuation_icv_by(c->hmac, key, c->continuation, icv);
     OPENSSL_cleanse(key, sizeof(key));
     if (st == OSD_OK && !osd_icv_equal(icv, c->continuation.data + 8, OSD_ICV2_LEN))
         return fail_cdb(c, 48);
@@ -251,7 +249,7 @@ static osd_status out_icv(struct command *c, const uint8_t counts[OUT_COUNTS],
                           uint8_t ret[OSD_KEY_LEN])
 {
     struct osd_mac *m;
-    osd_status st = osd_mac_begin(c->cap_key, &m);
+    osd_status st = osd_mac_begin_by(c->hmac, c->cap_key, &m);
 
     if (st)
         return st;
@@ -319,6 +317,8 @@ osd_status secure_validate(struct command *c)
 
     if (st || (st = check_method(c, t.least)) || !is_signed(c))
         return st;
+    if (!osd_hmac_of_index(c->cdb.cap.icv_algorithm, &c->hmac))
+        return fail_cdb(c, AT(1));
     if (!found)
         st = learn(c, &t);
     if (st == OSD_OK)
@@ -333,7 +333,7 @@ void secure_note_change(struct command *c)
 {
     enum target t = c->act->target;
     bool whole = t == TARGET_ROOT || t == TARGET_PARTITION || t == TARGET_NEW_PARTITION ||
-                 t == TARGET_KEY;
+                 t == TARGET_SOURCE || t == TARGET_KEY;
 
     bool policy_owner = c->target_type == OSD_TYPE_ROOT || c->target_type == OSD_TYPE_PARTITION;
 
@@ -346,8 +346,8 @@ void secure_note_change(struct command *c)
 osd_status secure_good_icv(const struct command *c, uint8_t *dst)
 {
     uint8_t icv[OSD_KEY_LEN];
-    osd_status st = osd_response_icv(c->cap_key, c->cdb.sec.nonce, SAM_GOOD,
-                                     (struct osd_bytes){NULL, 0}, icv);
+    osd_status st = osd_response_icv_by(c->hmac, c->cap_key, c->cdb.sec.nonce, SAM_GOOD,
+                                        (struct osd_bytes){NULL, 0}, icv);
 
     if (st == OSD_OK)
         osd_icv_put(icv, dst, secure_icv_len(c));
@@ -363,8 +363,8 @@ void secure_sign_sense(const struct command *c, struct osd_sense *s)
         return;
     s->icv_len = secure_icv_len(c);
     len = osd_sense_encode(s, raw);
-    if (osd_response_icv(c->cap_key, c->cdb.sec.nonce, SAM_CHECK_CONDITION,
-                         (struct osd_bytes){raw, len}, icv) == OSD_OK)
+    if (osd_response_icv_by(c->hmac, c->cap_key, c->cdb.sec.nonce, SAM_CHECK_CONDITION,
+                            (struct osd_bytes){raw, len}, icv) == OSD_OK)
         osd_icv_put(icv, s->icv, s->icv_len);
 }
 
@@ -372,7 +372,7 @@ static osd_status in_icv(struct command *c, const uint8_t counts[IN_COUNTS],
                          uint8_t ret[OSD_KEY_LEN])
 {
     struct osd_mac *m;
-    osd_status st = osd_mac_begin(c->cap_key, &m);
+    osd_status st = osd_mac_begin_by(c->hmac, c->cap_key, &m);
 
     if (st)
         return st;

@@ -44,6 +44,8 @@ struct osd_options {
                              made here gets this key, and asks for the method */
     const char *passphrase_file; /* file:// only: the keys in the store are sealed under it */
     int method;                  /* with key_file: 1 CAPKEY, 2 CMDRSP, 3 ALLDATA; 0 = 2 */
+    bool
+        hmac_sha256; /* with key_file: HMAC-SHA256, which liosd offers beside the standard's SHA1 */
     /* Security managers to fetch credentials from, instead of the files: unix:/path or
      * https://host[:port], several with commas. For https: PEM files of the authority that signed
      * the manager's certificate, of the caller's certificate and its key; NULL: the system's

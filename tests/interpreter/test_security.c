@@ -41,7 +41,7 @@ static void test_interpreter_security__signed_requests_pass(void **state)
         signed_run(&rig, &r);
         expect_cdb(&rig, 81);
         r = signed_make(&rig, signed_read(g), OSD_SEC_CMDRSP, k.working, &k);
-        r.c.cap.icv_algorithm = 2;
+        r.c.cap.icv_algorithm = 3;
         signed_again(&r, k.working, &k);
         signed_run(&rig, &r);
         expect_cdb(&rig, 81);

@@ -2,7 +2,7 @@
 /*
  * tests/libosd/test_calls.c - the calls of osd.h on a device in this process
  *
- * Usage: test_libosd_calls memory|file [1|2 [1-3]]: the kind of store, the generation spoken, the
+ * Usage: test_libosd_calls memory|file [1|2 [1-3 [sha256]]]: the kind of store, the generation spoken, the
  * security method of the device and of every command.
  */
 #include <fcntl.h>
@@ -30,6 +30,7 @@
 static struct osd_session *s;
 static bool on_file;
 static int generation = 2, method; /* 0: no keys */
+static bool sha256;
 static char key_file[64];
 static char directory[] = "/tmp/libosd-test.XXXXXX";
 static char url[64] = "memory:";
@@ -54,6 +55,7 @@ static int setup(void **state)
 
     if (method)
         opt.key_file = key_file;
+    opt.hmac_sha256 = sha256;
     if (osd_open(url, &opt, &s)) {
         print_error("%s\n", osd_last_error());
         return -1;
@@ -587,6 +589,7 @@ int main(int argc, char **argv)
     if (on_file)
         snprintf(url, sizeof(url), "file://%s", directory);
     method = argc > 3 ? argv[3][0] - '0' : 0;
+    sha256 = argc > 4;
     if (method && make_key_file())
         return 1;
     rc = run();

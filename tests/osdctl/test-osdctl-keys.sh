@@ -54,6 +54,17 @@ for method in capkey cmdrsp alldata; do
     expect 0 osdctl --credential ro cat 0x10000/0x10000
 done
 
+echo "== HMAC-SHA256 is the capability's choice"
+expect 0 osdctl --key key --method $method --hmac sha256 cat 0x10000/0x10000
+[ "$out" = content ] || die "read back: $out"
+rm ro
+expect 0 osdctl --key key --method $method --hmac sha256 credential mint ro 0x10000/0x10000 read
+expect 0 osdctl --credential ro cat 0x10000/0x10000
+sed 's/^\(capability ...\)2/\11/' ro >wrong # the other algorithm
+cmp -s ro wrong && die "nothing changed"
+chmod 600 wrong
+expect 5 osdctl --credential wrong cat 0x10000/0x10000
+
 echo "== a weaker method than the device asks for"
 expect 5 osdctl --key key --method cmdrsp cat 0x10000/0x10000
 

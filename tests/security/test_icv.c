@@ -195,6 +195,29 @@ static void test_security_icv__fields_are_filled_from_the_left(void **state)
         assert_int_equal(field[i], 0);
 }
 
+/* HMAC-SHA256, cut to 20 bytes; computed with "openssl dgst -sha256 -mac HMAC". */
+static void test_security_icv__by_hmac_sha256(void **state)
+{
+    static const uint8_t want[OSD_KEY_LEN] = {0xb0, 0x34, 0x4c, 0x61, 0xd8, 0xdb, 0x38,
+                                              0x53, 0x5c, 0xa8, 0xaf, 0xce, 0xaf, 0x0b,
+                                              0xf1, 0x2b, 0x88, 0x1d, 0xc2, 0x00};
+    uint8_t key[OSD_KEY_LEN], icv[OSD_KEY_LEN], sha1[OSD_KEY_LEN];
+    const struct osd_bytes text = {(const uint8_t *)"Hi There", 8};
+    enum osd_hmac hmac;
+
+    (void)state;
+    memset(key, 0x0b, sizeof(key));
+    for (int i = 0; i < 2; i++) { /* one thread uses both in turn */
+        assert_int_equal(osd_mac_by(OSD_HMAC_SHA256, key, &text, 1, icv), OSD_OK);
+        assert_memory_equal(icv, want, OSD_KEY_LEN);
+        assert_int_equal(osd_mac(key, &text, 1, sha1), OSD_OK);
+        assert_int_equal(sha1[0], 0xb6); /* RFC 2202, case 1 */
+    }
+    assert_true(osd_hmac_of_index(0, &hmac) && hmac == OSD_HMAC_SHA1);
+    assert_true(osd_hmac_of_index(2, &hmac) && hmac == OSD_HMAC_SHA256);
+    assert_false(osd_hmac_of_index(3, &hmac));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +228,7 @@ int main(void)
         cmocka_unit_test(test_security_icv__over_scattered_data),
         cmocka_unit_test(test_security_icv__of_a_continuation_leaves_its_field_out),
         cmocka_unit_test(test_security_icv__fields_are_filled_from_the_left),
+        cmocka_unit_test(test_security_icv__by_hmac_sha256),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
