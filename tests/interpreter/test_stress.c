@@ -20,6 +20,7 @@
 #define OUT_MAX 20000u
 #define IN_MAX  9000u
 #define PARTS   2
+#define COPIES  3 /* partitions that are made from others, behind those */
 #define OBJECTS 6
 #define COLLS   3
 #define N(a)    (sizeof(a) / sizeof((a)[0]))
@@ -83,7 +84,8 @@ static uint64_t some_pid(struct hostile *h)
 {
     static const uint64_t edges[] = {0, 1, OSD_ID_FIRST - 1, UINT64_MAX, UINT64_MAX - 1};
 
-    return !h->calm && one_in(h, 6) ? edges[below(h, N(edges))] : RIG_PID + below(h, PARTS);
+    return !h->calm && one_in(h, 6) ? edges[below(h, N(edges))]
+                                    : RIG_PID + below(h, PARTS + one_in(h, 3) * COPIES);
 }
 
 static uint64_t some_oid(struct hostile *h)
@@ -261,11 +263,29 @@ static bool reads(enum osd_op op)
            op == OSD_OP_READ_MAP || op == OSD_OP_QUERY;
 }
 
+/* Snapshots and clones, of each other too. */
+static const enum osd_op duplicating[] = {
+    OSD_OP_CREATE_SNAPSHOT, OSD_OP_CREATE_CLONE, OSD_OP_REFRESH_SNAPSHOT_OR_CLONE,
+    OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT, OSD_OP_DETACH_CLONE};
+
+static void name_partitions(struct hostile *h)
+{
+    bool makes = h->c.op == OSD_OP_CREATE_SNAPSHOT || h->c.op == OSD_OP_CREATE_CLONE;
+
+    h->c.gen = OSD_GEN2;
+    h->c.oid = one_in(h, 20);
+    h->c.start = one_in(h, 5) ? 0 : some_pid(h);
+    if (makes)
+        h->c.pid = RIG_PID + PARTS + below(h, COPIES);
+}
+
 static void draft(struct hostile *h)
 {
     enum osd_op op = (enum osd_op)below(h, OSD_OP_MAX);
     size_t at = 0;
 
+    if (one_in(h, 20))
+        op = duplicating[below(h, N(duplicating))];
     if (op == OSD_OP_FORMAT_OSD && !one_in(h, 20))
         op = OSD_OP_CREATE_PARTITION;
     if (op == OSD_OP_REMOVE_PARTITION && !one_in(h, 5))
@@ -284,6 +304,9 @@ static void draft(struct hostile *h)
     h->c.sec.nonce[5] = (uint8_t)(one_in(h, 3) ? 1 + below(h, 40) : 0);
     if (op == OSD_OP_QUERY || op == OSD_OP_CREATE_USER_TRACKING_COLLECTION)
         h->c.start = one_in(h, 2) ? 0 : RIG_CID + below(h, COLLS);
+    for (size_t i = 0; i < N(duplicating); i++)
+        if (op == duplicating[i])
+            name_partitions(h);
     if (h->c.gen == OSD_GEN2 && one_in(h, h->calm ? 6 : 3))
         at = h->c.cont_len = (uint32_t)put_continuation(h);
     if (!reads(op))
