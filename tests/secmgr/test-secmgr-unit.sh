@@ -56,6 +56,8 @@ sed "s,@SBINDIR@,$BUILD/secmgr,; s/^User=.*//; s/^Group=.*//" \
     "$ROOT/packaging/systemd/osd-secmgr.service.in" >osd-secmgr.service
 systemd-analyze verify --man=no ./osd-secmgr.service >verify 2>&1
 grep 'osd-secmgr.service' verify && die "the unit: $(cat verify)"
+# In a user namespace SO_PEERCRED does not tell who calls.
+grep -q '^PrivateUsers=' osd-secmgr.service && die "PrivateUsers= hides the callers"
 sed "s,@SBINDIR@,/usr/sbin," "$ROOT/packaging/systemd/osd-secmgr.service.in" >osd-secmgr.service
 systemd-analyze security --offline=yes --threshold=15 --no-pager ./osd-secmgr.service >security ||
     die "not closed enough: $(grep -v '✓' security)"
