@@ -103,16 +103,28 @@ osd_status take_answer(const struct build *b, struct osd_call *c)
 #define KEY_VERSION     81
 #define SECURITY_METHOD 82
 
+/* Whether bytes 40-47 name a partition. */
+static bool names_source(const struct verb *v)
+{
+    return v->op == OSD_OP_CREATE_SNAPSHOT || v->op == OSD_OP_CREATE_CLONE ||
+           v->op == OSD_OP_REFRESH_SNAPSHOT_OR_CLONE ||
+           v->op == OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT;
+}
+
 /* CREATE says "invalid id" for a taken id; for a client that is "exists". */
 static osd_status refine(osd_status st, const struct verb *v, const struct osd_call *c,
                          const struct osd_sense *s)
 {
+    bool makes_partition = v->makes_ids && v->type == OSD_TYPE_PARTITION;
+
+    if (names_source(v) && s->has_field && s->field_in_cdb && s->field == 40)
+        return OSD_E_NOT_FOUND;
     if (st != OSD_E_NOT_FOUND)
         return st;
     if ((v->op == OSD_OP_CREATE || v->op == OSD_OP_CREATE_AND_WRITE) && s->field == 24 &&
         c->oid)
         return c->oid >= OSD_ID_FIRST ? OSD_E_EXISTS : OSD_E_INVALID;
-    if (v->op == OSD_OP_CREATE_PARTITION && s->field == 16)
+    if (makes_partition && s->field == 16)
         return c->pid >= OSD_ID_FIRST ? OSD_E_EXISTS : OSD_E_INVALID;
     return st;
 }
@@ -120,6 +132,8 @@ static osd_status refine(osd_status st, const struct verb *v, const struct osd_c
 /* What the device said, for humans: of a refused capability, what was wrong with it. */
 static const char *meaning(osd_status st, const struct osd_sense *s)
 {
+    if (s->asc == ASC_WRITE_PROTECTED && s->has_object)
+        return "the partition is a snapshot, which cannot be changed; a clone of it can";
     if (st == OSD_E_DENIED && s->has_field && s->field_in_cdb && s->field == KEY_VERSION)
         return "the device has no such key; keys have to be installed first";
     if (st == OSD_E_DENIED && s->has_field && s->field_in_cdb && s->field == SECURITY_METHOD)

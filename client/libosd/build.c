@@ -45,6 +45,18 @@ static const struct verb verbs[OSD_V_MAX] = {
     [OSD_V_FLUSH_OSD] = {OSD_OP_FLUSH_OSD, OSD_PERM_OBJ_MGMT, OSD_TYPE_ROOT, false, false},
     [OSD_V_LIST] = {OSD_OP_LIST, OSD_PERM_READ, 0, false, false},
     [OSD_V_GET_ATTRIBUTES] = {OSD_OP_GET_ATTRIBUTES, OSD_PERM_GET_ATTR, 0, false, false},
+    [OSD_V_CREATE_SNAPSHOT] = {OSD_OP_CREATE_SNAPSHOT,
+                               OSD_PERM_CREATE | OSD_PERM_READ | OSD_PERM_WRITE,
+                               OSD_TYPE_PARTITION, true, true},
+    [OSD_V_CREATE_CLONE] = {OSD_OP_CREATE_CLONE,
+                            OSD_PERM_CREATE | OSD_PERM_READ | OSD_PERM_WRITE,
+                            OSD_TYPE_PARTITION, true, true},
+    [OSD_V_DETACH_CLONE] = {OSD_OP_DETACH_CLONE, OSD_PERM_WRITE, OSD_TYPE_PARTITION, true,
+                            false},
+    [OSD_V_REFRESH] = {OSD_OP_REFRESH_SNAPSHOT_OR_CLONE, OSD_PERM_READ | OSD_PERM_WRITE,
+                       OSD_TYPE_PARTITION, true, false},
+    [OSD_V_RESTORE] = {OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT, OSD_PERM_READ | OSD_PERM_WRITE,
+                       OSD_TYPE_PARTITION, true, false},
     [OSD_V_SET_ATTRIBUTES] = {OSD_OP_SET_ATTRIBUTES, OSD_PERM_SET_ATTR, 0, true, false},
 };
 
@@ -65,6 +77,12 @@ static uint8_t object_type(const struct osd_call *c)
     return c->oid == 0 ? OSD_TYPE_PARTITION : OSD_TYPE_USER;
 }
 
+/* The capability of these is one for the partition they make another one from. */
+static bool makes_partition_from(const struct verb *v)
+{
+    return v->op == OSD_OP_CREATE_SNAPSHOT || v->op == OSD_OP_CREATE_CLONE;
+}
+
 /* A capability that grants exactly this call (security method NOSEC). */
 static void fill_capability(const struct osd_session *s, const struct osd_call *c,
                             const struct verb *v, struct osd_capability *cap)
@@ -73,7 +91,7 @@ static void fill_capability(const struct osd_session *s, const struct osd_call *
         .format = (uint8_t)s->gen,
         .object_type = v->type ? v->type : object_type(c),
         .permissions = v->permissions,
-        .allowed_pid = c->pid,
+        .allowed_pid = makes_partition_from(v) ? c->start : c->pid,
         .allowed_oid = c->oid,
     };
     for (size_t i = 0; i < c->n_set; i++)
@@ -198,7 +216,7 @@ static osd_status build_get_list(struct build *b, const struct osd_call *c, bool
 static osd_status build_attrs(struct build *b, const struct osd_call *c, const struct verb *v)
 {
     bool ids_known = v->op != OSD_OP_APPEND &&
-                     (c->oid != 0 || (v->op == OSD_OP_CREATE_PARTITION && c->pid != 0));
+                     (c->oid != 0 || (v->type == OSD_TYPE_PARTITION && c->pid != 0));
     bool want_current = v->makes_ids && !ids_known && !c->no_results;
     osd_status st = OSD_OK;
 

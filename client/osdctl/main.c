@@ -50,6 +50,8 @@ static const struct verb {
      DEVICE, ""},
     {"cp", 2, 2, "-r DIR PID | -r PID DIR", "copy a directory tree in or out", verb_cp, DEVICE,
      "rqPn"},
+    {"snapshot", 2, 3, "create|clone PID [NEW] | restore PID FROM...",
+     "snapshots and clones of partitions", verb_snapshot, DEVICE, ""},
     {"discover", 0, 1, "[HOST[:PORT]]", "URLs of the targets that an iSCSI portal has",
      verb_discover, NO_DEVICE, ""},
     {"ping", 0, 0, "", "ask the device whether it is ready, with times", verb_ping, DEVICE,

@@ -23,6 +23,8 @@ verb_function verb_put, verb_get, verb_cat, verb_append;
 verb_function verb_attr;
 /* verbs_device.c */
 verb_function verb_flush, verb_format, verb_check, verb_explain;
+/* verbs_snapshot.c */
+verb_function verb_snapshot;
 /* verbs_keys.c */
 verb_function verb_key, verb_credential;
 /* verbs_secmgr.c */

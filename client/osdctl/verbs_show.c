@@ -8,7 +8,7 @@
 
 #include "verbs.h"
 
-enum show { SHOW_NUMBER, SHOW_LIMIT, SHOW_TEXT, SHOW_HEX };
+enum show { SHOW_NUMBER, SHOW_LIMIT, SHOW_TEXT, SHOW_HEX, SHOW_DUPLICATE, SHOW_ID };
 
 struct shown {
     const char *name;
@@ -40,6 +40,8 @@ static const struct shown partition_attrs[] = {
     {"username", PAGE_PARTITION + INFORMATION, 0x9, SHOW_TEXT},
     {"created_ms", PAGE_PARTITION + TIMESTAMPS, 0x1, SHOW_NUMBER},
     {"data_modified_ms", PAGE_PARTITION + TIMESTAMPS, 0x5, SHOW_NUMBER},
+    {"duplicate", PAGE_PARTITION + INFORMATION, 0x80000001, SHOW_DUPLICATE},
+    {"source", PAGE_PARTITION + INFORMATION, 0x80000002, SHOW_ID},
 };
 
 static const struct shown object_attrs[] = {
@@ -67,6 +69,21 @@ static size_t trimmed(const char *s, size_t len)
     return len;
 }
 
+/* What a partition was made as (docs/snapshots.md). */
+static json_t *duplicate_word(uint64_t kind)
+{
+    static const char *const words[] = {NULL, "snapshot", "clone"};
+
+    return kind < N(words) && words[kind] ? json_string(words[kind]) : json_null();
+}
+
+static json_t *id_or_null(uint64_t pid)
+{
+    char name[TARGET_NAME_LEN];
+
+    return pid ? json_string(target_name(name, pid, 0)) : json_null();
+}
+
 static json_t *shown_value(const struct shown *w, const struct osd_attr_get *g)
 {
     size_t len = g->len < g->cap ? g->len : g->cap;
@@ -76,6 +93,10 @@ static json_t *shown_value(const struct shown *w, const struct osd_attr_get *g)
         return json_integer((json_int_t)be_get(g->value, len));
     case SHOW_LIMIT:
         return json_limit(be_get(g->value, len));
+    case SHOW_DUPLICATE:
+        return duplicate_word(be_get(g->value, len));
+    case SHOW_ID:
+        return id_or_null(be_get(g->value, len));
     case SHOW_HEX:
         return json_hex(g->value, len);
     case SHOW_TEXT:

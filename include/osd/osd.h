@@ -95,6 +95,11 @@ enum osd_verb {
     OSD_V_LIST, /* in: raw list data; start: initial id; list_id */
     OSD_V_GET_ATTRIBUTES,
     OSD_V_SET_ATTRIBUTES,
+    OSD_V_CREATE_SNAPSHOT, /* start: partition to be made from; pid as CREATE_PARTITION; OSD-2 */
+    OSD_V_CREATE_CLONE,    /* likewise */
+    OSD_V_DETACH_CLONE,    /* pid: the clone; OSD-2 */
+    OSD_V_REFRESH,         /* pid: snapshot or clone; OSD-2 */
+    OSD_V_RESTORE,         /* pid: the partition; start: its snapshot; OSD-2 */
     OSD_V_MAX
 };
 

@@ -51,6 +51,11 @@ ok 'data == {"id": "0x10000", "objects": 2}' quota 0x10000 objects 2
 ok 'data["objects"] == 2' quota 0x10000
 ok 'data == {"id": "0x10000", "objects": None}' quota 0x10000 objects none
 ok 'data == {}' flush
+ok 'data == {"id": "0x40000"}' snapshot create 0x10000 0x40000
+ok 'data["duplicate"] == "snapshot" and data["source"] == "0x10000"' stat 0x40000
+ok 'data["duplicate"] is None and data["source"] is None' stat 0x10000
+ok 'data == {}' snapshot refresh 0x40000
+ok 'data == {}' rm partition 0x40000 --contents
 mkdir -p tree/sub && echo x >tree/sub/file
 ok 'data["failures"] == [] and data["items"] == 2 and data["bytes"] == 2 and not data["dry_run"]
     and data["partition"] == "0x20000"' cp -r tree 0x20000

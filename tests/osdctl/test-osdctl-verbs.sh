@@ -26,6 +26,36 @@ expect 3 osdctl rm partition "$chosen"
 says "$chosen"
 expect 2 osdctl mk partition 5 # below the first id
 
+echo "== snapshots and clones"
+printf 'as it was' >in
+expect 0 osdctl put in 0x10000/0x10009
+expect 0 osdctl snapshot create 0x10000 0x30000
+[ "$out" = 0x30000 ] || die "snapshot create said $out"
+expect 4 osdctl snapshot create 0x10000 0x30000
+expect 0 osdctl snapshot clone 0x10000
+clone=$out
+printf 'as it is ' >in
+expect 0 osdctl put in 0x10000/0x10009
+expect 5 osdctl put in 0x30000/0x10009
+says "snapshot"
+[ "$(osdctl cat 0x30000/0x10009)" = "as it was" ] || die "the snapshot changed"
+expect 0 osdctl stat 0x30000
+case $out in *"duplicate                snapshot"*"source                   0x10000"*) ;; *) die "$out" ;; esac
+expect 0 osdctl put in "$clone/0x10009"
+expect 0 osdctl snapshot restore 0x10000 0x30000
+[ "$(osdctl cat 0x10000/0x10009)" = "as it was" ] || die "not restored"
+expect 0 osdctl put in 0x10000/0x10009
+expect 0 osdctl snapshot refresh 0x30000
+[ "$(osdctl cat 0x30000/0x10009)" = "as it is " ] || die "not refreshed"
+expect 0 osdctl snapshot detach "$clone"
+expect 3 osdctl snapshot refresh "$clone" # made from nothing any more
+expect 3 osdctl snapshot create 0x77777
+expect 2 osdctl snapshot restore 0x10000
+expect 2 osdctl snapshot freeze 0x10000
+expect 0 osdctl rm partition 0x30000 --contents
+expect 0 osdctl rm partition "$clone" --contents
+expect 0 osdctl rm 0x10000/0x10009
+
 echo "== objects"
 expect 0 osdctl create 0x10000/0x10005
 [ "$out" = 0x10000/0x10005 ] || die "create said $out"
