@@ -364,6 +364,28 @@ static void say_set(struct line *l, const char *colon)
     say_value(l, c->value);
 }
 
+/* A get or set list of a few entries with one thing wrong: its type, its length, its last bytes. */
+static void malformed_list(struct line *l)
+{
+    bool set = chance(l, 50);
+    unsigned entries = (unsigned)below(l, 3), cut = chance(l, 50) ? (unsigned)below(l, 9) : 0;
+    unsigned each = set ? (l->gen == 1 ? 12 : 24) : 8, head = l->gen == 1 ? 4 : 8;
+    unsigned total = entries * each + (cut ? 1 : 0);
+    unsigned said = chance(l, 60) ? total : chance(l, 50) ? 0 : (unsigned)below(l, 40);
+
+    say(l, " attrs=list %s_list=u8(%u)", set ? "set" : "get",
+        chance(l, 85) ? (set ? 9 : 1) : (unsigned)below(l, 16));
+    say(l, head == 4 ? "+u8(0)+u16(%u)" : "+zeros(3)+u32(%u)", said);
+    for (unsigned i = 0; i < entries; i++) {
+        say(l, "+u32(0x%x)+u32(%u)", chance(l, 90) ? 0x10000 : 0x30010000, i + 1);
+        if (set)
+            say(l, l->gen == 1 ? "+u16(%u)+u16(7)" : "+zeros(6)+u16(%u)+u64(7)",
+                chance(l, 80) ? 2 : (unsigned)below(l, 90));
+    }
+    if (cut)
+        say(l, "+zeros(%u)", chance(l, 50) ? 1 : cut);
+}
+
 static void list_format(struct line *l)
 {
     unsigned gets = (unsigned)below(l, 4), sets = (unsigned)below(l, 3);
@@ -405,6 +427,8 @@ static void attributes(struct line *l, unsigned often)
         list_format(l);
     else if (!chance(l, often))
         return;
+    else if (chance(l, 4))
+        malformed_list(l);
     else if (chance(l, 55))
         list_format(l);
     else if (l->gen == 1 || chance(l, 65))
