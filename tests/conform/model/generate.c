@@ -523,6 +523,12 @@ static void common(struct line *l)
         say(l, " isolation=%" PRIu64, below(l, 8));
     if (chance(l, 8)) /* differ.c sends it twice */
         say(l, " request_nonce_random=0x%" PRIx64, 1 + below(l, 1ULL << 47));
+    if (chance(l, 2)) /* one byte of options, attribute parameters or capability is another */
+        say(l, " @%" PRIu64 "=u8(%" PRIu64 ")",
+            chance(l, 30)   ? 10 + below(l, 6)
+            : chance(l, 50) ? 52 + below(l, 28)
+                            : 84 + below(l, 76),
+            chance(l, 50) ? below(l, 4) : below(l, 256));
     if (chance(l, 1) && chance(l, 40))
         say(l, " get_set_cdbfmt=%" PRIu64, below(l, 4));
 }
