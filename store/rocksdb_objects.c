@@ -214,9 +214,12 @@ osd_status rdb_create(struct store_txn *base, struct store_id id, const struct s
                       struct store_id *ret)
 {
     struct txn *t = (struct txn *)base;
+    osd_status st = meta->kind == STORE_PARTITION ? part_create(t, id, meta, ret)
+                                                  : create_object(t, id, meta, ret);
 
-    return txn_noted(base, meta->kind == STORE_PARTITION ? part_create(t, id, meta, ret)
-                                                         : create_object(t, id, meta, ret));
+    if (!st) /* what was touched of an object of this id that is gone */
+        touch_forget(t->rdb, *ret, 15);
+    return txn_noted(base, st);
 }
 
 static osd_status retire_run(void *arg, uint64_t first, uint32_t count)
@@ -376,8 +379,7 @@ static osd_status remove_object(struct txn *t, struct store_id id)
         st = count_objects(t, txn_part(t, id.pid), -1, STORE_NO_LIMIT, STORE_QUOTA_NONE);
     if (st)
         return st;
-    touch_forget(t->rdb, id, 15);
-    txn_record_delete(t, &rec);
+    txn_record_delete(t, &rec); /* its touched times stay until that is committed, and longer */
     return OSD_OK;
 }
 

@@ -118,6 +118,7 @@ struct m_answer {
     uint8_t *in;       /* in_len bytes, and which of them count */
     bool *known;
     size_t in_len, in_cap;
+    bool invented;         /* the device chose an id and nothing tells which */
     const char *complaint; /* the device's answer breaks a rule by itself; NULL: no */
 };
 

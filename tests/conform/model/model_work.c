@@ -231,9 +231,11 @@ static uint64_t pick_id(struct cmd *c)
         c->a->complaint = "the device chose an id that is taken or reserved";
         id = 0;
     }
-    if (!id)
+    if (!id) {
+        c->a->invented = true;
         for (id = 1ULL << 40; !is_free(c, id, c->n);)
             id++;
+    }
     return id;
 }
 
@@ -293,9 +295,11 @@ static bool work_create_partition(struct cmd *c)
         ok = m_fault_quota(c, 0x90000002, 0x20002);
     if (!ok)
         return false;
-    if (pid == 0)
+    if (pid == 0) {
+        c->a->invented = true;
         for (pid = 1ULL << 40; model_find(c->m, pid, 0);)
             pid++;
+    }
     if (pid < M_ID_FIRST || model_find(c->m, pid, 0)) {
         c->a->complaint = "the device chose a partition id that is taken or reserved";
         return false;
