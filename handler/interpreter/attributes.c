@@ -381,7 +381,7 @@ static bool is_multi(const struct command *c)
 
 void attributes_note_got(struct command *c, struct store_id id)
 {
-    c->got.max = c->req->in.len; /* an object's head alone takes as much there */
+    c->got.max = c->req->in.len + sizeof(id); /* an object's head alone takes as much there */
     (void)osd_buf_put(&c->got, &id, sizeof(id)); /* at worst a time of access stays as it was */
 }
 

@@ -596,6 +596,13 @@ static enum m_set set_length(struct m_object *o, uint64_t length, unsigned *ret_
     return M_SET_OK;
 }
 
+static bool supports(const struct m_view *v, unsigned method)
+{
+    const struct m_attr *methods = learned(v, R + 5, 0x7);
+
+    return methods && number_of(methods->value, methods->len) >> method & 1;
+}
+
 static bool bad_value(const struct m_view *v, const struct row *r, uint32_t number, uint64_t n)
 {
     const struct m_attr *limit;
@@ -609,6 +616,8 @@ static bool bad_value(const struct m_view *v, const struct row *r, uint32_t numb
         limit = learned(v, R + 5, number);
         return limit && n > number_of(limit->value, limit->len);
     case W_STORED:
+        if (r->page % P == 5 && r->len == 1) /* default methods: one that is supported */
+            return n > 15 || !supports(v, (unsigned)n);
         return r->page == R + 1 && n != 1 && n != 2 && n != 4 && n != 5;
     default:
         return false;
