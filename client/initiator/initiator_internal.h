@@ -30,7 +30,7 @@
 #define ISC_TEXT_MAX     65536         /* login text, either direction */
 #define ISC_DISCOVER_MAX (1024 * 1024) /* answer to SendTargets */
 #define ISC_RUNNING_MAX  128           /* commands on the wire */
-#define ISC_SENDS_MAX    6             /* times one command is put on the wire */
+#define ISC_SENDS_MAX    16            /* times one command is put on the wire */
 
 /* ---- reasons ---- */
 

@@ -50,8 +50,9 @@ cut_enough 40
 
 echo "== a tree, many commands in flight"
 mkdir /run/tmp/tree
-head -c 8000000 /dev/urandom | split -b 20000 -a 3 - /run/tmp/tree/file.
-failing 12 100000 800000
+head -c 12000000 /dev/urandom | split -b 20000 -a 3 - /run/tmp/tree/file.
+# more than the commands in flight carry, so that each connection brings something home
+failing 12 400000 1200000
 expect 0 osdctl -q -d "$CUT" cp -r /run/tmp/tree 0x20000
 osdctl -q cp -r 0x20000 /run/tmp/back
 diff -r /run/tmp/tree /run/tmp/back || die "trees differ"
