@@ -140,7 +140,8 @@ static osd_status do_set(struct txn *t, struct store_id id, uint32_t page, uint3
     if (st)
         return st;
     h.rec.attr_bytes += (uint64_t)growth;
-    if (place_value(t, &h, &old, page, number, value, len) || growth)
+    bool changed = place_value(t, &h, &old, page, number, value, len) || growth;
+    if (changed || dups_any(t->rdb)) /* duplicates are told by the record's change */
         txn_record_put(t, &h.rec);
     return OSD_OK;
 }

@@ -422,6 +422,26 @@ static void test_store_duplicate__survives_a_restart(void **state)
     free(before);
 }
 
+/* A value of an object that has many takes the place of one as long: the object's record says the
+ * same as before, and only what was copied in time keeps the old value over a restart. */
+static void test_store_duplicate__keeps_an_attribute_replaced_by_one_as_long(void **state)
+{
+    struct rig *r = *state;
+    struct scene s = make_scene(r);
+    static uint8_t value[5000];
+
+    rig_fill(value, sizeof(value), 1);
+    rig_set_attr(r, s.tagged, 9, 9, value, sizeof(value));
+    char *before = content(r, s.p);
+    struct store_id d = duplicate(r, s.p);
+    rig_fill(value, sizeof(value), 2);
+    rig_set_attr(r, s.tagged, 9, 9, value, sizeof(value));
+    if (rig_persists())
+        rig_reopen(r);
+    holds(r, d, before);
+    free(before);
+}
+
 /* ---- threads ---- */
 
 struct writer {
@@ -502,6 +522,7 @@ int suite_duplicate(void)
         RIG_TEST(test_store_duplicate__refuses_what_cannot_be),
         RIG_TEST(test_store_duplicate__needs_capacity_for_all_of_it),
         RIG_TEST(test_store_duplicate__survives_a_restart),
+        RIG_TEST(test_store_duplicate__keeps_an_attribute_replaced_by_one_as_long),
         RIG_TEST(test_store_duplicate__is_taken_at_one_moment_and_stays),
         RIG_TEST(test_store_duplicate__both_sides_change_at_once),
     };

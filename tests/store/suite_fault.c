@@ -20,9 +20,9 @@ static const struct store_id root = {0, 0};
 
 /* What the operations work on. */
 struct scene {
-    struct osd_store *s; /* the wrapper */
-    struct store_id p, user;
-    struct store_txn *t; /* of the operation that runs */
+    struct osd_store *s;           /* the wrapper */
+    struct store_id p, user, copy; /* copy: a partition made from p */
+    struct store_txn *t;           /* of the operation that runs */
 };
 
 /* Each does one operation inside a transaction and returns the first failure. */
@@ -150,6 +150,27 @@ static osd_status op_record(struct scene *c)
     return status ? status : rig_txn_write(c->t, c->user, 0, "record", 6);
 }
 
+static osd_status op_duplicate(struct scene *c)
+{
+    struct store_meta m = rig_meta(STORE_PARTITION);
+    struct store_id made;
+    osd_status status = c->s->ops->duplicate(c->t, c->p.pid, root, &m, &made);
+
+    return status ? status : c->s->ops->set_attr(c->t, made, 4, 4, "new", 3);
+}
+
+/* The source's place is taken by what is made from its duplicate. */
+static osd_status op_restore(struct scene *c)
+{
+    struct store_meta m = rig_meta(STORE_PARTITION);
+    struct store_id made;
+    osd_status status = c->s->ops->remove(c->t, c->p, true);
+
+    if (status == OSD_OK)
+        status = c->s->ops->duplicate(c->t, c->copy.pid, c->p, &m, &made);
+    return status ? status : c->s->ops->set_attr(c->t, c->p, 4, 4, "restored", 8);
+}
+
 enum where { ON_USER, ON_PARTITION, ON_ROOT };
 
 static const struct {
@@ -171,6 +192,8 @@ static const struct {
     {op_set_attr, ON_USER, STORE_EXCLUSIVE},
     {op_look, ON_USER, STORE_EXCLUSIVE},
     {op_record, ON_USER, STORE_EXCLUSIVE},
+    {op_duplicate, ON_ROOT, STORE_EXCLUSIVE},
+    {op_restore, ON_ROOT, STORE_EXCLUSIVE},
 };
 
 #define OPERATIONS (sizeof(operations) / sizeof(operations[0]))
@@ -193,6 +216,17 @@ static osd_status run(struct scene *c, size_t op, bool stubborn)
     return status;
 }
 
+static struct store_id copy_of(struct rig *r, struct store_id source)
+{
+    struct store_meta m = rig_meta(STORE_PARTITION);
+    struct store_txn *t = rig_begin(r, root, STORE_EXCLUSIVE);
+    struct store_id made;
+
+    rig_ok(r->ops->duplicate(t, source.pid, root, &m, &made));
+    rig_commit(r, t);
+    return made;
+}
+
 static void build_scene(struct rig *r, struct scene *c)
 {
     uint8_t bytes[6 * B];
@@ -205,6 +239,7 @@ static void build_scene(struct rig *r, struct scene *c)
     rig_set_attr(r, c->user, 1, 2, bytes, 5000);
     rig_set_attr(r, c->p, 1, 1, "partition", 9);
     rig_collection(r, c->p.pid);
+    c->copy = copy_of(r, c->p);
 }
 
 /* Wrap the rig's store for the test; the rig closes the wrapper. */
