@@ -15,7 +15,7 @@ struct osd_store *rig_store(struct rig *rig, uint64_t capacity)
 {
     struct store_config cfg = {
         .path = rig->dir, .create = true, .capacity = capacity, .clock = &rig->clock};
-    const char *kind = getenv("RIG_STORE");
+    const char *kind = getenv("RIG_STORE"), *tmp = getenv("TMPDIR");
     bool rocksdb = kind && strcmp(kind, "rocksdb") == 0;
     struct osd_store *s;
 
@@ -23,7 +23,8 @@ struct osd_store *rig_store(struct rig *rig, uint64_t capacity)
     rig->clock = (struct osd_clock){.now_ms = rig_now, .arg = rig};
     rig->dir[0] = 0;
     if (rocksdb) {
-        snprintf(rig->dir, sizeof(rig->dir), "/tmp/interpreter-XXXXXX");
+        snprintf(rig->dir, sizeof(rig->dir), "%s/interpreter-XXXXXX",
+                 tmp && strlen(tmp) < 40 ? tmp : "/tmp");
         assert_non_null(mkdtemp(rig->dir));
     }
     assert_int_equal((rocksdb ? store_rocksdb_open : store_memory_open)(&cfg, &s, NULL, 0),

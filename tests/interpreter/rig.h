@@ -46,7 +46,7 @@ struct rig {
     uint8_t *out, *in;      /* RIG_BUF bytes each */
     size_t out_len, in_len; /* what the next rig_run() offers */
     bool shared;
-    char dir[40]; /* of a store that persists; "" otherwise */
+    char dir[80]; /* of a store that persists; "" otherwise */
 };
 
 /** Group setup and teardown of one unit. */

@@ -240,7 +240,7 @@ static pid_t start_worker(const char *dir, int fd, unsigned n, const char *write
 /* ---- the watcher ---- */
 
 struct world {
-    char base[40], dir[60], writes[60];
+    char base[80], dir[100], writes[100];
     char *before;
     struct {
         char *text;
@@ -299,9 +299,10 @@ static void foresee(struct world *w)
 static int setup(void **state)
 {
     struct world *w = calloc(1, sizeof(*w));
-    const char *seed = getenv("CRASH_SEED");
+    const char *seed = getenv("CRASH_SEED"), *tmp = getenv("TMPDIR");
 
-    snprintf(w->base, sizeof(w->base), "/tmp/interpreter-crash-XXXXXX");
+    snprintf(w->base, sizeof(w->base), "%s/interpreter-crash-XXXXXX",
+             tmp && strlen(tmp) < 40 ? tmp : "/tmp");
     assert_non_null(mkdtemp(w->base));
     snprintf(w->dir, sizeof(w->dir), "%s-copy", w->base);
     snprintf(w->writes, sizeof(w->writes), "%s-writes", w->base);

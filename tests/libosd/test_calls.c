@@ -32,8 +32,8 @@ static bool on_file;
 static int generation = 2, method; /* 0: no keys */
 static bool sha256;
 static char key_file[64];
-static char directory[] = "/tmp/libosd-test.XXXXXX";
-static char url[64] = "memory:";
+static char directory[80];
+static char url[100] = "memory:";
 
 static int make_key_file(void)
 {
@@ -579,11 +579,14 @@ static int run(void)
 
 int main(int argc, char **argv)
 {
+    const char *tmp = getenv("TMPDIR");
     char command[100];
     int rc;
 
     on_file = argc > 1 && strcmp(argv[1], "file") == 0;
     generation = argc > 2 && argv[2][0] == '1' ? 1 : 2;
+    snprintf(directory, sizeof(directory), "%s/libosd-test.XXXXXX",
+             tmp && strlen(tmp) < 40 ? tmp : "/tmp");
     if (on_file && !mkdtemp(directory))
         return 1;
     if (on_file)

@@ -83,6 +83,7 @@ listing() {
 import hashlib, os, stat, sys
 root = os.fsencode(sys.argv[1])
 for d, dirs, files in os.walk(root):
+    dirs.sort()
     for name in sorted(dirs + files):
         path = os.path.join(d, name)
         s = os.lstat(path)
