@@ -198,6 +198,93 @@ static void test_store_space__a_refused_reservation_is_no_failure_of_the_store(v
     rig_ok(try_write(r, a, 0, STORE_BLOCK));
 }
 
+static struct store_id duplicate(struct rig *r, struct store_id source)
+{
+    struct store_meta m = rig_meta(STORE_PARTITION);
+    struct store_txn *t = rig_begin(r, (struct store_id){0, 0}, STORE_EXCLUSIVE);
+    struct store_id made;
+
+    rig_ok(r->ops->duplicate(t, source.pid, (struct store_id){0, 0}, &m, &made));
+    rig_commit(r, t);
+    return made;
+}
+
+static void remove_all(struct rig *r, struct store_id partition)
+{
+    struct store_txn *t = rig_begin(r, partition, STORE_EXCLUSIVE);
+
+    rig_ok(r->ops->remove(t, partition, true));
+    rig_commit(r, t);
+}
+
+/* Blocks that a new object can take until the store is full; it is removed again. */
+static uint64_t free_blocks(struct rig *r, uint64_t pid)
+{
+    struct store_id id = rig_object(r, pid);
+    uint64_t at = fill_up(r, id) * MIB, n;
+
+    while (try_write(r, id, at, STORE_BLOCK) == OSD_OK)
+        at += STORE_BLOCK;
+    n = at / STORE_BLOCK;
+    rig_remove(r, id);
+    rig_ok(r->ops->flush(r->s));
+    return n;
+}
+
+#define SNAPSHOTS 300
+#define OBJECTS   20
+
+/* Objects that differ from one snapshot to the next, a few of them anew. */
+static void change_some(struct rig *r, const struct store_id objects[OBJECTS], unsigned round)
+{
+    uint64_t seed = round;
+
+    for (int i = 0; i < 3; i++) {
+        struct store_id id = objects[rig_random(&seed, OBJECTS)];
+        rig_ok(try_write(r, id, rig_random(&seed, 60) * STORE_BLOCK + 7, 3 * STORE_BLOCK));
+        rig_truncate(r, id, 40 * STORE_BLOCK + rig_random(&seed, 30000));
+    }
+}
+
+/* Blocks have hundreds of owners that go in any order; one that is forgotten is one that no
+ * object can take later. */
+static void test_store_space__hundreds_of_snapshots_give_back_every_block(void **state)
+{
+    struct rig *r = *state;
+    uint64_t other = rig_partition(r).pid, seed = 5, ids[SNAPSHOTS + 5], next, changes;
+    struct store_id p = rig_partition(r), objects[OBJECTS], all[SNAPSHOTS + 1] = {p};
+    struct store_txn *t;
+    size_t n;
+
+    rig_write(r, rig_object(r, other), 0, first, sizeof(first));
+    set_available(BLOCKS_RESERVE_MIN);
+    uint64_t before = free_blocks(r, other);
+    for (int i = 0; i < OBJECTS; i++) {
+        objects[i] = rig_object(r, p.pid);
+        rig_ok(try_write(r, objects[i], 0, 50 * STORE_BLOCK));
+    }
+    for (unsigned i = 1; i <= SNAPSHOTS; i++) {
+        all[i] = duplicate(r, i % 10 == 9 ? all[i - 1] : p);
+        change_some(r, objects, i);
+        if (i % 100 == 50)
+            rig_reopen(r);
+    }
+    t = rig_begin(r, (struct store_id){0, 0}, STORE_SHARED);
+    rig_ok(r->ops->list(t, 0, STORE_PARTITION, 0, ids, SNAPSHOTS + 5, &n, &next, &changes));
+    r->ops->abort(t);
+    assert_int_equal(n, SNAPSHOTS + 2);
+    for (uint64_t left = SNAPSHOTS + 1; left > 0; left--) {
+        uint64_t i = rig_random(&seed, left);
+        remove_all(r, all[i]);
+        all[i] = all[left - 1];
+        if (left % 100 == 50)
+            rig_reopen(r);
+    }
+    rig_ok(r->ops->flush(r->s));
+    assert_int_equal(free_blocks(r, other), before);
+    rig_check(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +292,7 @@ int main(void)
         SPACE_TEST(test_store_space__overwriting_goes_on_while_full),
         SPACE_TEST(test_store_space__below_half_the_reserve_only_shrinking_is_left),
         SPACE_TEST(test_store_space__a_refused_reservation_is_no_failure_of_the_store),
+        SPACE_TEST(test_store_space__hundreds_of_snapshots_give_back_every_block),
     };
 
     rig_choose("rocksdb");
