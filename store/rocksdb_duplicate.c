@@ -21,12 +21,14 @@
  */
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "rocksdb_internal.h"
 
 #define KIND_GONE  0xff
 #define BATCH_FULL MIB
-#define STEP       512u /* objects between two looks of the keeper at other things */
+#define STEP       512u   /* objects between two looks of the keeper at other things */
+#define REST_MS    60000u /* after a failure */
 
 /** Kinds of objects in the order in which they are copied. */
 static const enum store_kind kinds[] = {STORE_COLLECTION, STORE_USER};
@@ -41,8 +43,10 @@ struct dup {
     rocksdb_readoptions_t *ro; /* of the snapshot */
     pthread_mutex_t mutex;
     size_t kind; /* which of the kinds is being copied; N_KINDS: all are. Under the mutex */
-    uint64_t next_id; /* ids of that kind below are done; under the mutex */
-    bool recount;     /* the counters of the partition do not have it yet (at open) */
+    uint64_t next_id;    /* ids of that kind below are done; under the mutex */
+    bool recount;        /* the counters of the partition do not have it yet (at open) */
+    uint64_t rest_until; /* ms; the keeper's: a step failed, others come first until then */
+    osd_status reported; /* likewise: the failure that was logged last */
 };
 
 /* ---- the list ---- */
@@ -128,6 +132,28 @@ static struct dup *find(struct dup *list, uint64_t pid)
     return list;
 }
 
+struct dup *dup_hold(struct rdb *r, uint64_t pid)
+{
+    struct dup *d;
+
+    if (!dups_any(r))
+        return NULL;
+    d = find(dups_read(r), pid);
+    dups_done(r);
+    if (d)
+        pthread_mutex_lock(&d->mutex);
+    return d;
+}
+
+void dup_let_go(struct dup *d, bool gone)
+{
+    if (!d)
+        return;
+    if (gone)
+        d->kind = N_KINDS;
+    pthread_mutex_unlock(&d->mutex);
+}
+
 /* ---- one object ---- */
 
 static void key_gone(uint8_t key[LISTED_KEY_LEN], struct store_id id)
@@ -138,6 +164,18 @@ static void key_gone(uint8_t key[LISTED_KEY_LEN], struct store_id id)
 bool key_is_marker(const uint8_t *key)
 {
     return key[8] == KIND_GONE;
+}
+
+/* The end of an iterator, and whether it got to where there was no more: one that cannot read on
+ * looks like one at its end. */
+static osd_status iterated(struct rdb *r, rocksdb_iterator_t *it, osd_status st)
+{
+    char *err = NULL;
+
+    if (!st)
+        rocksdb_iter_get_error(it, &err);
+    rocksdb_iter_destroy(it);
+    return err ? rdb_error(r, err) : st;
 }
 
 /* A value of the source as it was; *ret.pin NULL when there is none. */
@@ -262,8 +300,7 @@ static osd_status copy_family(struct copy *c, enum cf cf)
             break;
         st = copy_key(c, cf, (const uint8_t *)k, klen, v, len);
     }
-    rocksdb_iter_destroy(it);
-    return st;
+    return iterated(c->r, it, st);
 }
 
 /* At open, when the counters were made from the records that are there. */
@@ -377,9 +414,8 @@ static osd_status copy_some(struct rdb *r, struct dup *d, unsigned max, unsigned
             break;
         d->next_id = oid + 1;
     }
-    rocksdb_iter_destroy(it);
     *ret_n = n;
-    return st;
+    return iterated(r, it, st);
 }
 
 static osd_status step(struct rdb *r, struct dup *d, unsigned max, bool *ret_more)
@@ -459,14 +495,14 @@ void dups_removed(struct txn *t, struct store_id id)
     dups_done(t->rdb);
 }
 
-osd_status dups_settle(struct rdb *r, uint64_t pid, bool as_source)
+osd_status dups_settle(struct rdb *r, uint64_t pid, unsigned which)
 {
     osd_status st = OSD_OK;
 
     if (!dups_any(r))
         return OSD_OK;
     for (struct dup *d = dups_read(r); d && !st; d = d->next)
-        if (d->pid == pid || (as_source && d->source == pid))
+        if ((which & DUPS_TO && d->pid == pid) || (which & DUPS_FROM && d->source == pid))
             st = copy_all(r, d);
     dups_done(r);
     return st;
@@ -474,11 +510,14 @@ osd_status dups_settle(struct rdb *r, uint64_t pid, bool as_source)
 
 osd_status dups_settle_all(struct rdb *r)
 {
+    struct store_held held;
     osd_status st = OSD_OK;
 
+    store_locks_acquire(r->locks, (struct store_id){0, 0}, STORE_SHARED, &held);
     for (struct dup *d = dups_read(r); d && !st; d = d->next)
         st = copy_all(r, d);
     dups_done(r);
+    store_locks_release(r->locks, &held);
     return st;
 }
 
@@ -541,7 +580,7 @@ static void delete_markers(struct txn *t, uint64_t pid)
             break;
         st = osd_buf_put(&found, k, len);
     }
-    rocksdb_iter_destroy(it);
+    st = iterated(t->rdb, it, st);
     for (size_t at = 0; at < found.len; at += sizeof(key))
         txn_delete(t, CF_IDS, found.data + at, sizeof(key));
     osd_buf_free(&found);
@@ -566,8 +605,7 @@ static osd_status copy_part_attrs(struct txn *t, uint64_t from, uint64_t to)
         be64_put(key, to);
         txn_put(t, CF_ATTRS, key, sizeof(key), v, len);
     }
-    rocksdb_iter_destroy(it);
-    return t->failed;
+    return iterated(t->rdb, it, t->failed);
 }
 
 /* The new partition's record and counters become those of one with the same content. */
@@ -615,7 +653,7 @@ static osd_status duplicate(struct txn *t, uint64_t source, struct store_id id,
     for (const struct part *p = t->new_parts; p; p = p->next)
         if (p == from)
             return OSD_E_INVALID;
-    st = dups_settle(t->rdb, source, false);
+    st = dups_settle(t->rdb, source, DUPS_TO);
     if (!st)
         st = part_create(t, id, meta, &made);
     if (!st)
@@ -674,31 +712,52 @@ static osd_status conclude(struct rdb *r, uint64_t pid)
     return rdb_commit(base, 0);
 }
 
-/* One step of one of them; *ret_pid: it is complete. */
-static osd_status some_step(struct rdb *r, uint64_t *ret_pid)
+/* The others go on first; said once, not each time. */
+static void step_failed(struct rdb *r, struct dup *d, osd_status st, uint64_t now)
 {
+    d->rest_until = now + REST_MS;
+    if (d->reported != st)
+        osd_log(OSD_LOG_ERROR,
+                "store %s: partition 0x%llx cannot be completed from 0x%llx: %s; trying again",
+                r->path, (unsigned long long)d->pid, (unsigned long long)d->source,
+                osd_status_text(st));
+    d->reported = st;
+}
+
+/* One step of one of them; *ret_pid: it is complete. Whether there was one to take. */
+static bool some_step(struct rdb *r, uint64_t *ret_pid)
+{
+    uint64_t now = osd_monotonic_ms();
     struct store_held held;
     osd_status st = OSD_OK;
     bool more = true;
 
     store_locks_acquire(r->locks, (struct store_id){0, 0}, STORE_SHARED, &held);
     struct dup *d = dups_read(r);
+    while (d && d->rest_until > now)
+        d = d->next;
     if (d)
         st = step(r, d, STEP, &more);
+    if (st)
+        step_failed(r, d, st, now);
     *ret_pid = d && !more && !st ? d->pid : 0;
     dups_done(r);
     store_locks_release(r->locks, &held);
-    return st;
+    return d;
 }
 
 osd_status dups_work(struct rdb *r, bool *ret_more)
 {
     uint64_t complete = 0;
-    osd_status st = dups_any(r) ? some_step(r, &complete) : OSD_OK;
+    osd_status st = OSD_OK;
 
-    if (!st && complete)
+    /* What space is left is for those who make some. */
+    bool can = dups_any(r) && !__atomic_load_n(&r->failed, __ATOMIC_RELAXED) &&
+               !blocks_full(r->blocks);
+    bool more = can && some_step(r, &complete);
+    if (complete)
         st = conclude(r, complete);
-    *ret_more = !st && dups_any(r);
+    *ret_more = more && !st && dups_any(r);
     return st;
 }
 

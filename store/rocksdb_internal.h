@@ -340,9 +340,16 @@ void dups_before_change(struct txn *t, struct store_id id);
 /** An object was made, or removed: put the markers that say so. */
 void dups_made(struct txn *t, struct store_id id);
 void dups_removed(struct txn *t, struct store_id id);
-/** Complete partition pid, and with as_source those made from it. */
-osd_status dups_settle(struct rdb *r, uint64_t pid, bool as_source);
-/** Complete all of them. */
+/** Complete partition pid (DUPS_TO), those made from it (DUPS_FROM), or both. */
+#define DUPS_TO   1u
+#define DUPS_FROM 2u
+osd_status dups_settle(struct rdb *r, uint64_t pid, unsigned which);
+/** Nothing is copied into partition pid until it is let go; then nothing ever is again if it is
+ *  gone. The caller holds the partition exclusively and looks for no object of it meanwhile.
+ *  NULL: it is not being made. */
+struct dup *dup_hold(struct rdb *r, uint64_t pid);
+void dup_let_go(struct dup *d, bool gone);
+/** Complete all of them; takes the device's lock. */
 osd_status dups_settle_all(struct rdb *r);
 #define DUPS_ALL UINT64_MAX
 /** Ids of a kind below this are complete. */
@@ -356,7 +363,7 @@ void dup_forget(struct rdb *r, uint64_t pid);
 /** One that was not started, or is not in the list any more; NULL is allowed. */
 void dup_free(struct rdb *r, struct dup *d);
 void dups_clear(struct rdb *r);
-/** A piece of work for the keeper. */
+/** A piece of work for the keeper. One that fails is logged, and does not stop the others. */
 osd_status dups_work(struct rdb *r, bool *ret_more);
 /** At open: complete what was left. */
 osd_status dups_resume(struct rdb *r);

@@ -8,7 +8,8 @@
  * Invariants:
  *  (1) One keeper per open store that may be written; it holds no lock while it sleeps.
  *  (2) A sync that fails makes the store refuse writes, whoever asked for it (rdb_sync()).
- *  (3) keeper_stop() returns when the thread has ended; nothing rings after it.
+ *  (3) Whatever else fails, what was committed is synced.
+ *  (4) keeper_stop() returns when the thread has ended; nothing rings after it.
  */
 #include <time.h>
 
@@ -43,17 +44,17 @@ static bool keeper_wait(struct keeper *k)
 
 static void keeper_round(struct rdb *r)
 {
-    osd_status st = OSD_OK;
-    bool more = false;
+    osd_status st = touch_many(r) ? touch_flush(r) : OSD_OK, one;
+    bool more;
 
-    if (touch_many(r))
-        st = touch_flush(r);
-    if (!st)
-        st = dups_work(r, &more);
+    one = dups_work(r, &more);
+    st = st ? st : one;
     if (more)
         keeper_ring(r);
-    if (!st && __atomic_exchange_n(&r->keeper.unsynced, false, __ATOMIC_ACQ_REL))
-        st = rdb_sync(r);
+    if (__atomic_exchange_n(&r->keeper.unsynced, false, __ATOMIC_ACQ_REL)) {
+        one = rdb_sync(r);
+        st = st ? st : one;
+    }
     if (st)
         osd_log(OSD_LOG_ERROR, "store %s: %s", r->path, osd_status_text(st));
 }

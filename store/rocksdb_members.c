@@ -101,7 +101,7 @@ osd_status rdb_members(struct store_txn *base, struct store_id id, uint64_t from
     osd_status st = txn_load(t, id, &m);
 
     if (!st && m.kind == STORE_COLLECTION)
-        st = dups_settle(t->rdb, id.pid, false);
+        st = dups_settle(t->rdb, id.pid, DUPS_TO);
     if (!st)
         *ret_next = walk(t, id, from, ids, max, ret_n);
     return st;
@@ -125,7 +125,7 @@ osd_status members_remove(struct txn *t, const struct record *rec)
     struct store_id id = rec->id;
     uint64_t ids[64], next = 0;
     osd_status st =
-        rec->meta.kind == STORE_COLLECTION ? dups_settle(t->rdb, id.pid, false) : OSD_OK;
+        rec->meta.kind == STORE_COLLECTION ? dups_settle(t->rdb, id.pid, DUPS_TO) : OSD_OK;
     size_t n;
 
     if (st)

@@ -233,17 +233,23 @@ static osd_status retire_chunk(void *arg, uint64_t number, const void *value, si
     return chunk_runs(value, len, retire_run, arg);
 }
 
-/* As it is committed: the transaction's view has it removed already. */
+/* As it is committed: the transaction's view has it removed already. One that was not copied into
+ * the partition yet has no blocks there, and is not looked for. */
 static osd_status free_object_blocks(struct txn *t, struct txn *committed, struct store_id id)
 {
-    struct object *o;
-    osd_status st = txn_object(committed, id, &o);
+    uint8_t key[OBJECT_KEY_LEN];
+    struct object o;
+    struct value v;
 
+    key_object(key, id);
+    osd_status st = txn_get(committed, CF_OBJECTS, key, sizeof(key), &v);
     if (st)
         return st == OSD_E_NOT_FOUND ? OSD_OK : st;
-    if (o->body_len > 0)
-        st = chunk_runs(o->body, o->body_len, retire_run, &t->freed);
-    return st ? st : chunks_each(committed, &o->rec, retire_chunk, &t->freed);
+    st = object_decode(v.data, v.len, id, &o);
+    value_free(&v);
+    if (!st && o.body_len > 0)
+        st = chunk_runs(o.body, o.body_len, retire_run, &t->freed);
+    return st ? st : chunks_each(committed, &o.rec, retire_chunk, &t->freed);
 }
 
 osd_status free_partition_blocks(struct txn *t)
@@ -333,7 +339,7 @@ static osd_status remove_partition(struct txn *t, struct store_id id, bool conte
     osd_status st = p ? rdb_get_meta(&t->base, id, &m) : OSD_E_NOT_FOUND;
 
     if (!st)
-        st = dups_settle(t->rdb, id.pid, true);
+        st = dups_settle(t->rdb, id.pid, by_range ? DUPS_FROM : DUPS_FROM | DUPS_TO);
     if (!st && m.count > 0 && !contents)
         st = OSD_E_NOT_EMPTY;
     if (!st && contents && !by_range)

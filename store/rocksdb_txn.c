@@ -511,12 +511,14 @@ osd_status rdb_commit(struct store_txn *base, unsigned flags)
     bool sync = flags & STORE_COMMIT_SYNC || r->cfg.sync == STORE_SYNC_ALWAYS;
     osd_status st = t->failed;
 
-    if (!st && t->range_pid)
-        st = free_partition_blocks(t);
     if (!st && sync && t->allocated.n > 0) /* the log never names blocks that are not there */
         st = rdb_sync_data(r);
+    struct dup *goner = !st && t->range_pid ? dup_hold(r, t->range_pid) : NULL;
+    if (!st && t->range_pid)
+        st = free_partition_blocks(t);
     if (!st && t->changed)
         st = txn_write(t);
+    dup_let_go(goner, !st);
     if (st) {
         rdb_abort(base);
         return st;

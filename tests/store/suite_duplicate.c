@@ -506,6 +506,36 @@ static void test_store_duplicate__both_sides_change_at_once(void **state)
     free(text);
 }
 
+/* Removed before it was complete, again and again, while the source's writers and the background
+ * copy into it: nothing of it may stay, and nothing of the source go. */
+static void test_store_duplicate__goes_while_it_is_being_made(void **state)
+{
+    struct rig *r = *state;
+    struct writer w = {.r = r, .s = make_scene(r)};
+    uint64_t others = rig_get_meta(r, root).used - rig_get_meta(r, w.s.p).used;
+    struct store_id d;
+    pthread_t thread;
+
+    w.pid = w.s.p.pid;
+    assert_int_equal(pthread_create(&thread, NULL, write_all, &w), 0);
+    for (int i = 0; i < 60; i++) {
+        d = duplicate(r, w.s.p);
+        struct store_txn *t = rig_begin(r, i % 2 ? d : root, STORE_EXCLUSIVE);
+        rig_ok(r->ops->remove(t, d, true));
+        rig_commit(r, t);
+    }
+    pthread_join(thread, NULL);
+    assert_false(w.failed);
+    assert_false(rig_exists(r, d));
+    assert_int_equal(rig_get_meta(r, root).used, others + rig_get_meta(r, w.s.p).used);
+    rig_check(r);
+    char *before = content(r, w.s.p);
+    rig_reopen(r);
+    if (rig_persists())
+        holds(r, w.s.p, before);
+    free(before);
+}
+
 int suite_duplicate(void)
 {
     const struct CMUnitTest tests[] = {
@@ -525,6 +555,7 @@ int suite_duplicate(void)
         RIG_TEST(test_store_duplicate__keeps_an_attribute_replaced_by_one_as_long),
         RIG_TEST(test_store_duplicate__is_taken_at_one_moment_and_stays),
         RIG_TEST(test_store_duplicate__both_sides_change_at_once),
+        RIG_TEST(test_store_duplicate__goes_while_it_is_being_made),
     };
 
     return cmocka_run_group_tests_name("duplicate", tests, NULL, NULL);
