@@ -98,6 +98,11 @@ void osd_vpd_identification(struct osd_writer *w, const struct osd_identity *id)
     vpd_close(w, start);
 }
 
+void osd_vpd_information(struct osd_writer *w)
+{
+    vpd_close(w, vpd_open(w, 0xb0));
+}
+
 void osd_vpd_security_token(struct osd_writer *w, const uint8_t *token, uint16_t len)
 {
     size_t start = vpd_open(w, 0xb1);

@@ -44,9 +44,11 @@ struct osd_identity {
 };
 
 void osd_inquiry_standard(struct osd_writer *w, const struct osd_identity *id);
-void osd_vpd_supported(struct osd_writer *w);                                          /* 00h */
-void osd_vpd_serial(struct osd_writer *w, const struct osd_identity *id);              /* 80h */
-void osd_vpd_identification(struct osd_writer *w, const struct osd_identity *id);      /* 83h */
+void osd_vpd_supported(struct osd_writer *w);                                     /* 00h */
+void osd_vpd_serial(struct osd_writer *w, const struct osd_identity *id);         /* 80h */
+void osd_vpd_identification(struct osd_writer *w, const struct osd_identity *id); /* 83h */
+/** B0h: a page without content, since nobody has said what it holds; so it is not listed. */
+void osd_vpd_information(struct osd_writer *w);
 void osd_vpd_security_token(struct osd_writer *w, const uint8_t *token, uint16_t len); /* B1h */
 
 /** The OSD system id (root information attribute 3h): the NAA designator of page 83h with its

@@ -60,6 +60,9 @@ static bool do_inquiry(struct spc *s)
     case 0x83:
         osd_vpd_identification(&s->w, id);
         return true;
+    case 0xb0:
+        osd_vpd_information(&s->w);
+        return true;
     case 0xb1:
         osd_vpd_security_token(&s->w, s->dev->security_token, SECURITY_TOKEN_LEN);
         return true;
