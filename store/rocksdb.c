@@ -164,6 +164,23 @@ static osd_status recover_runs(struct rdb *r, const struct part *p, const void *
                       r->blocks);
 }
 
+/* Whether a map is that of a copy that was cut off (rocksdb_duplicate.c): it is made again, and
+ * owns its blocks only then. */
+static bool is_remnant(struct rdb *r, const struct part *p, const char *key)
+{
+    char *err = NULL;
+
+    if (!p || !p->record.copying)
+        return false;
+    rocksdb_pinnableslice_t *record =
+        rocksdb_get_pinned_cf(r->db, r->ro, r->cf[CF_OBJECTS], key, OBJECT_KEY_LEN, &err);
+    if (record)
+        rocksdb_pinnableslice_destroy(record);
+    bool remnant = !record && !err;
+    rocksdb_free(err);
+    return remnant;
+}
+
 static osd_status recover_extents(struct rdb *r)
 {
     rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, r->ro_all, r->cf[CF_EXTENTS]);
@@ -177,7 +194,7 @@ static osd_status recover_extents(struct rdb *r)
             st = OSD_E_CORRUPT;
         else if (!p || p->pid != be64_get((const uint8_t *)k))
             p = part_find(r, be64_get((const uint8_t *)k));
-        if (!st)
+        if (!st && !is_remnant(r, p, k))
             st = recover_runs(r, p, v, len);
     }
     rocksdb_iter_destroy(it);

@@ -2,9 +2,11 @@
 /*
  * tests/store/test_space.c - the file system below the RocksDB store fills up, and heals
  *
- * statvfs() and fallocate() are wrapped: the test says how much space there is.
+ * statvfs() and fallocate() are wrapped: the test says how much space there is. So is what writes
+ * to the database: it can be lost from some moment on, as if the process had been killed then.
  */
 #include <errno.h>
+#include <rocksdb/c.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -43,6 +45,20 @@ int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
     return __real_fallocate64(fd, mode, offset, len);
 }
 
+static int writes_left = -1; /* before they are lost; -1: none is */
+
+void __real_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
+                          rocksdb_writebatch_t *batch, char **err);
+void __wrap_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
+                          rocksdb_writebatch_t *batch, char **err);
+void __wrap_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
+                          rocksdb_writebatch_t *batch, char **err)
+{
+    if (writes_left != 0)
+        __real_rocksdb_write(db, o, batch, err);
+    writes_left -= writes_left > 0;
+}
+
 /* The store looks at the space ten times in a second at most. */
 static void set_available(uint64_t bytes)
 {
@@ -54,6 +70,7 @@ static int setup(void **state)
 {
     available = FS_SIZE;
     fallocate_errno = 0;
+    writes_left = -1;
     return rig_setup(state);
 }
 
@@ -285,6 +302,52 @@ static void test_store_space__hundreds_of_snapshots_give_back_every_block(void *
     rig_check(r);
 }
 
+#define PIECES 32000 /* of a map that takes two batches */
+
+/* A map with a key for each of its blocks. */
+static struct store_id scattered(struct rig *r, uint64_t pid)
+{
+    struct store_id id = rig_object(r, pid);
+
+    for (uint64_t i = 0; i < PIECES;) {
+        struct store_txn *t = rig_begin(r, id, STORE_EXCLUSIVE);
+        do
+            rig_ok(rig_txn_write(t, id, ++i * 128 * STORE_BLOCK, first, sizeof(first)));
+        while (i % 1000);
+        rig_commit(r, t);
+    }
+    return id;
+}
+
+/* What was written of the copy is no second owner of its blocks when it is made again. */
+static void test_store_space__a_copy_that_was_cut_off_owns_nothing(void **state)
+{
+    struct rig *r = *state;
+    uint64_t other, before;
+    struct store_id p, d, big;
+
+    rig_close(r);
+    r->cfg.idle = true; /* nothing but this test copies */
+    rig_open(r);
+    other = rig_partition(r).pid;
+    p = rig_partition(r);
+    big = scattered(r, p.pid);
+    set_available(BLOCKS_RESERVE_MIN);
+    before = free_blocks(r, other);
+    d = duplicate(r, p);
+    writes_left = 1;
+    assert_false(rig_exists(r, (struct store_id){d.pid, big.oid})); /* the record is lost */
+    assert_int_equal(writes_left, 0);
+    rig_close(r);
+    writes_left = -1;
+    rig_open(r);
+    rig_check(r);
+    remove_all(r, d);
+    remove_all(r, p);
+    rig_ok(r->ops->flush(r->s));
+    assert_int_equal(free_blocks(r, other), before + PIECES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +356,7 @@ int main(void)
         SPACE_TEST(test_store_space__below_half_the_reserve_only_shrinking_is_left),
         SPACE_TEST(test_store_space__a_refused_reservation_is_no_failure_of_the_store),
         SPACE_TEST(test_store_space__hundreds_of_snapshots_give_back_every_block),
+        SPACE_TEST(test_store_space__a_copy_that_was_cut_off_owns_nothing),
     };
 
     rig_choose("rocksdb");
