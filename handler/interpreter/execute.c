@@ -168,8 +168,10 @@ static uint16_t partition_field(const struct command *c)
 /* A snapshot stays what it is until it goes as a whole. */
 static bool is_protected(const struct command *c)
 {
-    return c->has_partition && c->partition.duplicate == STORE_SNAPSHOT &&
-           (c->mutating || c->sets) && !(c->act->flags & ACT_FROZEN);
+    bool snapshot = c->has_partition && c->partition.duplicate == STORE_SNAPSHOT &&
+                    c->act->target != TARGET_SOURCE;
+
+    return snapshot && (c->sets || (c->mutating && !(c->act->flags & ACT_FROZEN)));
 }
 
 /* Function COMMAND begins with the object being there. */
