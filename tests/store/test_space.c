@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <rocksdb/c.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -19,7 +20,7 @@
 #define FS_SIZE  (20 * BLOCKS_RESERVE_MIN)
 #define FILE_LEN ((uint64_t)BLOCKS_PER_FILE * STORE_BLOCK)
 
-static uint64_t available;
+static _Atomic uint64_t available;
 static int fallocate_errno;
 static const uint8_t first[STORE_BLOCK] = {1}; /* long enough for a data file */
 
@@ -45,7 +46,8 @@ int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
     return __real_fallocate64(fd, mode, offset, len);
 }
 
-static int writes_left = -1; /* before they are lost; -1: none is */
+/* Writes before they are lost; -1: none is. The background thread writes, too. */
+static atomic_int writes_left = -1;
 
 void __real_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
                           rocksdb_writebatch_t *batch, char **err);
@@ -54,9 +56,12 @@ void __wrap_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
 void __wrap_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
                           rocksdb_writebatch_t *batch, char **err)
 {
-    if (writes_left != 0)
+    int left = atomic_load(&writes_left);
+
+    while (left > 0 && !atomic_compare_exchange_weak(&writes_left, &left, left - 1))
+        ;
+    if (left != 0)
         __real_rocksdb_write(db, o, batch, err);
-    writes_left -= writes_left > 0;
 }
 
 /* The store looks at the space ten times in a second at most. */
