@@ -423,17 +423,3 @@ void sm_http_stop(struct sm_http *h)
     free(h->client_ca);
     free(h);
 }
-
-unsigned sm_http_port(const struct sm_http *h)
-{
-    const union MHD_DaemonInfo *info =
-        h->https.daemon ? MHD_get_daemon_info(h->https.daemon, MHD_DAEMON_INFO_LISTEN_FD)
-                        : NULL;
-    struct sockaddr_storage a;
-    socklen_t len = sizeof(a);
-    char port[8] = "0";
-
-    if (info && getsockname(info->listen_fd, (struct sockaddr *)&a, &len) == 0)
-        getnameinfo((struct sockaddr *)&a, len, NULL, 0, port, sizeof(port), NI_NUMERICSERV);
-    return (unsigned)strtoul(port, NULL, 10);
-}

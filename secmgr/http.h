@@ -19,7 +19,4 @@ osd_status sm_http_start(const struct sm_config *c, struct sm_api *api, struct s
 /** Stop listening, let requests under way end. NULL is allowed. */
 void sm_http_stop(struct sm_http *h);
 
-/** The TCP port that https listens on (for port 0); 0: none. */
-unsigned sm_http_port(const struct sm_http *h);
-
 #endif

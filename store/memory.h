@@ -178,10 +178,6 @@ osd_status mem_use(struct mem_txn *t, struct mem_work *w, int64_t delta);
 /** Timestamp number i (0..3; bit 1 << i of enum store_touch). */
 uint64_t *mem_stamp(struct store_meta *m, unsigned i);
 
-/** Bring a touch of the committed version into a working copy that did not set the time. Caller
- *  holds the store's lock. */
-void mem_merge_stamps(struct mem_work *w, const struct mem_object *committed);
-
 /** The committed version in a partition, NULL when absent. Caller holds the store's lock. */
 struct mem_object *mem_committed(const struct mem_part *part, uint64_t oid);
 

@@ -244,6 +244,17 @@ static osd_status fill_part(struct mem_txn *t, struct mem_part_work *pw,
     return pw->part ? OSD_OK : OSD_E_NOMEM;
 }
 
+/* A new empty partition; pid 0: the store chooses. */
+static osd_status new_part(struct mem_txn *t, uint64_t pid, const struct store_meta *meta,
+                           struct mem_part_work **ret)
+{
+    osd_status status = choose_part(t, pid, ret);
+
+    if (status == OSD_OK)
+        status = mem_count(t, &t->root, 1);
+    return status ? status : fill_part(t, *ret, meta);
+}
+
 static osd_status create_partition(struct mem_txn *t, struct store_id id,
                                    const struct store_meta *meta, struct store_id *ret)
 {
@@ -253,11 +264,7 @@ static osd_status create_partition(struct mem_txn *t, struct store_id id,
 
     if (id.oid != 0 || (!on_root && !store_held_covers(&t->held, id)))
         return OSD_E_INVALID;
-    status = choose_part(t, id.pid, &pw);
-    if (status == OSD_OK)
-        status = mem_count(t, &t->root, 1);
-    if (status == OSD_OK)
-        status = fill_part(t, pw, meta);
+    status = new_part(t, id.pid, meta, &pw);
     if (status == OSD_OK)
         *ret = (struct store_id){pw->pid, 0};
     return status;
@@ -310,11 +317,7 @@ static osd_status duplicate(struct mem_txn *t, uint64_t source, struct store_id 
     if (status == OSD_OK && (from->part != from->live || from->works || from->pairs))
         status = OSD_E_INVALID;
     if (status == OSD_OK)
-        status = choose_part(t, id.pid, &pw);
-    if (status == OSD_OK)
-        status = mem_count(t, &t->root, 1);
-    if (status == OSD_OK)
-        status = fill_part(t, pw, meta);
+        status = new_part(t, id.pid, meta, &pw);
     if (status == OSD_OK)
         status = share_content(t, pw, from->live);
     if (status == OSD_OK)

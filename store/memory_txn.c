@@ -97,7 +97,9 @@ uint64_t *mem_stamp(struct store_meta *m, unsigned i)
     return stamps[i];
 }
 
-void mem_merge_stamps(struct mem_work *w, const struct mem_object *committed)
+/* Bring a touch of the committed version into a working copy that did not set the time. Caller
+ * holds the store's lock. */
+static void merge_stamps(struct mem_work *w, const struct mem_object *committed)
 {
     struct store_meta meta = committed->meta;
 
@@ -204,7 +206,7 @@ osd_status mem_find(struct mem_txn *t, struct store_id id, struct mem_object **r
         o = mem_committed(part, id.oid);
     if (w) {
         if (w->obj && o)
-            mem_merge_stamps(w, o);
+            merge_stamps(w, o);
         o = w->obj;
     }
     if (o)
@@ -491,7 +493,7 @@ static osd_status merge_objects(struct mem_part_work *pw, struct tree_node **obj
             continue;
         }
         if (old)
-            mem_merge_stamps(w, old);
+            merge_stamps(w, old);
         tree_unref(w->obj->members);
         w->obj->members = old ? tree_ref(old->members) : NULL;
         status = tree_put(objects, n->key, store_ref_get(&w->obj->ref));
@@ -524,7 +526,7 @@ static void swap_self(struct mem_part_work *pw)
     if (!w)
         return;
     if (part->self) {
-        mem_merge_stamps(w, part->self);
+        merge_stamps(w, part->self);
         store_ref_put(&part->self->ref);
     }
     part->self = store_ref_get(&w->obj->ref);

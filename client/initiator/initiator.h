@@ -106,8 +106,6 @@ osd_status iscsi_execute(struct iscsi_session *s, struct iscsi_command *cmd);
 
 /** Commands that may be in flight now (MaxCmdSN window). */
 uint32_t iscsi_window(struct iscsi_session *s);
-/** Largest Data-Out or Data-In worth sending in one command (bytes). */
-uint64_t iscsi_max_transfer(struct iscsi_session *s);
 
 /** SendTargets discovery on a portal. visit() gets each target name with one portal address;
  *  several times for several portals. */

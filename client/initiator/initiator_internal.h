@@ -302,9 +302,6 @@ struct iscsi_session {
 osd_status isc_session_make(const struct iscsi_url *url, const struct iscsi_options *opt,
                             const struct isc_link *link, struct iscsi_session **ret);
 
-/** Make the leader return from poll(). */
-void isc_wake(struct iscsi_session *s);
-
 /** Mark the connection unusable; the teardown follows by whoever may. */
 void isc_break(struct iscsi_session *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -23,10 +23,9 @@
 #include "common/clock.h"
 #include "initiator_internal.h"
 
-#define FAREWELL_MS  1000
-#define CDB_MIN      6
-#define MAX_TRANSFER (16 * MIB)
-#define IDLE_TICKS   5 /* the keeper ticks this much slower when nothing is under way */
+#define FAREWELL_MS 1000
+#define CDB_MIN     6
+#define IDLE_TICKS  5 /* the keeper ticks this much slower when nothing is under way */
 
 /* ---- small things ---- */
 
@@ -67,7 +66,8 @@ static void wake_always(struct iscsi_session *s)
         isc_say(NULL, OSD_E_IO, "eventfd");
 }
 
-void isc_wake(struct iscsi_session *s)
+/* Make the leader return from poll(). */
+static void wake(struct iscsi_session *s)
 {
     if (s->polling)
         wake_always(s);
@@ -84,7 +84,7 @@ void isc_break(struct iscsi_session *s, const char *fmt, ...)
     va_end(ap);
     s->broken = true;
     shutdown(s->link.fd, SHUT_RDWR);
-    isc_wake(s);
+    wake(s);
 }
 
 void isc_waiters_wake(struct iscsi_session *s)
@@ -135,7 +135,7 @@ void isc_control_put(struct iscsi_session *s, const uint8_t bhs[ISC_BHS_LEN])
 
 static void hand_over(struct iscsi_session *s, struct isc_task *t)
 {
-    isc_wake(s);
+    wake(s);
     if (!t->waiter) {
         TAILQ_INSERT_TAIL(&s->done, t, link);
         return;
@@ -209,7 +209,7 @@ static osd_status enqueue(struct iscsi_session *s, struct iscsi_command *c,
         pthread_cond_signal(&s->keeper_cond);
     isc_transmit(s);
     if (s->want_out)
-        isc_wake(s);
+        wake(s);
     isc_settle(s);
     return OSD_OK;
 }
@@ -377,7 +377,7 @@ static void keeper_tick(struct iscsi_session *s)
     isc_timers(s);
     isc_transmit(s);
     if (s->want_out)
-        isc_wake(s);
+        wake(s);
     isc_settle(s);
     if (!TAILQ_EMPTY(&s->done))
         pass_on(s, NULL);
@@ -540,10 +540,4 @@ uint32_t iscsi_window(struct iscsi_session *s)
         n += s->link.max_cmd_sn - s->link.cmd_sn + 1;
     pthread_mutex_unlock(&s->lock);
     return n < 1 ? 1 : n > ISC_RUNNING_MAX ? ISC_RUNNING_MAX : n;
-}
-
-uint64_t iscsi_max_transfer(struct iscsi_session *s)
-{
-    (void)s;
-    return MAX_TRANSFER;
 }

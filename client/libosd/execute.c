@@ -87,7 +87,8 @@ osd_status exchange_signed(struct osd_session *s, struct osd_call *c, struct bui
     }
 }
 
-osd_status carry_out(struct osd_session *s, struct osd_call *c, struct build *b)
+/* Build, send, judge; take_answer() is left to the caller. b has to be freed in any case. */
+static osd_status carry_out(struct osd_session *s, struct osd_call *c, struct build *b)
 {
     struct exchange x;
     osd_status st;

@@ -85,9 +85,6 @@ osd_status take_answer(const struct build *b, struct osd_call *c);
 
 /* ---- execute.c ---- */
 
-/** Build, send, judge; take_answer() is left to the caller. b has to be freed in any case. */
-osd_status carry_out(struct osd_session *s, struct osd_call *c, struct build *b);
-
 /** Sign, send, verify; again with a new signature where the device asks for one. x has the places
  *  of CDB and data. The call gives the places of the data. */
 osd_status exchange_signed(struct osd_session *s, struct osd_call *c, struct build *b,

@@ -131,18 +131,22 @@ static osd_status fetch_next(struct fetch *f)
     return st;
 }
 
-/* Begin: the first bytes are there before an output file is touched. Frees on failure. */
-static osd_status fetch_begin(struct fetch *f, struct osd_session *s, struct target t)
+/* Begin: the first bytes are there before an output file is touched. Reports and frees on
+ * failure. */
+static int fetch_begin(struct fetch *f, struct osd_session *s, const char *name)
 {
     osd_status st;
 
-    *f = (struct fetch){.s = s, .t = t, .buf = malloc(CHUNK)};
+    *f = (struct fetch){.s = s};
+    if (!parse_target(name, &f->t) || f->t.oid == 0)
+        return usage_error("\"%s\" is not PID/OID", name);
+    f->buf = malloc(CHUNK);
     if (!f->buf)
-        return OSD_E_NOMEM;
+        return fail(OSD_E_NOMEM);
     st = fetch_next(f);
     if (st)
         free(f->buf);
-    return st;
+    return st ? fail(st) : 0;
 }
 
 /* The bytes at hand and the rest go to put(); ends with success or a reported failure. */
@@ -185,18 +189,14 @@ static int get_to_file(struct fetch *f, const char *name)
 int verb_get(const struct options *o, struct osd_session *s, int argc, char **argv)
 {
     struct fetch f;
-    struct target t;
-    osd_status st;
     int rc;
 
-    if (!parse_target(argv[0], &t) || t.oid == 0)
-        return usage_error("\"%s\" is not PID/OID", argv[0]);
     if (json_output && argv[1][0] == '-' && !argv[1][1])
         return usage_error("--json and the object cannot both go to standard output; cat does "
                            "that");
-    st = fetch_begin(&f, s, t);
-    if (st)
-        return fail(st);
+    rc = fetch_begin(&f, s, argv[0]);
+    if (rc)
+        return rc;
     rc = get_to_file(&f, argv[1]);
     free(f.buf);
     return rc;
@@ -205,15 +205,10 @@ int verb_get(const struct options *o, struct osd_session *s, int argc, char **ar
 int verb_cat(const struct options *o, struct osd_session *s, int argc, char **argv)
 {
     struct fetch f;
-    struct target t;
-    osd_status st;
-    int rc;
+    int rc = fetch_begin(&f, s, argv[0]);
 
-    if (!parse_target(argv[0], &t) || t.oid == 0)
-        return usage_error("\"%s\" is not PID/OID", argv[0]);
-    st = fetch_begin(&f, s, t);
-    if (st)
-        return fail(st);
+    if (rc)
+        return rc;
     if (json_output)
         content_open();
     rc = fetch_rest(&f, "standard output", json_output ? -1 : STDOUT_FILENO);
