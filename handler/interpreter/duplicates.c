@@ -9,10 +9,8 @@
  *      made again keeps its own, so that what was revoked stays revoked.
  *  (3) A source that is younger than what was made from it is another partition with its number.
  */
-#include <openssl/crypto.h>
-
+#include "aside.h"
 #include "commands.h"
-#include "common/buf.h"
 #include "keys.h"
 #include "wire/attrs.h"
 
@@ -41,66 +39,11 @@ static osd_status check_fields(struct command *c)
 
 /* ---- keys and policy, which are no content ---- */
 
-/** Attributes set aside: page, number (4 bytes each), length (2), value; one after the other. */
-struct aside {
-    struct command *c;
-    uint32_t page;
-    struct osd_buf attrs;
-    osd_status status;
-};
-
-static const uint32_t aside_pages[] = {OSD_PAGE_P + OSD_PG_SECURITY, KEYS_PAGE};
-
-static bool set_aside(void *arg, uint32_t page, uint32_t number, const void *value,
-                      uint32_t len)
+static osd_status collect_own(struct command *c, struct store_id id, struct osd_buf *a)
 {
-    struct aside *a = arg;
-    uint8_t head[10];
+    osd_status st = aside_collect(c, id, OSD_PAGE_P + OSD_PG_SECURITY, a);
 
-    if (page != a->page)
-        return false;
-    be32_put(head, page);
-    be32_put(head + 4, number);
-    be16_put(head + 8, (uint16_t)len);
-    a->status = osd_buf_put(&a->attrs, head, sizeof(head));
-    if (a->status == OSD_OK)
-        a->status = osd_buf_put(&a->attrs, value, len);
-    return a->status == OSD_OK;
-}
-
-static osd_status aside_collect(struct command *c, struct store_id id, struct aside *a)
-{
-    osd_status st = OSD_OK;
-
-    *a = (struct aside){.c = c, .attrs = osd_buf_make(4 * MIB)};
-    for (size_t i = 0; i < sizeof(aside_pages) / sizeof(aside_pages[0]) && st == OSD_OK; i++) {
-        a->page = aside_pages[i];
-        st = ops_of(c)->each_attr(c->txn, id, a->page, 0, set_aside, a);
-        st = st ? st : a->status;
-    }
-    return st;
-}
-
-/* Give them to a partition, or with drop take those from it. */
-static osd_status aside_apply(const struct aside *a, struct store_id id, bool drop)
-{
-    osd_status st = OSD_OK;
-
-    for (size_t at = 0; at < a->attrs.len && st == OSD_OK;) {
-        const uint8_t *p = a->attrs.data + at;
-        uint16_t len = be16_get(p + 8);
-        st = ops_of(a->c)->set_attr(a->c->txn, id, be32_get(p), be32_get(p + 4), p + 10,
-                                    drop ? 0 : len);
-        at += 10u + len;
-    }
-    return st;
-}
-
-static void aside_free(struct aside *a)
-{
-    if (a->attrs.data)
-        OPENSSL_cleanse(a->attrs.data, a->attrs.len);
-    osd_buf_free(&a->attrs);
+    return st ? st : aside_collect(c, id, KEYS_PAGE, a);
 }
 
 /* ---- making one ---- */
@@ -108,13 +51,11 @@ static void aside_free(struct aside *a)
 /* A new partition has the policy of its source, but none of its keys. */
 static osd_status drop_keys(struct command *c, struct store_id id)
 {
-    struct aside keys = {.c = c, .page = KEYS_PAGE, .attrs = osd_buf_make(4 * MIB)};
-    osd_status st = ops_of(c)->each_attr(c->txn, id, KEYS_PAGE, 0, set_aside, &keys);
+    struct osd_buf keys = aside_make();
+    osd_status st = aside_collect(c, id, KEYS_PAGE, &keys);
 
     if (st == OSD_OK)
-        st = keys.status;
-    if (st == OSD_OK)
-        st = aside_apply(&keys, id, true);
+        st = aside_take(c, id, &keys);
     aside_free(&keys);
     return st;
 }
@@ -166,19 +107,19 @@ static osd_status find_from(struct command *c, uint64_t from, struct store_meta 
 static osd_status make_again(struct command *c, uint64_t from, const struct store_meta *meta)
 {
     struct store_id id = c->target;
-    struct aside own, others = {.attrs = osd_buf_make(0)};
-    osd_status st = aside_collect(c, id, &own);
+    struct osd_buf own = aside_make(), others = aside_make();
+    osd_status st = collect_own(c, id, &own);
 
     if (st == OSD_OK)
         st = ops_of(c)->remove(c->txn, id, true);
     if (st == OSD_OK)
         st = ops_of(c)->duplicate(c->txn, from, id, meta, &id);
     if (st == OSD_OK)
-        st = aside_collect(c, id, &others);
+        st = collect_own(c, id, &others);
     if (st == OSD_OK)
-        st = aside_apply(&others, id, true);
+        st = aside_take(c, id, &others);
     if (st == OSD_OK)
-        st = aside_apply(&own, id, false);
+        st = aside_give(c, id, &own);
     aside_free(&own);
     aside_free(&others);
     return st;

@@ -476,34 +476,3 @@ osd_status keys_seal_all(struct osd_store *s, const struct osd_seal *seal)
     }
     return st;
 }
-
-/* ---- FORMAT OSD ---- */
-
-static bool keep_one(void *arg, uint32_t page, uint32_t number, const void *value, uint32_t len)
-{
-    struct keys_kept *k = arg;
-
-    if (page != KEYS_PAGE || k->n == sizeof(k->records) / sizeof(k->records[0]) ||
-        len > sizeof(k->records[0].value))
-        return false;
-    k->records[k->n].number = number;
-    k->records[k->n].len = len;
-    memcpy(k->records[k->n++].value, value, len);
-    return true;
-}
-
-osd_status keys_keep(struct command *c, struct keys_kept *ret)
-{
-    ret->n = 0;
-    return ops_of(c)->each_attr(c->txn, root, KEYS_PAGE, 0, keep_one, ret);
-}
-
-osd_status keys_restore(struct command *c, const struct keys_kept *kept)
-{
-    osd_status st = OSD_OK;
-
-    for (size_t i = 0; i < kept->n && st == OSD_OK; i++)
-        st = ops_of(c)->set_attr(c->txn, root, KEYS_PAGE, kept->records[i].number,
-                                 kept->records[i].value, kept->records[i].len);
-    return st;
-}

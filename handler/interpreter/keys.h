@@ -50,15 +50,4 @@ osd_status keys_have_master(struct osd_store *s, const struct osd_seal *seal, bo
 /** Seal every key that is not sealed yet. Nobody else uses the store. */
 osd_status keys_seal_all(struct osd_store *s, const struct osd_seal *seal);
 
-/** What FORMAT OSD leaves in place. */
-struct keys_kept {
-    size_t n;
-    struct {
-        uint32_t number, len;
-        uint8_t value[128];
-    } records[3 + 1 + N_WORKING];
-};
-osd_status keys_keep(struct command *c, struct keys_kept *ret);
-osd_status keys_restore(struct command *c, const struct keys_kept *kept);
-
 #endif

@@ -6,8 +6,7 @@
  * Invariant: the ids of one CREATE are consecutive, so a record of (first, count) is enough to
  * answer a repetition.
  */
-#include <openssl/crypto.h>
-
+#include "aside.h"
 #include "attributes.h"
 #include "collections.h"
 #include "commands.h"
@@ -233,16 +232,18 @@ osd_status run_structure_check(struct command *c)
 
 osd_status run_format(struct command *c)
 {
-    struct keys_kept kept;
-    osd_status st;
-
+    struct store_id id = {0, 0};
     struct store_meta root = store_root_defaults(c->now);
     uint64_t capacity = c->cdb.length ? c->cdb.length : c->dev->max_capacity;
+    struct osd_buf keys;
+    osd_status st;
 
     if (capacity > c->dev->max_capacity)
         return fail_cdb(c, by_gen(c, 36, 32));
-    (void)((st = keys_keep(c, &kept)) || (st = ops_of(c)->format(c->txn, capacity, &root)) ||
-           (st = keys_restore(c, &kept)));
-    OPENSSL_cleanse(&kept, sizeof(kept));
+    keys = aside_make();
+    (void)((st = aside_collect(c, id, KEYS_PAGE, &keys)) ||
+           (st = ops_of(c)->format(c->txn, capacity, &root)) ||
+           (st = aside_give(c, id, &keys)));
+    aside_free(&keys);
     return st;
 }
