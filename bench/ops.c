@@ -528,14 +528,7 @@ uint64_t bench_batch(struct bench_work *w, const struct bench_op *op)
 /* n objects whose ids the store chooses: OSD_ID_FIRST and following in a fresh partition. */
 static void fill(const struct bench_target *to, uint64_t pid, uint64_t n)
 {
-    struct osd_cdb cdb = {
-        .op = OSD_OP_CREATE,
-        .gen = OSD_GEN2,
-        .pid = pid,
-        .attr = {.format = OSD_ATTR_PAGE,
-                 .retrieved_off = OSD_OFFSET_UNUSED,
-                 .set_off = OSD_OFFSET_UNUSED},
-        .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED}};
+    struct osd_cdb cdb = osd_cdb_make(OSD_OP_CREATE, OSD_GEN2, pid, 0);
     struct bench_cmd c = {0};
 
     for (uint64_t done = 0; done < n; done += cdb.count) {

@@ -23,15 +23,7 @@
 
 static struct osd_cdb base(enum osd_op op, uint64_t pid, uint64_t oid)
 {
-    return (struct osd_cdb){
-        .op = op,
-        .gen = OSD_GEN2,
-        .pid = pid,
-        .oid = oid,
-        .attr = {.format = OSD_ATTR_PAGE,
-                 .retrieved_off = OSD_OFFSET_UNUSED,
-                 .set_off = OSD_OFFSET_UNUSED},
-        .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED}};
+    return osd_cdb_make(op, OSD_GEN2, pid, oid);
 }
 
 static void use(struct bench_work *w, const struct osd_cdb *c)

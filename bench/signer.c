@@ -181,19 +181,12 @@ static void set_key(struct bench_signer *s, uint8_t which, uint64_t pid, const u
                     const struct key *parent, struct key *ret)
 {
     struct bench_target plain = bench_unit_target(s->dev);
-    struct osd_cdb c = {
-        .op = OSD_OP_SET_KEY,
-        .gen = OSD_GEN2,
-        .pid = pid,
-        .option = which,
-        .key_version = which == WORKING_KEY ? VERSION : 0,
-        .attr = {.format = OSD_ATTR_PAGE,
-                 .retrieved_off = OSD_OFFSET_UNUSED,
-                 .set_off = OSD_OFFSET_UNUSED},
-        .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED}};
+    struct osd_cdb c = osd_cdb_make(OSD_OP_SET_KEY, OSD_GEN2, pid, 0);
     struct bench_cmd cmd = {0};
     uint8_t key[OSD_KEY_LEN];
 
+    c.option = which;
+    c.key_version = which == WORKING_KEY ? VERSION : 0;
     memset(c.seed, 0x10 * which, sizeof(c.seed));
     memset(c.key_id, 'a' + which, sizeof(c.key_id));
     add_nonce(s, &c);

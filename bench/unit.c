@@ -87,17 +87,9 @@ static void encode(struct bench_cmd *c, const struct osd_cdb *cdb)
 void bench_cmd_make(struct bench_cmd *c, enum osd_op op, uint64_t pid, uint64_t oid,
                     uint64_t length)
 {
-    struct osd_cdb cdb = {
-        .op = op,
-        .gen = OSD_GEN2,
-        .pid = pid,
-        .oid = oid,
-        .length = length,
-        .attr = {.format = OSD_ATTR_PAGE,
-                 .retrieved_off = OSD_OFFSET_UNUSED,
-                 .set_off = OSD_OFFSET_UNUSED},
-        .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED}};
+    struct osd_cdb cdb = osd_cdb_make(op, OSD_GEN2, pid, oid);
 
+    cdb.length = length;
     memset(c, 0, sizeof(*c));
     encode(c, &cdb);
 }

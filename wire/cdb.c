@@ -286,6 +286,19 @@ static osd_status fail(struct osd_wire_error *reterr, osd_status st, uint16_t fi
 
 /* ---- offsets ---- */
 
+struct osd_cdb osd_cdb_make(enum osd_op op, enum osd_gen gen, uint64_t pid, uint64_t oid)
+{
+    return (struct osd_cdb){
+        .op = op,
+        .gen = gen,
+        .pid = pid,
+        .oid = oid,
+        .attr = {.format = OSD_ATTR_PAGE,
+                 .retrieved_off = OSD_OFFSET_UNUSED,
+                 .set_off = OSD_OFFSET_UNUSED},
+        .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED}};
+}
+
 osd_status osd_offset_decode(uint32_t field, enum osd_gen gen, uint64_t *ret)
 {
     int exponent = (int)(field >> 28);

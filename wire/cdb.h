@@ -233,6 +233,9 @@ const struct osd_op_info *osd_op_info(enum osd_op op);
  *  OSD_OP_INVALID when no generation defines it. */
 enum osd_op osd_op_by_action(uint16_t action, enum osd_gen *ret_gen);
 
+/** A command without attributes, integrity information, capability (NOSEC) and nonce. */
+struct osd_cdb osd_cdb_make(enum osd_op op, enum osd_gen gen, uint64_t pid, uint64_t oid);
+
 /**
  * Decode a CDB.
  *

@@ -85,15 +85,7 @@ int rig_teardown(void **state)
 
 struct osd_cdb rig_cmd(enum osd_op op, enum osd_gen gen, uint64_t pid, uint64_t oid)
 {
-    return (struct osd_cdb){
-        .op = op,
-        .gen = gen,
-        .pid = pid,
-        .oid = oid,
-        .attr = {.format = OSD_ATTR_PAGE,
-                 .retrieved_off = OSD_OFFSET_UNUSED,
-                 .set_off = OSD_OFFSET_UNUSED},
-        .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED}};
+    return osd_cdb_make(op, gen, pid, oid);
 }
 
 void rig_cap(struct osd_cdb *c, uint8_t type, uint16_t perms)
@@ -402,24 +394,4 @@ void rig_set_u(struct rig *rig, uint64_t pid, uint64_t oid, uint32_t page, uint3
 
     be64_put(raw, value);
     rig_set(rig, OSD_GEN2, pid, oid, page, number, raw + 8 - len, len);
-}
-
-size_t rig_vector(const char *key, uint8_t *dst)
-{
-    FILE *f = fopen(SOURCE_DIR "/tests/data/vectors.txt", "r");
-    static char line[8192];
-    size_t klen = strlen(key), n = 0;
-
-    assert_non_null(f);
-    while (fgets(line, sizeof(line), f)) {
-        if (strncmp(line, key, klen) != 0 || line[klen] != '=')
-            continue;
-        for (const char *p = line + klen + 1; p[0] > ' ' && p[1] > ' '; p += 2) {
-            char two[3] = {p[0], p[1], 0};
-            dst[n++] = (uint8_t)strtoul(two, NULL, 16);
-        }
-        break;
-    }
-    fclose(f);
-    return n;
 }

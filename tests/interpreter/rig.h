@@ -109,9 +109,6 @@ size_t rig_get_list(struct rig *rig, enum osd_gen gen, size_t at, const struct o
 size_t rig_set_list(struct rig *rig, enum osd_gen gen, size_t at, struct osd_attr_id id,
                     const void *value, uint16_t len);
 
-/** Value of a key of tests/data/vectors.txt; 0 when absent. */
-size_t rig_vector(const char *key, uint8_t *dst);
-
 /** Common first and last function of a test. */
 int rig_setup(void **state);
 int rig_teardown(void **state);

@@ -3,6 +3,7 @@
  * tests/interpreter/test_data.c - READ, WRITE, APPEND, CLEAR, PUNCH, FLUSH, READ MAP
  */
 #include "rig.h"
+#include "vectors.h"
 
 #define LEN_FIELD(g)   ((g) == OSD_GEN1 ? 36 : 32)
 #define START_FIELD(g) ((g) == OSD_GEN1 ? 44 : 40)
@@ -381,11 +382,11 @@ static void test_interpreter_data__vector_14_scatters(void **state)
 {
     struct rig *rig = *state;
     uint8_t cdb[512], back[24];
-    size_t len = rig_vector("V14.cdb", cdb);
+    size_t len = vector_read("V14.cdb", cdb);
     struct osd_cdb c = rig_cmd(OSD_OP_READ, OSD_GEN2, RIG_PID, RIG_OID);
 
     rig_objects(rig);
-    rig->out_len = rig_vector("V14.dout", rig->out);
+    rig->out_len = vector_read("V14.dout", rig->out);
     memcpy(back, rig->out + 80, 24);
     rig->in_len = 0;
     rig_run_raw(rig, cdb, len);

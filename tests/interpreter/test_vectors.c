@@ -5,6 +5,7 @@
  * Would catch: a field read from the wrong place, an answer that differs from the samples.
  */
 #include "rig.h"
+#include "vectors.h"
 
 /* Execute a vector with its Data-Out; Data-In has room for in_len bytes. */
 static void run_vector(struct rig *rig, const char *name, size_t in_len)
@@ -14,10 +15,10 @@ static void run_vector(struct rig *rig, const char *name, size_t in_len)
     size_t len;
 
     snprintf(key, sizeof(key), "%s.cdb", name);
-    len = rig_vector(key, cdb);
+    len = vector_read(key, cdb);
     assert_true(len > 0);
     snprintf(key, sizeof(key), "%s.dout", name);
-    rig->out_len = rig_vector(key, rig->out);
+    rig->out_len = vector_read(key, rig->out);
     rig->in_len = in_len;
     rig_run_raw(rig, cdb, len);
 }
@@ -25,7 +26,7 @@ static void run_vector(struct rig *rig, const char *name, size_t in_len)
 static void expect_sample(struct rig *rig, const char *key)
 {
     uint8_t want[512];
-    size_t len = rig_vector(key, want);
+    size_t len = vector_read(key, want);
 
     expect_good(rig);
     assert_int_equal(rig->r.in_len, len);
@@ -80,7 +81,7 @@ static void test_interpreter_vectors__osd1_append_tells_where(void **state)
 {
     struct rig *rig = *state;
     uint8_t cdb[256];
-    size_t len = rig_vector("V10.cdb", cdb);
+    size_t len = vector_read("V10.cdb", cdb);
 
     rig_objects(rig);
     rig_write(rig, RIG_OID, 0, rig->out, 100);

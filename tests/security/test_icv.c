@@ -14,33 +14,13 @@
 #include <cmocka.h>
 
 #include "security/icv.h"
-
-/* Value of a key of the vectors; fails the test when it is absent. */
-static size_t vector(const char *key, uint8_t *dst)
-{
-    FILE *f = fopen(SOURCE_DIR "/tests/data/vectors.txt", "r");
-    static char line[8192];
-    size_t klen = strlen(key), n = 0;
-
-    assert_non_null(f);
-    while (fgets(line, sizeof(line), f)) {
-        if (strncmp(line, key, klen) != 0 || line[klen] != '=')
-            continue;
-        for (const char *p = line + klen + 1; p[0] > ' ' && p[1] > ' '; p += 2) {
-            char two[3] = {p[0], p[1], 0};
-            dst[n++] = (uint8_t)strtoul(two, NULL, 16);
-        }
-    }
-    fclose(f);
-    assert_true(n > 0);
-    return n;
-}
+#include "vectors.h"
 
 static void expect(const char *key, const uint8_t value[OSD_KEY_LEN])
 {
     uint8_t want[512];
 
-    vector(key, want);
+    vector_need(key, want);
     assert_memory_equal(want, value, OSD_KEY_LEN);
 }
 
@@ -58,7 +38,7 @@ static void test_security_icv__keys_derive_from_their_parents(void **state)
     uint8_t seed[OSD_KEY_LEN];
 
     (void)state;
-    vector("kd.master_generation_key", master);
+    vector_need("kd.master_generation_key", master);
     assert_int_equal(osd_key_derive(master, seed_from(0x01, seed), OSD_KEY_GENERATION, gen),
                      OSD_OK);
     expect("kd.root_generation_key", gen);
@@ -89,8 +69,8 @@ static void capability_key(const char *name, size_t len, uint8_t cdb[512],
     char key[40];
 
     snprintf(key, sizeof(key), "%s.cdb", name);
-    vector(key, cdb);
-    vector("kd.working_key_3", working);
+    vector_need(key, cdb);
+    vector_need("kd.working_key_3", working);
     assert_int_equal(
         osd_capability_key(working, (struct osd_bytes){cdb + 80, len}, system_id, ret), OSD_OK);
     snprintf(key, sizeof(key), "%s.capability_key", name);
@@ -134,7 +114,7 @@ static void test_security_icv__of_requests_in_both_generations(void **state)
 static void test_security_icv__of_responses(void **state)
 {
     uint8_t cdb[512], key[OSD_KEY_LEN], icv[OSD_KEY_LEN], sense[512], field[OSD_ICV1_LEN];
-    size_t len = vector("V24.sense", sense);
+    size_t len = vector_need("V24.sense", sense);
 
     (void)state;
     capability_key("V24", OSD1_CAPABILITY_LEN, cdb, key);

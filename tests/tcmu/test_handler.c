@@ -71,15 +71,7 @@ void __wrap_osd_device_execute(struct osd_device *dev, const struct osd_request 
 
 static struct osd_cdb command(enum osd_op op, uint64_t oid)
 {
-    return (struct osd_cdb){
-        .op = op,
-        .gen = OSD_GEN2,
-        .pid = PID,
-        .oid = oid,
-        .attr = {.format = OSD_ATTR_PAGE,
-                 .retrieved_off = OSD_OFFSET_UNUSED,
-                 .set_off = OSD_OFFSET_UNUSED},
-        .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED}};
+    return osd_cdb_make(op, OSD_GEN2, PID, oid);
 }
 
 static int submit(struct tcmu_device *dev, const struct osd_cdb *c, struct iovec *iov,

@@ -14,45 +14,21 @@
 
 #include <cmocka.h>
 
+#include "vectors.h"
 #include "wire/attrs.h"
 #include "wire/cdb.h"
 #include "wire/list.h"
 #include "wire/sense.h"
 
-#define MAX_BYTES 2048
-
-/* Value of a key of the vector file as bytes; fails the test when it is missing. */
-static size_t vector(const char *key, uint8_t *dst)
-{
-    FILE *f = fopen(SOURCE_DIR "/tests/data/vectors.txt", "r");
-    static char line[8192];
-    size_t klen = strlen(key), n = 0;
-
-    assert_non_null(f);
-    while (fgets(line, sizeof(line), f)) {
-        if (strncmp(line, key, klen) != 0 || line[klen] != '=')
-            continue;
-        for (const char *p = line + klen + 1; p[0] > ' ' && p[1] > ' ' && n < MAX_BYTES;
-             p += 2) {
-            char two[3] = {p[0], p[1], 0};
-            dst[n++] = (uint8_t)strtoul(two, NULL, 16);
-        }
-        break;
-    }
-    fclose(f);
-    assert_true(n > 0);
-    return n;
-}
-
 static struct osd_cdb decode_vector(const char *name)
 {
     struct osd_wire_error err = {0};
-    uint8_t raw[MAX_BYTES];
+    uint8_t raw[VECTOR_MAX];
     struct osd_cdb c;
     char key[32];
 
     snprintf(key, sizeof(key), "%s.cdb", name);
-    size_t len = vector(key, raw);
+    size_t len = vector_need(key, raw);
     if (osd_cdb_decode(raw, len, &c, &err))
         fail_msg("%s: %s at %u", name, err.what, err.field);
     return c;
@@ -72,13 +48,13 @@ static void test_wire_cdb__every_vector_survives_decode_and_encode(void **state)
 {
     (void)state;
     for (int v = 1; v <= 25; v++) {
-        uint8_t raw[MAX_BYTES], back[OSD_CDB_MAX];
+        uint8_t raw[VECTOR_MAX], back[OSD_CDB_MAX];
         char name[8], key[32];
         size_t len, back_len;
 
         snprintf(name, sizeof(name), "V%d", v);
         snprintf(key, sizeof(key), "V%d.cdb", v);
-        len = vector(key, raw);
+        len = vector_need(key, raw);
         struct osd_cdb c = decode_vector(name);
         assert_int_equal(osd_cdb_encode(&c, back, &back_len), OSD_OK);
         assert_int_equal(back_len, len);
@@ -132,8 +108,8 @@ static void test_wire_cdb__fields_mean_what_the_reference_says(void **state)
 
 static void test_wire_sense__vector_24_is_rebuilt_byte_for_byte(void **state)
 {
-    uint8_t raw[MAX_BYTES], back[OSD_SENSE_MAX];
-    size_t len = vector("V24.sense", raw);
+    uint8_t raw[VECTOR_MAX], back[OSD_SENSE_MAX];
+    size_t len = vector_need("V24.sense", raw);
     struct osd_sense s;
 
     (void)state;
@@ -152,8 +128,8 @@ static void test_wire_attrs__list_samples_parse_and_rebuild(void **state)
     struct osd_wire_error err;
     struct osd_attr_cursor cur;
     struct osd_attr_entry e;
-    uint8_t raw[MAX_BYTES], back[MAX_BYTES];
-    size_t len = vector("V3.din", raw);
+    uint8_t raw[VECTOR_MAX], back[VECTOR_MAX];
+    size_t len = vector_need("V3.din", raw);
     struct osd_writer w = osd_writer_make(back, sizeof(back));
     struct osd_bytes list = {raw, len};
     int n = 0;
@@ -171,7 +147,7 @@ static void test_wire_attrs__list_samples_parse_and_rebuild(void **state)
     assert_int_equal(w.full, len);
     assert_memory_equal(back, raw, len);
 
-    list.len = vector("V12.din", raw);
+    list.len = vector_need("V12.din", raw);
     w = osd_writer_make(back, sizeof(back));
     assert_int_equal(osd_attr_cursor_open(list, OSD_GEN2, OSD_LIST_SET, true, &cur, &err),
                      OSD_OK);
@@ -186,8 +162,8 @@ static void test_wire_attrs__list_samples_parse_and_rebuild(void **state)
 
 static void test_wire_list__samples_parse(void **state)
 {
-    uint8_t raw[MAX_BYTES], head[24];
-    struct osd_bytes data = {raw, vector("V18.din", raw)};
+    uint8_t raw[VECTOR_MAX], head[24];
+    struct osd_bytes data = {raw, vector_need("V18.din", raw)};
     struct osd_attr_cursor cur;
     struct osd_attr_entry a;
     struct osd_wire_error err;
@@ -211,8 +187,8 @@ static void test_wire_list__samples_parse(void **state)
 
 static void test_wire_current_command__sample_parses_and_rebuilds(void **state)
 {
-    uint8_t raw[MAX_BYTES], back[128];
-    struct osd_bytes page = {raw, vector("V2.din", raw)};
+    uint8_t raw[VECTOR_MAX], back[128];
+    struct osd_bytes page = {raw, vector_need("V2.din", raw)};
     struct osd_writer w = osd_writer_make(back, sizeof(back));
     struct osd_current_command cc;
 
