@@ -251,6 +251,7 @@ static const struct {
     {ASC_NONE, "no additional sense information"},
     {ASC_NOT_READY, "logical unit not ready"},
     {ASC_FORMAT_IN_PROGRESS, "format in progress"},
+    {ASC_OPERATION, "operation in progress"},
     {ASC_STRUCTURE_CHECK, "structure check required"},
     {0x0800, "logical unit communication failure"},
     {ASC_UNRECOVERED_READ, "unrecovered read error"},

@@ -43,6 +43,7 @@ enum osd_sense_key {
 #define ASC_NONE                 0x0000
 #define ASC_NOT_READY            0x0400
 #define ASC_FORMAT_IN_PROGRESS   0x0404
+#define ASC_OPERATION            0x0407 /* operation in progress */
 #define ASC_STRUCTURE_CHECK      0x040d
 #define ASC_PARAM_LIST_LENGTH    0x1a00
 #define ASC_INVALID_OPCODE       0x2000

@@ -36,6 +36,7 @@ enum fault_kind {
     FAULT_DATA_ICV,   /* 26h/0Fh */
     FAULT_SEQUENCE,   /* 2Ch/00h */
     FAULT_PROTECTED,  /* 27h/00h: a snapshot */
+    FAULT_NOT_READY,  /* 04h/07h: FORMAT OSD is at work */
     FAULT_ROOM,       /* 55h/00h */
     FAULT_OPCODE      /* 20h/00h */
 };
@@ -168,6 +169,7 @@ struct command {
                                                to Data-In, which bounds it */
     bool sync;                              /* commit to stable storage */
     osd_status (*after)(struct command *c); /* what follows the commit; NULL: nothing */
+    bool formats;                           /* counted in device.formatting */
     bool set_clock;                         /* the adjustable clock was set */
     uint64_t new_clock;
 

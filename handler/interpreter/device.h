@@ -53,6 +53,7 @@ struct osd_device {
     struct exchange exchange;
     struct inflight inflight;
     struct staging staging;
+    atomic_uint formatting; /* FORMAT OSD commands at work: others get NOT READY */
     atomic_uint_fast64_t commands, failures, replays;
     /* how often members of collections came or went, by a hash of the collection's id */
     atomic_uint member_changes[MEMBER_COUNTERS];

@@ -445,10 +445,18 @@ static osd_status prepare(struct command *c, bool check_in)
     return st ? st : continuation_parse(c);
 }
 
+/* While FORMAT OSD is at work commands are told so instead of waiting for it. */
+static osd_status require_ready(struct command *c)
+{
+    return atomic_load(&c->dev->formatting) ? fail_kind(c, FAULT_NOT_READY) : OSD_OK;
+}
+
 static osd_status execute(struct command *c)
 {
     osd_status st = prepare(c, true);
 
+    if (st == OSD_OK)
+        st = require_ready(c);
     if (st == OSD_OK)
         st = replay_enter(c);
     if (st == OSD_OK)
@@ -478,6 +486,8 @@ void command_execute(struct osd_device *dev, const struct osd_request *req,
     respond(&c, st, ret);
     if (c.txn)
         ops_of(&c)->abort(c.txn);
+    if (c.formats)
+        atomic_fetch_sub(&dev->formatting, 1);
     if (st == OSD_OK)
         aftermath(&c);
     if (st == OSD_E_CORRUPT && c.cdb.op == OSD_OP_READ)
@@ -505,6 +515,8 @@ void command_check(struct osd_device *dev, const struct osd_request *req,
     c.cache_valid = false;
     c.check_only = true;
     st = prepare(&c, false);
+    if (st == OSD_OK)
+        st = require_ready(&c);
     if (st == OSD_OK)
         st = begin(&c);
     if (st == OSD_OK)

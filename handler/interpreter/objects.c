@@ -240,6 +240,8 @@ osd_status run_format(struct command *c)
 
     if (capacity > c->dev->max_capacity)
         return fail_cdb(c, by_gen(c, 36, 32));
+    c->formats = true; /* whoever comes from now on need not wait */
+    atomic_fetch_add(&c->dev->formatting, 1);
     keys = aside_make();
     (void)((st = aside_collect(c, id, KEYS_PAGE, &keys)) ||
            (st = ops_of(c)->format(c->txn, capacity, &root)) ||

@@ -28,14 +28,20 @@ static bool do_test_unit_ready(struct spc *s)
     return true;
 }
 
-/* Nothing is ever pending; descriptor format whatever DESC says (reference 0.2). */
+static bool is_formatting(const struct spc *s)
+{
+    return atomic_load(&s->dev->formatting) > 0;
+}
+
+/* Nothing is ever pending but a FORMAT OSD; descriptor format whatever DESC says (reference 0.2). */
 static bool do_request_sense(struct spc *s)
 {
-    struct osd_sense none = {.key = SENSE_NO_SENSE, .asc = ASC_NONE};
+    static const struct osd_sense none = {.key = SENSE_NO_SENSE, .asc = ASC_NONE};
+    static const struct osd_sense not_ready = {.key = SENSE_NOT_READY, .asc = ASC_OPERATION};
     uint8_t raw[OSD_SENSE_MAX];
 
     s->alloc = s->cdb[4];
-    osd_writer_put(&s->w, raw, osd_sense_encode(&none, raw));
+    osd_writer_put(&s->w, raw, osd_sense_encode(is_formatting(s) ? &not_ready : &none, raw));
     return true;
 }
 
@@ -105,10 +111,11 @@ static bool do_maintenance_in(struct spc *s)
 static const struct spc_command {
     uint8_t opcode, cdb_len;
     bool (*run)(struct spc *s);
+    bool any_time; /* also while FORMAT OSD is at work */
 } spc_commands[] = {
     {SPC_TEST_UNIT_READY, 6, do_test_unit_ready},
-    {SPC_REQUEST_SENSE, 6, do_request_sense},
-    {SPC_INQUIRY, 6, do_inquiry},
+    {SPC_REQUEST_SENSE, 6, do_request_sense, true},
+    {SPC_INQUIRY, 6, do_inquiry, true},
     {SPC_START_STOP_UNIT, 6, spc_start_stop},
     {SPC_RECEIVE_DIAGNOSTIC, 6, spc_receive_diagnostic},
     {SPC_SEND_DIAGNOSTIC, 6, spc_send_diagnostic},
@@ -117,8 +124,8 @@ static const struct spc_command {
     {SPC_MODE_SELECT10, 10, spc_mode_select},
     {SPC_MODE_SENSE6, 6, spc_mode_sense},
     {SPC_MODE_SENSE10, 10, spc_mode_sense},
-    {SPC_REPORT_LUNS, 12, do_report_luns},
-    {SPC_MAINTENANCE_IN, 12, do_maintenance_in},
+    {SPC_REPORT_LUNS, 12, do_report_luns, true},
+    {SPC_MAINTENANCE_IN, 12, do_maintenance_in, true},
 };
 
 static const struct spc_command *find(uint8_t opcode)
@@ -137,6 +144,8 @@ bool spc_run(struct spc *s, size_t cdb_len)
         return spc_bad(s, FAULT_OPCODE, 0);
     if (cdb_len < cmd->cdb_len)
         return bad(s, 0);
+    if (!cmd->any_time && is_formatting(s))
+        return spc_bad(s, FAULT_NOT_READY, 0);
     return cmd->run(s);
 }
 

@@ -243,6 +243,13 @@ static bool may_repeat(const struct osd_request *req)
     return memcmp(c.sec.nonce, zero, sizeof(zero)) != 0 || !command_changes(&c);
 }
 
+/* Whether the command has not even begun and may be sent again as it is. */
+static bool comes_later(const struct osd_response *r)
+{
+    return r->status == SAM_BUSY ||
+           (r->status == SAM_CHECK_CONDITION && (r->sense[1] & 15) == SENSE_NOT_READY);
+}
+
 static void run(struct osd_device *dev, struct stage *g, const struct osd_twophase *t,
                 const struct osd_request *outer, struct osd_response *ret)
 {
@@ -256,8 +263,7 @@ static void run(struct osd_device *dev, struct stage *g, const struct osd_twopha
     }
     req.in = osd_iov_make(in, osd_iov_slice(&outer->in, 0, t->length, in, outer->in.n));
     command_execute(dev, &req, ret);
-    settle(&dev->staging, g, ret->status == SAM_BUSY || may_repeat(&req),
-           ret->status != SAM_BUSY);
+    settle(&dev->staging, g, comes_later(ret) || may_repeat(&req), !comes_later(ret));
     free(in);
 }
 
