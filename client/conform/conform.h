@@ -3,8 +3,8 @@
  * client/conform/conform.h - the conformance suite: cases of the standard, run against a device
  *
  * A case is a few commands with what the standard demands of their answers, written in scripts
- * (docs/conform.md). The project's scripts are part of this room; others can be given. A run
- * formats the device before every case: everything on it is lost.
+ * (docs/conform.md). The project's scripts are part of this room; others can be given. Only a
+ * destructive run changes anything outside of partitions that it makes and removes.
  */
 #ifndef CONFORM_CONFORM_H
 #define CONFORM_CONFORM_H
@@ -14,6 +14,20 @@
 #include <stdint.h>
 
 #include "osd/status.h"
+
+/** A command on its way to the device, and its answer on the way back. */
+struct conform_exchange {
+    uint8_t *cdb;
+    size_t cdb_len;
+    uint8_t *out; /* Data-Out */
+    size_t out_len;
+    bool answered; /* the rest counts */
+    uint8_t status;
+    uint8_t *sense; /* room for 252 bytes */
+    size_t sense_len;
+    uint8_t *in;     /* Data-In */
+    uint64_t in_len; /* of it carried; may be made smaller */
+};
 
 enum conform_outcome { CONFORM_PASSED, CONFORM_FAILED, CONFORM_SKIPPED };
 
@@ -27,7 +41,13 @@ struct conform_result {
     enum conform_outcome outcome;
     const char *script; /* file */
     unsigned line;      /* of the command that failed */
-    const char *why;    /* what was found, or why it was skipped; "" */
+    const char *why;    /* what is wrong, or why it was skipped; "" */
+    /* Of the command that failed; "" otherwise. */
+    const char *command;  /* as the script says it, variables replaced */
+    const char *cdb;      /* hexadecimal */
+    const char *out;      /* Data-Out: length and first bytes */
+    const char *expected; /* the expectation that did not hold */
+    const char *got;      /* status and sense data */
 };
 
 struct conform_options {
@@ -37,6 +57,14 @@ struct conform_options {
     const char *const *filters; /* part of a name, or "clause:2.4"; any of them; NULL: all */
     size_t n_filters;
     bool list_only; /* run nothing: every case is reported as skipped */
+    bool
+        destructive; /* FORMAT OSD before every case, and everything a case wants; otherwise only
+                         what stays within partitions of the run's own. memory: always is */
+    const char *key_file; /* master key of the device, for cases that sign; NULL: these are
+                             skipped (memory: makes a key of its own) */
+    /* Called before each command of a case and after it; may change what it sees. NULL: none. */
+    void (*tamper)(void *arg, struct conform_exchange *x);
+    void *tamper_arg;
     void (*report)(void *arg, const struct conform_result *r);
     void *arg;
 };

@@ -13,10 +13,13 @@
 #include "common/bytes.h"
 #include "expr.h"
 
-#define GOOD            0x00
-#define CHECK_CONDITION 0x02
-#define FUNCTIONS_ALL   0xb0103030u
-#define LIST_HEAD       24
+#define GOOD              0x00
+#define CHECK_CONDITION   0x02
+#define FUNCTIONS_ALL     0xb0103030u
+#define LIST_HEAD         24
+#define SERVICE_ACTION_AT 8
+#define FIRST_SNAPSHOT    0x88a8 /* CREATE CLONE */
+#define LAST_SNAPSHOT     0x88ac /* RESTORE PARTITION FROM SNAPSHOT */
 
 /* ---- sense data ---- */
 
@@ -108,6 +111,16 @@ void answer_format(const struct answer *a, char *dst, size_t len)
         snprintf(dst + n, len - n, ", attribute %" PRIX32 "h/%" PRIX32 "h", s.page, s.number);
 }
 
+bool answer_refuses_command(const struct answer *a)
+{
+    struct sense s;
+
+    if (a->status != CHECK_CONDITION || !sense_parse(a, &s) || s.key != 5)
+        return false;
+    return s.asc == 0x2000 ||
+           (s.asc == 0x2400 && s.has_field && s.in_cdb && s.field == SERVICE_ACTION_AT);
+}
+
 /* ---- what holds of every answer ---- */
 
 struct check {
@@ -139,6 +152,24 @@ static osd_status malformed(struct check *c, const char *what, const char *text)
     return OSD_E_INVALID;
 }
 
+/* What descriptor 06h must name: the ids of the CDB, unless the device was to choose one. */
+static bool names_object(const struct check *c)
+{
+    uint64_t pid = be64_get(c->r->cdb + 16), oid = be64_get(c->r->cdb + 24);
+    enum subject s = c->r->op->subject;
+
+    uint16_t action = be16_get(c->r->cdb + 8);
+
+    if (c->r->cdb_len < 200 || !opcode_of_action(action) ||
+        (action >= FIRST_SNAPSHOT && action <= LAST_SNAPSHOT)) /* of which object is open */
+        return true;
+    if (s == SUBJECT_ROOT || s == SUBJECT_PARTITION)
+        oid = 0;
+    if (c->s.completed == 0 && c->s.pid == 0 && c->s.oid == 0) /* the CDB itself is malformed */
+        return true;
+    return (pid == 0 || c->s.pid == pid) && (oid == 0 || c->s.oid == oid);
+}
+
 static osd_status sound_sense(struct check *c)
 {
     const struct sense *s = &c->s;
@@ -150,6 +181,8 @@ static osd_status sound_sense(struct check *c)
         return no(c, "CHECK CONDITION with NO SENSE");
     if (osd && !s->has_object)
         return no(c, "no OSD error identification descriptor");
+    if (osd && !names_object(c))
+        return no(c, "sense names object %" PRIX64 "h/%" PRIX64 "h", s->pid, s->oid);
     if (osd && s->not_initiated & s->completed)
         return no(c, "a function is both completed and not initiated");
     if (osd && (s->not_initiated | s->completed) & ~FUNCTIONS_ALL)
@@ -204,23 +237,37 @@ static osd_status want_good(struct check *c, const char *arg)
     return c->a->status == GOOD ? OSD_OK : outcome(c);
 }
 
-static osd_status want_field(struct check *c, const char *arg, uint16_t asc, bool in_cdb)
+/* One field name of a list with commas; -1: there is no such field. */
+static int one_field(const struct check *c, const char *s, size_t len)
 {
     char text[64];
-    size_t len;
-    const char *s = expr_pick(arg, c->r->gen, &len);
-    int field;
 
     if (len >= sizeof(text))
-        return malformed(c, "no field", arg);
+        return -1;
     memcpy(text, s, len);
     text[len] = 0;
-    field = request_field(c->r, text);
-    if (field < 0)
-        return malformed(c, "no field", arg);
-    if (!is_sense(c, 5, asc) || !c->s.has_field || c->s.in_cdb != in_cdb || c->s.field != field)
-        return outcome(c);
-    return OSD_OK;
+    return request_field(c->r, text);
+}
+
+/* FIELD, FIELD=VALUE, a byte number; several with commas: any of them is right. */
+static osd_status want_field(struct check *c, const char *arg, uint16_t asc, bool in_cdb)
+{
+    size_t len;
+    const char *s = expr_pick(arg, c->r->gen, &len);
+
+    for (size_t n; len > 0; s += n, len -= n) {
+        n = 0;
+        while (n < len && s[n] != ',')
+            n++;
+        int field = one_field(c, s, n);
+        if (field < 0)
+            return malformed(c, "no field", arg);
+        if (is_sense(c, 5, asc) && c->s.has_field && c->s.in_cdb == in_cdb &&
+            c->s.field == field)
+            return OSD_OK;
+        n += n < len;
+    }
+    return outcome(c);
 }
 
 static osd_status want_cdb(struct check *c, const char *arg)
@@ -548,6 +595,26 @@ static osd_status want_part(struct check *c, const struct part *p, const char *v
                         : no(c, "%s is %" PRIX64 "h, wanted %" PRIX64 "h", p->name, have, want);
 }
 
+/* save=NAME:bytes:LENGTH@AT: bytes of Data-In as hex(...). */
+static osd_status save_bytes(struct check *c, const char *name, const char *where)
+{
+    char value[VALUE_MAX];
+    uint64_t len, at;
+    size_t n;
+    char *end;
+
+    len = strtoul(where, &end, 10);
+    if (*end != '@' || !expr_number(end + 1, c->r->gen, &at) || 2 * len + 6 > sizeof(value))
+        return malformed(c, "no LENGTH@AT", where);
+    if (at + len > c->a->in_len)
+        return no(c, "%s is not in the answer", where);
+    n = (size_t)snprintf(value, sizeof(value), "hex(");
+    for (uint64_t i = 0; i < len; i++)
+        n += (size_t)snprintf(value + n, sizeof(value) - n, "%02x", c->a->in.data[at + i]);
+    snprintf(value + n, sizeof(value) - n, ")");
+    return vars_set(c->vars, name, value) ? OSD_OK : malformed(c, "too many variables", name);
+}
+
 /* NAME:u64@8 of Data-In, NAME:r32@0 of the retrieved attributes, NAME:attr:PAGE/NUMBER. */
 static bool locate(struct check *c, const char *where, const uint8_t **ret, size_t *ret_len)
 {
@@ -583,6 +650,8 @@ static osd_status save(struct check *c, const char *v)
         return malformed(c, "no NAME:WHERE", v);
     memcpy(name, v, (size_t)(colon - v));
     name[colon - v] = 0;
+    if (strncmp(colon, ":bytes:", 7) == 0)
+        return save_bytes(c, name, colon + 7);
     if (!locate(c, colon + 1, &p, &len))
         return no(c, "%s is not in the answer", colon + 1);
     snprintf(value, sizeof(value), "0x%" PRIx64, number_at(p, len));
@@ -658,6 +727,60 @@ static osd_status want_information(struct check *c, const char *v)
                : no(c, "command-specific information is %" PRIu64, c->s.info);
 }
 
+/* ---- integrity check values (reference 6.3) ---- */
+
+/* Descriptor 07h of sense data; NULL when there is none of that length. */
+static const uint8_t *response_in_sense(const struct answer *a, size_t len)
+{
+    for (size_t at = 8; at + 2 + len <= a->sense_len; at += 2u + a->sense[at + 1])
+        if (a->sense[at] == 0x07 && a->sense[at + 1] == len)
+            return a->sense + at + 2;
+    return NULL;
+}
+
+/* The response's value of a GOOD answer: attribute 1h of the current command page, or the page. */
+static const uint8_t *response_in_page(struct check *c)
+{
+    size_t at = c->r->retrieved_at, len = c->r->gen == 1 ? 20 : 32;
+    struct walk w;
+
+    if (c->r->list_format)
+        return find_attr(c, 0, 0xfffffffe, 1, &w) && w.value_len == len ? w.value : NULL;
+    if (c->a->in_len < at + 8 + len || be32_get(c->a->in.data + at) != 0xfffffffe)
+        return NULL;
+    return c->a->in.data + at + 8;
+}
+
+/* response=signed: the value is there and right; response=none: there is none. */
+static osd_status want_response(struct check *c, const char *v)
+{
+    bool good = c->a->status == GOOD;
+    const uint8_t *value =
+        good ? response_in_page(c) : response_in_sense(c->a, c->r->gen == 1 ? 20 : 32);
+    const struct osd_bytes sense = {c->a->sense, good ? 0 : c->a->sense_len};
+
+    if (strcmp(v, "none") == 0)
+        return value ? no(c, "there is a response integrity check value") : OSD_OK;
+    if (strcmp(v, "signed") != 0)
+        return malformed(c, "neither signed nor none", v);
+    if (!value)
+        return no(c, "no response integrity check value");
+    return sign_response_right(&c->r->sign, c->r->gen, c->r->cdb, c->a->status, sense, value)
+               ? OSD_OK
+               : no(c, "the response integrity check value is wrong");
+}
+
+/* data_in=signed: the integrity information behind Data-In is right. */
+static osd_status want_data_in(struct check *c, const char *v)
+{
+    if (strcmp(v, "signed") != 0)
+        return malformed(c, "not signed", v);
+    return sign_in_right(&c->r->sign, c->r->gen,
+                         (struct osd_bytes){c->a->in.data, c->a->in_len}, c->r->retrieved_at)
+               ? OSD_OK
+               : no(c, "the integrity information of Data-In is missing or wrong");
+}
+
 /* Attribute named by descriptor 08h. */
 static osd_status want_names(struct check *c, const char *v)
 {
@@ -686,6 +809,8 @@ static const struct condition {
     {"information", want_information},
     {"names", want_names},
     {"save", save},
+    {"response", want_response},
+    {"data_in", want_data_in},
 };
 
 /* data@N=BYTES, retrieved@N=BYTES */

@@ -37,6 +37,9 @@ bool answer_sound(const struct request *r, const struct answer *a, char *why, si
 osd_status expect_check(const struct words *line, const struct request *r,
                         const struct answer *a, struct vars *vars, char *why, size_t why_len);
 
+/** Whether the answer says that the device does not have the command at all. */
+bool answer_refuses_command(const struct answer *a);
+
 /** One human line for status and sense. */
 void answer_format(const struct answer *a, char *dst, size_t len);
 

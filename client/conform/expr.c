@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/bytes.h"
+#include "sign.h"
 
 #define TERM_MAX 1024 /* characters of one term that is no string of bytes */
 
@@ -113,7 +114,9 @@ struct call {
     int gen;
     uint64_t n[4];
     size_t count;
-    const char *last; /* text of the last argument */
+    const char *arg[4]; /* text of the arguments */
+    size_t arg_len[4];
+    const char *last; /* that of the last */
     size_t last_len;
     struct osd_buf *out;
 };
@@ -255,35 +258,6 @@ static osd_status do_id(const struct call *c)
     return osd_buf_put(c->out, raw, sizeof(raw));
 }
 
-static const struct function {
-    const char *name;
-    uint8_t min, max; /* arguments */
-    bool text;        /* the last is not a number */
-    osd_status (*run)(const struct call *c);
-} functions[] = {
-    {"zeros", 1, 1, false, do_zeros},
-    {"pattern", 2, 3, false, do_pattern},
-    {"fill", 2, 2, false, do_fill},
-    {"u8", 1, 1, false, do_u8},
-    {"u16", 1, 1, false, do_u16},
-    {"u32", 1, 1, false, do_u32},
-    {"u48", 1, 1, false, do_u48},
-    {"u64", 1, 1, false, do_u64},
-    {"hex", 1, 1, true, do_hex},
-    {"repeat", 2, 2, true, do_repeat},
-    {"id", 1, 1, true, do_id},
-    {"counted", 1, 1, true, do_counted},
-    {"descriptor", 2, 2, true, do_descriptor},
-};
-
-static const struct function *find_function(const char *s, size_t len)
-{
-    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
-        if (strlen(functions[i].name) == len && strncmp(functions[i].name, s, len) == 0)
-            return &functions[i];
-    return NULL;
-}
-
 static bool number_of(const char *s, size_t len, int gen, uint64_t *ret)
 {
     char text[TERM_MAX];
@@ -295,6 +269,106 @@ static bool number_of(const char *s, size_t len, int gen, uint64_t *ret)
     return expr_number(text, gen, ret);
 }
 
+/* ---- keys (reference 6.7, 6.8) ---- */
+
+static osd_status argument(const struct call *c, size_t i, struct osd_buf *ret)
+{
+    osd_status st = bytes(c->arg[i], c->arg_len[i], c->gen, ret);
+
+    return st == OSD_OK && ret->len == 0 ? OSD_E_INVALID : st;
+}
+
+static osd_status do_hmac(const struct call *c)
+{
+    _cleanup_buf_ struct osd_buf key = osd_buf_make(EXPR_MAX), data = osd_buf_make(EXPR_MAX);
+    uint8_t value[ICV_LEN];
+    osd_status st = argument(c, 0, &key);
+
+    if (st == OSD_OK)
+        st = argument(c, 1, &data);
+    if (st)
+        return st;
+    const struct osd_bytes piece = {data.data, data.len};
+    if (!sign_hmac(false, (struct osd_bytes){key.data, key.len}, &piece, 1, value))
+        return OSD_E_NOMEM;
+    return osd_buf_put(c->out, value, sizeof(value));
+}
+
+static osd_status do_power(const struct call *c)
+{
+    _cleanup_buf_ struct osd_buf base = osd_buf_make(EXPR_MAX),
+                                 exponent = osd_buf_make(EXPR_MAX);
+    uint8_t value[256];
+    uint64_t group;
+    size_t len;
+    osd_status st = argument(c, 1, &base);
+
+    if (st == OSD_OK)
+        st = argument(c, 2, &exponent);
+    if (st || !number_of(c->arg[0], c->arg_len[0], c->gen, &group))
+        return st ? st : OSD_E_INVALID;
+    len = sign_power((unsigned)group, (struct osd_bytes){base.data, base.len},
+                     (struct osd_bytes){exponent.data, exponent.len}, value);
+    return len ? osd_buf_put(c->out, value, len) : OSD_E_INVALID;
+}
+
+static osd_status last_bit(const struct call *c, uint8_t bit)
+{
+    size_t start = c->out->len;
+    osd_status st = bytes(c->last, c->last_len, c->gen, c->out);
+
+    if (st == OSD_OK && c->out->len == start)
+        st = OSD_E_INVALID;
+    if (st == OSD_OK)
+        c->out->data[c->out->len - 1] = (uint8_t)((c->out->data[c->out->len - 1] & ~1) | bit);
+    return st;
+}
+
+static osd_status do_odd(const struct call *c)
+{
+    return last_bit(c, 1);
+}
+
+static osd_status do_even(const struct call *c)
+{
+    return last_bit(c, 0);
+}
+
+enum kind { NUMBERS, TEXT_LAST, TEXTS };
+
+static const struct function {
+    const char *name;
+    uint8_t min, max; /* arguments */
+    enum kind kind;   /* TEXT_LAST: the last is not a number; TEXTS: none is */
+    osd_status (*run)(const struct call *c);
+} functions[] = {
+    {"zeros", 1, 1, NUMBERS, do_zeros},
+    {"pattern", 2, 3, NUMBERS, do_pattern},
+    {"fill", 2, 2, NUMBERS, do_fill},
+    {"u8", 1, 1, NUMBERS, do_u8},
+    {"u16", 1, 1, NUMBERS, do_u16},
+    {"u32", 1, 1, NUMBERS, do_u32},
+    {"u48", 1, 1, NUMBERS, do_u48},
+    {"u64", 1, 1, NUMBERS, do_u64},
+    {"hex", 1, 1, TEXT_LAST, do_hex},
+    {"repeat", 2, 2, TEXT_LAST, do_repeat},
+    {"id", 1, 1, TEXT_LAST, do_id},
+    {"counted", 1, 1, TEXT_LAST, do_counted},
+    {"descriptor", 2, 2, TEXT_LAST, do_descriptor},
+    {"hmac", 2, 2, TEXTS, do_hmac},
+    {"power", 3, 3, TEXTS, do_power},
+    {"odd", 1, 1, TEXT_LAST, do_odd},
+    {"even", 1, 1, TEXT_LAST, do_even},
+};
+
+static const struct function *find_function(const char *s, size_t len)
+{
+    for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
+        if (strlen(functions[i].name) == len && strncmp(functions[i].name, s, len) == 0)
+            return &functions[i];
+    return NULL;
+}
+
 /* The arguments between the parentheses. */
 static bool take_arguments(struct call *c, const struct function *f, const char *s, size_t len)
 {
@@ -303,9 +377,10 @@ static bool take_arguments(struct call *c, const struct function *f, const char 
         bool last = n == len;
         if (c->count == f->max)
             return false;
-        c->last = s;
-        c->last_len = n;
-        if (!(f->text && last) && !number_of(s, n, c->gen, &c->n[c->count]))
+        c->arg[c->count] = c->last = s;
+        c->arg_len[c->count] = c->last_len = n;
+        if (f->kind != TEXTS && !(f->kind == TEXT_LAST && last) &&
+            !number_of(s, n, c->gen, &c->n[c->count]))
             return false;
         c->count++;
         if (last)

@@ -27,7 +27,9 @@ bool expr_number(const char *text, int gen, uint64_t *ret);
 /**
  * Bytes: terms joined by "+". "text", hex(00ff), zeros(n), fill(n,byte), pattern(n,seed[,from]),
  * u8(v)..u64(v), u48(v), id("name") (page identification of the standard), repeat(n,bytes),
- * counted(bytes) (after their two-byte length), descriptor(type,bytes) (of a continuation).
+ * counted(bytes) (after their two-byte length), descriptor(type,bytes) (of a continuation),
+ * hmac(key,bytes) (HMAC-SHA1), power(group,base,exponent) (Diffie-Hellman), odd(bytes) and
+ * even(bytes) (the last bit set or cleared).
  *
  * @return OSD_OK; OSD_E_INVALID; OSD_E_NOMEM beyond the buffer's maximum.
  */

@@ -270,6 +270,34 @@ static const struct opcode opcodes[] = {
     {"MAINTENANCE IN", {0, 0, 0}, R, 0, 'a', 0xa3, 12},
 };
 
+const struct opcode *opcode_of_action(uint16_t action)
+{
+    for (size_t i = 0; i < COUNT(opcodes); i++)
+        if (action && (opcodes[i].action[1] == action || opcodes[i].action[2] == action))
+            return &opcodes[i];
+    return NULL;
+}
+
+/* Service actions that a device need not have. */
+static const uint16_t optional_actions[] = {
+    0x8801, 0x8815, 0x8816, 0x8817, 0x881a, 0x8881, 0x8893, 0x8894, 0x8895, 0x8896, 0x8897,
+    0x889a, 0x88a0, 0x88a1, 0x88a2, 0x88a3, 0x88a8, 0x88a9, 0x88aa, 0x88ab, 0x88ac, 0x88b2};
+
+/* Other operation codes that it need not have. */
+static const uint8_t optional_opcodes[] = {0x1a, 0x1b, 0x1c, 0x1e, 0x3b, 0x3c,
+                                           0x4c, 0x4d, 0x55, 0x5a, 0xa0, 0xa3};
+
+bool opcode_is_optional(const struct opcode *op, int gen, uint8_t opcode)
+{
+    for (size_t i = 0; i < COUNT(optional_opcodes); i++)
+        if (optional_opcodes[i] == opcode)
+            return true;
+    for (size_t i = 0; i < COUNT(optional_actions); i++)
+        if (op->action[gen] && optional_actions[i] == op->action[gen])
+            return true;
+    return false;
+}
+
 /* How many words the name has if the words begin with it, else 0. */
 static size_t matches(const char *name, char *const *words, size_t n)
 {

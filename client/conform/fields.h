@@ -57,6 +57,13 @@ bool field_put(const struct field *f, int gen, uint8_t *cdb, uint64_t v);
 /** Command whose name begins the words; *ret_words says how many it has. NULL: none. */
 const struct opcode *opcode_find(char *const *words, size_t n, size_t *ret_words);
 
+/** Command of a service action, in either generation; NULL when the standard has none. */
+const struct opcode *opcode_of_action(uint16_t action);
+
+/** Whether a device need not have the command (reference 2.1, 8.3; collections are optional as a
+ *  whole). opcode: byte 0 of the CDB. */
+bool opcode_is_optional(const struct opcode *op, int gen, uint8_t opcode);
+
 /** Permission bit by name ("GET_ATTR"); 0 when unknown. */
 uint16_t permission_find(const char *name, size_t len);
 

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "expr.h"
 
 #define EXPIRATION   0x020251fe2400ULL /* 2040-01-01 */
@@ -36,6 +37,9 @@ struct plan {
     uint32_t page, number, get_page;
     uint32_t alloc;
     bool has_alloc;
+    const struct sign_facts *facts;
+    size_t piece_at[3]; /* where command data, set and get list lie in Data-Out */
+    size_t out_info_at; /* and their integrity information; 0: there is none */
 };
 
 static osd_status bad(struct plan *p, const char *fmt, ...)
@@ -245,7 +249,8 @@ static uint32_t offset_field(const struct plan *p, size_t off)
 }
 
 /* Append a segment to Data-Out where an offset can point; returns its offset field. */
-static osd_status add_out(struct plan *p, const struct osd_buf *seg, uint32_t *ret_field)
+static osd_status add_out(struct plan *p, const struct osd_buf *seg, size_t *ret_at,
+                          uint32_t *ret_field)
 {
     size_t pad = -p->r->out.len & (unit(p) - 1);
     osd_status st;
@@ -255,6 +260,7 @@ static osd_status add_out(struct plan *p, const struct osd_buf *seg, uint32_t *r
         return OSD_OK;
     st = osd_buf_put(&p->r->out, NULL, pad);
     *ret_field = offset_field(p, p->r->out.len);
+    *ret_at = p->r->out.len;
     return st ? st : osd_buf_put(&p->r->out, seg->data, seg->len);
 }
 
@@ -289,9 +295,9 @@ static osd_status lay_out(struct plan *p)
     if (st == OSD_OK && p->has_data)
         st = osd_buf_put(&r->out, p->data.data, p->data.len);
     if (st == OSD_OK && p->format != 'c')
-        st = add_out(p, &p->set, &set_field);
+        st = add_out(p, &p->set, &p->piece_at[1], &set_field);
     if (st == OSD_OK && p->format == 'l')
-        st = add_out(p, &p->get, &get_field);
+        st = add_out(p, &p->get, &p->piece_at[2], &get_field);
     if (st)
         return st;
     if (p->format == 'p') {
@@ -336,6 +342,95 @@ static osd_status plan_in(struct plan *p)
     return OSD_OK;
 }
 
+/* ---- signatures (reference 6) ---- */
+
+/* Room for the integrity information of ALLDATA, behind everything else. */
+static osd_status make_room(struct plan *p)
+{
+    struct request *r = p->r;
+    struct osd_buf info = osd_buf_make(sizeof(uint64_t) * 16);
+    size_t in_field = r->gen == 1 ? 192 : 228;
+    uint32_t field = UNUSED;
+    osd_status st = OSD_OK;
+
+    if (r->out.len > p->continuation.len) {
+        st = osd_buf_put(&info, NULL, sign_out_len(r->gen));
+        if (st == OSD_OK)
+            st = add_out(p, &info, &p->out_info_at, &field);
+        be32_put(r->cdb + in_field + 4, field);
+    }
+    if (r->in_len) {
+        r->sign.in_info_at = (r->in_len + unit(p) - 1) & ~(unit(p) - 1);
+        r->in_len = r->sign.in_info_at + sign_in_len(r->gen);
+        be32_put(r->cdb + in_field, offset_field(p, r->sign.in_info_at));
+    }
+    osd_buf_free(&info);
+    return st;
+}
+
+static uint8_t method_of(const struct plan *p)
+{
+    static const char *const names[] = {"nosec", "capkey", "cmdrsp", "alldata"};
+    const char *v = find_value(p, "method");
+
+    for (uint8_t i = 0; v && i < 4; i++)
+        if (strcmp(names[i], v) == 0)
+            return i;
+    return 0;
+}
+
+/* Where a client that signs would put its nonce; a line may state another one. */
+static void put_nonce(struct plan *p)
+{
+    uint8_t *nonce = p->r->cdb + (p->r->gen == 1 ? 180 : 216);
+
+    if (p->r->sign.method < 2)
+        return;
+    be48_put(nonce, p->facts->clock_ms);
+    osd_random(nonce + 6, 6);
+}
+
+static osd_status take_method(struct plan *p)
+{
+    const char *v = find_value(p, "method"), *hmac = find_value(p, "hmac");
+
+    p->r->sign.method = method_of(p);
+    p->r->sign.sha256 = hmac && strcmp(hmac, "sha256") == 0;
+    if (v && p->r->sign.method == 0 && strcmp(v, "nosec") != 0)
+        return bad(p, "method=%s is none of capkey, cmdrsp, alldata", v);
+    if (p->r->sign.method && (!find_value(p, "key") || !p->facts))
+        return bad(p, "method=%s needs a key", v);
+    return OSD_OK;
+}
+
+/* Everything is in its place: the values are computed, the request's own last. */
+static osd_status sign(struct plan *p)
+{
+    _cleanup_buf_ struct osd_buf secret = osd_buf_make(EXPR_MAX);
+    struct request *r = p->r;
+    struct osd_bytes piece[3] = {{NULL, p->data.len}, {NULL, 0}, {NULL, 0}};
+    bool ok;
+
+    if (!r->sign.method)
+        return OSD_OK;
+    if (take_bytes(p, "key", &secret) || secret.len == 0)
+        return bad(p, "key=%s is no key", find_value(p, "key"));
+    ok = sign_capability_key(r->sign.sha256, (struct osd_bytes){secret.data, secret.len},
+                             r->gen, r->cdb, p->facts, r->sign.key);
+    if (p->format != 'c')
+        piece[1].len = p->set.len;
+    if (p->format == 'l')
+        piece[2].len = p->get.len;
+    p->piece_at[0] = p->continuation.len;
+    for (size_t i = 0; i < 3; i++)
+        piece[i].data = piece[i].len ? r->out.data + p->piece_at[i] : NULL;
+    if (ok && r->sign.method == 3 && p->out_info_at)
+        ok = sign_out(&r->sign, r->gen, piece, r->out.data + p->out_info_at);
+    if (ok)
+        ok = sign_continuation(&r->sign, r->out.data, p->continuation.len);
+    return ok && sign_cdb(&r->sign, r->gen, r->cdb, p->facts) ? OSD_OK : OSD_E_NOMEM;
+}
+
 /* ---- capability ---- */
 
 static uint8_t object_type(const struct plan *p)
@@ -374,6 +469,8 @@ static void put_capability(struct plan *p)
     if (p->no_cap)
         return;
     cap[0] = layout1 ? 1 : 2;
+    cap[1] = p->r->sign.sha256 ? 2 : 0; /* index of the algorithm */
+    cap[2] = p->r->sign.method;
     be48_put(cap + 4, EXPIRATION);
     cap[48] = type;
     be16_put(cap + 49, permissions(p));
@@ -416,8 +513,9 @@ static const struct field *find_field(const struct request *r, const char *name)
 }
 
 static const char *const special[] = {
-    "data",     "get", "set",     "attrs",        "alloc",       "cap",    "get_list",
-    "set_list", "out", "out_len", "continuation", "descriptors", "in_len", "cdb_len"};
+    "data",     "get",      "set",    "attrs",   "alloc",        "cap",
+    "get_list", "set_list", "out",    "out_len", "continuation", "descriptors",
+    "in_len",   "cdb_len",  "method", "key",     "hmac"};
 
 static bool is_special(const char *name)
 {
@@ -555,18 +653,20 @@ static osd_status build_osd(struct plan *p)
         p->has_alloc = true;
     }
     p->has_data = find_value(p, "data") != NULL;
-    if ((st = take_cap(p)) || (st = take_bytes(p, "data", &p->data)) ||
+    if ((st = take_method(p)) || (st = take_cap(p)) || (st = take_bytes(p, "data", &p->data)) ||
         (st = take_continuation(p)) || (st = take_attributes(p)))
         return st;
     put_fixed(p);
     default_length(p);
     put_capability(p);
+    put_nonce(p);
     if ((st = lay_out(p)) || (st = put_fields(p, false)))
         return st;
     /* Offsets that the line states are put after those made here. */
-    if ((st = plan_in(p)))
+    if ((st = plan_in(p)) || (p->r->sign.method == 3 && (st = make_room(p))))
         return st;
-    return put_fields(p, false);
+    st = put_fields(p, false);
+    return st ? st : sign(p);
 }
 
 static osd_status build_spc(struct plan *p)
@@ -630,11 +730,20 @@ static osd_status build(struct plan *p)
     return st ? st : take_numbers(p);
 }
 
-osd_status request_build(const struct words *line, int gen, struct request *ret, char *reason,
-                         size_t reason_len)
+bool request_signs(const struct words *line)
+{
+    for (size_t i = 0; i < line->n; i++)
+        if (strncmp(line->w[i], "method=", 7) == 0)
+            return true;
+    return false;
+}
+
+osd_status request_build(const struct words *line, int gen, const struct sign_facts *facts,
+                         struct request *ret, char *reason, size_t reason_len)
 {
     struct plan p = {.r = ret,
                      .line = line,
+                     .facts = facts,
                      .reason = reason,
                      .reason_len = reason_len,
                      .continuation = osd_buf_make(EXPR_MAX),
@@ -675,4 +784,9 @@ int request_field(const struct request *r, const char *text)
     if (f)
         return f->at[r->gen];
     return expr_number(name, r->gen, &v) && v < 65536 ? (int)v : -1;
+}
+
+bool request_is_optional(const struct request *r)
+{
+    return opcode_is_optional(r->op, r->gen, r->cdb[0]);
 }

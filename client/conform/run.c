@@ -6,11 +6,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/buf.h"
 #include "common/clock.h"
 #include "conform.h"
+#include "security/keyfile.h"
 #include "session.h"
+#include "sign.h"
 #include "suite.h"
 
 #define SCRIPT_MAX (4u << 20)
@@ -18,15 +23,19 @@
 struct run {
     const struct conform_options *opt;
     struct session *session; /* NULL when only listing */
+    bool confined;           /* to the partitions p and q, which are the run's own */
+    uint64_t p, q;
+    char key[2][ICV_LEN * 2 + 8]; /* master key: generation, authentication, as hex(...); "" */
     struct conform_totals totals;
     struct vars vars;
+    struct report rep;
     char *reason;
     size_t reason_len;
 };
 
 /* Object ids that every script can use. */
 static const char *const fixed_ids[][2] = {
-    {"p", "0x10000"}, {"q", "0x20000"}, {"o", "0x10005"}, {"o2", "0x10006"}, {"c", "0x10100"}};
+    {"o", "0x10005"}, {"o2", "0x10006"}, {"c", "0x10100"}};
 
 /* $nonce: the random half of a request nonce that no case had before. */
 static void put_nonce(struct vars *vars)
@@ -37,6 +46,29 @@ static void put_nonce(struct vars *vars)
     osd_random(&n, sizeof(n));
     snprintf(text, sizeof(text), "%012" PRIx64, n >> 16 | 1);
     vars_set(vars, "nonce", text);
+}
+
+static void put_number(struct vars *vars, const char *name, uint64_t v)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "0x%" PRIx64, v);
+    vars_set(vars, name, text);
+}
+
+/* The variables that every case finds. */
+static void put_variables(struct run *run)
+{
+    run->vars.n = 0;
+    put_nonce(&run->vars);
+    put_number(&run->vars, "p", run->p);
+    put_number(&run->vars, "q", run->q);
+    for (size_t k = 0; k < sizeof(fixed_ids) / sizeof(fixed_ids[0]); k++)
+        vars_set(&run->vars, fixed_ids[k][0], fixed_ids[k][1]);
+    if (run->key[0][0]) {
+        vars_set(&run->vars, "master_generation", run->key[0]);
+        vars_set(&run->vars, "master", run->key[1]);
+    }
 }
 
 static bool wanted(const struct run *run, const struct conform_result *r)
@@ -50,44 +82,197 @@ static bool wanted(const struct run *run, const struct conform_result *r)
     return run->opt->n_filters == 0;
 }
 
-/* The device as a case finds it: empty, attributes of the root as they were made. */
-static osd_status begin(struct run *run, int gen, char *why, size_t why_len)
+static osd_status step(struct run *run, int gen, const char *text)
 {
-    const struct script_step format = {.text = "FORMAT OSD cap=none"};
-    osd_status st = session_step(run->session, gen, &format, &run->vars, why, why_len);
-    char first[160];
+    const struct script_step s = {.text = text};
 
-    if (st == OSD_E_NOT_FOUND) {
-        snprintf(first, sizeof(first), "%s", why);
-        snprintf(why, why_len, "FORMAT OSD before the case: %s", first);
-    }
+    return session_step(run->session, gen, &s, &run->vars, &run->rep);
+}
+
+/* A sentence about a step that is no case's. */
+static osd_status note(struct run *run, const char *what, osd_status st)
+{
+    char why[sizeof(run->rep.why)];
+
+    snprintf(why, sizeof(why), "%s", run->rep.why);
+    snprintf(run->rep.why, sizeof(run->rep.why), "%s: %.200s", what, why);
     return st;
+}
+
+/* ---- a run that keeps to partitions of its own ---- */
+
+/* Remove the members of a list one by one, as OSD-1 has to. */
+static osd_status remove_listed(struct run *run, const char *list, const char *remove)
+{
+    const struct script_step s = {
+        .text = list, .expect = {"-> good save=listed:u64@24"}, .n_expect = 1};
+    osd_status st;
+
+    for (;;) {
+        st = session_step(run->session, 1, &s, &run->vars, &run->rep);
+        if (st) /* the list is empty, or there is none */
+            return st == OSD_E_NOT_FOUND || st == OSD_E_UNSUPPORTED ? OSD_OK : st;
+        if ((st = step(run, 1, remove)))
+            return st;
+    }
+}
+
+static osd_status remove_partition(struct run *run, uint64_t pid)
+{
+    osd_status st;
+
+    put_number(&run->vars, "own", pid);
+    st = step(run, 2, "REMOVE PARTITION $own scope=1 permissions=REMOVE+GBL_REM");
+    if (st != OSD_E_NOT_FOUND)
+        return st;
+    if (step(run, 1, "LIST $own") == OSD_E_NOT_FOUND) /* there is none, or no way to it */
+        return OSD_OK;
+    if ((st = remove_listed(run, "LIST $own", "REMOVE $own/$listed")) ||
+        (st = remove_listed(run, "LIST COLLECTION $own",
+                            "REMOVE COLLECTION $own/$listed fcr=1")))
+        return st;
+    return step(run, 1, "REMOVE PARTITION $own");
+}
+
+/* A partition id that the device does not have. */
+static osd_status choose(struct run *run, uint64_t *ret)
+{
+    static const struct script_step is_missing = {
+        .text = "LIST $own", .expect = {"-> cdb partition_id"}, .n_expect = 1};
+
+    osd_random(ret, sizeof(*ret));
+    *ret = *ret >> 4 | 0x10000;
+    put_number(&run->vars, "own", *ret);
+    if (session_step(run->session, 2, &is_missing, &run->vars, &run->rep) &&
+        session_step(run->session, 1, &is_missing, &run->vars, &run->rep)) {
+        snprintf(run->reason, run->reason_len, "no partition id is free for this run: %.200s",
+                 run->rep.why);
+        return OSD_E_EXISTS;
+    }
+    return OSD_OK;
+}
+
+static osd_status confine(struct run *run)
+{
+    osd_status st = choose(run, &run->p);
+    uint64_t p = run->p;
+
+    if (st == OSD_OK)
+        st = choose(run, &run->q);
+    if (run->q < p) {
+        run->p = run->q;
+        run->q = p;
+    }
+    if (st == OSD_OK)
+        session_confine(run->session, run->p, run->q);
+    run->confined = st == OSD_OK;
+    return st;
+}
+
+/* ---- one case ---- */
+
+/* The device as a case finds it: empty, attributes of the root as they were made; or without
+ * the partitions of the run. */
+static osd_status begin(struct run *run, int gen)
+{
+    osd_status st;
+
+    if (!run->confined) {
+        st = step(run, gen, "FORMAT OSD cap=none");
+        if (st != OSD_E_UNSUPPORTED)
+            return st ? note(run, "FORMAT OSD before the case", st) : OSD_OK;
+        st = confine(run);
+        if (st)
+            return st;
+        put_variables(run);
+    }
+    return OSD_OK;
+}
+
+/* What a case has left behind in partitions of the run. */
+static osd_status clean(struct run *run)
+{
+    osd_status st = remove_partition(run, run->p);
+
+    if (st == OSD_OK)
+        st = remove_partition(run, run->q);
+    if (st)
+        snprintf(run->reason, run->reason_len,
+                 "partition %" PRIX64 "h or %" PRIX64 "h, made by this run, stays: %.200s",
+                 run->p, run->q, run->rep.why);
+    return st;
+}
+
+static osd_status run_steps(struct run *run, const struct script_case *c,
+                            struct conform_result *r)
+{
+    osd_status st = OSD_OK;
+
+    session_tamper(run->session, run->opt->tamper, run->opt->tamper_arg);
+    for (size_t i = 0; i < c->n_steps && st == OSD_OK; i++) {
+        r->line = c->steps[i].line;
+        st = session_step(run->session, r->generation, &c->steps[i], &run->vars, &run->rep);
+    }
+    session_tamper(run->session, NULL, NULL);
+    return st;
+}
+
+static bool is_skip(osd_status st)
+{
+    return st == OSD_E_UNSUPPORTED || st == OSD_E_DENIED;
 }
 
 /* A malformed step is a mistake of the script and ends the run, as a lost device does. */
 static osd_status execute(struct run *run, const struct script_case *c,
-                          struct conform_result *r, char *why, size_t why_len)
+                          struct conform_result *r)
 {
-    osd_status st = begin(run, r->generation, why, why_len);
+    struct report shown;
+    osd_status st = begin(run, r->generation), end = OSD_OK;
 
-    r->line = c->line;
-    for (size_t i = 0; i < c->n_steps && st == OSD_OK; i++) {
-        r->line = c->steps[i].line;
-        st = session_step(run->session, r->generation, &c->steps[i], &run->vars, why, why_len);
+    if (st == OSD_OK)
+        st = run_steps(run, c, r);
+    r->outcome = st == OSD_OK ? CONFORM_PASSED : is_skip(st) ? CONFORM_SKIPPED : CONFORM_FAILED;
+    if (st && st != OSD_E_NOT_FOUND && !is_skip(st)) {
+        snprintf(run->reason, run->reason_len, "%s:%u: %s: %s", r->script, r->line, r->name,
+                 run->rep.why);
+        return st;
     }
-    r->outcome = st == OSD_OK ? CONFORM_PASSED : CONFORM_FAILED;
-    if (st == OSD_OK || st == OSD_E_NOT_FOUND)
-        return OSD_OK;
-    snprintf(run->reason, run->reason_len, "%s:%u: %s: %s", r->script, r->line, r->name, why);
-    return st;
+    if (run->confined) {
+        shown = run->rep;
+        end = clean(run);
+        run->rep = shown;
+    }
+    return end;
 }
 
-static void count(struct run *run, const struct conform_result *r)
+static void count(struct run *run, struct conform_result *r)
 {
+    bool failed = r->outcome == CONFORM_FAILED;
+
+    r->why = r->outcome == CONFORM_PASSED ? "" : run->rep.why;
+    r->command = failed ? run->rep.command : "";
+    r->cdb = failed ? run->rep.cdb : "";
+    r->out = failed ? run->rep.out : "";
+    r->expected = failed ? run->rep.expected : "";
+    r->got = failed ? run->rep.got : "";
     run->totals.passed += r->outcome == CONFORM_PASSED;
-    run->totals.failed += r->outcome == CONFORM_FAILED;
+    run->totals.failed += failed;
     run->totals.skipped += r->outcome == CONFORM_SKIPPED;
     run->opt->report(run->opt->arg, r);
+}
+
+/* Why a case is not for this device or this run; NULL: it is. */
+static const char *not_for_this(const struct run *run, const struct script_case *c)
+{
+    if (!run->session)
+        return "not run";
+    if (c->in_process && !session_in_process(run->session))
+        return "cannot pass a kernel target";
+    if (c->needs_key && !run->key[0][0])
+        return "signs commands, and no master key was given";
+    if (run->confined && (c->whole_device || c->needs_key))
+        return "looks at the whole device: --destructive";
+    return NULL;
 }
 
 static osd_status run_instance(struct run *run, const struct script_case *c, const char *file,
@@ -100,28 +285,24 @@ static osd_status run_instance(struct run *run, const struct script_case *c, con
                                .outcome = CONFORM_SKIPPED,
                                .script = file,
                                .line = c->line};
-    char name[256], suffix[128], why[256] = "";
+    const char *skip = not_for_this(run, c);
+    char name[256], suffix[128];
     osd_status st = OSD_OK;
 
-    run->vars.n = 0;
-    put_nonce(&run->vars);
-    for (size_t k = 0; k < sizeof(fixed_ids) / sizeof(fixed_ids[0]); k++)
-        vars_set(&run->vars, fixed_ids[k][0], fixed_ids[k][1]);
+    put_variables(run);
     if (!script_bind(c, i, &run->vars, suffix, sizeof(suffix))) {
         snprintf(run->reason, run->reason_len, "%s:%u: too many variables", file, c->line);
         return OSD_E_INVALID;
     }
     snprintf(name, sizeof(name), "%s/%s%s", script, c->name, suffix);
     r.name = name;
-    r.why = why;
+    memset(&run->rep, 0, sizeof(run->rep));
     if (!wanted(run, &r))
         return OSD_OK;
-    if (!run->session)
-        snprintf(why, sizeof(why), "not run");
-    else if (c->in_process && !session_in_process(run->session))
-        snprintf(why, sizeof(why), "cannot pass a kernel target");
+    if (skip)
+        snprintf(run->rep.why, sizeof(run->rep.why), "%s", skip);
     else
-        st = execute(run, c, &r, why, sizeof(why));
+        st = execute(run, c, &r);
     if (st == OSD_OK)
         count(run, &r);
     return st;
@@ -183,6 +364,59 @@ static osd_status run_all(struct run *run)
     return st;
 }
 
+/* ---- keys ---- */
+
+static void put_key(struct run *run, const uint8_t key[2 * ICV_LEN])
+{
+    for (size_t i = 0; i < 2; i++) {
+        size_t n = (size_t)snprintf(run->key[i], sizeof(run->key[i]), "hex(");
+        for (size_t k = 0; k < ICV_LEN; k++)
+            n += (size_t)snprintf(run->key[i] + n, sizeof(run->key[i]) - n, "%02x",
+                                  key[i * ICV_LEN + k]);
+        snprintf(run->key[i] + n, sizeof(run->key[i]) - n, ")");
+    }
+}
+
+/* A key of its own for a device in memory: a file that nobody else can see. */
+static osd_status invent_key(char *path, size_t path_len, int *ret_fd)
+{
+    uint8_t key[2 * ICV_LEN];
+    char text[4 * ICV_LEN + 1];
+    int fd = *ret_fd = memfd_create("master key", MFD_CLOEXEC);
+
+    osd_random(key, sizeof(key));
+    for (size_t i = 0; i < sizeof(key); i++)
+        snprintf(text + 2 * i, 3, "%02x", key[i]);
+    if (fd < 0 || fchmod(fd, 0600) || write(fd, text, sizeof(text) - 1) < 0)
+        return OSD_E_IO;
+    snprintf(path, path_len, "/proc/self/fd/%d", fd);
+    return OSD_OK;
+}
+
+static osd_status open_device(struct run *run)
+{
+    const struct conform_options *opt = run->opt;
+    bool memory = strcmp(opt->url, "memory:") == 0;
+    const char *file = opt->key_file;
+    uint8_t key[2 * ICV_LEN];
+    char path[32];
+    int fd = -1;
+    osd_status st = OSD_OK;
+
+    if (memory && !file && (st = invent_key(path, sizeof(path), &fd)) == OSD_OK)
+        file = path;
+    if (st == OSD_OK && file)
+        st = osd_keyfile_read(file, key, run->reason, run->reason_len);
+    if (st == OSD_OK && file)
+        put_key(run, key);
+    if (st == OSD_OK)
+        st = session_open(opt->url, file, &run->session, run->reason, run->reason_len);
+    explicit_bzero(key, sizeof(key));
+    if (fd >= 0)
+        close(fd);
+    return st == OSD_OK && !opt->destructive && !memory ? confine(run) : st;
+}
+
 osd_status conform_run(const struct conform_options *opt, struct conform_totals *ret,
                        char *reason, size_t reason_len)
 {
@@ -191,9 +425,10 @@ osd_status conform_run(const struct conform_options *opt, struct conform_totals 
 
     reason[0] = 0;
     if (st == OSD_OK) {
-        *run = (struct run){.opt = opt, .reason = reason, .reason_len = reason_len};
+        *run = (struct run){
+            .opt = opt, .p = 0x10000, .q = 0x20000, .reason = reason, .reason_len = reason_len};
         if (!opt->list_only)
-            st = session_open(opt->url, &run->session, reason, reason_len);
+            st = open_device(run);
     }
     if (st == OSD_OK)
         st = run_all(run);
@@ -207,6 +442,8 @@ osd_status conform_run(const struct conform_options *opt, struct conform_totals 
         *ret = run->totals;
     else if (!reason[0])
         snprintf(reason, reason_len, "%s", osd_status_text(st));
+    if (run)
+        explicit_bzero(run, sizeof(*run));
     free(run);
     return st;
 }

@@ -68,7 +68,7 @@ struct reader {
     size_t reason_len;
     const char *clause, *covers; /* for the cases that follow */
     unsigned generations;
-    bool in_process;
+    bool in_process, needs_key, whole_device;
     struct macro macros[MACROS_MAX];
     size_t n_macros;
     struct script_case *c, **tail; /* the case being read */
@@ -155,6 +155,8 @@ static osd_status begin_case(struct reader *r)
     c->covers = r->covers;
     c->generations = r->generations;
     c->in_process = r->in_process;
+    c->needs_key = r->needs_key;
+    c->whole_device = r->whole_device;
     r->c = c;
     return c->name && c->title && c->steps ? OSD_OK : OSD_E_NOMEM;
 }
@@ -322,6 +324,18 @@ static osd_status take_in_process(struct reader *r)
     return OSD_OK;
 }
 
+static osd_status take_needs_key(struct reader *r)
+{
+    *(r->c ? &r->c->needs_key : &r->needs_key) = true;
+    return OSD_OK;
+}
+
+static osd_status take_whole_device(struct reader *r)
+{
+    *(r->c ? &r->c->whole_device : &r->whole_device) = true;
+    return OSD_OK;
+}
+
 static osd_status take_define(struct reader *r)
 {
     char line[LINE_MAX_];
@@ -394,6 +408,8 @@ static const struct keyword {
     {"clause", take_clause},
     {"generation", take_generation},
     {"in-process", take_in_process},
+    {"needs-key", take_needs_key},
+    {"whole-device", take_whole_device},
     {"define", take_define},
 };
 

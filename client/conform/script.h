@@ -46,6 +46,8 @@ struct script_case {
     unsigned line;
     unsigned generations; /* bit 1: OSD-1, bit 2: OSD-2 */
     bool in_process;      /* cannot be brought through a kernel target */
+    bool needs_key;       /* signs: the device's master key has to be known */
+    bool whole_device;    /* looks at what the whole device holds */
     struct script_each each[EACH_MAX];
     size_t n_each;
     struct script_step *steps;

@@ -11,6 +11,7 @@
 #define WORDS_MAX 96
 #define LINE_MAX_ 8192 /* characters of a line, variables replaced */
 #define VARS_MAX  64
+#define VALUE_MAX 640 /* bytes of a value, among them a Diffie-Hellman value as hex(...) */
 
 /** A line cut into words; blanks inside "" and () do not cut, # begins a comment. */
 struct words {
@@ -26,7 +27,7 @@ bool words_split(struct words *ret, const char *line);
 struct vars {
     struct var {
         char name[32];
-        char value[512];
+        char value[VALUE_MAX];
     } v[VARS_MAX];
     size_t n;
 };

@@ -83,7 +83,9 @@ static osd_status open_store(struct transport *t, const char *path, bool memory,
     if (sc.read_only) /* checks only: no device, which would write */
         return OSD_OK;
     if (source.path && opt->create) {
-        dc.default_method = opt->method ? (uint8_t)opt->method : OSD_SEC_CMDRSP;
+        dc.default_method = opt->method < 0 ? OSD_SEC_NOSEC
+                            : opt->method   ? (uint8_t)opt->method
+                                            : OSD_SEC_CMDRSP;
         dc.first_key = first_key;
         dc.key_arg = &source;
     }

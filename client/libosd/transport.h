@@ -30,6 +30,8 @@ struct exchange {
     uint64_t in_len;
 };
 
+/** Open. opt as for osd_open(); a negative method makes a store of memory: or file:// that has the
+ *  key and accepts commands without proof. */
 osd_status transport_open(const char *url, const struct osd_options *opt,
                           struct transport **ret, char *reason, size_t reason_len);
 void transport_close(struct transport *t);

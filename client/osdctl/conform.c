@@ -17,19 +17,39 @@ static const char *const outcomes[] = {
 
 static json_t *as_json(const struct conform_result *r)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:s}", "name", r->name, "title",
-                     r->title, "clause", r->clause, "covers", r->covers, "generation",
-                     r->generation, "outcome", outcomes[r->outcome], "script", r->script,
-                     "line", (int)r->line, "why", r->why);
+    return json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s, s:i, s:s, s:s, s:s, s:s, s:s, s:s}",
+                     "name", r->name, "title", r->title, "clause", r->clause, "covers",
+                     r->covers, "generation", r->generation, "outcome", outcomes[r->outcome],
+                     "script", r->script, "line", (int)r->line, "why", r->why, "command",
+                     r->command, "cdb", r->cdb, "data_out", r->out, "expected", r->expected,
+                     "got", r->got);
 }
 
-/* A line of the YAML block, the value as a double-quoted scalar. */
+/* A line of the YAML block, the value as a double-quoted scalar; nothing for an empty one. */
 static void print_yaml(const char *key, const char *value)
 {
+    if (!*value)
+        return;
     printf("  %s: \"", key);
     for (; *value; value++)
         printf(*value == '"' || *value == '\\' ? "\\%c" : "%c", *value);
     printf("\"\n");
+}
+
+static void print_failure(const struct conform_result *r)
+{
+    printf("  ---\n");
+    print_yaml("title", r->title);
+    print_yaml("clause", r->clause);
+    print_yaml("covers", r->covers);
+    printf("  at: %s:%u\n", r->script, r->line);
+    print_yaml("sent", r->command);
+    print_yaml("cdb", r->cdb);
+    print_yaml("data_out", r->out);
+    print_yaml("expected", r->expected);
+    print_yaml("got", r->got);
+    print_yaml("found", r->why);
+    printf("  ...\n");
 }
 
 static void print_tap(size_t n, const struct conform_result *r)
@@ -37,15 +57,8 @@ static void print_tap(size_t n, const struct conform_result *r)
     printf("%sok %zu - OSD-%d %s%s%s\n", r->outcome == CONFORM_FAILED ? "not " : "", n,
            r->generation, r->name, r->outcome == CONFORM_SKIPPED ? " # SKIP " : "",
            r->outcome == CONFORM_SKIPPED ? r->why : "");
-    if (r->outcome == CONFORM_FAILED) {
-        printf("  ---\n");
-        print_yaml("title", r->title);
-        print_yaml("clause", r->clause);
-        print_yaml("covers", r->covers);
-        printf("  at: %s:%u\n", r->script, r->line);
-        print_yaml("found", r->why);
-        printf("  ...\n");
-    }
+    if (r->outcome == CONFORM_FAILED)
+        print_failure(r);
     fflush(stdout);
 }
 
@@ -103,26 +116,57 @@ static int run(struct conform_options *co)
     return st == OSD_E_INVALID ? usage_error("%s", reason) : fail_with(st, "%s", reason);
 }
 
-int verb_conform(const struct options *o, struct osd_session *s, int argc, char **argv)
+/* Cut --only at its commas and add the parts; text is the caller's copy. */
+static bool add_filters(struct conform_options *co, const char *filters[], char *text)
 {
-    const char *scripts[ARGUMENTS_MAX], *filters[ARGUMENTS_MAX];
-    struct conform_options co = {
-        .url = o->device, .scripts = scripts, .filters = filters, .list_only = o->long_list};
+    for (char *part; (part = strsep(&text, ",")) != NULL;) {
+        if (!*part)
+            continue;
+        if (co->n_filters == ARGUMENTS_MAX)
+            return false;
+        filters[co->n_filters++] = part;
+    }
+    return true;
+}
 
-    (void)s;
+static int take_arguments(struct conform_options *co, const char *scripts[],
+                          const char *filters[], int argc, char **argv)
+{
     for (int i = 0; i < argc && i < ARGUMENTS_MAX; i++) {
         if (is_url(argv[i]) && i > 0)
             return usage_error("\"%s\": the device comes first, and there is one", argv[i]);
         else if (is_url(argv[i]))
-            co.url = argv[i];
+            co->url = argv[i];
         else if (is_script(argv[i]))
-            scripts[co.n_scripts++] = argv[i];
+            scripts[co->n_scripts++] = argv[i];
         else
-            filters[co.n_filters++] = argv[i];
+            filters[co->n_filters++] = argv[i];
     }
-    if (!co.list_only && !co.url)
+    if (!co->list_only && !co->url)
         return usage_error("no device: osdctl conform URL");
-    if (!co.list_only && !o->yes && strcmp(co.url, "memory:") != 0)
-        return usage_error("conform removes everything on %s: say --yes", co.url);
+    return 0;
+}
+
+int verb_conform(const struct options *o, struct osd_session *s, int argc, char **argv)
+{
+    const char *scripts[ARGUMENTS_MAX], *filters[ARGUMENTS_MAX];
+    char only[1024] = "";
+    struct conform_options co = {.url = o->device,
+                                 .scripts = scripts,
+                                 .filters = filters,
+                                 .list_only = o->long_list,
+                                 .destructive = o->destructive || o->yes,
+                                 .key_file = o->key};
+    int rc = take_arguments(&co, scripts, filters, argc, argv);
+
+    (void)s;
+    if (rc)
+        return rc;
+    if (o->tap && json_output)
+        return usage_error("--tap or --json, not both");
+    if (o->only && (size_t)snprintf(only, sizeof(only), "%s", o->only) >= sizeof(only))
+        return usage_error("--only: at most %zu characters", sizeof(only) - 1);
+    if (!add_filters(&co, filters, only))
+        return usage_error("--only: at most %d filters", ARGUMENTS_MAX);
     return run(&co);
 }

@@ -17,7 +17,7 @@
 
 enum needs { DEVICE, NO_DEVICE, INSTALL_DEVICE /* with the word "install" */ };
 
-#define VERB_OPTIONS    "rlycRPqnNI"              /* go with the verbs that name them */
+#define VERB_OPTIONS    "rlycRPqnNIXOT"           /* go with the verbs that name them */
 #define MANAGER_OPTIONS "SABD"                    /* name the security manager */
 #define DEVICE_OPTIONS  "CKgkxmH" MANAGER_OPTIONS /* go with verbs that open a session */
 
@@ -72,8 +72,8 @@ static const struct verb {
     {"check", 0, 1, "[STORE]", "check a store that nobody serves", verb_check, NO_DEVICE, "R"},
     {"explain", 1, 1, "SENSE-HEX|EXIT-CODE", "say what sense data or an exit code means",
      verb_explain, NO_DEVICE, ""},
-    {"conform", 0, 64, "URL [SCRIPT.osd | FILTER]...", "conformance suite; removes everything",
-     verb_conform, NO_DEVICE, "yl"},
+    {"conform", 0, 64, "URL [SCRIPT.osd | FILTER]...",
+     "conformance suite (--destructive: all of it)", verb_conform, NO_DEVICE, "ylkXOT"},
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 
@@ -81,7 +81,11 @@ static const struct option long_options[] = {{"device", required_argument, NULL,
                                              {"json", no_argument, NULL, 'j'},
                                              {"recursive", no_argument, NULL, 'r'},
                                              {"long", no_argument, NULL, 'l'},
+                                             {"list", no_argument, NULL, 'l'},
                                              {"yes", no_argument, NULL, 'y'},
+                                             {"destructive", no_argument, NULL, 'X'},
+                                             {"only", required_argument, NULL, 'O'},
+                                             {"tap", no_argument, NULL, 'T'},
                                              {"contents", no_argument, NULL, 'c'},
                                              {"repair", no_argument, NULL, 'R'},
                                              {"create-store", no_argument, NULL, 'C'},
@@ -116,7 +120,11 @@ static int help(void)
            "                        (default: environment variable OSD_DEVICE)\n"
            "  -j, --json            result or error as one JSON document\n"
            "  -r, --recursive       cp: a whole tree\n"
-           "  -l, --long            ls: with sizes; conform: list the cases\n"
+           "  -l, --long            ls: with sizes\n"
+           "      --list            conform: list the cases, run none\n"
+           "      --only PART,...   conform: cases with this in the name, or clause:N.N\n"
+           "      --tap             conform: output as TAP (the default; or --json)\n"
+           "      --destructive     conform: the device is empty, and may be emptied again\n"
            "  -y, --yes             format, conform: yes, remove everything\n"
            "      --contents        rm partition: with everything in it\n"
            "      --repair          check: repair what can be repaired\n"
@@ -147,9 +155,10 @@ static int help(void)
 
 static bool flag_option(int c, struct options *o)
 {
-    bool *const flags[] = {['j'] = &json_output, ['r'] = &o->recursive, ['l'] = &o->long_list,
-                           ['y'] = &o->yes,      ['c'] = &o->contents,  ['R'] = &o->repair,
-                           ['C'] = &o->create,   ['q'] = &o->quiet,     ['n'] = &o->dry_run};
+    bool *const flags[] = {
+        ['j'] = &json_output, ['r'] = &o->recursive,   ['l'] = &o->long_list, ['y'] = &o->yes,
+        ['c'] = &o->contents, ['R'] = &o->repair,      ['C'] = &o->create,    ['q'] = &o->quiet,
+        ['n'] = &o->dry_run,  ['X'] = &o->destructive, ['T'] = &o->tap};
 
     if (c <= 0 || (size_t)c >= sizeof(flags) / sizeof(flags[0]) || !flags[c])
         return false;
@@ -180,6 +189,9 @@ static bool value_option(int c, struct options *o)
         return true;
     case 'k':
         o->key = optarg;
+        return *optarg != 0;
+    case 'O':
+        o->only = optarg;
         return *optarg != 0;
     case 'x':
         o->credential = optarg;

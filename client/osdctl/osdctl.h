@@ -20,6 +20,8 @@
 
 struct options {
     const char *device;
+    bool destructive, tap; /* conform */
+    const char *only;      /* conform: filters with commas between them */
     bool recursive, yes, repair, contents, long_list, create, quiet, dry_run, sha256;
     int generation;
     const char *key, *credential; /* files */

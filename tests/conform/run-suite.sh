@@ -1,15 +1,19 @@
 #!/usr/bin/env bash
-# run-suite.sh OSDCTL memory|file DIR - the whole suite against one store of this process.
-# Would catch: a store, or a command on it, that answers otherwise than the standard demands.
+# run-suite.sh OSDCTL memory|file DIR - the whole suite against one store of this process, and that
+# nothing is skipped. Would catch: a store, or a command on it, that answers otherwise than the
+# standard demands.
 set -euo pipefail
 osdctl=$1
 url=memory:
+key=()
 if [ "$2" = file ]; then
     dir=/dev/shm # one FORMAT OSD per case: what a disk needs for syncing is not looked at here
     [ -w $dir ] || dir=$3
-    store=$(mktemp -d "$dir/conform-store.XXXXXX")
-    trap 'rm -rf "$store"' EXIT
-    url=file://$store
+    work=$(mktemp -d "$dir/conform-store.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    url=file://$work/store
+    (umask 077 && head -c 40 /dev/urandom | od -An -vtx1 | tr -d ' \n' >"$work/master.key")
+    key=(--key "$work/master.key")
 fi
 exec 3>&1
-"$osdctl" --yes conform "$url" | { grep -v "^ok" >&3 || true; }
+"$osdctl" --destructive "${key[@]}" conform "$url" | { grep -v "^ok" >&3 || true; } | cat

@@ -79,9 +79,10 @@ say --create-store|--capacity 1g info
 check has no option --create-store|check --create-store
 discover has no option --generation|discover -g 1
 is not the directory of a store|check iscsi://127.0.0.1:1/iqn.x:y/0
-the device comes first|conform --yes memory: file:///x
-not a device URL|conform --yes iscsi:/host/iqn.x:y/0
-not a device URL|conform --yes http://host/
+the device comes first|conform memory: file:///x
+ls has no option --destructive|ls --destructive
+not a device URL|conform iscsi:/host/iqn.x:y/0
+not a device URL|conform http://host/
 END
 
 echo "== the usage of a verb without arguments ends where it ends"

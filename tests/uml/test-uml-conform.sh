@@ -5,9 +5,10 @@
 . "$ROOT/tests/uml/lib.sh"
 set -e
 
-create_osd osd0
+(umask 077 && head -c 40 /dev/urandom | od -An -vtx1 | tr -d " \n" >$STORE/master.key)
+create_osd osd0 "$STORE/osd0;capacity=1T;security=nosec;master_key_file=$STORE/master.key"
 rc=0
-osdctl --yes conform >/run/tmp/tap || rc=$?
+osdctl --destructive --key $STORE/master.key conform >/run/tmp/tap || rc=$?
 grep -v '^ok' /run/tmp/tap || true
 [ $rc -eq 0 ] || die "osdctl conform: exit code $rc"
 [ "$(grep -c '^ok' /run/tmp/tap)" -gt 1500 ] || die "fewer cases than there are"

@@ -102,7 +102,7 @@ static bool build(struct bench *b, const char *line, char *why)
     static struct words words;
 
     if (words_split(&words, line + 6) &&
-        request_build(&words, line[4] - '0', &b->request, why, WHY) == OSD_OK) {
+        request_build(&words, line[4] - '0', NULL, &b->request, why, WHY) == OSD_OK) {
         if (strstr(line, NONCE))
             be32_put(b->request.cdb + (line[4] == '1' ? 180 : 216), b->runs);
         return true;
