@@ -23,6 +23,7 @@
 
 #define FORMAT_VERSION 2
 #define BLOCK_CACHE    (64 * MIB)
+#define VALUE_CACHE    (32 * MIB)
 #define WRITE_BUFFERS  (96 * MIB)
 #define HASH_BUCKETS   32768
 #define SKIP_HEIGHT    10 /* of a bucket: 4^10 keys */
@@ -459,6 +460,7 @@ static void rdb_close(struct osd_store *s)
     if (r->lock_fd >= 0)
         close(r->lock_fd);
     store_locks_free(r->locks);
+    cache_free(r->cache);
     pthread_rwlock_destroy(&r->parts_lock);
     pthread_rwlock_destroy(&r->dups_lock);
     pthread_mutex_destroy(&r->record_lock);
@@ -520,6 +522,7 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
     if (!r->cfg.clock)
         r->cfg.clock = &osd_clock_system;
     r->locks = store_locks_new();
+    r->cache = cache_new(VALUE_CACHE);
     pthread_rwlock_init(&r->parts_lock, NULL);
     pthread_rwlock_init(&r->dups_lock, NULL);
     touch_init(r);
@@ -535,7 +538,7 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
     r->path = strdup(path);
     r->records = calloc(STORE_RECORDS, sizeof(*r->records));
     r->record_index = calloc(STORE_RECORDS * 2, sizeof(*r->record_index));
-    if (!r->locks || !r->path || !r->records || !r->record_index) {
+    if (!r->locks || !r->cache || !r->path || !r->records || !r->record_index) {
         rdb_close(&r->base);
         return NULL;
     }

@@ -51,13 +51,13 @@ static struct kept_chunk *kept_chunk(struct txn *t, struct store_id id, uint64_t
 static osd_status chunk_get(struct txn *t, struct store_id id, uint64_t number, struct chunk *c)
 {
     const struct kept_chunk *k = kept_chunk(t, id, number);
-    uint8_t key[EXTENT_KEY_LEN];
+    uint8_t key[EXTENT_KEY_LEN], room[OBJECT_MAX];
     struct value v;
 
     if (k)
         return k->len ? chunk_decode(k->value, k->len, c) : OSD_E_NOT_FOUND;
     key_extent(key, id, number);
-    osd_status st = txn_get(t, CF_EXTENTS, key, sizeof(key), &v);
+    osd_status st = txn_get_hot(t, CF_EXTENTS, key, sizeof(key), room, &v);
     if (st)
         return st;
     st = chunk_decode(v.data, v.len, c);

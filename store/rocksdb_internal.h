@@ -25,6 +25,7 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "store/blocks.h"
+#include "store/cache.h"
 #include "store/locks.h"
 #include "store/rocksdb_codec.h"
 #include "store/store.h"
@@ -115,10 +116,11 @@ struct rdb {
     struct txn_place ended[TXN_SPARE];
     struct blocks *blocks;
     struct store_locks *locks;
-    uint64_t capacity;  /* atomic */
-    bool failed;        /* a write below failed; atomic */
-    int64_t batch_room; /* what open transactions may still put into batches; atomic */
-    uint64_t seed;      /* of the hash tables */
+    struct cache *cache; /* committed objects and chunks: txn_get_hot() */
+    uint64_t capacity;   /* atomic */
+    bool failed;         /* a write below failed; atomic */
+    int64_t batch_room;  /* what open transactions may still put into batches; atomic */
+    uint64_t seed;       /* of the hash tables */
 
     pthread_rwlock_t parts_lock;
     struct part *parts[PART_BUCKETS];
@@ -199,6 +201,7 @@ struct txn {
     rocksdb_writebatch_wi_t *batch;    /* changes that are looked up again; NULL: none */
     rocksdb_writebatch_t *plain;       /* the others go here at commit; kept for the next one */
     bool to_plain;                     /* txn_put() puts there */
+    bool completing;                   /* what is put from now on is what will be there */
     int64_t batch_used, batch_granted; /* memory of the batch, and what of batch_room is its */
     unsigned put;                      /* families with keys in the batch: 1 << enum cf */
     uint64_t uses, used_at[TXN_KEPT];  /* of the kept ones: when last */
@@ -244,6 +247,10 @@ struct value {
 /** A value as the transaction sees it. On OSD_OK the caller frees it; NOT_FOUND. */
 osd_status txn_get(struct txn *t, enum cf cf, const void *key, size_t key_len,
                    struct value *ret);
+/** The same of an object or a map chunk, out of memory if it is there. room: OBJECT_MAX bytes that
+ *  stay as long as the value. */
+osd_status txn_get_hot(struct txn *t, enum cf cf, const void *key, size_t key_len, void *room,
+                       struct value *ret);
 void value_free(struct value *v);
 rocksdb_writebatch_wi_t *batch_of(struct txn *t);
 /** Change a key. Of an object's record: txn_object_changed() and its like instead. */

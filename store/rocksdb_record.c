@@ -165,7 +165,7 @@ static struct object *vacate(struct txn *t)
 osd_status txn_object(struct txn *t, struct store_id id, struct object **ret)
 {
     struct object *o = kept(t, id);
-    uint8_t key[OBJECT_KEY_LEN];
+    uint8_t key[OBJECT_KEY_LEN], room[OBJECT_MAX];
     struct value v;
 
     if (o) {
@@ -173,11 +173,11 @@ osd_status txn_object(struct txn *t, struct store_id id, struct object **ret)
         return OSD_OK;
     }
     key_object(key, id);
-    osd_status st = txn_get(t, CF_OBJECTS, key, sizeof(key), &v);
+    osd_status st = txn_get_hot(t, CF_OBJECTS, key, sizeof(key), room, &v);
     if (st == OSD_E_NOT_FOUND && dups_any(t->rdb)) {
         st = dups_find(t, id);
         if (!st)
-            st = txn_get(t, CF_OBJECTS, key, sizeof(key), &v);
+            st = txn_get_hot(t, CF_OBJECTS, key, sizeof(key), room, &v);
     }
     if (st)
         return st;

@@ -8,7 +8,10 @@
  *      is cheaper, and all of what a small command changes.
  *  (2) Counters it charged (rocksdb_count.c) are given back by abort.
  *  (3) Blocks it allocated are released by abort; blocks it freed are retired by commit.
- *  (4) Batches have a common bound, so no command takes memory without end: a change that finds
+ *  (4) The cache holds what is committed of objects and chunks, and is used for an object only by
+ *      who keeps others from changing it. Such a transaction drops there what it changes, puts
+ *      what it will have changed right before the write, and drops everything if that fails.
+ *  (5) Batches have a common bound, so no command takes memory without end: a change that finds
  *      no room is left out and fails the transaction.
  */
 #include <stdlib.h>
@@ -89,6 +92,58 @@ osd_status txn_get(struct txn *t, enum cf cf, const void *key, size_t key_len,
     return OSD_OK;
 }
 
+/* ---- what is kept in memory of the database ---- */
+
+/* Whether values of this family are kept, and nobody else changes those of the key's object as long
+ * as the transaction has its lock. */
+static bool is_hot(const struct txn *t, enum cf cf, const void *key, size_t key_len,
+                   struct cache_key *ret)
+{
+    const uint8_t *k = key;
+
+    if (cf != CF_OBJECTS && cf != CF_EXTENTS)
+        return false;
+    ret->id = (struct store_id){be64_get(k), be64_get(k + 8)};
+    ret->part = key_len == EXTENT_KEY_LEN ? be64_get(k + OBJECT_KEY_LEN) : 0;
+    bool own = ret->id.pid == t->base.id.pid && ret->id.oid == t->base.id.oid;
+    return ret->id.oid && (own || store_held_covers(&t->held, ret->id));
+}
+
+osd_status txn_get_hot(struct txn *t, enum cf cf, const void *key, size_t key_len, void *room,
+                       struct value *ret)
+{
+    struct cache_key place;
+    bool hot = !(t->put & 1u << cf) && is_hot(t, cf, key, key_len, &place) &&
+               !range_gone(t, place.id.pid);
+
+    if (hot) {
+        *ret = (struct value){.data = room};
+        ret->len = cache_get(t->rdb->cache, place, room, OBJECT_MAX);
+        if (ret->len > 0)
+            return OSD_OK;
+    }
+    osd_status st = txn_get(t, cf, key, key_len, ret);
+    if (hot && !st)
+        cache_put(t->rdb->cache, place, ret->data, ret->len);
+    return st;
+}
+
+/* A key is changed; value NULL: deleted. */
+static void follow_change(struct txn *t, enum cf cf, const void *key, size_t key_len,
+                          const void *value, size_t len)
+{
+    struct cache_key place;
+
+    if (!is_hot(t, cf, key, key_len, &place))
+        return;
+    if (value && t->completing)
+        cache_put(t->rdb->cache, place, value, len);
+    else
+        cache_drop(t->rdb->cache, place);
+}
+
+/* ---- changes ---- */
+
 rocksdb_writebatch_wi_t *batch_of(struct txn *t)
 {
     if (!t->batch)
@@ -123,6 +178,7 @@ void txn_put(struct txn *t, enum cf cf, const void *key, size_t key_len, const v
     if (!batch_grows(t, key_len + len))
         return;
     t->changed = true;
+    follow_change(t, cf, key, key_len, value, len);
     if (t->to_plain) {
         rocksdb_writebatch_put_cf(t->plain, family, key, key_len, value, len);
         return;
@@ -138,6 +194,7 @@ void txn_delete(struct txn *t, enum cf cf, const void *key, size_t key_len)
     if (!batch_grows(t, key_len))
         return;
     t->changed = true;
+    follow_change(t, cf, key, key_len, NULL, 0);
     if (t->to_plain) {
         rocksdb_writebatch_delete_cf(t->plain, family, key, key_len);
         return;
@@ -253,12 +310,24 @@ static void txn_keep(struct rdb *r, struct txn *t, unsigned place)
     txn_destroy(__atomic_exchange_n(&r->ended[place % TXN_SPARE].txn, t, __ATOMIC_ACQ_REL));
 }
 
+/* RocksDB counts what a thread does there, which nobody looks at here, and which costs a tenth of a
+ * small command: its variables are the thread's and the library's. */
+static void be_uncounted(void)
+{
+    static _Thread_local bool done;
+
+    if (!done)
+        rocksdb_set_perf_level(rocksdb_disable);
+    done = true;
+}
+
 osd_status rdb_begin(struct osd_store *s, struct store_id id, enum store_mode mode,
                      struct store_txn **ret)
 {
     struct rdb *r = (struct rdb *)s;
     struct store_held held;
 
+    be_uncounted();
     store_locks_acquire(r->locks, id, mode, &held);
     struct txn *t = txn_new(r, held.shard);
     if (!t) {
@@ -409,6 +478,7 @@ static osd_status write_with_ranges(struct txn *t, char **err)
 /* The last of the changes, into the indexed batch if there is one: its order is theirs. */
 static osd_status complete(struct txn *t)
 {
+    t->completing = true;
     t->to_plain = !t->batch && !t->formatted && !t->range_pid;
     if (t->to_plain && !t->plain)
         t->plain = rocksdb_writebatch_create();
@@ -451,6 +521,7 @@ static void apply_format(struct txn *t)
 {
     struct rdb *r = t->rdb;
 
+    cache_clear(r->cache);
     dups_clear(r);
     parts_clear(r);
     blocks_retire_all(r->blocks);
@@ -488,6 +559,8 @@ static void txn_applied(struct txn *t)
 
     if (t->formatted)
         apply_format(t);
+    if (t->range_pid)
+        cache_drop_partition(r->cache, t->range_pid);
     deltas_end(t, true);
     part_records_applied(t);
     for (const struct removed *d = t->removed; d; d = d->next) {
@@ -516,8 +589,11 @@ osd_status rdb_commit(struct store_txn *base, unsigned flags)
     struct dup *goner = !st && t->range_pid ? dup_hold(r, t->range_pid) : NULL;
     if (!st && t->range_pid)
         st = free_partition_blocks(t);
-    if (!st && t->changed)
+    if (!st && t->changed) {
         st = txn_write(t);
+        if (st)
+            cache_clear(r->cache);
+    }
     dup_let_go(goner, !st);
     if (st) {
         rdb_abort(base);

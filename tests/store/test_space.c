@@ -48,6 +48,7 @@ int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
 
 /* Writes before they are lost; -1: none is. The background thread writes, too. */
 static atomic_int writes_left = -1;
+static atomic_bool writes_fail;
 
 void __real_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
                           rocksdb_writebatch_t *batch, char **err);
@@ -58,6 +59,10 @@ void __wrap_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
 {
     int left = atomic_load(&writes_left);
 
+    if (atomic_load(&writes_fail)) {
+        *err = strdup("IO error: the log cannot be written");
+        return;
+    }
     while (left > 0 && !atomic_compare_exchange_weak(&writes_left, &left, left - 1))
         ;
     if (left != 0)
@@ -76,6 +81,7 @@ static int setup(void **state)
     available = FS_SIZE;
     fallocate_errno = 0;
     writes_left = -1;
+    writes_fail = false;
     return rig_setup(state);
 }
 
@@ -353,6 +359,45 @@ static void test_store_space__a_copy_that_was_cut_off_owns_nothing(void **state)
     assert_int_equal(free_blocks(r, other), before + PIECES);
 }
 
+/* Before and after opening again: what a commit that failed would have changed is as it was. */
+static void verify_first(struct rig *r, struct store_id small, struct store_id large)
+{
+    uint8_t got[sizeof(first)], attr[5];
+    uint32_t len = 0;
+    struct store_txn *t = rig_begin(r, small, STORE_SHARED);
+
+    rig_ok(r->ops->get_attr(t, small, 1, 1, attr, sizeof(attr), &len));
+    r->ops->abort(t);
+    assert_int_equal(len, 5);
+    assert_memory_equal(attr, "value", 5);
+    rig_read(r, large, MIB, got, sizeof(got));
+    assert_memory_equal(got, first, sizeof(first));
+    assert_int_equal(rig_get_meta(r, large).length, MIB + sizeof(first));
+}
+
+/* Would catch: values of the commit that stay in memory. */
+static void test_store_space__a_commit_that_cannot_be_written_changes_nothing(void **state)
+{
+    struct rig *r = *state;
+    uint64_t pid = rig_partition(r).pid;
+    struct store_id small = rig_object(r, pid), large = rig_object(r, pid);
+    uint8_t other[2 * sizeof(first)] = {1, 2, 3};
+    struct store_txn *t;
+
+    rig_set_attr(r, small, 1, 1, "value", 5);
+    rig_write(r, large, MIB, first, sizeof(first)); /* a chunk with a key of its own */
+    verify_first(r, small, large);
+    t = rig_begin(r, (struct store_id){pid, 0}, STORE_EXCLUSIVE);
+    rig_ok(r->ops->set_attr(t, small, 1, 1, "other", 5));
+    rig_ok(rig_txn_write(t, large, MIB, other, sizeof(other)));
+    writes_fail = true;
+    rig_fails(r->ops->commit(t, 0), OSD_E_IO);
+    verify_first(r, small, large);
+    writes_fail = false;
+    rig_reopen(r);
+    verify_first(r, small, large);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +407,7 @@ int main(void)
         SPACE_TEST(test_store_space__a_refused_reservation_is_no_failure_of_the_store),
         SPACE_TEST(test_store_space__hundreds_of_snapshots_give_back_every_block),
         SPACE_TEST(test_store_space__a_copy_that_was_cut_off_owns_nothing),
+        SPACE_TEST(test_store_space__a_commit_that_cannot_be_written_changes_nothing),
     };
 
     rig_choose("rocksdb");
