@@ -12,7 +12,7 @@
 #include <osd/osd.h>
 
 #define PARTITION 0x10000
-#define OUR_PAGE  0x10000 /* pages from here to 0x2fffffff are for client programs */
+#define OUR_PAGE  0x10000 /* pages from here to 0x1fffffff are for client programs */
 #define NAME      1
 
 static const char text[] = "hello, object\n";

@@ -17,7 +17,7 @@ block() {
         sed '1d; /^```$/,$d'
 }
 
-block "By hand" | grep -vE '^(cmake|systemctl) ' | sed 's,/tmp/doc,/run/tmp/fetched,' \
+block "By hand" | grep -vE '^(scripts/install-deps|cmake|systemctl) ' | sed 's,/tmp/doc,/run/tmp/fetched,' \
     >/run/tmp/session
 grep -q '^targetcli' /run/tmp/session || die "README.md has no session with targetcli"
 grep -c '^osdctl ' /run/tmp/session
