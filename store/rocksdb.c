@@ -32,6 +32,16 @@
 static const char *const cf_names[CF_MAX] = {"default", "ids",     "objects", "attrs",
                                              "extents", "records", "members"};
 
+osd_status rdb_iterated(struct rdb *r, rocksdb_iterator_t *it, osd_status st)
+{
+    char *err = NULL;
+
+    if (!st)
+        rocksdb_iter_get_error(it, &err);
+    rocksdb_iter_destroy(it);
+    return err ? rdb_error(r, err) : st;
+}
+
 /* ---- flush ---- */
 
 osd_status rdb_sync(struct rdb *r)
@@ -198,8 +208,7 @@ static osd_status recover_extents(struct rdb *r)
         if (!st && !is_remnant(r, p, k))
             st = recover_runs(r, p, v, len);
     }
-    rocksdb_iter_destroy(it);
-    return st;
+    return rdb_iterated(r, it, st);
 }
 
 /* One record: the root, a partition (which precedes its objects), or an object. */
@@ -275,7 +284,7 @@ static osd_status recover_objects(struct rdb *r)
         if (!st)
             st = recover_object(r, &rec, &current);
     }
-    rocksdb_iter_destroy(it);
+    st = rdb_iterated(r, it, st);
     return st || r->root ? st : OSD_E_CORRUPT;
 }
 

@@ -195,11 +195,10 @@ osd_status rdb_each_attr(struct store_txn *base, struct store_id id, uint32_t pa
         const char *value = rocksdb_iter_value(it, &len);
         go_on = go_on && visit(arg, be32_get(k + 16), be32_get(k + 20), value, (uint32_t)len);
     }
-    if (it)
-        rocksdb_iter_destroy(it);
-    if (go_on && more)
+    st = it ? rdb_iterated(t->rdb, it, OSD_OK) : OSD_OK;
+    if (!st && go_on && more)
         visit_inline(h.o, &next, &more, NULL, visit, arg);
-    return OSD_OK;
+    return st;
 }
 
 #define PIECE ((size_t)4096 * ATTR_KEY_LEN) /* keys removed at once */
@@ -221,8 +220,7 @@ static osd_status collect_keys(struct txn *t, struct store_id id, struct osd_buf
             break;
         st = osd_buf_put(keys, k, len);
     }
-    rocksdb_iter_destroy(it);
-    return st;
+    return rdb_iterated(t->rdb, it, st);
 }
 
 /* Collect first, delete after: the iterator must not see its own deletions. Piece by piece, so

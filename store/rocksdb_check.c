@@ -205,8 +205,7 @@ static osd_status check_objects(struct walk *w)
         const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &len);
         st = check_object(w, (struct store_id){be64_get(k), be64_get(k + 8)});
     }
-    rocksdb_iter_destroy(it);
-    return st;
+    return rdb_iterated(w->r, it, st);
 }
 
 /* Whether a membership lacks its other side. */
@@ -276,7 +275,7 @@ static osd_status check_orphans(struct walk *w, enum cf cf, const char *what)
             st = one;
         }
     }
-    rocksdb_iter_destroy(it);
+    st = rdb_iterated(w->r, it, st);
     if (!st && w->repair)
         return rdb_commit(t, 0);
     rdb_abort(t);

@@ -562,8 +562,8 @@ static osd_status next_key(struct txn *t, struct store_id id, uint64_t from, uin
             st = OSD_OK;
         }
     }
-    rocksdb_iter_destroy(it);
-    return st;
+    osd_status read = rdb_iterated(t->rdb, it, OSD_OK);
+    return read ? read : st;
 }
 
 /* First chunk at or after `from`, before `end`, that is no hole. NOT_FOUND. */
@@ -938,8 +938,7 @@ osd_status chunks_each(struct txn *t, const struct record *rec,
         const char *value = rocksdb_iter_value(it, &len);
         st = visit(arg, be64_get(k + OBJECT_KEY_LEN), value, len);
     }
-    rocksdb_iter_destroy(it);
-    return st;
+    return rdb_iterated(t->rdb, it, st);
 }
 
 /** What removal finds: runs to free, and numbers of chunks (8 bytes each) to delete. */

@@ -166,18 +166,6 @@ bool key_is_marker(const uint8_t *key)
     return key[8] == KIND_GONE;
 }
 
-/* The end of an iterator, and whether it got to where there was no more: one that cannot read on
- * looks like one at its end. */
-static osd_status iterated(struct rdb *r, rocksdb_iterator_t *it, osd_status st)
-{
-    char *err = NULL;
-
-    if (!st)
-        rocksdb_iter_get_error(it, &err);
-    rocksdb_iter_destroy(it);
-    return err ? rdb_error(r, err) : st;
-}
-
 /* A value of the source as it was; *ret.pin NULL when there is none. */
 static osd_status get_at(struct rdb *r, rocksdb_readoptions_t *ro, enum cf cf, const void *key,
                          size_t len, struct value *ret)
@@ -300,7 +288,7 @@ static osd_status copy_family(struct copy *c, enum cf cf)
             break;
         st = copy_key(c, cf, (const uint8_t *)k, klen, v, len);
     }
-    return iterated(c->r, it, st);
+    return rdb_iterated(c->r, it, st);
 }
 
 /* At open, when the counters were made from the records that are there. */
@@ -415,7 +403,7 @@ static osd_status copy_some(struct rdb *r, struct dup *d, unsigned max, unsigned
         d->next_id = oid + 1;
     }
     *ret_n = n;
-    return iterated(r, it, st);
+    return rdb_iterated(r, it, st);
 }
 
 static osd_status step(struct rdb *r, struct dup *d, unsigned max, bool *ret_more)
@@ -580,7 +568,7 @@ static void delete_markers(struct txn *t, uint64_t pid)
             break;
         st = osd_buf_put(&found, k, len);
     }
-    st = iterated(t->rdb, it, st);
+    st = rdb_iterated(t->rdb, it, st);
     for (size_t at = 0; at < found.len; at += sizeof(key))
         txn_delete(t, CF_IDS, found.data + at, sizeof(key));
     osd_buf_free(&found);
@@ -605,7 +593,7 @@ static osd_status copy_part_attrs(struct txn *t, uint64_t from, uint64_t to)
         be64_put(key, to);
         txn_put(t, CF_ATTRS, key, sizeof(key), v, len);
     }
-    return iterated(t->rdb, it, t->failed);
+    return rdb_iterated(t->rdb, it, t->failed);
 }
 
 /* The new partition's record and counters become those of one with the same content. */

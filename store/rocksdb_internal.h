@@ -413,8 +413,8 @@ osd_status rdb_list(struct store_txn *t, uint64_t pid, enum store_kind kind, uin
                     uint64_t *ret_changes);
 /** Ids of one kind in a container (pid 0: the root) from `from` on, at most max; *ret_next is the
  *  first one left out, or 0. */
-size_t listed_ids(struct txn *t, uint64_t pid, uint8_t kind, uint64_t from, uint64_t *ids,
-                  size_t max, uint64_t *ret_next);
+osd_status listed_ids(struct txn *t, uint64_t pid, uint8_t kind, uint64_t from, uint64_t *ids,
+                      size_t max, size_t *ret_n, uint64_t *ret_next);
 
 /* rocksdb_members.c */
 osd_status rdb_set_member(struct store_txn *t, struct store_id collection, uint64_t oid,
@@ -476,5 +476,8 @@ osd_status rdb_sync(struct rdb *r);
  *  that has to be whole after loss of power. */
 osd_status rdb_sync_data(struct rdb *r);
 osd_status rdb_error(struct rdb *r, char *err);
+/** Destroy an iterator. Returns st, or if that is OSD_OK, whether the iterator got to where there
+ *  was no more: one that cannot read on looks like one at its end. */
+osd_status rdb_iterated(struct rdb *r, rocksdb_iterator_t *it, osd_status st);
 
 #endif

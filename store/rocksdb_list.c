@@ -7,8 +7,8 @@
  */
 #include "rocksdb_internal.h"
 
-size_t listed_ids(struct txn *t, uint64_t pid, uint8_t kind, uint64_t from, uint64_t *ids,
-                  size_t max, uint64_t *ret_next)
+osd_status listed_ids(struct txn *t, uint64_t pid, uint8_t kind, uint64_t from, uint64_t *ids,
+                      size_t max, size_t *ret_n, uint64_t *ret_next)
 {
     rocksdb_iterator_t *it = txn_iterate(t, CF_IDS);
     uint8_t key[LISTED_KEY_LEN];
@@ -29,8 +29,8 @@ size_t listed_ids(struct txn *t, uint64_t pid, uint8_t kind, uint64_t from, uint
         }
         ids[n++] = be64_get(k + 9);
     }
-    rocksdb_iter_destroy(it);
-    return n;
+    *ret_n = n;
+    return rdb_iterated(t->rdb, it, OSD_OK);
 }
 
 osd_status rdb_list(struct store_txn *base, uint64_t pid, enum store_kind kind, uint64_t from,
@@ -48,7 +48,9 @@ osd_status rdb_list(struct store_txn *base, uint64_t pid, enum store_kind kind, 
         kind = STORE_PARTITION;
     for (;;) {
         bound = pid ? dups_bound(t->rdb, pid, kind) : DUPS_ALL;
-        *ret_n = listed_ids(t, pid, kind, from, ids, max, ret_next);
+        st = listed_ids(t, pid, kind, from, ids, max, ret_n, ret_next);
+        if (st)
+            return st;
         if (bound == DUPS_ALL || (*ret_next && *ret_next <= bound))
             break;
         st = dups_step(t->rdb, pid);

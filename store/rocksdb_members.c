@@ -67,9 +67,9 @@ osd_status rdb_set_member(struct store_txn *base, struct store_id collection, ui
     return txn_noted(base, do_set((struct txn *)base, collection, oid, member));
 }
 
-/* Ids of the other side from `from` on, at most max; the first one left out, or 0. */
-static uint64_t walk(struct txn *t, struct store_id id, uint64_t from, uint64_t *ids,
-                     size_t max, size_t *ret_n)
+/* Ids of the other side from `from` on, at most max; *ret_next: the first one left out, or 0. */
+static osd_status walk(struct txn *t, struct store_id id, uint64_t from, uint64_t *ids,
+                       size_t max, size_t *ret_n, uint64_t *ret_next)
 {
     rocksdb_iterator_t *it = txn_iterate(t, CF_MEMBERS);
     uint8_t key[EXTENT_KEY_LEN];
@@ -88,9 +88,9 @@ static uint64_t walk(struct txn *t, struct store_id id, uint64_t from, uint64_t 
         else
             next = be64_get(k + OBJECT_KEY_LEN);
     }
-    rocksdb_iter_destroy(it);
     *ret_n = n;
-    return next;
+    *ret_next = next;
+    return rdb_iterated(t->rdb, it, OSD_OK);
 }
 
 osd_status rdb_members(struct store_txn *base, struct store_id id, uint64_t from, uint64_t *ids,
@@ -103,7 +103,7 @@ osd_status rdb_members(struct store_txn *base, struct store_id id, uint64_t from
     if (!st && m.kind == STORE_COLLECTION)
         st = dups_settle(t->rdb, id.pid, DUPS_TO);
     if (!st)
-        *ret_next = walk(t, id, from, ids, max, ret_n);
+        st = walk(t, id, from, ids, max, ret_n, ret_next);
     return st;
 }
 
@@ -131,7 +131,8 @@ osd_status members_remove(struct txn *t, const struct record *rec)
     if (st)
         return st;
     do {
-        next = walk(t, id, next, ids, 64, &n);
+        n = 0;
+        st = walk(t, id, next, ids, 64, &n, &next);
         for (size_t i = 0; i < n && !st; i++) {
             set_both(t, id.pid, id.oid, ids[i], false);
             if (rec->meta.kind == STORE_COLLECTION)

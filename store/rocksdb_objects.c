@@ -262,7 +262,8 @@ osd_status free_partition_blocks(struct txn *t)
         return st;
     committed->rdb = t->rdb;
     while (!st && next) {
-        size_t n = listed_ids(committed, t->range_pid, STORE_USER, next, ids, 64, &next);
+        size_t n = 0;
+        st = listed_ids(committed, t->range_pid, STORE_USER, next, ids, 64, &n, &next);
         for (size_t i = 0; !st && i < n; i++)
             st = free_object_blocks(t, committed, (struct store_id){t->range_pid, ids[i]});
     }

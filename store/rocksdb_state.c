@@ -242,6 +242,5 @@ osd_status records_load(struct rdb *r)
             r->record_seq = o.seq;
         record_remember(r, &o);
     }
-    rocksdb_iter_destroy(it);
-    return st;
+    return rdb_iterated(r, it, st);
 }

@@ -172,6 +172,7 @@ static inline void be_put(uint8_t *dst, uint64_t v, size_t len)
 #define QUOTAS         0x2u
 #define TIMESTAMPS     0x3u
 #define SECURITY       0x5u
+#define RECOVERY       0x6u
 #define LOGICAL_LENGTH 0x82u    /* in user object information */
 #define OWN_PAGES      0x10000u /* pages that clients define: from base + this */
 #define OWN_PAGES_LAST 0x1fffffffu

@@ -32,6 +32,10 @@ static const struct shown root_attrs[] = {
     {"partitions", PAGE_ROOT + INFORMATION, 0xc0, SHOW_NUMBER},
     {"clock_ms", PAGE_ROOT + INFORMATION, 0x100, SHOW_NUMBER},
     {"security_method", PAGE_ROOT + SECURITY, 0x1, SHOW_NUMBER},
+    {"damaged_partitions", PAGE_ROOT + RECOVERY, 0x6, SHOW_NUMBER},
+    {"scrub_begun_ms", PAGE_ROOT + RECOVERY, 0x80000002, SHOW_NUMBER},
+    {"scrub_bytes", PAGE_ROOT + RECOVERY, 0x80000003, SHOW_NUMBER},
+    {"scrub_ended_ms", PAGE_ROOT + RECOVERY, 0x80000006, SHOW_NUMBER},
 };
 
 static const struct shown partition_attrs[] = {

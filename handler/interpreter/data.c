@@ -4,8 +4,11 @@
  *
  * Bytes go straight between the store and the transport's buffers.
  */
+#include <stdlib.h>
+
 #include "commands.h"
 #include "continuation.h"
+#include "recovery.h"
 #include "segments.h"
 #include "wire/list.h"
 
@@ -164,31 +167,92 @@ static void put_range(struct osd_writer *w, uint16_t type, uint64_t off, uint64_
     w->full += MAP_ENTRY * (len / UINT32_MAX + (len % UINT32_MAX != 0));
 }
 
+/* Read bytes to see whether they can be read. */
+static osd_status try_read(struct command *c, uint64_t off, uint64_t len, uint8_t *buf)
+{
+    struct iovec v = {.iov_base = buf, .iov_len = len};
+    struct osd_iov iov = osd_iov_make(&v, 1);
+
+    return ops_of(c)->read(c->txn, c->target, off, len, &iov, 0);
+}
+
+#define TRY_LEN (256 * KIB)
+
+/* What data that begins at off really is: some of it damaged on record. Looks at TRY_LEN bytes at
+ * once, and when they cannot be read, at their first block. */
+static osd_status find_damage(struct command *c, uint64_t off, enum store_extent *kind,
+                              uint64_t *len)
+{
+    uint64_t block = STORE_BLOCK - off % STORE_BLOCK;
+    uint8_t *buf = malloc(TRY_LEN);
+    osd_status st;
+
+    if (!buf)
+        return OSD_E_NOMEM;
+    *len = *len < TRY_LEN ? *len : TRY_LEN;
+    st = try_read(c, off, *len, buf);
+    if (st == OSD_E_CORRUPT) {
+        *len = *len < block ? *len : block;
+        st = try_read(c, off, *len, buf);
+    }
+    free(buf);
+    if (st == OSD_E_CORRUPT)
+        *kind = STORE_DAMAGED;
+    return st == OSD_E_CORRUPT ? OSD_OK : st;
+}
+
+/* What begins at off, and how far it goes on at least. */
+static osd_status find_extent(struct command *c, uint64_t off, bool suspect,
+                              enum store_extent *ret_kind, uint64_t *ret_len)
+{
+    osd_status st = ops_of(c)->seek(c->txn, c->target, off, ret_kind, ret_len);
+
+    if (st)
+        return st;
+    if (*ret_len == 0)
+        return OSD_E_CORRUPT;
+    return suspect && *ret_kind == STORE_DATA ? find_damage(c, off, ret_kind, ret_len) : OSD_OK;
+}
+
+static bool is_wanted(const struct command *c, uint16_t type)
+{
+    return c->cdb.map_type == OSD_MAP_ALL || c->cdb.map_type == type;
+}
+
 /* Walk the extents from the start on, neighbours of one kind merged. */
-static osd_status put_map(struct command *c, struct osd_writer *w)
+static osd_status put_map(struct command *c, bool suspect, struct osd_writer *w)
 {
     uint64_t at = c->cdb.start, begin = at;
     enum store_extent kind = STORE_HOLE, next;
-    osd_status st = OSD_OK;
 
     while (at < c->meta.length) {
         uint64_t len;
-        st = ops_of(c)->seek(c->txn, c->target, at, &next, &len);
+        osd_status st = find_extent(c, at, suspect, &next, &len);
         if (st)
             return st;
-        if (len == 0)
-            return OSD_E_CORRUPT;
         if (next != kind && at > begin) {
-            if (c->cdb.map_type == OSD_MAP_ALL || c->cdb.map_type == map_types[kind])
+            if (is_wanted(c, map_types[kind]))
                 put_range(w, map_types[kind], begin, at - begin);
             begin = at;
         }
         kind = next;
         at += len;
     }
-    if (at > begin && (c->cdb.map_type == OSD_MAP_ALL || c->cdb.map_type == map_types[kind]))
+    if (at > begin && is_wanted(c, map_types[kind]))
         put_range(w, map_types[kind], begin, at - begin);
-    return st;
+    return OSD_OK;
+}
+
+/* Where damage is on record, data is read to see which: the record knows no places. */
+static osd_status put_map_and_damage(struct command *c, struct osd_writer *w)
+{
+    const struct osd_map_entry attrs = {.type = OSD_MAP_DAMAGED_ATTRS};
+    uint8_t damage;
+    osd_status st = damage_on_record(c->txn, c->target, STORE_USER, &damage);
+
+    if (st == OSD_OK && damage & DAMAGED_ATTRS && is_wanted(c, OSD_MAP_DAMAGED_ATTRS))
+        osd_map_entry_put(w, &attrs);
+    return st ? st : put_map(c, damage & DAMAGED_DATA, w);
 }
 
 osd_status run_read_map(struct command *c)
@@ -205,7 +269,7 @@ osd_status run_read_map(struct command *c)
     if (st)
         return st;
     osd_writer_zero(&iw.w, sizeof(head));
-    st = put_map(c, &iw.w);
+    st = put_map_and_damage(c, &iw.w);
     be64_put(head, iw.w.full - sizeof(head));
     osd_writer_patch(&iw.w, 0, head, sizeof(head));
     c->data_in_len = in_window_close(c, &iw);

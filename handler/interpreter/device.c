@@ -233,6 +233,19 @@ static osd_status load_state(const struct osd_device_config *cfg, struct osd_dev
     return OSD_OK;
 }
 
+/* Everything but the store. */
+static void release(struct osd_device *dev)
+{
+    staging_destroy(&dev->staging);
+    inflight_destroy(&dev->inflight);
+    nonces_destroy(&dev->nonces);
+    trusted_destroy(&dev->trusted);
+    pthread_mutex_destroy(&dev->exchange.lock);
+    OPENSSL_cleanse(&dev->exchange, sizeof(dev->exchange));
+    OPENSSL_cleanse(&dev->own_seal, sizeof(dev->own_seal));
+    free(dev);
+}
+
 osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_device **ret)
 {
     struct osd_device *dev;
@@ -260,6 +273,11 @@ osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_devic
     trusted_init(&dev->trusted);
     pthread_mutex_init(&dev->exchange.lock, NULL);
     staging_init(&dev->staging);
+    st = scrub_start(dev, cfg);
+    if (st) {
+        release(dev);
+        return st;
+    }
     *ret = dev;
     return OSD_OK;
 }
@@ -285,15 +303,10 @@ void osd_device_close(struct osd_device *dev)
 {
     if (!dev)
         return;
-    staging_destroy(&dev->staging);
-    inflight_destroy(&dev->inflight);
-    nonces_destroy(&dev->nonces);
-    trusted_destroy(&dev->trusted);
-    pthread_mutex_destroy(&dev->exchange.lock);
-    OPENSSL_cleanse(&dev->exchange, sizeof(dev->exchange));
-    OPENSSL_cleanse(&dev->own_seal, sizeof(dev->own_seal));
-    dev->store->ops->close(dev->store);
-    free(dev);
+    struct osd_store *store = dev->store;
+    scrub_stop(dev);
+    release(dev);
+    store->ops->close(store);
 }
 
 uint64_t device_now(struct osd_device *dev)
@@ -409,5 +422,6 @@ void osd_device_stats(struct osd_device *dev, struct osd_device_stats *ret)
     *ret = (struct osd_device_stats){.commands = atomic_load(&dev->commands),
                                      .failures = atomic_load(&dev->failures),
                                      .replays = atomic_load(&dev->replays),
-                                     .staged_bytes = staging_bytes(&dev->staging)};
+                                     .staged_bytes = staging_bytes(&dev->staging),
+                                     .scrub_ended = atomic_load(&dev->scrub.ended)};
 }

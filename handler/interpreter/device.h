@@ -14,6 +14,7 @@
 #include "interpreter.h"
 #include "nonces.h"
 #include "replay.h"
+#include "scrub.h"
 #include "security/dh.h"
 #include "security/seal.h"
 #include "staging.h"
@@ -54,6 +55,7 @@ struct osd_device {
     struct inflight inflight;
     struct staging staging;
     atomic_uint formatting; /* FORMAT OSD commands at work: others get NOT READY */
+    struct scrub scrub;
     atomic_uint_fast64_t commands, failures, replays;
     /* how often members of collections came or went, by a hash of the collection's id */
     atomic_uint member_changes[MEMBER_COUNTERS];

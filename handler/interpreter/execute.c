@@ -470,6 +470,15 @@ static osd_status execute(struct command *c)
     return finish(c, st);
 }
 
+/* Reading met damage: of attributes while they were got, else of what the command reads. */
+static void note_damage(const struct command *c)
+{
+    bool attrs = c->function == OSD_FN_GET_ATTR || c->cdb.op == OSD_OP_GET_ATTRIBUTES;
+
+    if (c->cdb.op == OSD_OP_READ || c->cdb.op == OSD_OP_GET_ATTRIBUTES)
+        damage_found(c->dev, c->target, attrs ? DAMAGED_ATTRS : DAMAGED_DATA, c->now);
+}
+
 void command_execute(struct osd_device *dev, const struct osd_request *req,
                      struct osd_response *ret)
 {
@@ -490,8 +499,8 @@ void command_execute(struct osd_device *dev, const struct osd_request *req,
         atomic_fetch_sub(&dev->formatting, 1);
     if (st == OSD_OK)
         aftermath(&c);
-    if (st == OSD_E_CORRUPT && c.cdb.op == OSD_OP_READ)
-        damage_found(dev, c.target, DAMAGED_DATA, c.now);
+    if (st == OSD_E_CORRUPT)
+        note_damage(&c);
     replay_leave(&c);
     ret->in_len = segments_finish(&c, st == OSD_OK);
     if (st == OSD_OK)

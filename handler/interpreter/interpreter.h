@@ -39,7 +39,9 @@ struct osd_device_config {
     void *key_arg;
     const uint8_t *passphrase; /* keys are sealed under it in the store; NULL: they lie open */
     size_t passphrase_len;
-    bool weak_groups; /* SET MASTER KEY may use the 1024-bit group */
+    bool weak_groups;    /* SET MASTER KEY may use the 1024-bit group */
+    uint64_t scrub_rate; /* bytes per second read in the background to find damage; 0: never */
+    uint64_t scrub_interval_ms; /* from the end of one pass to the beginning of the next */
 };
 
 /** OSD_OK; OSD_E_IO, OSD_E_CORRUPT from the store; OSD_E_UNSUPPORTED security method;
@@ -105,6 +107,7 @@ bool osd_scopes_meet(struct osd_scope a, struct osd_scope b);
 /** Counters for logs and osdctl info; any thread. */
 struct osd_device_stats {
     uint64_t commands, failures, replays, staged_bytes;
+    uint64_t scrub_ended; /* when the last pass ended, ms since 1970; 0: none did */
 };
 void osd_device_stats(struct osd_device *dev, struct osd_device_stats *ret);
 

@@ -45,7 +45,7 @@ static const struct page pages[] = {
     {P(OSD_PG_TIMESTAMPS), 0, "Partition Timestamps", &page_times_p, NULL},
     {P(OSD_PG_COLLECTIONS), GEN2, "Partition Attributes Access", NULL, page_set_access_list},
     {P(OSD_PG_SECURITY), 0, "Partition Policy/Security", &page_security_p, NULL},
-    {P(OSD_PG_RECOVERY), GEN2, "Partition Error Recovery", &page_recovery_rp, NULL},
+    {P(OSD_PG_RECOVERY), GEN2, "Partition Error Recovery", &page_recovery_p, NULL},
     {C(OSD_PG_DIRECTORY), 0, "Collection Directory", NULL, NULL},
     {C(OSD_PG_INFORMATION), 0, "Collection Information", &page_information_c, NULL},
     {C(OSD_PG_TIMESTAMPS), 0, "Collection Timestamps", &page_times_cu, NULL},
@@ -57,7 +57,7 @@ static const struct page pages[] = {
     {R(OSD_PG_QUOTAS), 0, "Root Quotas", &page_quotas_r, NULL},
     {R(OSD_PG_TIMESTAMPS), 0, "Root Timestamps", &page_times_r, NULL},
     {R(OSD_PG_SECURITY), 0, "Root Policy/Security", &page_security_r, NULL},
-    {R(OSD_PG_RECOVERY), GEN2, "Root Error Recovery", &page_recovery_rp, NULL},
+    {R(OSD_PG_RECOVERY), GEN2, "Root Error Recovery", &page_recovery_r, NULL},
 };
 #define N_PAGES (sizeof(pages) / sizeof(pages[0]))
 

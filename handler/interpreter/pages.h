@@ -67,7 +67,7 @@ extern const struct page_rows page_security_r, page_security_p, page_security_cu
 osd_status page_put_key_ids(struct command *c, const struct attr_object *o, uint32_t page,
                             uint8_t *dst);
 /* pages_recovery.c */
-extern const struct page_rows page_recovery_rp, page_recovery_cu;
+extern const struct page_rows page_recovery_r, page_recovery_p, page_recovery_cu;
 
 /* ---- page_values.c: what getters and setters are made of ---- */
 

@@ -5,6 +5,11 @@
  *
  * Each object is looked at and written down in transactions of its own, so neither damage nor a
  * long check keeps others waiting; the totals are those of the objects met.
+ * Invariants:
+ *  (1) New damage of an object is counted at once: by its partition when the object had none on
+ *      record, by the root when the partition had none.
+ *  (2) What is healed or gone leaves the totals when they are counted anew: by the check, or by
+ *      damage_recount().
  */
 #include "recovery.h"
 
@@ -137,22 +142,77 @@ static osd_status note_tally(struct osd_device *dev, struct store_id id,
     return end(t, st ? st : put_tally(t, id, more, add, now, ret_old));
 }
 
+/* What contains an object hears of damage that is new. */
+static osd_status tell_containers(struct osd_device *dev, struct store_id id, uint8_t bits,
+                                  bool first, uint64_t now)
+{
+    struct tally more = {.bits = bits, .count = first}, old = {0};
+    osd_status st = OSD_OK;
+
+    if (id.oid)
+        st = note_tally(dev, (struct store_id){id.pid, 0}, &more, true, now, &old);
+    more.count = first && old.count == 0;
+    if (st == OSD_OK && id.pid)
+        st = note_tally(dev, (struct store_id){0, 0}, &more, true, now, &old);
+    return st;
+}
+
 void damage_found(struct osd_device *dev, struct store_id id, uint8_t bits, uint64_t now)
 {
-    struct tally more = {.bits = bits}, old;
+    const char *what = bits & DAMAGED_DATA ? "data" : "attributes";
     uint64_t before = 0;
     osd_status st = note_own(dev, id, bits, true, now, &before);
 
-    if (st == OSD_OK && (before & bits) != bits) {
-        more.count = before == 0;
-        st = note_tally(dev, (struct store_id){id.pid, 0}, &more, true, now, &old);
-        more.count = more.count && old.count == 0;
-        if (st == OSD_OK)
-            st = note_tally(dev, (struct store_id){0, 0}, &more, true, now, &old);
-    }
+    if (st == OSD_OK && (before & bits) == bits)
+        return;
+    osd_log(OSD_LOG_WARN, "%s of object 0x%llx/0x%llx damaged", what,
+            (unsigned long long)id.pid, (unsigned long long)id.oid);
+    if (st == OSD_OK)
+        st = tell_containers(dev, id, bits, before == 0, now);
     if (st)
         osd_log(OSD_LOG_ERROR, "damage of object 0x%llx/0x%llx could not be recorded: %s",
                 (unsigned long long)id.pid, (unsigned long long)id.oid, osd_status_text(st));
+}
+
+osd_status damage_on_record(struct store_txn *t, struct store_id id, enum store_kind kind,
+                            uint8_t *ret)
+{
+    uint64_t bits = 0;
+    osd_status st = get_number(t, id, page_of(kind), RECOVERY_SUMMARY, &bits);
+
+    *ret = (uint8_t)bits;
+    return st;
+}
+
+/* Take those bits off the record that were not seen, nor written down since the look began. */
+static osd_status put_healed(struct store_txn *t, struct store_id id, uint8_t seen,
+                             uint64_t since)
+{
+    static const uint32_t times[] = {RECOVERY_DATA_TIME, RECOVERY_ATTR_TIME};
+    static const uint8_t bits[] = {DAMAGED_DATA, DAMAGED_ATTRS};
+    struct store_meta m;
+    uint64_t old, when;
+    osd_status st = t->store->ops->get_meta(t, id, &m);
+
+    if (st == OSD_OK)
+        st = get_number(t, id, page_of(m.kind), RECOVERY_SUMMARY, &old);
+    for (int i = 0; i < 2 && st == OSD_OK; i++) {
+        if (seen & bits[i])
+            continue;
+        st = get_number(t, id, page_of(m.kind), times[i], &when);
+        if (when < since)
+            old &= ~(uint64_t)bits[i];
+    }
+    return st ? st : put_number(t, id, page_of(m.kind), RECOVERY_SUMMARY, old, 1);
+}
+
+osd_status damage_healed(struct osd_device *dev, struct store_id id, uint8_t seen,
+                         uint64_t since)
+{
+    struct store_txn *t;
+    osd_status st = dev->store->ops->begin(dev->store, id, STORE_EXCLUSIVE, &t);
+
+    return st ? st : end(t, put_healed(t, id, seen, since));
 }
 
 /* ---- the check ---- */
@@ -232,12 +292,20 @@ static osd_status verify(struct store_txn *t, struct store_id id, uint8_t *bits,
         return as_bit(st, DAMAGED_ATTRS, bits);
     if (m.kind == STORE_USER)
         return verify_user(t, id, m.length, *ret_old & DAMAGED_DATA, bits);
+    if (m.kind != STORE_COLLECTION)
+        return OSD_OK;
     return as_bit(ops->members(t, id, 0, &first, 1, &n, &next), DAMAGED_DATA, bits);
 }
 
-static osd_status check_object(struct osd_device *dev, struct store_id id, uint64_t now,
-                               struct tally *sum)
+/** A check under way: of the objects of one container. */
+struct check {
+    uint64_t now;
+    struct tally sum;
+};
+
+static osd_status check_object(struct osd_device *dev, struct store_id id, void *arg)
 {
+    struct check *c = arg;
     struct store_txn *t;
     uint64_t old = 0;
     uint8_t bits = 0;
@@ -247,10 +315,10 @@ static osd_status check_object(struct osd_device *dev, struct store_id id, uint6
         return st;
     st = verify(t, id, &bits, &old);
     dev->store->ops->abort(t);
-    sum->bits |= bits;
-    sum->count += bits != 0;
+    c->sum.bits |= bits;
+    c->sum.count += bits != 0;
     if (st == OSD_OK && bits != old)
-        st = note_own(dev, id, bits, false, now, &old);
+        st = note_own(dev, id, bits, false, c->now, &old);
     return st == OSD_E_NOT_FOUND ? OSD_OK : st; /* removed meanwhile */
 }
 
@@ -269,49 +337,156 @@ static osd_status list_chunk(struct osd_device *dev, uint64_t pid, enum store_ki
     return st;
 }
 
-static osd_status check_kind(struct osd_device *dev, uint64_t pid, enum store_kind kind,
-                             uint64_t now, struct tally *sum)
+osd_status each_object(struct osd_device *dev, uint64_t pid, enum store_kind kind,
+                       uint64_t from, object_visit visit, void *arg)
 {
-    uint64_t ids[CHUNK], next = 0;
-    size_t n = 0;
+    uint64_t ids[CHUNK], next = from;
     osd_status st;
 
     do {
+        size_t n = 0;
         st = list_chunk(dev, pid, kind, ids, &n, &next);
-        for (size_t i = 0; i < n && st == OSD_OK; i++)
-            st = check_object(dev, (struct store_id){pid, ids[i]}, now, sum);
+        for (size_t i = 0; i < n && st == OSD_OK; i++) {
+            struct store_id id = {pid ? pid : ids[i], pid ? ids[i] : 0};
+            st = visit(dev, id, arg);
+        }
     } while (st == OSD_OK && next);
     return st;
 }
 
-static osd_status check_partition(struct osd_device *dev, uint64_t pid, uint64_t now,
-                                  struct tally *root)
+static osd_status check_partition(struct osd_device *dev, struct store_id id, void *arg)
 {
-    struct tally sum = {0}, old;
+    struct check *root = arg, own = {.now = root->now}, in = {.now = root->now};
+    struct tally old;
     osd_status st;
 
-    if ((st = check_kind(dev, pid, STORE_USER, now, &sum)) ||
-        (st = check_kind(dev, pid, STORE_COLLECTION, now, &sum)) ||
-        (st = note_tally(dev, (struct store_id){pid, 0}, &sum, false, now, &old)))
+    if ((st = check_object(dev, id, &own)) ||
+        (st = each_object(dev, id.pid, STORE_USER, 0, check_object, &in)) ||
+        (st = each_object(dev, id.pid, STORE_COLLECTION, 0, check_object, &in)) ||
+        (st = note_tally(dev, id, &in.sum, false, in.now, &old)))
         return st == OSD_E_NOT_FOUND ? OSD_OK : st;
-    root->bits |= sum.bits;
-    root->count += sum.count != 0;
+    root->sum.bits |= own.sum.bits | in.sum.bits;
+    root->sum.count += own.sum.count != 0 || in.sum.count != 0;
     return OSD_OK;
 }
 
 osd_status structure_check(struct osd_device *dev, uint64_t pid, uint64_t now)
 {
-    uint64_t ids[CHUNK], next = 0;
-    struct tally sum = {0}, old;
-    size_t n = 0;
+    struct store_id root = {0, 0};
+    struct check own = {.now = now}, in = {.now = now};
+    struct tally old;
     osd_status st;
 
     if (pid != 0)
-        return check_partition(dev, pid, now, &sum);
-    do {
-        st = list_chunk(dev, 0, STORE_PARTITION, ids, &n, &next);
-        for (size_t i = 0; i < n && st == OSD_OK; i++)
-            st = check_partition(dev, ids[i], now, &sum);
-    } while (st == OSD_OK && next);
-    return st ? st : note_tally(dev, (struct store_id){0, 0}, &sum, false, now, &old);
+        return check_partition(dev, (struct store_id){pid, 0}, &in);
+    if ((st = check_object(dev, root, &own)) ||
+        (st = each_object(dev, 0, STORE_PARTITION, 0, check_partition, &in)))
+        return st;
+    return note_tally(dev, root, &in.sum, false, now, &old);
+}
+
+/* ---- counting anew ---- */
+
+/** A count under way of what is on record. */
+struct recount {
+    struct tally sum;
+    object_visit pace;
+    void *arg;
+};
+
+static osd_status get_tally(struct store_txn *t, struct store_id id, struct tally *ret)
+{
+    uint32_t page = page_of(id.pid ? STORE_PARTITION : STORE_ROOT);
+    osd_status st = get_number(t, id, page, RECOVERY_CONTAINED, &ret->bits);
+
+    return st ? st : get_number(t, id, page, RECOVERY_COUNT, &ret->count);
+}
+
+/* What is on record of an object, or of a partition and inside it. */
+static osd_status load_record(struct store_txn *t, struct store_id id, struct tally *ret)
+{
+    struct store_meta m;
+    uint8_t own = 0;
+    osd_status st = t->store->ops->get_meta(t, id, &m);
+
+    *ret = (struct tally){0};
+    if (st == OSD_OK)
+        st = damage_on_record(t, id, m.kind, &own);
+    if (st == OSD_OK && !id.oid)
+        st = get_tally(t, id, ret);
+    ret->bits |= own;
+    ret->count = own != 0 || ret->count != 0;
+    return st;
+}
+
+static osd_status count_record(struct osd_device *dev, struct store_id id, void *arg)
+{
+    struct recount *r = arg;
+    struct tally one;
+    struct store_txn *t;
+    osd_status st = dev->store->ops->begin(dev->store, id, STORE_SHARED, &t);
+
+    if (st)
+        return st;
+    st = load_record(t, id, &one);
+    dev->store->ops->abort(t);
+    if (st == OSD_OK) {
+        r->sum.bits |= one.bits;
+        r->sum.count += one.count;
+    }
+    return st == OSD_OK || st == OSD_E_NOT_FOUND || st == OSD_E_CORRUPT
+               ? r->pace(dev, id, r->arg)
+               : st;
+}
+
+static osd_status read_tally(struct osd_device *dev, struct store_id id, struct tally *ret)
+{
+    struct store_meta m;
+    struct store_txn *t;
+    osd_status st = dev->store->ops->begin(dev->store, id, STORE_SHARED, &t);
+
+    if (st)
+        return st;
+    st = dev->store->ops->get_meta(t, id, &m);
+    if (st == OSD_OK)
+        st = get_tally(t, id, ret);
+    dev->store->ops->abort(t);
+    return st;
+}
+
+/* Unless more was found meanwhile: that may be counted, or not. */
+static osd_status write_tally(struct osd_device *dev, struct store_id id,
+                              const struct tally *before, const struct tally *sum, uint64_t now)
+{
+    struct store_txn *t;
+    struct store_meta m;
+    struct tally is, old;
+    osd_status st = dev->store->ops->begin(dev->store, id, STORE_EXCLUSIVE, &t);
+
+    if (st)
+        return st;
+    st = t->store->ops->get_meta(t, id, &m);
+    if (st == OSD_OK)
+        st = get_tally(t, id, &is);
+    if (st == OSD_OK && is.bits == before->bits && is.count == before->count)
+        st = put_tally(t, id, sum, false, now, &old);
+    return end(t, st);
+}
+
+osd_status damage_recount(struct osd_device *dev, uint64_t pid, uint64_t now, object_visit pace,
+                          void *arg)
+{
+    struct recount r = {.pace = pace, .arg = arg};
+    struct store_id id = {pid, 0};
+    struct tally before = {0};
+    osd_status st = read_tally(dev, id, &before);
+
+    if (st || (before.bits == 0 && before.count == 0))
+        return st;
+    st = each_object(dev, pid, pid ? STORE_USER : STORE_PARTITION, 0, count_record, &r);
+    if (st == OSD_OK && pid)
+        st = each_object(dev, pid, STORE_COLLECTION, 0, count_record, &r);
+    if (st || (r.sum.bits == before.bits && r.sum.count == before.count))
+        return st;
+    return write_tally(dev, id, &before, &r.sum, now);
 }

@@ -10,7 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/bytes.h"
 #include "wire/cdb.h"
+
+#define SCRUB_MIN  (64 * KIB)
+#define SCRUB_MAX  (16 * GIB)
+#define SCRUB_RATE (8 * MIB)
+#define SCRUB_DAYS 7
 
 static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                               "/._@=+~%-;";
@@ -135,6 +141,29 @@ static osd_status key_threads(struct parse *p, const char *v)
     return OSD_OK;
 }
 
+static osd_status key_scrub(struct parse *p, const char *v)
+{
+    p->cfg.scrub = 0;
+    if (strcmp(v, "off") == 0)
+        return OSD_OK;
+    if (parse_size(v, &p->cfg.scrub) || p->cfg.scrub < SCRUB_MIN || p->cfg.scrub > SCRUB_MAX)
+        return complain(p,
+                        "scrub=%s is neither off nor bytes per second from 64k to 16g "
+                        "(number with k, m, g)",
+                        v);
+    return OSD_OK;
+}
+
+static osd_status key_scrub_days(struct parse *p, const char *v)
+{
+    uint64_t n;
+
+    if (parse_size(v, &n) || n > 365)
+        return complain(p, "scrub_days=%s is not a number from 0 to 365", v);
+    p->cfg.scrub_days = (unsigned)n;
+    return OSD_OK;
+}
+
 /* tcmu-runner evaluates this one itself and aborts when a command of ours is slower. */
 static osd_status key_runner_timeout(struct parse *p, const char *v)
 {
@@ -155,6 +184,8 @@ static const struct {
             {"master_key_file", key_master},
             {"dh1024", key_dh1024},
             {"passphrase_file", key_passphrase},
+            {"scrub", key_scrub},
+            {"scrub_days", key_scrub_days},
             {"tcmur_cmd_time_out", key_runner_timeout}};
 
 static osd_status set_key(struct parse *p, unsigned i, const char *value)
@@ -177,14 +208,17 @@ static osd_status parse_option(struct parse *p, const char *option)
             return set_key(p, i, eq + 1);
     return complain(p,
                     "unknown option \"%.*s\" (known: capacity, security, master_key_file, "
-                    "passphrase_file, dh1024, sync, store, threads)",
+                    "passphrase_file, dh1024, sync, store, threads, scrub, scrub_days)",
                     (int)(eq - option), option);
 }
 
 osd_status osd_cfgstring_parse(const char *s, struct osd_cfg *ret, char *reason,
                                size_t reason_len)
 {
-    struct parse p = {.cfg = {.threads = 4, .method = OSD_SEC_CMDRSP},
+    struct parse p = {.cfg = {.threads = 4,
+                              .method = OSD_SEC_CMDRSP,
+                              .scrub = SCRUB_RATE,
+                              .scrub_days = SCRUB_DAYS},
                       .reason = reason,
                       .reason_len = reason_len};
     char copy[OSD_CFGSTRING_MAX + 1];

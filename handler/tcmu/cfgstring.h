@@ -27,7 +27,9 @@ struct osd_cfg {
     bool weak_groups;  /* dh1024=allow */
     char master_key_file[OSD_CFGSTRING_MAX + 1]; /* "" = master.key in the store's directory */
     char passphrase_file[OSD_CFGSTRING_MAX + 1]; /* "" = the systemd credential, if any */
-    unsigned threads; /* workers for long commands, 1-64; default 4 */
+    unsigned threads;    /* workers for long commands, 1-64; default 4 */
+    uint64_t scrub;      /* bytes per second read to find damage; 0 = never; default 8 MiB */
+    unsigned scrub_days; /* from the end of one pass to the next, 0-365; default 7 */
 };
 
 /** The line that help and error messages show. */

@@ -28,6 +28,7 @@
 #include "store/store.h"
 
 #define KICK_LATE 8u
+#define DAY_MS    86400000ULL
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -246,7 +247,9 @@ static osd_status open_device(struct lun *lun, const struct osd_cfg *cfg, char *
 {
     uint64_t size =
         (uint64_t)tcmu_dev_get_num_lbas(lun->dev) * tcmu_dev_get_block_size(lun->dev);
-    struct osd_device_config dc = {.clock = &osd_clock_frequent};
+    struct osd_device_config dc = {.clock = &osd_clock_frequent,
+                                   .scrub_rate = cfg->scrub,
+                                   .scrub_interval_ms = cfg->scrub_days * DAY_MS};
     struct osd_key_source source = {.cfg = cfg, .why = why, .why_len = why_len};
     osd_status st = open_store(cfg, size, &dc.store, why, why_len);
 
@@ -345,7 +348,8 @@ int handler_init(void)
             "security=cmdrsp|capkey|alldata|nosec (default cmdrsp; nosec: no credentials),\n"
             "master_key_file=/path (default: master.key in the store), dh1024=refuse|allow,\n"
             "passphrase_file=/path (keys are sealed in the store),\n"
-            "sync=normal|always, store=rocksdb|memory, threads=N\n"
+            "sync=normal|always, store=rocksdb|memory, threads=N,\n"
+            "scrub=off|RATE (bytes per second, default 8m), scrub_days=N (default 7)\n"
             "examples:\n"
             "  size=4T cfgstring=" OSD_CFGSTRING_EXAMPLE "\n"
             "  size=4T cfgstring=/srv/osd1;capacity=2T;sync=always;security=nosec",

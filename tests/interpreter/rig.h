@@ -54,6 +54,8 @@ void rig_open(struct rig *rig);
 void rig_close(struct rig *rig);
 /** The same on a store of the caller's (taken over). */
 void rig_open_on(struct rig *rig, struct osd_store *store);
+/** ... configured otherwise; store, clock and serial are filled in. */
+void rig_open_with(struct rig *rig, struct osd_store *store, struct osd_device_config cfg);
 /** An empty store with the rig's clock: the memory store, or what RIG_STORE in the environment
  *  names ("rocksdb"). rig_close() removes its directory. */
 struct osd_store *rig_store(struct rig *rig, uint64_t capacity);

@@ -129,10 +129,12 @@ static const struct {
 };
 
 /* A flush follows the commit: the attributes that came with it stay set when it fails. Damage
- * that a READ finds is put on record. */
+ * that a READ or a GET ATTRIBUTES finds is put on record. */
 static bool leaves_traces(enum osd_op op, osd_status st)
 {
-    return (op == OSD_OP_READ && st == OSD_E_CORRUPT) || op == OSD_OP_FLUSH ||
+    bool reads = op == OSD_OP_READ || op == OSD_OP_GET_ATTRIBUTES;
+
+    return (reads && st == OSD_E_CORRUPT) || op == OSD_OP_FLUSH ||
            op == OSD_OP_FLUSH_COLLECTION || op == OSD_OP_FLUSH_PARTITION ||
            op == OSD_OP_FLUSH_OSD;
 }

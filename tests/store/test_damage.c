@@ -4,96 +4,20 @@
  *
  * Between close and open the test changes keys of the database by itself.
  */
-#include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/crc32c.h"
+#include "raw.h"
 #include "rig.h"
-#include "store/rocksdb_codec.h"
 
-static const char *const families[] = {"default", "ids",     "objects", "attrs",
-                                       "extents", "records", "members"};
-enum { DEFAULT, IDS, OBJECTS, ATTRS, EXTENTS, RECORDS, MEMBERS, FAMILIES };
-
-struct raw {
-    rocksdb_t *db;
-    rocksdb_options_t *o;
-    rocksdb_writeoptions_t *wo;
-    rocksdb_readoptions_t *ro;
-    rocksdb_column_family_handle_t *cf[FAMILIES];
-};
-
-static struct raw raw_open(struct rig *r)
+/* The store closed, its database open. */
+static struct raw open_below(struct rig *r)
 {
-    struct raw w = {.o = rocksdb_options_create(),
-                    .wo = rocksdb_writeoptions_create(),
-                    .ro = rocksdb_readoptions_create()};
-    const rocksdb_options_t *all[FAMILIES];
-    char path[100], *err = NULL;
-
     if (r->opened)
         rig_close(r);
-    for (int i = 0; i < FAMILIES; i++)
-        all[i] = w.o;
-    snprintf(path, sizeof(path), "%s/db", r->dir);
-    w.db = rocksdb_open_column_families(w.o, path, FAMILIES, families, all, w.cf, &err);
-    if (err)
-        fail_msg("%s", err);
-    return w;
-}
-
-static void raw_close(struct raw *w)
-{
-    for (int i = 0; i < FAMILIES; i++)
-        rocksdb_column_family_handle_destroy(w->cf[i]);
-    rocksdb_close(w->db);
-    rocksdb_options_destroy(w->o);
-    rocksdb_writeoptions_destroy(w->wo);
-    rocksdb_readoptions_destroy(w->ro);
-}
-
-static void raw_put(struct raw *w, int cf, const void *key, size_t key_len, const void *value,
-                    size_t len)
-{
-    char *err = NULL;
-
-    rocksdb_put_cf(w->db, w->wo, w->cf[cf], key, key_len, value, len, &err);
-    assert_null(err);
-}
-
-static void raw_delete(struct raw *w, int cf, const void *key, size_t key_len)
-{
-    char *err = NULL;
-
-    rocksdb_delete_cf(w->db, w->wo, w->cf[cf], key, key_len, &err);
-    assert_null(err);
-}
-
-static size_t raw_get(struct raw *w, struct store_id id, uint8_t dst[OBJECT_MAX])
-{
-    uint8_t key[OBJECT_KEY_LEN];
-    char *err = NULL;
-    size_t len = 0;
-
-    key_object(key, id);
-    char *v =
-        rocksdb_get_cf(w->db, w->ro, w->cf[OBJECTS], (char *)key, sizeof(key), &len, &err);
-    assert_null(err);
-    assert_non_null(v);
-    assert_true(len <= OBJECT_MAX);
-    memcpy(dst, v, len);
-    rocksdb_free(v);
-    return len;
-}
-
-static void raw_set(struct raw *w, struct store_id id, const uint8_t *value, size_t len)
-{
-    uint8_t key[OBJECT_KEY_LEN];
-
-    key_object(key, id);
-    raw_put(w, OBJECTS, key, sizeof(key), value, len);
+    return raw_open(r->dir);
 }
 
 static void remember(void *arg, struct store_id id, const char *finding)
@@ -141,7 +65,7 @@ static void test_store_damage__a_flipped_bit_of_inline_data_is_found(void **stat
     struct store_id id = small(r), other = small(r);
     uint8_t value[OBJECT_MAX];
     char text[100];
-    struct raw w = raw_open(r);
+    struct raw w = open_below(r);
     size_t len = raw_get(&w, id, value);
 
     value[len - 100] ^= 4;
@@ -177,7 +101,7 @@ static void set_and_reopen(struct rig *r, struct store_id id, const uint8_t *val
                            osd_status want)
 {
     char reason[200] = "";
-    struct raw w = raw_open(r);
+    struct raw w = open_below(r);
 
     raw_set(&w, id, value, len);
     raw_close(&w);
@@ -190,7 +114,7 @@ static void test_store_damage__records_that_make_no_sense_are_refused(void **sta
     struct rig *r = *state;
     struct store_id id = small(r);
     uint8_t good[OBJECT_MAX], bad[OBJECT_MAX];
-    struct raw w = raw_open(r);
+    struct raw w = open_below(r);
     size_t len = raw_get(&w, id, good), attrs = RECORD_LEN + 2, second = attrs + 15;
 
     raw_close(&w);
@@ -226,12 +150,12 @@ static void test_store_damage__a_block_of_two_records_is_refused(void **state)
 
     rig_write(r, a, 0, block, sizeof(block));
     rig_write(r, b, 0, block, sizeof(block));
-    struct raw w = raw_open(r);
+    struct raw w = open_below(r);
     size_t len = raw_get(&w, a, value), old_len = raw_get(&w, b, old);
     raw_set(&w, b, value, len);
     raw_close(&w);
     rig_fails(reopen(r, reason), OSD_E_CORRUPT);
-    w = raw_open(r);
+    w = open_below(r);
     raw_set(&w, b, old, old_len);
     raw_close(&w);
     rig_open(r);
@@ -255,16 +179,16 @@ static void test_store_damage__listings_are_repaired(void **state)
     struct store_id id = small(r), ghost = {id.pid, id.oid + 5}, p = {id.pid, 0};
     uint8_t key[LISTED_KEY_LEN];
     char text[100];
-    struct raw w = raw_open(r);
+    struct raw w = open_below(r);
 
     key_listed(key, ghost, STORE_USER);
-    raw_put(&w, IDS, key, sizeof(key), "", 0);
+    raw_put(&w, RAW_IDS, key, sizeof(key), "", 0);
     key_listed(key, id, STORE_COLLECTION); /* listed as what it is not */
-    raw_put(&w, IDS, key, sizeof(key), "", 0);
+    raw_put(&w, RAW_IDS, key, sizeof(key), "", 0);
     key_listed(key, id, STORE_USER);
-    raw_delete(&w, IDS, key, sizeof(key));
+    raw_delete(&w, RAW_IDS, key, sizeof(key));
     key_listed(key, p, STORE_PARTITION);
-    raw_delete(&w, IDS, key, sizeof(key));
+    raw_delete(&w, RAW_IDS, key, sizeof(key));
     raw_close(&w);
     rig_open(r);
     assert_int_equal(findings(r, false, text), 4);
@@ -286,7 +210,7 @@ static void test_store_damage__counts_of_a_record_are_repaired(void **state)
     rig_fill(large, sizeof(large), 1);
     rig_set_attr(r, id, 2, 1, large, sizeof(large));
     rig_write(r, id, 40 * STORE_BLOCK, large, sizeof(large));
-    struct raw w = raw_open(r);
+    struct raw w = open_below(r);
     rig_ok(object_decode(value, raw_get(&w, id, value), id, o));
     assert_int_equal(o->rec.outside, 1);
     assert_int_equal(o->rec.chunks, 1);
@@ -308,15 +232,15 @@ static void test_store_damage__another_format_is_refused_and_left_alone(void **s
     static const uint8_t newer[4] = {0, 0, 0, 3}, ours[4] = {0, 0, 0, 2};
     struct rig *r = *state;
     char reason[200] = "", path[100], *err = NULL;
-    struct raw w = raw_open(r);
+    struct raw w = open_below(r);
 
-    raw_put(&w, DEFAULT, "format", 6, newer, 4);
+    raw_put(&w, RAW_DEFAULT, "format", 6, newer, 4);
     raw_close(&w);
     rig_fails(reopen(r, reason), OSD_E_VERSION);
     assert_non_null(strstr(reason, "format version 3"));
-    w = raw_open(r);
-    raw_put(&w, DEFAULT, "format", 6, ours, 4);
-    rocksdb_drop_column_family(w.db, w.cf[IDS], &err); /* what version 1 did not have */
+    w = open_below(r);
+    raw_put(&w, RAW_DEFAULT, "format", 6, ours, 4);
+    rocksdb_drop_column_family(w.db, w.cf[RAW_IDS], &err); /* what version 1 did not have */
     assert_null(err);
     raw_close(&w);
     rig_fails(reopen(r, reason), OSD_E_VERSION);
@@ -327,7 +251,7 @@ static void test_store_damage__another_format_is_refused_and_left_alone(void **s
     snprintf(path, sizeof(path), "%s/db", r->dir);
     char **names = rocksdb_list_column_families(o, path, &n, &err);
     assert_null(err);
-    assert_int_equal(n, FAMILIES - 1); /* looking made no family */
+    assert_int_equal(n, RAW_FAMILIES - 1); /* looking made no family */
     rocksdb_list_column_families_destroy(names, n);
     rocksdb_options_destroy(o);
 }

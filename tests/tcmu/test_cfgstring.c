@@ -54,6 +54,13 @@ static void test_tcmu_cfgstring__path_and_defaults(void **state)
     assert_int_equal(c.threads, 4);
     assert_false(c.sync_always);
     assert_false(c.memory);
+    assert_int_equal(c.scrub, 8 << 20);
+    assert_int_equal(c.scrub_days, 7);
+    c = accept("/s;scrub=64k;scrub_days=0;security=nosec");
+    assert_int_equal(c.scrub, 64 << 10);
+    assert_int_equal(c.scrub_days, 0);
+    assert_int_equal(accept("/s;scrub=16g" NOSEC).scrub, 16ULL << 30);
+    assert_int_equal(accept("/s;scrub=off" NOSEC).scrub, 0);
 }
 
 /* tcmu-runner gives the string with the subtype in front, D-Bus as well. */
@@ -78,6 +85,13 @@ static void test_tcmu_cfgstring__every_option(void **state)
     assert_int_equal(c.threads, 1);
     assert_false(c.sync_always);
     assert_false(c.memory);
+    assert_int_equal(c.scrub, 8 << 20);
+    assert_int_equal(c.scrub_days, 7);
+    c = accept("/s;scrub=64k;scrub_days=0;security=nosec");
+    assert_int_equal(c.scrub, 64 << 10);
+    assert_int_equal(c.scrub_days, 0);
+    assert_int_equal(accept("/s;scrub=16g" NOSEC).scrub, 16ULL << 30);
+    assert_int_equal(accept("/s;scrub=off" NOSEC).scrub, 0);
 }
 
 /* Who says nothing about security gets a store that asks for credentials. */
@@ -160,6 +174,10 @@ static void test_tcmu_cfgstring__refusals_name_option_and_remedy(void **state)
         {"/s" NOSEC ";threads=0", "threads=0 is not a number from 1 to 64"},
         {"/s" NOSEC ";threads=65", "threads=65 is not a number from 1 to 64"},
         {"/s" NOSEC ";threads=many", "threads=many is not a number from 1 to 64"},
+        {"/s" NOSEC ";scrub=on", "scrub=on is neither off nor bytes per second from 64k"},
+        {"/s" NOSEC ";scrub=0", "scrub=0 is neither off nor"},
+        {"/s" NOSEC ";scrub=17g", "scrub=17g is neither off nor"},
+        {"/s" NOSEC ";scrub_days=366", "scrub_days=366 is not a number from 0 to 365"},
         {"/s" NOSEC ";colour=blue", "unknown option \"colour\" (known: capacity, security"},
         {"/s" NOSEC ";capacityx=1g", "unknown option \"capacityx\""},
         {"/s" NOSEC ";cap=1g", "unknown option \"cap\""},
