@@ -373,10 +373,11 @@ osd_status sm_api_new(const struct sm_api_parts *parts, struct sm_api **ret)
         return OSD_E_NOMEM;
     api->parts = *parts;
     api->started_ms = osd_monotonic_ms();
+    pthread_mutex_init(&api->rules, NULL);
     api->limit = sm_limit_new((uint32_t)parts->config->requests_per_second,
                               (uint32_t)parts->config->burst);
     if (!api->limit) {
-        free(api);
+        sm_api_free(api);
         return OSD_E_NOMEM;
     }
     *ret = api;
@@ -388,5 +389,6 @@ void sm_api_free(struct sm_api *api)
     if (!api)
         return;
     sm_limit_free(api->limit);
+    pthread_mutex_destroy(&api->rules);
     free(api);
 }

@@ -8,8 +8,11 @@
 #include <string.h>
 
 #include "api_internal.h"
+#include "common/clock.h"
 #include "names.h"
 #include "requests.h"
+#include "revoke.h"
+#include "tags.h"
 
 /* A database's failure, in a sentence; passes other statuses on. */
 static osd_status db_status(struct ask *a, osd_status st, const char *none)
@@ -140,12 +143,15 @@ osd_status api_keys(struct ask *a)
     return st;
 }
 
-static osd_status rotate_one(struct ask *a, uint64_t pid, bool revoke)
+static osd_status rotate_one(struct ask *a, const struct sm_key_request *r, uint64_t pid)
 {
     struct sm_keys *k = a->api->parts.keys;
 
-    return revoke ? sm_keys_revoke(k, &a->osd, pid, a->why, sizeof(a->why))
-                  : sm_keys_rotate(k, &a->osd, pid, a->why, sizeof(a->why));
+    if (r->oid)
+        return sm_tag_change(k, &a->osd, r->collection ? OSD_TYPE_COLLECTION : OSD_TYPE_USER,
+                             pid, r->oid, a->why, sizeof(a->why));
+    return r->revoke ? sm_keys_revoke(k, &a->osd, pid, a->why, sizeof(a->why))
+                     : sm_keys_rotate(k, &a->osd, pid, a->why, sizeof(a->why));
 }
 
 struct pids {
@@ -172,7 +178,7 @@ static osd_status rotate_all(struct ask *a, const struct sm_key_request *r, size
         st = sm_keys_each(a->api->parts.keys, &a->osd, keep_pid, &pids);
     }
     for (*ret_n = 0; *ret_n < pids.n && !st; ++*ret_n) {
-        st = rotate_one(a, pids.list[*ret_n], r->revoke);
+        st = rotate_one(a, r, pids.list[*ret_n]);
         if (st)
             break;
     }
@@ -187,7 +193,8 @@ osd_status api_rotate(struct ask *a)
     const char *event = !st && r.revoke ? "revoke" : "rotate";
 
     if (!st)
-        st = note(a, event, "intended", json_pack("{s:o}", "pid", json_id(r.pid)));
+        st = note(a, event, "intended",
+                  json_pack("{s:o, s:o}", "pid", json_id(r.pid), "oid", json_id(r.oid)));
     if (st)
         return st;
     st = rotate_all(a, &r, &n);
@@ -229,30 +236,84 @@ static osd_status parse_rule(struct ask *a, bool remove, struct sm_rule *ret)
     return sm_parse_rule(a->req->body, a->req->body_len, remove, ret, a->why, sizeof(a->why));
 }
 
-osd_status api_acl_set(struct ask *a)
+/* What a change takes away ends on the devices; the reply says whether it has. */
+static osd_status finish(struct ask *a, osd_status st, const struct sm_revocations *rs)
 {
+    char why[400] = "";
+    size_t left;
+
+    if (st) {
+        sm_revocations_forget(a->api->parts.db, rs);
+        return st;
+    }
+    sm_revocations_end(a->api->parts.keys, rs, &left, why, sizeof(why));
+    a->data = json_pack("{s:s}", "revocation", left ? "pending" : rs->n ? "done" : "none");
+    if (left) {
+        a->status = 202;
+        json_object_set_new(a->data, "message", json_string(why));
+    }
+    return OSD_OK;
+}
+
+/* The rule as it is becomes the rule as it shall be; after: NULL: is removed. */
+static osd_status replace_rule(struct ask *a, const struct sm_rule *r, bool remove,
+                               struct sm_revocations *rs)
+{
+    struct sm_db *db = a->api->parts.db;
+    struct sm_rule before;
+    osd_status st = sm_db_rule_get(db, r, &before);
+    bool there = st == OSD_OK;
+
+    if (remove || (st && st != OSD_E_NOT_FOUND))
+        st = db_status(a, st, "there is no such rule");
+    else
+        st = OSD_OK;
+    if (!st)
+        st = db_status(a,
+                       sm_revocations_of_change(db, there ? &before : NULL, remove ? NULL : r,
+                                                osd_clock_now(&osd_clock_system), rs),
+                       "");
+    if (!st)
+        st = db_status(a, sm_revocations_begin(db, rs), "");
+    if (!st)
+        st = db_status(a, remove ? sm_db_rule_remove(db, r) : sm_db_rule_set(db, r),
+                       "there is no such rule");
+    return st;
+}
+
+static json_t *json_outcome(const struct ask *a, json_t *what)
+{
+    json_object_update(what, a->data);
+    return what;
+}
+
+static osd_status change_rule(struct ask *a, bool remove)
+{
+    const char *event = remove ? "acl remove" : "acl set";
+    struct sm_revocations rs = {0};
     struct sm_rule r = {0};
-    osd_status st = parse_rule(a, false, &r);
+    osd_status st = parse_rule(a, remove, &r);
 
     if (!st)
-        st = note(a, "acl set", "intended", json_rule(&r));
+        st = note(a, event, "intended", json_rule(&r));
     if (st)
         return st;
-    st = db_status(a, sm_db_rule_set(a->api->parts.db, &r), "");
-    return note_end(a, "acl set", st, json_rule(&r));
+    pthread_mutex_lock(&a->api->rules);
+    st = replace_rule(a, &r, remove, &rs);
+    pthread_mutex_unlock(&a->api->rules);
+    st = finish(a, st, &rs);
+    sm_revocations_free(&rs);
+    return note_end(a, event, st, json_outcome(a, json_rule(&r)));
+}
+
+osd_status api_acl_set(struct ask *a)
+{
+    return change_rule(a, false);
 }
 
 osd_status api_acl_remove(struct ask *a)
 {
-    struct sm_rule r = {0};
-    osd_status st = parse_rule(a, true, &r);
-
-    if (!st)
-        st = note(a, "acl remove", "intended", json_rule(&r));
-    if (st)
-        return st;
-    st = db_status(a, sm_db_rule_remove(a->api->parts.db, &r), "there is no such rule");
-    return note_end(a, "acl remove", st, json_rule(&r));
+    return change_rule(a, true);
 }
 
 /* ---- groups ---- */
@@ -282,11 +343,25 @@ static osd_status parse_member(struct ask *a, char group[SM_NAME_LEN],
     return sm_parse_member(a->req->body, a->req->body_len, member, a->why, sizeof(a->why));
 }
 
+static osd_status replace_member(struct ask *a, bool add, const char *group, const char *member,
+                                 struct sm_revocations *rs)
+{
+    struct sm_db *db = a->api->parts.db;
+    osd_status st =
+        sm_revocations_of_member(db, group, member, add, osd_clock_now(&osd_clock_system), rs);
+
+    if (!st)
+        st = sm_revocations_begin(db, rs);
+    if (!st)
+        st = add ? sm_db_member_add(db, group, member) : sm_db_member_remove(db, group, member);
+    return db_status(a, st, "it is no member");
+}
+
 static osd_status change_member(struct ask *a, bool add)
 {
     const char *event = add ? "group add" : "group remove";
     char group[SM_NAME_LEN], member[SM_PRINCIPAL];
-    struct sm_db *db = a->api->parts.db;
+    struct sm_revocations rs = {0};
     osd_status st = parse_member(a, group, member);
 
     if (!st)
@@ -294,10 +369,13 @@ static osd_status change_member(struct ask *a, bool add)
                   json_pack("{s:s, s:s}", "group", group, "member", member));
     if (st)
         return st;
-    st = db_status(
-        a, add ? sm_db_member_add(db, group, member) : sm_db_member_remove(db, group, member),
-        "it is no member");
-    return note_end(a, event, st, json_pack("{s:s, s:s}", "group", group, "member", member));
+    pthread_mutex_lock(&a->api->rules);
+    st = replace_member(a, add, group, member, &rs);
+    pthread_mutex_unlock(&a->api->rules);
+    st = finish(a, st, &rs);
+    sm_revocations_free(&rs);
+    return note_end(a, event, st,
+                    json_outcome(a, json_pack("{s:s, s:s}", "group", group, "member", member)));
 }
 
 osd_status api_member_add(struct ask *a)

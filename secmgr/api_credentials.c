@@ -13,12 +13,14 @@
 #include "credential.h"
 #include "names.h"
 #include "requests.h"
+#include "tags.h"
 
 struct grant {
     struct sm_credential_request req;
     struct sm_decision d;
     uint64_t now, expires;
-    uint8_t version;
+    struct sm_working with;
+    uint32_t tag;
 };
 
 static json_t *describe(const struct ask *a, const struct grant *g)
@@ -76,17 +78,17 @@ static json_t *answer(const struct ask *a, const struct grant *g, const struct s
 
     sm_hex_format(c->capability, c->len, capability);
     sm_hex_format(c->key, sizeof(c->key), key);
-    data = json_pack("{s:s, s:i, s:s, s:s, s:I, s:s, s:i, s:o}", "osd_id", a->osd.id,
-                     "generation", (int)g->req.ask.gen, "capability", capability, "key", key,
-                     "expires", (json_int_t)g->expires, "method", methods[a->osd.method % 4],
-                     "key_version", g->version, "permissions", json_perms(g->req.ask.perms));
+    data =
+        json_pack("{s:s, s:i, s:s, s:s, s:I, s:s, s:i, s:o}", "osd_id", a->osd.id, "generation",
+                  (int)g->req.ask.gen, "capability", capability, "key", key, "expires",
+                  (json_int_t)g->expires, "method", methods[a->osd.method % 4], "key_version",
+                  g->with.version, "permissions", json_perms(g->req.ask.perms));
     OPENSSL_cleanse(key, sizeof(key));
     return data;
 }
 
 /* The audit field of the capability tells the device whose request it was. */
-static osd_status make(struct ask *a, const struct grant *g, const uint8_t secret[OSD_KEY_LEN],
-                       struct sm_credential *ret)
+static osd_status make(struct ask *a, const struct grant *g, struct sm_credential *ret)
 {
     uint8_t audit[20] = {0}, system_id[OSD_SYSTEM_ID_LEN];
     struct osd_capability cap;
@@ -94,32 +96,43 @@ static osd_status make(struct ask *a, const struct grant *g, const uint8_t secre
     if (!sm_hex_parse(a->osd.id, system_id, sizeof(system_id)))
         return OSD_E_CORRUPT;
     memcpy(audit, a->id, sizeof(a->id));
-    sm_capability_fill(&g->req.ask, a->osd.method, g->version, g->expires, audit, &cap);
-    return sm_credential_make(&cap, g->req.ask.gen, secret, system_id, ret);
+    sm_capability_fill(&g->req.ask, a->osd.method, g->with.version, g->expires, g->tag, audit,
+                       &cap);
+    return sm_credential_make(&cap, g->req.ask.gen, g->with.key, system_id, ret);
+}
+
+/* Key and tag, first set right where the device refused what was given out before. */
+static osd_status prepare(struct ask *a, struct grant *g)
+{
+    uint64_t pid = sm_ask_key_partition(&g->req.ask);
+    struct sm_keys *keys = a->api->parts.keys;
+    const struct sm_credential_request *r = &g->req;
+    osd_status st = OSD_OK;
+
+    if (r->tag_refused)
+        st = sm_tag_restore(keys, &a->osd, &r->ask, r->refused_tag, a->why, sizeof(a->why));
+    else if (r->stale)
+        st = sm_keys_verify(keys, &a->osd, pid, a->why, sizeof(a->why));
+    if (!st)
+        st = sm_keys_working(keys, &a->osd, pid, &g->with, a->why, sizeof(a->why));
+    if (!st)
+        st = sm_tag_of(keys, &a->osd, &r->ask, &g->with, &g->tag, a->why, sizeof(a->why));
+    /* What the device says of the manager is no refusal of the caller. */
+    return st == OSD_E_DENIED ? OSD_E_IO : st;
 }
 
 static osd_status grant(struct ask *a, struct grant *g)
 {
-    uint64_t pid = sm_ask_key_partition(&g->req.ask);
-    struct sm_keys *keys = a->api->parts.keys;
-    uint8_t secret[OSD_KEY_LEN];
     struct sm_credential c;
-    osd_status st = OSD_OK;
+    osd_status st;
 
-    if (g->req.stale)
-        st = sm_keys_verify(keys, &a->osd, pid, a->why, sizeof(a->why));
-    if (!st)
-        st = sm_keys_working(keys, &a->osd, pid, &g->version, secret, a->why, sizeof(a->why));
-    if (st)
-        /* What the device says of the manager is no refusal of the caller. */
-        return st == OSD_E_DENIED ? OSD_E_IO : st;
     g->expires = expiry(a, g);
-    st = make(a, g, secret, &c);
-    OPENSSL_cleanse(secret, sizeof(secret));
+    st = make(a, g, &c);
     if (!st) {
         json_t *e = describe(a, g);
         json_object_set_new(e, "expires", json_integer((json_int_t)g->expires));
-        json_object_set_new(e, "key_version", json_integer(g->version));
+        json_object_set_new(e, "key_version", json_integer(g->with.version));
+        json_object_set_new(e, "policy_tag", json_integer(g->tag));
         st = ask_audit(a, "credential", "granted", e);
     }
     if (!st) {
@@ -130,6 +143,17 @@ static osd_status grant(struct ask *a, struct grant *g)
     return st;
 }
 
+static osd_status decide(struct ask *a, struct grant *g)
+{
+    osd_status st = sm_decide(a->api->parts.db, a->osd.id, &a->who, &g->req.ask, g->now, &g->d);
+
+    if (st == OSD_E_INVALID)
+        snprintf(a->why, sizeof(a->why), "type, pid and oid do not go together");
+    return st;
+}
+
+/* The rules are read again after key and tag: what is revoked in between does not get the new
+ * ones (revoke.h). */
 osd_status api_credential(struct ask *a)
 {
     struct grant g = {.now = osd_clock_now(&osd_clock_system)};
@@ -142,12 +166,15 @@ osd_status api_credential(struct ask *a)
     st = sm_db_osd_get(db, g.req.osd, &a->osd);
     if (st == OSD_E_NOT_FOUND)
         snprintf(a->why, sizeof(a->why), "no OSD \"%s\" is known here", g.req.osd);
-    if (st)
-        return st;
-    st = sm_decide(db, a->osd.id, &a->who, &g.req.ask, g.now, &g.d);
-    if (st == OSD_E_INVALID)
-        snprintf(a->why, sizeof(a->why), "type, pid and oid do not go together");
-    if (st)
-        return st;
-    return g.d.missing ? refuse(a, &g) : grant(a, &g);
+    if (!st)
+        st = decide(a, &g);
+    if (!st && !g.d.missing) {
+        st = prepare(a, &g);
+        if (!st)
+            st = decide(a, &g);
+    }
+    if (!st)
+        st = g.d.missing ? refuse(a, &g) : grant(a, &g);
+    OPENSSL_cleanse(&g.with, sizeof(g.with));
+    return st;
 }

@@ -5,6 +5,7 @@
 #ifndef SECMGR_API_INTERNAL_H
 #define SECMGR_API_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "api.h"
@@ -27,6 +28,7 @@ enum figure {
 struct sm_api {
     struct sm_api_parts parts;
     struct sm_limit *limit;
+    pthread_mutex_t rules; /* one change of rules at a time */
     uint64_t started_ms;
     atomic_uint_fast64_t figures[N_FIGURES];
     atomic_uint_fast64_t requests[MAX_ROUTES], microseconds[MAX_ROUTES];

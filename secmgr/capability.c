@@ -9,10 +9,12 @@
 #include "common/clock.h"
 
 #define PARTITION_CHANGES (OSD_PERM_CREATE | OSD_PERM_REMOVE | OSD_PERM_GBL_REM)
+#define DUPLICATION       (OSD_PERM_CREATE | OSD_PERM_READ | OSD_PERM_WRITE)
 
 bool sm_ask_is_partition_change(const struct sm_ask *ask)
 {
-    return ask->type == OSD_TYPE_PARTITION && (ask->perms & PARTITION_CHANGES);
+    return ask->type == OSD_TYPE_PARTITION && (ask->perms & PARTITION_CHANGES) &&
+           (ask->perms & ~(OSD_PERM_GET_ATTR | OSD_PERM_SET_ATTR)) != DUPLICATION;
 }
 
 uint64_t sm_ask_key_partition(const struct sm_ask *ask)
@@ -162,7 +164,7 @@ static uint8_t descriptor(const struct sm_ask *ask)
 }
 
 void sm_capability_fill(const struct sm_ask *ask, uint8_t method, uint8_t key_version,
-                        uint64_t expires_ms, const uint8_t audit[20],
+                        uint64_t expires_ms, uint32_t tag, const uint8_t audit[20],
                         struct osd_capability *ret)
 {
     *ret = (struct osd_capability){
@@ -175,7 +177,7 @@ void sm_capability_fill(const struct sm_ask *ask, uint8_t method, uint8_t key_ve
         .object_type = ask->type,
         .permissions = ask->gen == OSD_GEN1 ? ask->perms & 0xffe0 : ask->perms,
         .descriptor = descriptor(ask),
-        .policy_tag = ask->policy_tag,
+        .policy_tag = tag,
         .allowed_pid = ask->pid,
         .allowed_oid = ask->oid,
         .range_len = ask->range_len,

@@ -12,7 +12,8 @@
  *    object: its own rules.
  *  - At a level the caller's own rule counts; if there is none, all rules of its groups together;
  *    if there is none, the rule of "other". So a rule without permissions denies.
- *  - Creating and removing a partition are questions about the device: its own rules.
+ *  - Creating and removing a partition are questions about the device: its own rules. Making a
+ *    snapshot or a clone is one about the partition that it is made of (CREATE, READ and WRITE).
  *  - A new object has no rules yet: CREATE is answered at the partition's level.
  *  - Rules that have expired do not exist; a capability never outlives the rules it rests on.
  */
@@ -31,7 +32,6 @@ struct sm_ask {
     uint16_t perms;
     uint64_t lifetime_ms; /* 0 = as long as usual */
     uint64_t created;     /* these go into the capability as they are */
-    uint32_t policy_tag;
     uint64_t range_start, range_len;
 };
 
@@ -58,7 +58,7 @@ uint64_t sm_ask_key_partition(const struct sm_ask *ask);
 /** The capability for a question that was answered with yes; discriminator random, audit as
  *  given. */
 void sm_capability_fill(const struct sm_ask *ask, uint8_t method, uint8_t key_version,
-                        uint64_t expires_ms, const uint8_t audit[20],
+                        uint64_t expires_ms, uint32_t tag, const uint8_t audit[20],
                         struct osd_capability *ret);
 
 #endif

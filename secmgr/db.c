@@ -164,6 +164,12 @@ static const char *const tables[] = {
     "CREATE TABLE IF NOT EXISTS rule (osd TEXT NOT NULL, type TEXT NOT NULL,"
     " pid TEXT NOT NULL, oid TEXT NOT NULL, principal TEXT NOT NULL, perms TEXT NOT NULL,"
     " inherit TEXT, expires TEXT NOT NULL, PRIMARY KEY (osd, pid, oid, type, principal))",
+    "CREATE TABLE IF NOT EXISTS object_tag (osd TEXT NOT NULL, pid TEXT NOT NULL,"
+    " oid TEXT NOT NULL, version TEXT NOT NULL, value TEXT NOT NULL, nonce TEXT NOT NULL,"
+    " PRIMARY KEY (osd, pid, oid))",
+    "CREATE TABLE IF NOT EXISTS revocation (id TEXT PRIMARY KEY, osd TEXT NOT NULL,"
+    " what TEXT NOT NULL, type TEXT NOT NULL, pid TEXT NOT NULL, oid TEXT NOT NULL,"
+    " begun TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS member (grp TEXT NOT NULL, principal TEXT NOT NULL,"
     " PRIMARY KEY (principal, grp))",
 };
@@ -360,11 +366,16 @@ osd_status sm_db_osd_remove(struct sm_db *db, const char *id)
 {
     struct statement rules = {.sql = "DELETE FROM rule WHERE osd = $1", .params = {id}, .n = 1};
     struct statement parts = {.sql = "DELETE FROM part WHERE osd = $1", .params = {id}, .n = 1};
+    struct statement tags = {
+        .sql = "DELETE FROM object_tag WHERE osd = $1", .params = {id}, .n = 1};
+    struct statement revocations = {
+        .sql = "DELETE FROM revocation WHERE osd = $1", .params = {id}, .n = 1};
     struct statement osd = {.sql = "DELETE FROM osd WHERE id = $1", .params = {id}, .n = 1};
-    osd_status st = run(db, &rules, NULL);
+    struct statement *const all[] = {&rules, &parts, &tags, &revocations};
+    osd_status st = OSD_OK;
 
-    if (!st)
-        st = run(db, &parts, NULL);
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && !st; i++)
+        st = run(db, all[i], NULL);
     return st ? st : change(db, &osd, OSD_E_NOT_FOUND);
 }
 
@@ -449,11 +460,14 @@ osd_status sm_db_part_put(struct sm_db *db, struct sm_part *p)
 osd_status sm_db_part_remove(struct sm_db *db, const char *osd, uint64_t pid)
 {
     char text[NUMBER_TEXT];
-    struct statement s = {.sql = "DELETE FROM part WHERE osd = $1 AND pid = $2",
-                          .params = {osd, hex_text(pid, text)},
-                          .n = 2};
+    struct statement tags = {.sql = "DELETE FROM object_tag WHERE osd = $1 AND pid = $2",
+                             .params = {osd, hex_text(pid, text)},
+                             .n = 2};
+    struct statement part = {
+        .sql = "DELETE FROM part WHERE osd = $1 AND pid = $2", .params = {osd, text}, .n = 2};
+    osd_status st = run(db, &tags, NULL);
 
-    return change(db, &s, OSD_E_NOT_FOUND);
+    return st ? st : change(db, &part, OSD_E_NOT_FOUND);
 }
 
 osd_status sm_db_part_each(struct sm_db *db, const char *osd,
@@ -465,6 +479,127 @@ osd_status sm_db_part_each(struct sm_db *db, const char *osd,
                           .params = {osd},
                           .n = 1,
                           .row = take_part,
+                          .arg = &w};
+
+    return run(db, &s, NULL);
+}
+
+/* ---- tags of objects ---- */
+
+static void take_tag(void *arg, const char *const *columns, int n)
+{
+    struct sm_tag_record *t = arg;
+
+    (void)n;
+    t->version = number(columns[0], 10);
+    t->value = (uint32_t)number(columns[1], 10);
+    copy_text(t->nonce, sizeof(t->nonce), columns[2]);
+}
+
+osd_status sm_db_tag_get(struct sm_db *db, const char *osd, uint64_t pid, uint64_t oid,
+                         struct sm_tag_record *ret)
+{
+    char pid_text[NUMBER_TEXT], oid_text[NUMBER_TEXT];
+    struct sm_tag_record found = {.pid = pid, .oid = oid};
+    struct statement s = {.sql = "SELECT version, value, nonce FROM object_tag"
+                                 " WHERE osd = $1 AND pid = $2 AND oid = $3",
+                          .params = {osd, hex_text(pid, pid_text), hex_text(oid, oid_text)},
+                          .n = 3,
+                          .row = take_tag,
+                          .arg = &found};
+    osd_status st = run(db, &s, NULL);
+
+    if (st)
+        return st;
+    if (found.version == 0)
+        return OSD_E_NOT_FOUND;
+    copy_text(found.osd, sizeof(found.osd), osd);
+    *ret = found;
+    return OSD_OK;
+}
+
+osd_status sm_db_tag_put(struct sm_db *db, struct sm_tag_record *t)
+{
+    char pid[NUMBER_TEXT], oid[NUMBER_TEXT], value[NUMBER_TEXT], old[NUMBER_TEXT],
+        new[NUMBER_TEXT];
+    struct statement s = {.params = {t->osd, hex_text(t->pid, pid), hex_text(t->oid, oid),
+                                     value, t->nonce, new, old},
+                          .n = 7};
+    osd_status st;
+
+    s.sql = "UPDATE object_tag SET value = $4, nonce = $5, version = $6"
+            " WHERE osd = $1 AND pid = $2 AND oid = $3 AND version = $7";
+    if (t->version == 0) {
+        s.sql = "INSERT INTO object_tag (osd, pid, oid, value, nonce, version)"
+                " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (osd, pid, oid) DO NOTHING";
+        s.n = 6;
+    }
+    snprintf(value, sizeof(value), "%" PRIu32, t->value);
+    snprintf(old, sizeof(old), "%" PRIu64, t->version);
+    snprintf(new, sizeof(new), "%" PRIu64, t->version + 1);
+    st = change(db, &s, OSD_E_BUSY);
+    if (!st)
+        t->version++;
+    return st;
+}
+
+/* ---- revocations ---- */
+
+osd_status sm_db_revocation_add(struct sm_db *db, const struct sm_revocation_record *r)
+{
+    char what[NUMBER_TEXT], type[NUMBER_TEXT], pid[NUMBER_TEXT], oid[NUMBER_TEXT],
+        begun[NUMBER_TEXT];
+    struct statement s = {
+        .sql = "INSERT INTO revocation (id, osd, what, type, pid, oid, begun)"
+               " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING",
+        .params = {r->id, r->osd, what, type, hex_text(r->pid, pid), hex_text(r->oid, oid),
+                   hex_text(r->begun_ms, begun)},
+        .n = 7};
+
+    snprintf(what, sizeof(what), "%u", r->what);
+    snprintf(type, sizeof(type), "%u", r->type);
+    return run(db, &s, NULL);
+}
+
+osd_status sm_db_revocation_remove(struct sm_db *db, const char *id)
+{
+    struct statement s = {
+        .sql = "DELETE FROM revocation WHERE id = $1", .params = {id}, .n = 1};
+
+    return change(db, &s, OSD_E_NOT_FOUND);
+}
+
+struct revocation_walk {
+    void (*visit)(void *arg, const struct sm_revocation_record *r);
+    void *arg;
+};
+
+static void take_revocation(void *arg, const char *const *columns, int n)
+{
+    struct revocation_walk *w = arg;
+    struct sm_revocation_record r = {.what = (uint8_t)number(columns[2], 10),
+                                     .type = (uint8_t)number(columns[3], 10),
+                                     .pid = number(columns[4], 16),
+                                     .oid = number(columns[5], 16),
+                                     .begun_ms = number(columns[6], 16)};
+
+    (void)n;
+    copy_text(r.id, sizeof(r.id), columns[0]);
+    copy_text(r.osd, sizeof(r.osd), columns[1]);
+    w->visit(w->arg, &r);
+}
+
+osd_status sm_db_revocation_each(struct sm_db *db, uint64_t before_ms,
+                                 void (*visit)(void *arg, const struct sm_revocation_record *r),
+                                 void *arg)
+{
+    char before[NUMBER_TEXT];
+    struct revocation_walk w = {visit, arg};
+    struct statement s = {.sql = "SELECT id, osd, what, type, pid, oid, begun FROM revocation"
+                                 " WHERE begun < $1 ORDER BY begun, id LIMIT 100",
+                          .params = {hex_text(before_ms, before)},
+                          .n = 1,
+                          .row = take_revocation,
                           .arg = &w};
 
     return run(db, &s, NULL);
@@ -547,6 +682,33 @@ osd_status sm_db_rule_remove(struct sm_db *db, const struct sm_rule *r)
     return change(db, &s, OSD_E_NOT_FOUND);
 }
 
+static void keep_rule(void *arg, const struct sm_rule *r)
+{
+    *(struct sm_rule *)arg = *r;
+}
+
+osd_status sm_db_rule_get(struct sm_db *db, const struct sm_rule *of, struct sm_rule *ret)
+{
+    struct rule_text t;
+    struct sm_rule found = {0};
+    struct rule_walk w = {keep_rule, &found};
+    struct statement s = {.sql = RULE_COLUMNS " WHERE osd = $1 AND type = $2 AND pid = $3"
+                                              " AND oid = $4 AND principal = $5",
+                          .n = 5,
+                          .row = take_rule,
+                          .arg = &w};
+    osd_status st;
+
+    put_rule(of, &t, &s);
+    st = run(db, &s, NULL);
+    if (st)
+        return st;
+    if (!found.osd[0])
+        return OSD_E_NOT_FOUND;
+    *ret = found;
+    return OSD_OK;
+}
+
 osd_status sm_db_rule_match(struct sm_db *db, const char *osd, uint64_t pid, uint64_t oid,
                             sm_rule_visit *visit, void *arg)
 {
@@ -559,6 +721,19 @@ osd_status sm_db_rule_match(struct sm_db *db, const char *osd, uint64_t pid, uin
         .n = 4,
         .row = take_rule,
         .arg = &w};
+
+    return run(db, &s, NULL);
+}
+
+osd_status sm_db_rule_of(struct sm_db *db, const char *principal, sm_rule_visit *visit,
+                         void *arg)
+{
+    struct rule_walk w = {visit, arg};
+    struct statement s = {.sql = RULE_COLUMNS " WHERE principal = $1",
+                          .params = {principal},
+                          .n = 1,
+                          .row = take_rule,
+                          .arg = &w};
 
     return run(db, &s, NULL);
 }

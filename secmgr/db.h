@@ -7,7 +7,7 @@
  * Invariants:
  *  (1) A record with a version changes only through the version its writer has read: of two
  *      managers that change one, the second is told OSD_E_BUSY and reads again.
- *  (2) Every function is one statement, or several that may be repeated (removal of an OSD).
+ *  (2) Every function is one statement, or several that may be repeated (removals).
  * Every function may be called from any thread and blocks. Errors beside those named:
  * OSD_E_UNREACHABLE, OSD_E_IO, OSD_E_NOMEM; sm_db_text() has the database's sentence.
  */
@@ -77,11 +77,42 @@ struct sm_part {
 osd_status sm_db_part_get(struct sm_db *db, const char *osd, uint64_t pid, struct sm_part *ret);
 /** As sm_db_osd_put(); version 0 makes the record. OSD_E_BUSY. */
 osd_status sm_db_part_put(struct sm_db *db, struct sm_part *p);
-/** OSD_E_NOT_FOUND. */
+/** With the tags of its objects. OSD_E_NOT_FOUND. */
 osd_status sm_db_part_remove(struct sm_db *db, const char *osd, uint64_t pid);
 /** visit must not call the database. */
 osd_status sm_db_part_each(struct sm_db *db, const char *osd,
                            void (*visit)(void *arg, const struct sm_part *p), void *arg);
+
+/** The policy access tag of a collection or user object, where it is another than its
+ *  partition gives to new objects. */
+struct sm_tag_record {
+    char osd[SM_ID_TEXT];
+    uint64_t pid, oid;
+    uint64_t version; /* 0: not in the database yet */
+    uint32_t value;
+    char nonce[25]; /* 24 digits while the device may not have it yet; else "" */
+};
+
+/** OSD_E_NOT_FOUND. */
+osd_status sm_db_tag_get(struct sm_db *db, const char *osd, uint64_t pid, uint64_t oid,
+                         struct sm_tag_record *ret);
+/** As sm_db_part_put(). */
+osd_status sm_db_tag_put(struct sm_db *db, struct sm_tag_record *t);
+
+/** A revocation that was begun: whoever finds it carries it out again and removes it. */
+struct sm_revocation_record {
+    char id[33], osd[SM_ID_TEXT];
+    uint8_t what, type; /* enum sm_revoke; OSD_TYPE_* */
+    uint64_t pid, oid, begun_ms;
+};
+
+osd_status sm_db_revocation_add(struct sm_db *db, const struct sm_revocation_record *r);
+/** OSD_E_NOT_FOUND. */
+osd_status sm_db_revocation_remove(struct sm_db *db, const char *id);
+/** Those begun before a time, the oldest first; 100 at most. visit must not call the database. */
+osd_status sm_db_revocation_each(struct sm_db *db, uint64_t before_ms,
+                                 void (*visit)(void *arg, const struct sm_revocation_record *r),
+                                 void *arg);
 
 /* ---- rules ---- */
 
@@ -103,10 +134,15 @@ typedef void sm_rule_visit(void *arg, const struct sm_rule *r);
 osd_status sm_db_rule_set(struct sm_db *db, const struct sm_rule *r);
 /** OSD_E_NOT_FOUND. */
 osd_status sm_db_rule_remove(struct sm_db *db, const struct sm_rule *r);
+/** The rule of a principal on a thing. OSD_E_NOT_FOUND. */
+osd_status sm_db_rule_get(struct sm_db *db, const struct sm_rule *of, struct sm_rule *ret);
 /** Rules of the object (pid, oid), its partition and the device; of the partition and the
  *  device with oid 0. */
 osd_status sm_db_rule_match(struct sm_db *db, const char *osd, uint64_t pid, uint64_t oid,
                             sm_rule_visit *visit, void *arg);
+/** Every rule of a principal, on any OSD. */
+osd_status sm_db_rule_of(struct sm_db *db, const char *principal, sm_rule_visit *visit,
+                         void *arg);
 /** Every rule of an OSD, in order of type, ids and principal. */
 osd_status sm_db_rule_each(struct sm_db *db, const char *osd, sm_rule_visit *visit, void *arg);
 

@@ -11,11 +11,13 @@
 
 #include "common/clock.h"
 #include "security/dh.h"
+#include "security/grants.h"
+#include "wire/attrs.h"
 #include "wire/sense.h"
 
 #define ICV_AT      184
 #define CREDENTIAL  3600000u /* ms that the manager's own capabilities are valid */
-#define RETRY_MS    10000
+#define RETRY_MS    8000     /* and for one command; clients wait for half a minute */
 #define VPD_ROOM    252
 #define KEY_MISSING (OSD_CAPABILITY_AT + 1)
 
@@ -26,9 +28,15 @@ struct url_link {
     struct transport *transport;
 };
 
+/* No answer in time is no answer; OSD_E_TIMEOUT is a word about nonces here. */
+static osd_status silence(osd_status st)
+{
+    return st == OSD_E_TIMEOUT ? OSD_E_UNREACHABLE : st;
+}
+
 static osd_status execute_url(struct sm_link *l, struct exchange *x, char *why, size_t why_len)
 {
-    return transport_execute(((struct url_link *)l)->transport, x, why, why_len);
+    return silence(transport_execute(((struct url_link *)l)->transport, x, why, why_len));
 }
 
 static void close_url(struct sm_link *l)
@@ -46,10 +54,10 @@ osd_status sm_link_open_url(const char *url, struct sm_link **ret, char *why, si
     if (!l)
         return OSD_E_NOMEM;
     l->base = (struct sm_link){.execute = execute_url, .close = close_url};
-    st = transport_open(url, &opt, &l->transport, why, why_len);
+    st = transport_open_within(url, &opt, RETRY_MS, &l->transport, why, why_len);
     if (st) {
         free(l);
-        return st;
+        return silence(st);
     }
     *ret = &l->base;
     return OSD_OK;
@@ -81,7 +89,7 @@ static uint64_t time_of(const uint8_t nonce[OSD_NONCE_LEN])
     return be48_get(nonce);
 }
 
-static void make_nonce(uint8_t nonce[OSD_NONCE_LEN], int64_t ahead_ms)
+void sm_nonce_make(uint8_t nonce[OSD_NONCE_LEN], int64_t ahead_ms)
 {
     be48_put(nonce, (uint64_t)((int64_t)osd_clock_now(&osd_clock_system) + ahead_ms));
     osd_random(nonce + 6, OSD_NONCE_LEN - 6);
@@ -188,6 +196,10 @@ static osd_status judge(const struct exchange *x, int64_t *ret_ahead_ms, char *w
         *ret_ahead_ms = (int64_t)s.command_info - (int64_t)osd_clock_now(&osd_clock_system);
         return OSD_E_TIMEOUT;
     }
+    if (s.asc == ASC_NONCE_NOT_UNIQUE)
+        return OSD_E_TIMEOUT;
+    if (s.asc == ASC_WRITE_PROTECTED)
+        return OSD_E_UNSUPPORTED;
     if (s.asc == ASC_INVALID_FIELD_CDB && s.has_field &&
         (s.field == ICV_AT || s.field == KEY_MISSING))
         return OSD_E_DENIED;
@@ -227,7 +239,7 @@ void sm_set_key_plan(struct sm_set_key *k, uint8_t kind, uint8_t version,
     *k = (struct sm_set_key){.kind = kind, .version = version};
     osd_random(k->seed, sizeof(k->seed));
     osd_random(k->id, sizeof(k->id));
-    make_nonce(k->nonce, clock_ahead_ms);
+    sm_nonce_make(k->nonce, clock_ahead_ms);
 }
 
 osd_status sm_set_key_result(const struct sm_set_key *k, const struct sm_key *parent,
@@ -273,13 +285,50 @@ osd_status sm_device_probe(struct sm_link *l, const uint8_t system_id[OSD_SYSTEM
     osd_status st = OSD_E_TIMEOUT;
 
     for (int i = 0; i < 2 && st == OSD_E_TIMEOUT; i++) {
-        make_nonce(nonce, ahead);
+        sm_nonce_make(nonce, ahead);
         struct osd_cdb c =
             command(OSD_OP_GET_ATTRIBUTES, pid, OSD_TYPE_PARTITION, OSD_PERM_GET_ATTR, nonce);
         c.cap.key_version = version;
         st = send_signed(l, &c, system_id, secret, none, none, &ahead, why, why_len);
     }
     return st;
+}
+
+/* ---- policy access tags ---- */
+
+#define TAG_NUMBER    0x40000001u
+#define NO_TIMESTAMPS 0x7f /* who may do what is no change of the object */
+
+static struct osd_cdb tag_command(const struct sm_set_tag *t, uint8_t version)
+{
+    bool user = t->type == OSD_TYPE_USER, collection = t->type == OSD_TYPE_COLLECTION;
+    struct osd_cdb c = command(OSD_OP_SET_ATTRIBUTES, t->pid, t->type,
+                               OSD_PERM_SET_ATTR | OSD_PERM_POL_SEC, t->nonce);
+
+    c.oid = c.cap.allowed_oid = t->oid;
+    c.timestamps = NO_TIMESTAMPS;
+    c.cap.descriptor = osd_grant_descriptor(t->type, false);
+    c.cap.key_version = version;
+    c.attr = (struct osd_attr_params){.format = OSD_ATTR_CDB,
+                                      .set_page = (user         ? OSD_PAGE_U
+                                                   : collection ? OSD_PAGE_C
+                                                                : OSD_PAGE_P) +
+                                                  OSD_PG_SECURITY,
+                                      .set_number = TAG_NUMBER + t->for_new,
+                                      .set_len = sizeof(t->value)};
+    be32_put(c.attr.value, t->value);
+    return c;
+}
+
+osd_status sm_device_set_tag(struct sm_link *l, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+                             const struct sm_set_tag *t, uint8_t version,
+                             const uint8_t secret[OSD_KEY_LEN], int64_t *ret_ahead_ms,
+                             char *why, size_t why_len)
+{
+    const struct iovec none = {0};
+    struct osd_cdb c = tag_command(t, version);
+
+    return send_signed(l, &c, system_id, secret, none, none, ret_ahead_ms, why, why_len);
 }
 
 /* ---- SET MASTER KEY ---- */
@@ -290,7 +339,7 @@ static struct osd_cdb master_command(const struct sm_exchange *x, uint8_t step,
     uint8_t nonce[OSD_NONCE_LEN];
     struct osd_cdb c;
 
-    make_nonce(nonce, ahead_ms);
+    sm_nonce_make(nonce, ahead_ms);
     c = command(OSD_OP_SET_MASTER_KEY, 0, OSD_TYPE_ROOT,
                 OSD_PERM_DEV_MGMT | OSD_PERM_POL_SEC | OSD_PERM_GLOBAL, nonce);
     c.option = step;

@@ -58,8 +58,8 @@ osd_status sm_set_key_result(const struct sm_set_key *k, const struct sm_key *pa
  * authentication key.
  *
  * @return OSD_OK; OSD_E_DENIED: the device does not have this parent key; OSD_E_NOT_FOUND: no
- *         such partition; OSD_E_TIMEOUT: the nonce is not of the device's time, whose difference
- *         to ours goes to *ret_ahead_ms; what transports return. why says more.
+ *         such partition; OSD_E_TIMEOUT: the nonce was used by another command, or is not of the
+ *         device's time, whose difference to ours goes to *ret_ahead_ms; what transports return. why says more.
  */
 osd_status sm_device_set_key(struct sm_link *l, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
                              uint64_t pid, const struct sm_set_key *k,
@@ -71,6 +71,26 @@ osd_status sm_device_set_key(struct sm_link *l, const uint8_t system_id[OSD_SYST
 osd_status sm_device_probe(struct sm_link *l, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
                            uint64_t pid, uint8_t version, const uint8_t secret[OSD_KEY_LEN],
                            char *why, size_t why_len);
+
+/** A policy access tag of a partition, or of a collection or user object in it. */
+struct sm_set_tag {
+    uint8_t type; /* OSD_TYPE_* of what it is set on */
+    uint64_t pid, oid;
+    bool for_new; /* of a partition: the tag that new user objects get */
+    uint32_t value;
+    uint8_t nonce[OSD_NONCE_LEN];
+};
+
+/** A nonce with the time of a clock that is ahead_ms ahead of ours. */
+void sm_nonce_make(uint8_t nonce[OSD_NONCE_LEN], int64_t ahead_ms);
+
+/** Set it, signed with a working key of the partition. The same arguments are the same bytes.
+ *  Errors as of sm_device_set_key(); OSD_E_NOT_FOUND also for the object; OSD_E_UNSUPPORTED:
+ *  nothing may change there, it is a snapshot. */
+osd_status sm_device_set_tag(struct sm_link *l, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+                             const struct sm_set_tag *t, uint8_t version,
+                             const uint8_t secret[OSD_KEY_LEN], int64_t *ret_ahead_ms,
+                             char *why, size_t why_len);
 
 /** An exchange of SET MASTER KEY between its two steps. */
 struct sm_exchange {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define FORMAT     1
+#define PART_TAGS  2 /* format of partitions with tags; without them they have format 1 */
 #define PLAIN_ROOM 900
 #define LABEL_ROOM 80
 
@@ -95,6 +96,23 @@ static void take_pending(struct reader *r, struct sm_set_key *k)
         r->bad = true;
 }
 
+static void put_tag(struct osd_writer *w, const struct sm_tag *t)
+{
+    osd_writer_be32(w, t->value);
+    osd_writer_u8(w, t->pending);
+    osd_writer_put(w, t->nonce, sizeof(t->nonce));
+}
+
+static void take_tag(struct reader *r, struct sm_tag *t)
+{
+    uint8_t value[4] = {0};
+
+    take(r, value, sizeof(value));
+    t->value = be32_get(value);
+    t->pending = take_u8(r) != 0;
+    take(r, t->nonce, sizeof(t->nonce));
+}
+
 /* ---- an OSD ---- */
 
 static const char *osd_label(const struct sm_osd *o, char dst[LABEL_ROOM])
@@ -174,6 +192,7 @@ osd_status sm_part_keys_load(struct sm_vault *v, const struct sm_part *p,
     _cleanup_part_keys_ struct sm_part_keys k = {0};
     uint8_t plain[PLAIN_ROOM];
     char label[LABEL_ROOM];
+    uint8_t format;
     size_t len;
     osd_status st =
         sm_vault_unseal(v, part_label(p, label), p->secret, plain, sizeof(plain), &len);
@@ -181,7 +200,8 @@ osd_status sm_part_keys_load(struct sm_vault *v, const struct sm_part *p,
     if (st)
         return st;
     struct reader r = {plain, plain + len, false};
-    r.bad = take_u8(&r) != FORMAT;
+    format = take_u8(&r);
+    r.bad = format != FORMAT && format != PART_TAGS;
     k.has_key = take_u8(&r) != 0;
     k.has_current = take_u8(&r) != 0;
     k.current = take_u8(&r) % SM_WORKING;
@@ -193,6 +213,11 @@ osd_status sm_part_keys_load(struct sm_vault *v, const struct sm_part *p,
         take(&r, k.working[i].key, OSD_KEY_LEN);
     }
     take_pending(&r, &k.pending);
+    if (format == PART_TAGS) {
+        k.untagged = take_u8(&r) != 0;
+        take_tag(&r, &k.own_tag);
+        take_tag(&r, &k.new_tag);
+    }
     OPENSSL_cleanse(plain, sizeof(plain));
     if (!at_good_end(&r))
         return OSD_E_CORRUPT;
@@ -208,7 +233,7 @@ osd_status sm_part_keys_store(struct sm_vault *v, const struct sm_part_keys *k,
     struct osd_writer w = osd_writer_make(plain, sizeof(plain));
     osd_status st;
 
-    osd_writer_u8(&w, FORMAT);
+    osd_writer_u8(&w, PART_TAGS);
     osd_writer_u8(&w, k->has_key);
     osd_writer_u8(&w, k->has_current);
     osd_writer_u8(&w, k->current);
@@ -220,6 +245,9 @@ osd_status sm_part_keys_store(struct sm_vault *v, const struct sm_part_keys *k,
         osd_writer_put(&w, k->working[i].key, OSD_KEY_LEN);
     }
     put_pending(&w, &k->pending);
+    osd_writer_u8(&w, k->untagged);
+    put_tag(&w, &k->own_tag);
+    put_tag(&w, &k->new_tag);
     st = sm_vault_seal(v, part_label(p, label), plain, w.full, p->secret, sizeof(p->secret));
     OPENSSL_cleanse(plain, sizeof(plain));
     return st;

@@ -22,6 +22,13 @@ struct sm_osd_keys {
     struct sm_set_key pending; /* kind SM_KEY_ROOT or NONE */
 };
 
+/** A policy access tag: what the device has, or shall have. */
+struct sm_tag {
+    uint32_t value; /* 0: none was ever given */
+    bool pending;   /* the device may not have it yet; sent with this nonce */
+    uint8_t nonce[OSD_NONCE_LEN];
+};
+
 struct sm_part_keys {
     bool has_key, has_current;
     struct sm_key key;
@@ -31,8 +38,10 @@ struct sm_part_keys {
         uint64_t set_ms;
         uint8_t key[OSD_KEY_LEN];
     } working[SM_WORKING];
-    struct sm_set_key pending; /* SM_KEY_PARTITION, SM_KEY_WORKING or NONE */
-    uint8_t root_mark[4];      /* of the root key it descends from */
+    struct sm_set_key pending;      /* SM_KEY_PARTITION, SM_KEY_WORKING or NONE */
+    uint8_t root_mark[4];           /* of the root key it descends from */
+    bool untagged;                  /* nothing can be set: a snapshot */
+    struct sm_tag own_tag, new_tag; /* of the partition; of objects that are made in it */
 };
 
 /** From and into the secret member of the database's records. OSD_E_CORRUPT: sealed with another

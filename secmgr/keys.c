@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * secmgr/keys.c - see keys.h
- *
- * Work on one partition is a loop: look at the record, do the next thing that is missing, write
- * it down; when another manager was faster (OSD_E_BUSY), look again.
+ * secmgr/keys.c - see keys.h, keys_internal.h
  */
 #include "keys.h"
 
@@ -17,11 +14,10 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "key_records.h"
+#include "keys_internal.h"
 #include "names.h"
 #include "security/dh.h"
 
-#define STEPS      24   /* of one loop, at most */
 #define EXCHANGES  3    /* begun for one change of the master key */
 #define VERIFY_MS  2000 /* between two verifications of one partition */
 #define N_VERIFIED 64
@@ -66,6 +62,11 @@ void sm_keys_close(struct sm_keys *k)
     free(k);
 }
 
+struct sm_db *sm_keys_db(struct sm_keys *k)
+{
+    return k->cfg.db;
+}
+
 void sm_keys_get_stats(struct sm_keys *k, struct sm_keys_stats *ret)
 {
     *ret = (struct sm_keys_stats){atomic_load(&k->enrolments), atomic_load(&k->rotations),
@@ -108,22 +109,9 @@ static void unlock(struct sm_keys *k, const char *osd)
     pthread_mutex_unlock(&k->locks[hash_text(osd) % LOCKS]);
 }
 
-/* ---- a job: an OSD, perhaps one of its partitions, a way to the device ---- */
+/* ---- a piece of work ---- */
 
-struct job {
-    struct sm_keys *k;
-    struct sm_osd osd;
-    struct sm_osd_keys osd_keys;
-    uint8_t system_id[OSD_SYSTEM_ID_LEN];
-    struct sm_part part;
-    struct sm_part_keys keys;
-    struct sm_link *link;
-    int64_t ahead_ms; /* the device's clock */
-    char *why;
-    size_t why_len;
-};
-
-static osd_status job_load_osd(struct job *j, const char *name)
+static osd_status job_load_osd(struct sm_job *j, const char *name)
 {
     osd_status st = sm_db_osd_get(j->k->cfg.db, name, &j->osd);
 
@@ -142,20 +130,43 @@ static osd_status job_load_osd(struct job *j, const char *name)
     return st;
 }
 
-static void reset_part(struct job *j)
+void sm_tag_plan(struct sm_job *j, struct sm_tag *t, uint32_t value)
 {
+    t->value = value;
+    t->pending = true;
+    sm_nonce_make(t->nonce, j->ahead_ms);
+}
+
+/* No keys any more; the tags stay what they are. */
+static void drop_keys(struct sm_job *j)
+{
+    struct sm_part_keys bare = {
+        .untagged = j->keys.untagged, .own_tag = j->keys.own_tag, .new_tag = j->keys.new_tag};
+
     sm_part_keys_wipe(&j->keys);
-    j->keys = (struct sm_part_keys){0};
+    j->keys = bare;
+}
+
+/* What has lost its keys was made anew, or restored, and has other tags, too. */
+static void reset_part(struct sm_job *j)
+{
+    drop_keys(j);
+    j->keys.untagged = false;
+    if (j->keys.own_tag.value)
+        sm_tag_plan(j, &j->keys.own_tag, j->keys.own_tag.value);
+    if (j->keys.new_tag.value)
+        sm_tag_plan(j, &j->keys.new_tag, j->keys.new_tag.value);
 }
 
 /* The partition's record; one without keys when there is none, or when they descend from an
  * earlier root key. */
-static osd_status job_load_part(struct job *j, uint64_t pid)
+static osd_status job_load_part(struct sm_job *j, uint64_t pid)
 {
     uint8_t mark[4];
     osd_status st = sm_db_part_get(j->k->cfg.db, j->osd.id, pid, &j->part);
 
-    reset_part(j);
+    sm_part_keys_wipe(&j->keys);
+    j->keys = (struct sm_part_keys){0};
     if (st == OSD_E_NOT_FOUND) {
         j->part = (struct sm_part){.pid = pid};
         memcpy(j->part.osd, j->osd.id, sizeof(j->part.osd));
@@ -173,7 +184,7 @@ static osd_status job_load_part(struct job *j, uint64_t pid)
     return st;
 }
 
-static osd_status job_save_part(struct job *j)
+osd_status sm_job_save(struct sm_job *j)
 {
     osd_status st = sm_root_mark(&j->osd_keys, j->keys.root_mark);
 
@@ -182,14 +193,14 @@ static osd_status job_save_part(struct job *j)
     return st ? st : sm_db_part_put(j->k->cfg.db, &j->part);
 }
 
-static osd_status job_save_osd(struct job *j)
+static osd_status job_save_osd(struct sm_job *j)
 {
     osd_status st = sm_osd_keys_store(j->k->cfg.vault, &j->osd_keys, &j->osd);
 
     return st ? st : sm_db_osd_put(j->k->cfg.db, &j->osd);
 }
 
-static osd_status job_link(struct job *j)
+osd_status sm_job_link(struct sm_job *j)
 {
     osd_status st;
 
@@ -204,7 +215,7 @@ static osd_status job_link(struct job *j)
     return st;
 }
 
-static void job_end(struct job *j)
+static void close_job(struct sm_job *j)
 {
     if (j->link)
         j->link->close(j->link);
@@ -217,7 +228,9 @@ static void job_end(struct job *j)
 static void apply(struct sm_part_keys *k, const struct sm_key *made)
 {
     if (k->pending.kind == SM_KEY_PARTITION) {
-        *k = (struct sm_part_keys){.has_key = true, .key = *made};
+        k->has_key = true;
+        k->key = *made;
+        k->pending = (struct sm_set_key){0};
         return;
     }
     k->current = k->pending.version;
@@ -228,13 +241,13 @@ static void apply(struct sm_part_keys *k, const struct sm_key *made)
     k->pending = (struct sm_set_key){0};
 }
 
-static const struct sm_key *parent_of(const struct job *j)
+static const struct sm_key *parent_of(const struct sm_job *j)
 {
     return j->keys.pending.kind == SM_KEY_PARTITION ? &j->osd_keys.root : &j->keys.key;
 }
 
 /* The device does not know the parent key. */
-static osd_status parent_lost(struct job *j)
+static osd_status parent_lost(struct sm_job *j)
 {
     if (j->keys.pending.kind == SM_KEY_PARTITION) {
         snprintf(j->why, j->why_len,
@@ -244,14 +257,21 @@ static osd_status parent_lost(struct job *j)
         return OSD_E_DENIED;
     }
     reset_part(j);
-    return job_save_part(j);
+    return sm_job_save(j);
+}
+
+static osd_status partition_gone(struct sm_job *j)
+{
+    snprintf(j->why, j->why_len, "%s has no partition 0x%" PRIx64, j->osd.name, j->part.pid);
+    sm_db_part_remove(j->k->cfg.db, j->osd.id, j->part.pid);
+    return OSD_E_NOT_FOUND;
 }
 
 /* Carry out what is written down. OSD_OK: the record has changed, look again. */
-static osd_status carry_out(struct job *j)
+static osd_status carry_out(struct sm_job *j)
 {
     struct sm_key made;
-    osd_status st = job_link(j);
+    osd_status st = sm_job_link(j);
 
     if (!st)
         st = sm_set_key_result(&j->keys.pending, parent_of(j), &made);
@@ -261,49 +281,104 @@ static osd_status carry_out(struct job *j)
     switch (st) {
     case OSD_OK:
         apply(&j->keys, &made);
-        return job_save_part(j);
+        return sm_job_save(j);
     case OSD_E_TIMEOUT: /* the nonce is too old for the device: make another */
         sm_set_key_plan(&j->keys.pending, j->keys.pending.kind, j->keys.pending.version,
                         j->ahead_ms);
-        return job_save_part(j);
+        return sm_job_save(j);
     case OSD_E_DENIED:
         return parent_lost(j);
     case OSD_E_NOT_FOUND:
-        snprintf(j->why, j->why_len, "%s has no partition 0x%" PRIx64, j->osd.name,
-                 j->part.pid);
-        sm_db_part_remove(j->k->cfg.db, j->osd.id, j->part.pid);
-        return st;
+        return partition_gone(j);
     default:
         return st;
     }
 }
 
-static osd_status plan(struct job *j, uint8_t kind, uint8_t version)
+/* A tag of the partition that the device does not have yet; NULL: it has them all. */
+static struct sm_tag *missing_tag(struct sm_part_keys *k, uint64_t pid)
+{
+    if (pid == 0 || k->untagged)
+        return NULL;
+    return !k->own_tag.value || k->own_tag.pending   ? &k->own_tag
+           : !k->new_tag.value || k->new_tag.pending ? &k->new_tag
+                                                     : NULL;
+}
+
+/* Carry out a tag that is written down. OSD_OK: the record has changed, look again. */
+static osd_status carry_tag(struct sm_job *j, struct sm_tag *t)
+{
+    struct sm_set_tag set = {.type = OSD_TYPE_PARTITION,
+                             .pid = j->part.pid,
+                             .for_new = t == &j->keys.new_tag,
+                             .value = t->value};
+    osd_status st = sm_job_link(j);
+
+    memcpy(set.nonce, t->nonce, sizeof(set.nonce));
+    if (!st)
+        st = sm_device_set_tag(j->link, j->system_id, &set, j->keys.current,
+                               j->keys.working[j->keys.current].key, &j->ahead_ms, j->why,
+                               j->why_len);
+    switch (st) {
+    case OSD_OK:
+        t->pending = false;
+        return sm_job_save(j);
+    case OSD_E_TIMEOUT:
+        sm_tag_plan(j, t, t->value);
+        return sm_job_save(j);
+    case OSD_E_UNSUPPORTED: /* a snapshot */
+        j->keys.untagged = true;
+        j->keys.own_tag = j->keys.new_tag = (struct sm_tag){0};
+        return sm_job_save(j);
+    case OSD_E_DENIED: /* it does not know the working key */
+        reset_part(j);
+        return sm_job_save(j);
+    case OSD_E_NOT_FOUND:
+        return partition_gone(j);
+    default:
+        return st;
+    }
+}
+
+/* Where tags begin does not matter, if only no two that an object ever has are the same. */
+static osd_status first_tag(struct sm_job *j, struct sm_tag *t)
+{
+    uint32_t value;
+
+    osd_random(&value, sizeof(value));
+    sm_tag_plan(j, t, sm_tag_after(value));
+    return sm_job_save(j);
+}
+
+static osd_status plan(struct sm_job *j, uint8_t kind, uint8_t version)
 {
     sm_set_key_plan(&j->keys.pending, kind, version, j->ahead_ms);
-    return job_save_part(j);
+    return sm_job_save(j);
 }
 
 /* The next thing a partition needs. *ret_ready: nothing. */
-static osd_status next_step(struct job *j, bool *ret_ready)
+static osd_status next_step(struct sm_job *j, bool *ret_ready)
 {
+    struct sm_tag *t = missing_tag(&j->keys, j->part.pid);
+
     if (j->keys.pending.kind != SM_KEY_NONE)
         return carry_out(j);
     if (!j->keys.has_key)
         return plan(j, SM_KEY_PARTITION, 0);
     if (!j->keys.has_current)
         return plan(j, SM_KEY_WORKING, 0);
+    if (t)
+        return t->pending ? carry_tag(j, t) : first_tag(j, t);
     *ret_ready = true;
     return OSD_OK;
 }
 
-/* Until the partition has its keys. */
-static osd_status settle(struct job *j)
+osd_status sm_job_settle(struct sm_job *j)
 {
     bool ready = false;
     osd_status st = OSD_OK;
 
-    for (int i = 0; i < STEPS && !ready && (!st || st == OSD_E_BUSY); i++) {
+    for (int i = 0; i < SM_STEPS && !ready && (!st || st == OSD_E_BUSY); i++) {
         st = next_step(j, &ready);
         if (st == OSD_E_BUSY) {
             osd_status loaded = job_load_part(j, j->part.pid);
@@ -318,7 +393,7 @@ static osd_status settle(struct job *j)
     return st;
 }
 
-static osd_status begin_part(struct job *j, const struct sm_osd *o, uint64_t pid)
+static osd_status begin_part(struct sm_job *j, const struct sm_osd *o, uint64_t pid)
 {
     osd_status st = job_load_osd(j, o->id);
 
@@ -330,45 +405,60 @@ static osd_status begin_part(struct job *j, const struct sm_osd *o, uint64_t pid
     return st ? st : job_load_part(j, pid);
 }
 
-#define JOB(name, keys) struct job name = {.k = (keys), .why = why, .why_len = why_len}
+osd_status sm_job_reload(struct sm_job *j)
+{
+    return job_load_part(j, j->part.pid);
+}
+
+osd_status sm_job_begin(struct sm_job *j, const struct sm_osd *o, uint64_t pid)
+{
+    osd_status st = lock(j->k, o->id, j->why, j->why_len);
+
+    j->locked = st == OSD_OK;
+    memcpy(j->osd.id, o->id, sizeof(j->osd.id));
+    return st ? st : begin_part(j, o, pid);
+}
+
+void sm_job_end(struct sm_job *j, osd_status st)
+{
+    if (j->locked)
+        unlock(j->k, j->osd.id);
+    if (st)
+        atomic_fetch_add(&j->k->failures, 1);
+    close_job(j);
+}
 
 static osd_status set_up(struct sm_keys *k, const struct sm_osd *o, uint64_t pid,
                          struct sm_part_keys *ret, char *why, size_t why_len)
 {
-    JOB(j, k);
-    osd_status st = lock(k, o->id, why, why_len);
+    SM_JOB(j, k);
+    osd_status st = sm_job_begin(&j, o, pid);
 
-    if (st)
-        return st;
-    st = begin_part(&j, o, pid);
     if (!st)
-        st = settle(&j);
-    unlock(k, o->id);
-    if (st)
-        atomic_fetch_add(&k->failures, 1);
-    else
+        st = sm_job_settle(&j);
+    if (!st)
         atomic_fetch_add(&k->setups, 1);
     *ret = j.keys;
-    job_end(&j);
+    sm_job_end(&j, st);
     return st;
 }
 
 osd_status sm_keys_working(struct sm_keys *k, const struct sm_osd *o, uint64_t pid,
-                           uint8_t *ret_version, uint8_t ret[OSD_KEY_LEN], char *why,
-                           size_t why_len)
+                           struct sm_working *ret, char *why, size_t why_len)
 {
     _cleanup_part_keys_ struct sm_part_keys keys = {0};
-    JOB(j, k);
+    SM_JOB(j, k);
     osd_status st = begin_part(&j, o, pid);
 
     keys = j.keys;
-    job_end(&j);
-    if (!st && !keys.has_current)
+    close_job(&j);
+    if (!st && (!keys.has_current || missing_tag(&keys, pid)))
         st = set_up(k, o, pid, &keys, why, why_len);
     if (st)
         return st;
-    *ret_version = keys.current;
-    memcpy(ret, keys.working[keys.current].key, OSD_KEY_LEN);
+    *ret = (struct sm_working){
+        .version = keys.current, .own_tag = keys.own_tag.value, .new_tag = keys.new_tag.value};
+    memcpy(ret->key, keys.working[keys.current].key, OSD_KEY_LEN);
     return OSD_OK;
 }
 
@@ -391,14 +481,14 @@ static bool may_verify(struct sm_keys *k, const struct sm_osd *o, uint64_t pid)
     return may;
 }
 
-static osd_status verify(struct job *j)
+osd_status sm_job_verify(struct sm_job *j)
 {
     uint8_t v = j->keys.current;
     osd_status st;
 
     if (!j->keys.has_current)
-        return settle(j);
-    st = job_link(j);
+        return sm_job_settle(j);
+    st = sm_job_link(j);
     if (!st)
         st = sm_device_probe(j->link, j->system_id, j->part.pid, v, j->keys.working[v].key,
                              j->why, j->why_len);
@@ -407,35 +497,29 @@ static osd_status verify(struct job *j)
     osd_log(OSD_LOG_WARN, "%s: partition 0x%" PRIx64 " has lost its keys", j->osd.name,
             j->part.pid);
     reset_part(j);
-    st = job_save_part(j);
-    return st && st != OSD_E_BUSY ? st : settle(j);
+    st = sm_job_save(j);
+    return st && st != OSD_E_BUSY ? st : sm_job_settle(j);
 }
 
 osd_status sm_keys_verify(struct sm_keys *k, const struct sm_osd *o, uint64_t pid, char *why,
                           size_t why_len)
 {
-    JOB(j, k);
+    SM_JOB(j, k);
     osd_status st;
 
     if (!may_verify(k, o, pid))
         return OSD_OK;
-    st = lock(k, o->id, why, why_len);
-    if (st)
-        return st;
-    st = begin_part(&j, o, pid);
+    st = sm_job_begin(&j, o, pid);
     if (!st)
-        st = verify(&j);
-    unlock(k, o->id);
-    if (st)
-        atomic_fetch_add(&k->failures, 1);
-    job_end(&j);
+        st = sm_job_verify(&j);
+    sm_job_end(&j, st);
     return st;
 }
 
 /* ---- rotation ---- */
 
 /* Whether a version's key may be overwritten: nothing made with it is still valid. */
-static bool version_free(const struct job *j, uint8_t v)
+static bool version_free(const struct sm_job *j, uint8_t v)
 {
     uint8_t after = (v + 1) % SM_WORKING;
     uint64_t ended = j->keys.working[after].set_ms;
@@ -444,11 +528,11 @@ static bool version_free(const struct job *j, uint8_t v)
 }
 
 /* *ret_done stays false when the current key is younger than age_ms. */
-static osd_status rotate(struct job *j, uint64_t age_ms, bool *ret_done)
+static osd_status rotate(struct sm_job *j, uint64_t age_ms, bool *ret_done)
 {
     uint8_t next, before = j->keys.current;
     bool pending = j->keys.pending.kind == SM_KEY_WORKING;
-    osd_status st = settle(j);
+    osd_status st = sm_job_settle(j);
 
     if (st || (age_ms && j->keys.working[j->keys.current].set_ms + age_ms > now_ms())) {
         *ret_done = !st && pending && j->keys.current != before;
@@ -466,7 +550,7 @@ static osd_status rotate(struct job *j, uint64_t age_ms, bool *ret_done)
     if (st == OSD_E_BUSY) /* another manager rotates it */
         st = job_load_part(j, j->part.pid);
     if (!st)
-        st = settle(j);
+        st = sm_job_settle(j);
     *ret_done = !st;
     return st;
 }
@@ -474,21 +558,15 @@ static osd_status rotate(struct job *j, uint64_t age_ms, bool *ret_done)
 static osd_status rotate_older(struct sm_keys *k, const struct sm_osd *o, uint64_t pid,
                                uint64_t age_ms, bool *ret_done, char *why, size_t why_len)
 {
-    JOB(j, k);
-    osd_status st = lock(k, o->id, why, why_len);
+    SM_JOB(j, k);
+    osd_status st = sm_job_begin(&j, o, pid);
 
     *ret_done = false;
-    if (st)
-        return st;
-    st = begin_part(&j, o, pid);
     if (!st)
         st = rotate(&j, age_ms, ret_done);
-    unlock(k, o->id);
-    if (st)
-        atomic_fetch_add(&k->failures, 1);
-    else if (*ret_done)
+    if (!st && *ret_done)
         atomic_fetch_add(&k->rotations, 1);
-    job_end(&j);
+    sm_job_end(&j, st);
     return st;
 }
 
@@ -500,30 +578,39 @@ osd_status sm_keys_rotate(struct sm_keys *k, const struct sm_osd *o, uint64_t pi
     return rotate_older(k, o, pid, 0, &done, why, why_len);
 }
 
+/* A new partition key, whatever other managers are doing. */
+static osd_status plan_revocation(struct sm_job *j)
+{
+    osd_status st = OSD_E_BUSY;
+
+    for (int i = 0; i < SM_STEPS && st == OSD_E_BUSY; i++) {
+        if (i > 0 && (st = sm_job_reload(j)))
+            break;
+        drop_keys(j);
+        st = plan(j, SM_KEY_PARTITION, 0);
+    }
+    return st;
+}
+
 osd_status sm_keys_revoke(struct sm_keys *k, const struct sm_osd *o, uint64_t pid, char *why,
                           size_t why_len)
 {
-    JOB(j, k);
-    osd_status st = lock(k, o->id, why, why_len);
+    SM_JOB(j, k);
+    osd_status st = sm_job_begin(&j, o, pid);
 
-    if (st)
-        return st;
-    st = begin_part(&j, o, pid);
-    if (!st) {
-        reset_part(&j);
-        st = plan(&j, SM_KEY_PARTITION, 0);
-    }
     if (!st)
-        st = settle(&j);
-    unlock(k, o->id);
-    atomic_fetch_add(st ? &k->failures : &k->revocations, 1);
-    job_end(&j);
+        st = plan_revocation(&j);
+    if (!st)
+        st = sm_job_settle(&j);
+    if (!st)
+        atomic_fetch_add(&k->revocations, 1);
+    sm_job_end(&j, st);
     return st;
 }
 
 /* ---- enrolment ---- */
 
-static osd_status set_root_with(struct job *j, const struct sm_key *master)
+static osd_status set_root_with(struct sm_job *j, const struct sm_key *master)
 {
     osd_status st = OSD_E_TIMEOUT;
 
@@ -541,7 +628,7 @@ static osd_status set_root_with(struct job *j, const struct sm_key *master)
 }
 
 /* A new root key, under whichever master key the device has. */
-static osd_status set_root(struct job *j)
+static osd_status set_root(struct sm_job *j)
 {
     struct sm_osd_keys *k = &j->osd_keys;
     osd_status st = OSD_E_DENIED;
@@ -569,7 +656,7 @@ static osd_status set_root(struct job *j)
     return job_save_osd(j);
 }
 
-static osd_status try_change_master(struct job *j)
+static osd_status try_change_master(struct sm_job *j)
 {
     struct sm_exchange x;
     osd_status st =
@@ -590,7 +677,7 @@ static osd_status try_change_master(struct job *j)
 }
 
 /* The device waits for step 1 ten seconds; a database may take longer than that. */
-static osd_status change_master(struct job *j)
+static osd_status change_master(struct sm_job *j)
 {
     osd_status st = OSD_E_BUSY;
 
@@ -600,7 +687,7 @@ static osd_status change_master(struct job *j)
 }
 
 /* Root key, then the keys of partition zero. */
-static osd_status set_all(struct job *j)
+static osd_status set_all(struct sm_job *j)
 {
     osd_status st;
 
@@ -611,11 +698,11 @@ static osd_status set_all(struct job *j)
         st = set_root(j);
     if (!st)
         st = job_load_part(j, 0);
-    return st ? st : settle(j);
+    return st ? st : sm_job_settle(j);
 }
 
-static osd_status add_record(struct job *j, const char *name, const char *url, uint8_t method,
-                             const uint8_t master[2 * OSD_KEY_LEN])
+static osd_status add_record(struct sm_job *j, const char *name, const char *url,
+                             uint8_t method, const uint8_t master[2 * OSD_KEY_LEN])
 {
     osd_status st;
 
@@ -624,7 +711,7 @@ static osd_status add_record(struct job *j, const char *name, const char *url, u
     snprintf(j->osd.url, sizeof(j->osd.url), "%s", url);
     memcpy(j->osd_keys.master.generation, master, OSD_KEY_LEN);
     memcpy(j->osd_keys.master.authentication, master + OSD_KEY_LEN, OSD_KEY_LEN);
-    st = job_link(j);
+    st = sm_job_link(j);
     if (!st)
         st = sm_device_system_id(j->link, j->system_id, j->why, j->why_len);
     if (st)
@@ -644,7 +731,7 @@ osd_status sm_keys_enrol(struct sm_keys *k, const char *name, const char *url, u
                          const uint8_t master[2 * OSD_KEY_LEN], char ret_id[SM_ID_TEXT],
                          char *why, size_t why_len)
 {
-    JOB(j, k);
+    SM_JOB(j, k);
     osd_status st = add_record(&j, name, url, method, master);
     bool added = st == OSD_OK, locked;
 
@@ -662,14 +749,14 @@ osd_status sm_keys_enrol(struct sm_keys *k, const char *name, const char *url, u
     atomic_fetch_add(st ? &k->failures : &k->enrolments, 1);
     if (!st)
         memcpy(ret_id, j.osd.id, SM_ID_TEXT);
-    job_end(&j);
+    close_job(&j);
     return st;
 }
 
 osd_status sm_keys_reenrol(struct sm_keys *k, const char *name, bool new_master, char *why,
                            size_t why_len)
 {
-    JOB(j, k);
+    SM_JOB(j, k);
     struct sm_osd o;
     osd_status st = sm_db_osd_get(k->cfg.db, name, &o);
 
@@ -679,7 +766,7 @@ osd_status sm_keys_reenrol(struct sm_keys *k, const char *name, bool new_master,
         return st;
     st = job_load_osd(&j, name);
     if (!st)
-        st = job_link(&j);
+        st = sm_job_link(&j);
     if (!st && (new_master || j.osd_keys.has_next)) {
         /* First end an interrupted change, or nobody knows which master key is the last. */
         if (j.osd_keys.has_next)
@@ -691,7 +778,7 @@ osd_status sm_keys_reenrol(struct sm_keys *k, const char *name, bool new_master,
         st = set_all(&j);
     unlock(k, o.id);
     atomic_fetch_add(st ? &k->failures : &k->enrolments, 1);
-    job_end(&j);
+    close_job(&j);
     return st;
 }
 

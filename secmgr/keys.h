@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * secmgr/keys.h - the key manager: secret keys of many OSDs, set on the devices and kept sealed
- * in the database
+ * in the database; with a partition's keys go its policy access tags (tags.h)
  *
  * Invariants:
  *  (1) A command that changes a key on a device is written down before it is sent, and its result
@@ -52,11 +52,18 @@ osd_status sm_keys_enrol(struct sm_keys *k, const char *name, const char *url, u
 osd_status sm_keys_reenrol(struct sm_keys *k, const char *name, bool new_master, char *why,
                            size_t why_len);
 
-/** The working key for new credentials on a partition, which is set up when it has none.
- *  OSD_E_NOT_FOUND: the device has no such partition. */
+/** What new credentials on a partition are made with. */
+struct sm_working {
+    uint8_t version;
+    uint8_t key[OSD_KEY_LEN];
+    uint32_t own_tag,
+        new_tag; /* policy access tags: of the partition, of new objects; 0: none */
+};
+
+/** The partition is set up when it has no keys or tags. OSD_E_NOT_FOUND: the device has no such
+ *  partition. */
 osd_status sm_keys_working(struct sm_keys *k, const struct sm_osd *o, uint64_t pid,
-                           uint8_t *ret_version, uint8_t ret[OSD_KEY_LEN], char *why,
-                           size_t why_len);
+                           struct sm_working *ret, char *why, size_t why_len);
 
 /** A client says that the device refuses credentials of the current key: ask the device, and set
  *  up the partition's keys again if it does not have them. At most once in some seconds for one

@@ -27,9 +27,11 @@
 #include "common/log.h"
 #include "http.h"
 #include "names.h"
+#include "revoke.h"
 
 #define DEFAULT_CONFIG "/etc/osd/osd-secmgr.conf"
-#define ROTATE_EVERY   60000u /* ms between two looks for keys that are due */
+#define ROTATE_EVERY   5000u  /* ms between two looks for what is due, at most */
+#define LEFT_OVER_MS   15000u /* a revocation that is older is nobody's request any more */
 #define EXIT_USAGE     2
 
 struct service {
@@ -149,7 +151,7 @@ static void stop(struct service *s)
     sm_audit_close(s->audit);
 }
 
-/* ---- rotation ---- */
+/* ---- rotation and revocation ---- */
 
 /* A thread of its own: devices that do not answer must not keep the watchdog waiting. */
 struct rotator {
@@ -160,10 +162,10 @@ struct rotator {
     bool end;
 };
 
-/* Keys that are due are looked for this often: ten times in their life, or every minute. */
+/* Keys that are due are looked for ten times in their life; revocations every few seconds. */
 static uint64_t rotate_every(const struct sm_config *c)
 {
-    uint64_t tenth = c->rotate_s * 100;
+    uint64_t tenth = c->rotate_s ? c->rotate_s * 100 : ROTATE_EVERY;
 
     return tenth > ROTATE_EVERY ? ROTATE_EVERY : tenth < 100 ? 100 : tenth;
 }
@@ -180,6 +182,19 @@ static void wait_for_next(struct rotator *r, uint64_t ms)
     pthread_cond_timedwait(&r->wake, &r->mutex, &until);
 }
 
+static void look_after(struct service *s)
+{
+    unsigned rotated = 0;
+    size_t revoked = 0;
+
+    if (s->config.rotate_s &&
+        !sm_keys_rotate_due(s->keys, s->config.rotate_s * 1000, &rotated) && rotated)
+        osd_log(OSD_LOG_INFO, "%u working keys rotated", rotated);
+    sm_revocations_resume(s->keys, LEFT_OVER_MS, &revoked);
+    if (revoked)
+        osd_log(OSD_LOG_INFO, "%zu revocations that were left over are carried out", revoked);
+}
+
 static void *rotate(void *arg)
 {
     struct rotator *r = arg;
@@ -187,10 +202,8 @@ static void *rotate(void *arg)
 
     pthread_mutex_lock(&r->mutex);
     while (!r->end) {
-        unsigned n = 0;
         pthread_mutex_unlock(&r->mutex);
-        if (!sm_keys_rotate_due(r->service->keys, c->rotate_s * 1000, &n) && n)
-            osd_log(OSD_LOG_INFO, "%u working keys rotated", n);
+        look_after(r->service);
         pthread_mutex_lock(&r->mutex);
         if (!r->end)
             wait_for_next(r, rotate_every(c));
@@ -201,7 +214,7 @@ static void *rotate(void *arg)
 
 static bool start_rotation(struct rotator *r, struct service *s)
 {
-    *r = (struct rotator){.service = s, .end = s->config.rotate_s == 0};
+    *r = (struct rotator){.service = s};
     pthread_mutex_init(&r->mutex, NULL);
     pthread_cond_init(&r->wake, NULL);
     return pthread_create(&r->thread, NULL, rotate, r) == 0;

@@ -183,7 +183,7 @@ osd_status sm_parse_credential(const char *body, size_t len, struct sm_credentia
 {
     struct body b = {.why = why, .why_len = why_len};
     struct sm_credential_request r = {.ask.range_len = UINT64_MAX};
-    uint64_t gen = 2, lifetime = 0, tag = 0;
+    uint64_t gen = 2, lifetime = 0, tag = UINT64_MAX;
     bool there;
     osd_status st;
 
@@ -196,7 +196,7 @@ osd_status sm_parse_credential(const char *body, size_t len, struct sm_credentia
     get_number(&b, "generation", false, 2, &gen);
     get_number(&b, "lifetime", false, UINT32_MAX, &lifetime);
     get_number(&b, "created", false, MS48, &r.ask.created);
-    get_number(&b, "policy_tag", false, UINT32_MAX, &tag);
+    get_number(&b, "refused_tag", false, UINT32_MAX, &tag);
     get_number(&b, "range_start", false, UINT64_MAX, &r.ask.range_start);
     get_number(&b, "range_length", false, UINT64_MAX, &r.ask.range_len);
     r.stale = get_flag(&b, "stale");
@@ -206,7 +206,8 @@ osd_status sm_parse_credential(const char *body, size_t len, struct sm_credentia
         complain(&b, "permissions", "asks for nothing");
     r.ask.gen = gen == 1 ? OSD_GEN1 : OSD_GEN2;
     r.ask.lifetime_ms = lifetime * 1000;
-    r.ask.policy_tag = (uint32_t)tag;
+    r.tag_refused = tag != UINT64_MAX;
+    r.refused_tag = (uint32_t)tag;
     if (r.ask.range_start == 0 && r.ask.range_len == UINT64_MAX)
         r.ask.range_len = 0; /* no limit is written with zeros */
     else if (gen == 1 || r.ask.type != OSD_TYPE_USER)
@@ -303,8 +304,12 @@ osd_status sm_parse_key(const char *body, size_t len, struct sm_key_request *ret
     open_body(&b, body, len);
     r.all = !json_object_get(b.root, "pid");
     get_number(&b, "pid", false, UINT64_MAX, &r.pid);
+    get_number(&b, "oid", false, UINT64_MAX, &r.oid);
     r.revoke = get_flag(&b, "revoke");
+    r.collection = get_flag(&b, "collection");
     r.new_master = get_flag(&b, "new_master");
+    if (r.oid && (r.all || !r.revoke))
+        complain(&b, "oid", "goes with pid and revoke");
     st = close_body(&b);
     if (!st)
         *ret = r;

@@ -18,6 +18,8 @@ struct sm_credential_request {
     char osd[SM_NAME_LEN];
     struct sm_ask ask;
     bool stale; /* the device refused the last credential because of its key */
+    bool tag_refused;
+    uint32_t refused_tag; /* or because of its policy access tag, which was this */
 };
 osd_status sm_parse_credential(const char *body, size_t len, struct sm_credential_request *ret,
                                char *why, size_t why_len);
@@ -39,8 +41,8 @@ osd_status sm_parse_enrol(const char *body, size_t len, struct sm_enrol_request 
 
 /** Body of POST .../enrol and .../keys/rotate. */
 struct sm_key_request {
-    uint64_t pid;
-    bool all, revoke, new_master;
+    uint64_t pid, oid; /* oid: revoke what was given out for this object only */
+    bool all, revoke, new_master, collection /* oid is one */;
 };
 osd_status sm_parse_key(const char *body, size_t len, struct sm_key_request *ret, char *why,
                         size_t why_len);

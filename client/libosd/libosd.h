@@ -62,7 +62,7 @@ struct build {
     enum osd_hmac hmac;                /* with this algorithm */
     uint8_t key[OSD_KEY_LEN];          /* capability key */
     struct manager_credential granted; /* by the security manager */
-    bool stale;                        /* the device refused the key of that */
+    enum manager_refused refused;      /* by the device, of that */
     bool told;                         /* osd_last_error() is set already */
     uint8_t token[TOKEN_MAX];          /* security token, for CAPKEY */
     size_t token_len;

@@ -426,7 +426,13 @@ static const char *type_name(uint8_t type)
                                          : "object";
 }
 
-static char *make_body(const struct manager_want *w, bool stale)
+static uint32_t tag_of(const struct manager_credential *c)
+{
+    return be32_get(c->capability + (c->len == OSD1_CAPABILITY_LEN ? 56 : 60));
+}
+
+static char *make_body(const struct manager_want *w, enum manager_refused refused,
+                       const struct manager_credential *last)
 {
     char id[2 * OSD_SYSTEM_ID_LEN + 1], pid[24], oid[24];
     json_t *list = json_array(), *body;
@@ -440,7 +446,9 @@ static char *make_body(const struct manager_want *w, bool stale)
     snprintf(oid, sizeof(oid), "0x%" PRIx64, w->oid);
     body = json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:o}", "osd", id, "type",
                      type_name(w->type), "pid", pid, "oid", oid, "generation", (int)w->gen,
-                     "stale", stale, "permissions", list);
+                     "stale", refused == MANAGER_KEY, "permissions", list);
+    if (refused == MANAGER_TAG)
+        json_object_set_new(body, "refused_tag", json_integer(tag_of(last)));
     text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     json_decref(body);
     return text;
@@ -465,8 +473,9 @@ static bool parse_reply(const struct osd_buf *reply, enum osd_gen gen,
     return good;
 }
 
-osd_status manager_credential(struct manager *m, const struct manager_want *w, bool stale,
-                              struct manager_credential *ret, char *why, size_t why_len)
+osd_status manager_credential(struct manager *m, const struct manager_want *w,
+                              enum manager_refused refused, struct manager_credential *ret,
+                              char *why, size_t why_len)
 {
     struct osd_buf reply = osd_buf_make(REPLY_MAX);
     struct manager_credential c = {0};
@@ -474,9 +483,9 @@ osd_status manager_credential(struct manager *m, const struct manager_want *w, b
     char *body;
     osd_status st;
 
-    if (!stale && find_cached(m, w, ret))
+    if (!refused && find_cached(m, w, ret))
         return OSD_OK;
-    body = make_body(w, stale);
+    body = make_body(w, refused, ret);
     if (!body)
         return OSD_E_NOMEM;
     st = request_any(m, "POST", "/v1/credentials", body, &reply, why, why_len);

@@ -42,6 +42,9 @@ struct manager_want {
     uint16_t permissions;
 };
 
+/** Why the device did not take the last credential. */
+enum manager_refused { MANAGER_NOTHING, MANAGER_KEY, MANAGER_TAG };
+
 struct manager_credential {
     size_t len; /* of the capability */
     uint8_t capability[OSD2_CAPABILITY_LEN];
@@ -51,13 +54,14 @@ struct manager_credential {
 /**
  * A credential, from the cache or the manager.
  *
- * @param stale the device refused the key of the last one: ask anew, and say so.
+ * @param refused what the device refused of the one in *ret: ask anew, and say so.
  * @return OSD_OK; OSD_E_DENIED with the manager's sentence (who, what, which permission);
  *         OSD_E_NOT_FOUND (it does not know the device, or the device has no such partition);
  *         OSD_E_UNREACHABLE; OSD_E_PROTOCOL.
  */
-osd_status manager_credential(struct manager *m, const struct manager_want *w, bool stale,
-                              struct manager_credential *ret, char *why, size_t why_len);
+osd_status manager_credential(struct manager *m, const struct manager_want *w,
+                              enum manager_refused refused, struct manager_credential *ret,
+                              char *why, size_t why_len);
 
 /**
  * Any request of the manager's API.

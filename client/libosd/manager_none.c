@@ -22,12 +22,13 @@ void manager_close(struct manager *m)
     (void)m;
 }
 
-osd_status manager_credential(struct manager *m, const struct manager_want *w, bool stale,
-                              struct manager_credential *ret, char *why, size_t why_len)
+osd_status manager_credential(struct manager *m, const struct manager_want *w,
+                              enum manager_refused refused, struct manager_credential *ret,
+                              char *why, size_t why_len)
 {
     (void)m;
     (void)w;
-    (void)stale;
+    (void)refused;
     (void)ret;
     snprintf(why, why_len, "built without libcurl");
     return OSD_E_UNSUPPORTED;

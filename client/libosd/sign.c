@@ -21,6 +21,8 @@
 #define ICV_FIELD2     184
 #define KEY_VERSION_AT (OSD_CAPABILITY_AT + 1)
 #define EXPIRATION_AT  (OSD_CAPABILITY_AT + 4)
+#define TAG_AT1        (OSD_CAPABILITY_AT + 56)
+#define TAG_AT2        (OSD_CAPABILITY_AT + 60)
 #define RESPONSE_AT    8 /* in the current command page */
 
 static size_t icv_len(enum osd_gen gen)
@@ -176,7 +178,7 @@ static osd_status secret_for(const struct signer *g, const struct osd_cdb *cdb,
     if (cdb->op == OSD_OP_SET_KEY)
         return osd_keyring_key(&g->ring, (enum osd_key_kind)(cdb->option - 1), cdb->pid, 0,
                                ret);
-    return osd_keyring_key(&g->ring, OSD_KEY_WORKING, device ? 0 : cdb->pid,
+    return osd_keyring_key(&g->ring, OSD_KEY_WORKING, device ? 0 : cdb->cap.allowed_pid,
                            cdb->cap.key_version, ret);
 }
 
@@ -235,13 +237,14 @@ osd_status signer_fetch(struct osd_session *s, struct build *b)
     st = signer_learn(s);
     if (st == OSD_OK) {
         w = want_of(s, b);
-        st = manager_credential(s->signer.manager, &w, b->stale, &b->granted, why, sizeof(why));
+        st = manager_credential(s->signer.manager, &w, b->refused, &b->granted, why,
+                                sizeof(why));
         if (st)
             failed(st, "%s: %s", b->name, why[0] ? why : osd_status_text(st));
     }
     b->told = st != OSD_OK;
     if (st == OSD_OK) {
-        b->stale = false;
+        b->refused = MANAGER_NOTHING;
         b->method = b->granted.capability[2] & 0xf;
         memcpy(b->key, b->granted.key, OSD_KEY_LEN);
     }
@@ -324,7 +327,7 @@ osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c
 
     if (g->with != SIGN_MANAGER)
         b->method = sets_keys && g->method < OSD_SEC_CMDRSP ? OSD_SEC_CMDRSP : g->method;
-    else if (b->stale)
+    else if (b->refused)
         st = signer_fetch(s, b);
     if (st == OSD_OK)
         st = learn(s, b);
@@ -468,13 +471,20 @@ osd_status verify(struct osd_session *s, const struct build *b, const struct osd
 
 /* ---- once more ---- */
 
-/* The key of a credential is gone, or its time is over: the manager has others. */
-static bool credential_ended(const struct osd_sense *d, enum osd_gen gen)
+/* What a credential ended by: its key is gone, its time is over, or the policy access tag of the
+ * object is another now. The manager has others. */
+static enum manager_refused credential_ended(const struct osd_sense *d, enum osd_gen gen)
 {
-    return d->asc == ASC_KEY_FROZEN ||
-           (d->asc == ASC_INVALID_FIELD_CDB && d->has_field && d->field_in_cdb &&
-            (d->field == KEY_VERSION_AT || d->field == EXPIRATION_AT ||
-             d->field == signer_icv_field(gen)));
+    if (d->asc == ASC_KEY_FROZEN)
+        return MANAGER_KEY;
+    if (d->asc != ASC_INVALID_FIELD_CDB || !d->has_field || !d->field_in_cdb)
+        return MANAGER_NOTHING;
+    if (d->field == (gen == OSD_GEN1 ? TAG_AT1 : TAG_AT2))
+        return MANAGER_TAG;
+    return d->field == KEY_VERSION_AT || d->field == EXPIRATION_AT ||
+                   d->field == signer_icv_field(gen)
+               ? MANAGER_KEY
+               : MANAGER_NOTHING;
 }
 
 bool sign_again(struct osd_session *s, struct build *b, const struct exchange *x, unsigned try)
@@ -492,10 +502,8 @@ bool sign_again(struct osd_session *s, struct build *b, const struct exchange *x
     }
     if (d.asc == ASC_NONCE_NOT_UNIQUE) /* of a repetition whose first answer was lost */
         return !b->changes;
-    if (g->with == SIGN_MANAGER && credential_ended(&d, b->cdb.gen)) {
-        b->stale = true;
+    if (g->with == SIGN_MANAGER && (b->refused = credential_ended(&d, b->cdb.gen)))
         return true;
-    }
     if (b->method != OSD_SEC_CAPKEY || d.asc != ASC_INVALID_FIELD_CDB || !d.has_field ||
         d.field != signer_icv_field(b->cdb.gen))
         return false;

@@ -30,10 +30,12 @@ struct transport {
     struct osd_store *store; /* the device's, for checks */
 };
 
-static osd_status open_iscsi(struct transport *t, const char *url, char *reason,
-                             size_t reason_len)
+static osd_status open_iscsi(struct transport *t, const char *url, uint32_t command_ms,
+                             char *reason, size_t reason_len)
 {
-    struct iscsi_options opt = {.reconnect_ms = t->retry_ms};
+    struct iscsi_options opt = {.reconnect_ms = t->retry_ms,
+                                .login_timeout_ms = command_ms,
+                                .command_timeout_ms = command_ms};
     struct iscsi_url u;
     osd_status st = iscsi_url_parse(url, &u, reason, reason_len);
 
@@ -113,6 +115,13 @@ static osd_status open_store(struct transport *t, const char *path, bool memory,
 osd_status transport_open(const char *url, const struct osd_options *opt,
                           struct transport **ret, char *reason, size_t reason_len)
 {
+    return transport_open_within(url, opt, 0, ret, reason, reason_len);
+}
+
+osd_status transport_open_within(const char *url, const struct osd_options *opt,
+                                 uint32_t command_ms, struct transport **ret, char *reason,
+                                 size_t reason_len)
+{
     struct transport *t = calloc(1, sizeof(*t));
     osd_status st;
 
@@ -120,7 +129,7 @@ osd_status transport_open(const char *url, const struct osd_options *opt,
         return OSD_E_NOMEM;
     t->retry_ms = opt && opt->retry_ms ? opt->retry_ms : RETRY_MS;
     if (strncmp(url, "iscsi://", 8) == 0) {
-        st = open_iscsi(t, url, reason, reason_len);
+        st = open_iscsi(t, url, command_ms, reason, reason_len);
     } else if (strncmp(url, "file:///", 8) == 0) {
         st = open_store(t, url + 7, false, opt, reason, reason_len);
     } else if (strcmp(url, "memory:") == 0) {

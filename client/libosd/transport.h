@@ -34,6 +34,11 @@ struct exchange {
  *  key and accepts commands without proof. */
 osd_status transport_open(const char *url, const struct osd_options *opt,
                           struct transport **ret, char *reason, size_t reason_len);
+/** Login and every command over iSCSI end after command_ms with OSD_E_TIMEOUT; 0: login after ten
+ *  seconds, commands never. */
+osd_status transport_open_within(const char *url, const struct osd_options *opt,
+                                 uint32_t command_ms, struct transport **ret, char *reason,
+                                 size_t reason_len);
 void transport_close(struct transport *t);
 
 /** Carry out; retries until options.retry_ms. OSD_OK: a SCSI status was received. reason gets a

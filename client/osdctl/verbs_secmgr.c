@@ -61,13 +61,29 @@ static json_t *request(const struct options *o, const char *method, const char *
     return data;
 }
 
-/* A request whose reply has nothing to show. */
+static const char *text_of(const json_t *o, const char *name)
+{
+    const char *s = json_string_value(json_object_get(o, name));
+
+    return s ? s : "";
+}
+
+/* A request whose reply has nothing to show. What it takes away must have ended. */
 static int change(const struct options *o, const char *method, const char *path, json_t *body)
 {
     int rc = 0;
     json_t *data = request(o, method, path, body, &rc);
 
-    return data ? succeed(data) : rc;
+    if (!data)
+        return rc;
+    if (strcmp(text_of(data, "revocation"), "pending") != 0)
+        return succeed(data);
+    rc = fail_with(OSD_E_UNREACHABLE,
+                   "the change is made, but credentials given out before are still good: %s; "
+                   "they end when the device answers the security manager, or expire",
+                   text_of(data, "message"));
+    json_decref(data);
+    return rc;
 }
 
 /* "/v1/osds/NAME/rest", if the name can stand in a path. */
@@ -120,13 +136,6 @@ static bool put_principal(json_t *rule, const char *s)
         s = text;
     }
     return json_object_set_new(rule, "principal", json_string(s)) == 0;
-}
-
-static const char *text_of(const json_t *o, const char *name)
-{
-    const char *s = json_string_value(json_object_get(o, name));
-
-    return s ? s : "";
 }
 
 /* ---- acl ---- */
@@ -348,26 +357,30 @@ static int key_ls(const struct options *o, const char *name)
     return succeed(data);
 }
 
-/* OSD [PID] */
+/* OSD [PID], or to revoke: OSD [PID[/OID] | collection:PID/OID] */
 static int key_rotate(const struct options *o, bool revoke, int argc, char **argv)
 {
-    json_t *body = json_pack("{s:b}", "revoke", revoke);
-    char path[PATH_MAX_LEN], pid[24];
-    uint64_t n;
+    json_t *place = argc > 1 ? parse_place(argv[1]) : json_object(), *body;
+    const char *type = text_of(place, "type");
+    char path[PATH_MAX_LEN];
+    int rc;
 
     if (!osd_path(path, argv[0], "/keys/rotate")) {
-        json_decref(body);
-        return bad_name(argv[0]);
+        rc = bad_name(argv[0]);
+    } else if (!place || strcmp(type, "root") == 0 ||
+               (!revoke && json_object_get(place, "oid"))) {
+        rc = usage_error("\"%s\" is not %s", argv[1],
+                         revoke ? "PID, PID/OID or collection:PID/OID" : "a partition");
+    } else {
+        body = json_pack("{s:b}", "revoke", revoke);
+        if (strcmp(type, "collection") == 0)
+            json_object_set_new(body, "collection", json_true());
+        json_object_del(place, "type");
+        json_object_update(body, place);
+        rc = change(o, "POST", path, body);
     }
-    if (argc > 1) {
-        if (!parse_number(argv[1], &n)) {
-            json_decref(body);
-            return usage_error("\"%s\" is not a partition", argv[1]);
-        }
-        snprintf(pid, sizeof(pid), "0x%" PRIx64, n);
-        json_object_set_new(body, "pid", json_string(pid));
-    }
-    return change(o, "POST", path, body);
+    json_decref(place);
+    return rc;
 }
 
 static const char *const methods[] = {"capkey", "cmdrsp", "alldata"};
@@ -420,7 +433,7 @@ int key_with_manager(const struct options *o, int argc, char **argv)
         return key_simple(o, "POST", argv[1], "/enrol", json_pack("{s:b}", "new_master", 1));
     if (strcmp(what, "forget") == 0 && argc == 2)
         return key_simple(o, "DELETE", argv[1], "", NULL);
-    return usage_error(
-        "usage: osdctl key install [PID]... | ls OSD | rotate|revoke OSD [PID] | "
-        "enrol NAME URL FILE | reenrol OSD | forget OSD");
+    return usage_error("usage: osdctl key install [PID]... | ls OSD | rotate OSD [PID] | "
+                       "revoke OSD [PID[/OID]] | "
+                       "enrol NAME URL FILE | reenrol OSD | forget OSD");
 }

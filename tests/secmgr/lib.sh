@@ -110,3 +110,24 @@ enrol() {
 rule() {
     ask 200 PUT "/v1/osds/$1/acl" "{$2}"
 }
+
+# certificate NAME AUTHORITY [TEMPLATE-LINE...] - NAME.crt and NAME.key; AUTHORITY self: its own
+certificate() {
+    local name=$1 ca=$2
+    shift 2
+    printf '%s\n' "$@" >"$name.tmpl"
+    certtool --generate-privkey --key-type ecdsa --curve secp256r1 --outfile "$name.key" 2>/dev/null
+    if [ "$ca" = self ]; then
+        certtool --generate-self-signed --load-privkey "$name.key" --template "$name.tmpl" \
+            --outfile "$name.crt" 2>err || die "certtool: $(cat err)"
+    else
+        certtool --generate-certificate --load-privkey "$name.key" --template "$name.tmpl" \
+            --load-ca-certificate "$ca.crt" --load-ca-privkey "$ca.key" --outfile "$name.crt" 2>err ||
+            die "certtool: $(cat err)"
+    fi
+}
+
+# free_port - one that nobody listens at just now
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}

@@ -8,9 +8,6 @@ for program in krb5kdc kdb5_util kadmin.local kinit certtool; do
     command -v $program >/dev/null || { echo "$program is not installed"; exit 77; }
 done
 
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
 kdc=$(free_port)
 port=$(free_port)
 cat >krb5.conf <<END

@@ -6,21 +6,6 @@
 . "$(dirname "$0")/lib.sh"
 command -v certtool >/dev/null || { echo "certtool (gnutls-bin) is not installed"; exit 77; }
 
-# certificate NAME AUTHORITY [TEMPLATE-LINE...] - NAME.crt and NAME.key; AUTHORITY self: its own
-certificate() {
-    local name=$1 ca=$2
-    shift 2
-    printf '%s\n' "$@" >"$name.tmpl"
-    certtool --generate-privkey --key-type ecdsa --curve secp256r1 --outfile "$name.key" 2>/dev/null
-    if [ "$ca" = self ]; then
-        certtool --generate-self-signed --load-privkey "$name.key" --template "$name.tmpl" \
-            --outfile "$name.crt" 2>err || die "certtool: $(cat err)"
-    else
-        certtool --generate-certificate --load-privkey "$name.key" --template "$name.tmpl" \
-            --load-ca-certificate "$ca.crt" --load-ca-privkey "$ca.key" --outfile "$name.crt" 2>err ||
-            die "certtool: $(cat err)"
-    fi
-}
 certificate ca self 'cn = authority' ca cert_signing_key 'expiration_days = 9'
 certificate other-ca self 'cn = authority' ca cert_signing_key 'expiration_days = 9'
 certificate server ca 'cn = localhost' 'dns_name = localhost' tls_www_server signing_key 'expiration_days = 9'
@@ -31,7 +16,7 @@ certificate old ca 'cn = alice' 'organization = example' tls_www_client signing_
     'activation_date = "2020-01-01 00:00:00"' 'expiration_date = "2020-02-01 00:00:00"'
 
 start_target
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+port=$(free_port)
 write_config one 'admin = cert:CN=admin'
 sed -i "s,^unix = .*,&\nhttps = 127.0.0.1:$port\ncertificate = $T/server.crt\nprivate_key = $T/server.key\nclient_ca = $T/ca.crt," one.conf
 start_manager one

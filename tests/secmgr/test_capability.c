@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tests/secmgr/test_capability.c - who may do what: the matrix of rules and questions, and the
- * capability that comes of an answer
+ * capability that comes of an answer; what must end when rules change
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +15,7 @@
 #include "secmgr/capability.h"
 #include "secmgr/credential.h"
 #include "secmgr/names.h"
+#include "secmgr/revoke.h"
 
 #define ID  "0103000830000000000000010000000000000000"
 #define NOW 1000000u
@@ -244,11 +245,11 @@ static void test_secmgr_credential__vector_of_the_reference(void **state)
     assert_true(sm_hex_parse("02310200020251fe2400"
                              "0000000000000000000000000000000000000000"
                              "000000000000000000000000"
-                             "00000000000080800000000000100000000000000000000000000000"
+                             "00000000000080800000000000100000000012345678000000000000"
                              "00000000000000010000000000000001"
                              "0005ffffffffffffffff0000000000000000",
                              want, sizeof(want)));
-    sm_capability_fill(&a, OSD_SEC_CMDRSP, 3, 0x020251fe2400, audit, &cap);
+    sm_capability_fill(&a, OSD_SEC_CMDRSP, 3, 0x020251fe2400, 0x12345678, audit, &cap);
     memset(cap.discriminator, 0, sizeof(cap.discriminator));
     assert_int_equal(sm_credential_make(&cap, OSD_GEN2, secret, id, &c), OSD_OK);
     assert_int_equal(c.len, OSD2_CAPABILITY_LEN);
@@ -265,12 +266,144 @@ static void test_secmgr_capability__two_of_the_same_differ(void **state)
     struct osd_capability one, two;
 
     (void)state;
-    sm_capability_fill(&a, OSD_SEC_CMDRSP, 1, 9, audit, &one);
-    sm_capability_fill(&a, OSD_SEC_CMDRSP, 1, 9, audit, &two);
+    sm_capability_fill(&a, OSD_SEC_CMDRSP, 1, 9, 0, audit, &one);
+    sm_capability_fill(&a, OSD_SEC_CMDRSP, 1, 9, 0, audit, &two);
     assert_memory_not_equal(one.discriminator, two.discriminator, 12);
     assert_int_equal(one.permissions, 0xffe0); /* what a format 1 capability can hold */
     assert_int_equal(one.descriptor, OSD_DESC_USER);
     assert_int_equal(one.audit[0], 7);
+}
+
+/* Making a snapshot is a question about its source; see capability.h. */
+static void test_secmgr_capability__snapshots_are_matters_of_their_source(void **state)
+{
+    (void)state;
+    rule(PART, P, 0, "uid:1", "create,read,write,remove", NULL, 0);
+    assert_true(may("uid:1", PART, P, 0, "create,read,write"));
+    assert_false(may("uid:1", PART, P, 0, "create"));
+    assert_false(may("uid:1", PART, P, 0, "remove"));
+    assert_false(may("uid:1", PART, P + 1, 0, "create,read,write"));
+}
+
+/* ---- what a change of rules takes away ---- */
+
+/* "read:write" with inherit, "read" without, "read@5" until then; NULL: no rule. */
+static struct sm_rule rule_of(uint8_t type, const char *who, const char *text)
+{
+    struct sm_rule r = {.osd = ID, .type = type, .pid = type == ROOT ? 0 : P};
+    char word[80];
+    const char *inherit = strchr(text, ':'), *at = strchr(text, '@');
+
+    r.oid = type == USER ? O : 0;
+    r.expires = at ? strtoull(at + 1, NULL, 10) : 0;
+    snprintf(r.principal, sizeof(r.principal), "%s", who);
+    snprintf(word, sizeof(word), "%.*s", (int)strcspn(text, ":@"), text);
+    assert_int_equal(sm_perms_parse(word, &r.perms), OSD_OK);
+    if (inherit) {
+        r.inherits = true;
+        snprintf(word, sizeof(word), "%.*s", (int)strcspn(inherit + 1, "@"), inherit + 1);
+        assert_int_equal(sm_perms_parse(word, &r.inherit), OSD_OK);
+    }
+    return r;
+}
+
+/* "tag 10000/10001", "keys 10000", "all", "" */
+static const char *revoked(const struct sm_revocations *rs)
+{
+    static char text[80];
+    const struct sm_revocation_record *r = rs->list;
+
+    assert_in_range(rs->n, 0, 1);
+    text[0] = 0;
+    if (rs->n && r->what == SM_REVOKE_TAG)
+        snprintf(text, sizeof(text), "tag %x/%x", (unsigned)r->pid, (unsigned)r->oid);
+    else if (rs->n)
+        snprintf(text, sizeof(text), r->what == SM_REVOKE_KEYS ? "keys %x" : "all",
+                 (unsigned)r->pid);
+    return text;
+}
+
+static void test_secmgr_revoke__what_is_taken_away_ends_and_nothing_else(void **state)
+{
+    static const struct {
+        uint8_t type;
+        const char *who, *before, *after;
+        uint8_t other_type; /* of another rule that is there; 0: none */
+        const char *other, *other_says, *want;
+    } cases[] = {
+        {USER, "uid:1", NULL, "read", 0, NULL, NULL, ""},
+        {USER, "uid:1", "read", "read,write", 0, NULL, NULL, ""},
+        {USER, "uid:1", "read,write", "read", 0, NULL, NULL, "tag 10000/10001"},
+        {USER, "uid:1", "read", NULL, 0, NULL, NULL, "tag 10000/10001"},
+        {USER, "uid:1", "none", NULL, 0, NULL, NULL, ""},
+        {USER, "uid:1", "read@2000000", "read@3000000", 0, NULL, NULL, ""},
+        {USER, "uid:1", "read", "read@3000000", 0, NULL, NULL, "tag 10000/10001"},
+        {USER, "uid:1", "read@3000000", "read@2000000", 0, NULL, NULL, "tag 10000/10001"},
+        {USER, "uid:1", "read@5", "none", 0, NULL, NULL, ""}, /* is over already */
+        {USER, "uid:1", "create,read", "read", 0, NULL, NULL, "keys 10000"},
+        /* A new rule comes before what others said. */
+        {USER, "uid:1", NULL, "read", PART, "other", "none:write", "tag 10000/10001"},
+        {USER, "uid:1", NULL, "read", PART, "other", "write", ""},
+        {USER, "uid:1", NULL, "read", ROOT, "uid:1", "none:read,write", "tag 10000/10001"},
+        {USER, "uid:1", NULL, "read", ROOT, "uid:2", "none:read,write", ""},
+        {USER, "group:g", NULL, "read", ROOT, "uid:2", "none:read,write", "tag 10000/10001"},
+        {USER, "uid:1", NULL, "none", USER, "group:g", "read", "tag 10000/10001"},
+        {USER, "uid:1", NULL, "none", USER, "group:g", "read@5", ""},
+        {PART, "uid:1", "read", NULL, 0, NULL, NULL, "tag 10000/0"},
+        {PART, "uid:1", "read:read", "read", 0, NULL, NULL, "keys 10000"},
+        {PART, "uid:1", "read:read", "none:read", 0, NULL, NULL, "tag 10000/0"},
+        {PART, "uid:1", "read", "read:none", ROOT, "other", "none:read", "keys 10000"},
+        {PART, "uid:1", NULL, "read", ROOT, "other", "none:write", "tag 10000/0"},
+        {ROOT, "uid:1", "create", "none", 0, NULL, NULL, "keys 0"},
+        {ROOT, "uid:1", "create:read", "create", 0, NULL, NULL, "all"},
+        {ROOT, "uid:1", "create:read", "create:read,write", 0, NULL, NULL, ""},
+        {ROOT, "uid:1", NULL, "none:none", ROOT, "other", "none:read", "all"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sm_rule before, after, other;
+        struct sm_revocations rs = {0};
+        if (cases[i].other_type) {
+            other = rule_of(cases[i].other_type, cases[i].other, cases[i].other_says);
+            assert_int_equal(sm_db_rule_set(db, &other), OSD_OK);
+        }
+        if (cases[i].before) {
+            before = rule_of(cases[i].type, cases[i].who, cases[i].before);
+            assert_int_equal(sm_db_rule_set(db, &before), OSD_OK);
+        }
+        if (cases[i].after)
+            after = rule_of(cases[i].type, cases[i].who, cases[i].after);
+        assert_int_equal(sm_revocations_of_change(db, cases[i].before ? &before : NULL,
+                                                  cases[i].after ? &after : NULL, NOW, &rs),
+                         OSD_OK);
+        if (strcmp(revoked(&rs), cases[i].want) != 0)
+            fail_msg("case %zu: \"%s\" instead of \"%s\"", i, revoked(&rs), cases[i].want);
+        sm_revocations_free(&rs);
+        sm_db_osd_remove(db, ID);
+    }
+}
+
+static void test_secmgr_revoke__members_lose_what_their_group_had(void **state)
+{
+    struct sm_rule r = rule_of(USER, "group:g", "read"),
+                   none = rule_of(USER, "group:h", "none");
+    struct sm_revocations rs = {0};
+
+    (void)state;
+    assert_int_equal(sm_db_rule_set(db, &r), OSD_OK);
+    assert_int_equal(sm_db_rule_set(db, &none), OSD_OK);
+    assert_int_equal(sm_revocations_of_member(db, "group:g", "uid:1", true, NOW, &rs), OSD_OK);
+    assert_string_equal(revoked(&rs), "");
+    assert_int_equal(sm_revocations_of_member(db, "group:h", "uid:1", false, NOW, &rs), OSD_OK);
+    assert_string_equal(revoked(&rs), "");
+    assert_int_equal(sm_revocations_of_member(db, "group:g", "uid:1", false, NOW, &rs), OSD_OK);
+    assert_string_equal(revoked(&rs), "tag 10000/10001");
+    sm_revocations_free(&rs);
+    rule(PART, P, 0, "uid:1", "none", "write", 0);
+    assert_int_equal(sm_revocations_of_member(db, "group:g", "uid:1", true, NOW, &rs), OSD_OK);
+    assert_string_equal(revoked(&rs), "tag 10000/10001"); /* write, by the partition's rule */
+    sm_revocations_free(&rs);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, open_db, close_db)
@@ -289,6 +422,9 @@ int main(void)
         CASE(test_secmgr_capability__impossible_places_are_refused),
         CASE(test_secmgr_credential__vector_of_the_reference),
         CASE(test_secmgr_capability__two_of_the_same_differ),
+        CASE(test_secmgr_capability__snapshots_are_matters_of_their_source),
+        CASE(test_secmgr_revoke__what_is_taken_away_ends_and_nothing_else),
+        CASE(test_secmgr_revoke__members_lose_what_their_group_had),
     };
     char name[100];
     int rc;

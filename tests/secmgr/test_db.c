@@ -107,6 +107,66 @@ static void test_secmgr_db__the_second_of_two_writers_is_told(void **state)
     assert_int_equal(sm_db_part_remove(db, ID, 0x10000), OSD_E_NOT_FOUND);
 }
 
+static void test_secmgr_db__tags_have_versions_and_go_with_their_partition(void **state)
+{
+    struct sm_osd o = make_osd();
+    struct sm_part p = {.osd = ID, .pid = 0x10000, .secret = "aa"};
+    struct sm_tag_record t = {.osd = ID, .pid = 0x10000, .oid = 7, .value = 0xfffffffe}, u = t;
+
+    (void)state;
+    assert_int_equal(sm_db_osd_add(db, &o), OSD_OK);
+    assert_int_equal(sm_db_part_put(db, &p), OSD_OK);
+    assert_int_equal(sm_db_tag_get(db, ID, 0x10000, 7, &u), OSD_E_NOT_FOUND);
+    snprintf(t.nonce, sizeof(t.nonce), "00112233445566778899aabb");
+    assert_int_equal(sm_db_tag_put(db, &t), OSD_OK);
+    assert_int_equal(sm_db_tag_put(db, &u), OSD_E_BUSY);
+    assert_int_equal(sm_db_tag_get(db, ID, 0x10000, 7, &u), OSD_OK);
+    assert_int_equal(u.value, 0xfffffffe);
+    assert_string_equal(u.nonce, t.nonce);
+    u.nonce[0] = 0;
+    assert_int_equal(sm_db_tag_put(db, &u), OSD_OK);
+    assert_int_equal(sm_db_tag_put(db, &t), OSD_E_BUSY);
+    assert_int_equal(sm_db_part_remove(db, ID, 0x10000), OSD_OK);
+    assert_int_equal(sm_db_tag_get(db, ID, 0x10000, 7, &u), OSD_E_NOT_FOUND);
+}
+
+static void note_revocation(void *arg, const struct sm_revocation_record *r)
+{
+    char *text = arg;
+    size_t at = strlen(text);
+
+    snprintf(text + at, 200 - at, "%s %u %u %" PRIx64 "/%" PRIx64 " ", r->id, r->what, r->type,
+             r->pid, r->oid);
+}
+
+static void test_secmgr_db__revocations_wait_in_the_order_of_their_beginning(void **state)
+{
+    struct sm_revocation_record a = {.id = "aa",
+                                     .osd = ID,
+                                     .what = 1,
+                                     .type = 0x80,
+                                     .pid = 0xffffffffffffffff,
+                                     .oid = 9,
+                                     .begun_ms = 200},
+                                b = {.id = "bb", .osd = ID, .what = 2, .begun_ms = 100};
+    char text[200] = "";
+
+    (void)state;
+    assert_int_equal(sm_db_revocation_add(db, &a), OSD_OK);
+    assert_int_equal(sm_db_revocation_add(db, &b), OSD_OK);
+    assert_int_equal(sm_db_revocation_each(db, 201, note_revocation, text), OSD_OK);
+    assert_string_equal(text, "bb 2 0 0/0 aa 1 128 ffffffffffffffff/9 ");
+    text[0] = 0;
+    assert_int_equal(sm_db_revocation_each(db, 200, note_revocation, text), OSD_OK);
+    assert_string_equal(text, "bb 2 0 0/0 ");
+    assert_int_equal(sm_db_revocation_remove(db, "bb"), OSD_OK);
+    assert_int_equal(sm_db_revocation_remove(db, "bb"), OSD_E_NOT_FOUND);
+    sm_db_osd_remove(db, ID);
+    text[0] = 0;
+    assert_int_equal(sm_db_revocation_each(db, 300, note_revocation, text), OSD_OK);
+    assert_string_equal(text, "");
+}
+
 struct seen {
     int n;
     char text[1000];
@@ -314,6 +374,8 @@ int main(int argc, char **argv)
         CASE(test_secmgr_db__an_osd_is_found_by_name_and_by_id),
         CASE(test_secmgr_db__a_name_or_an_id_is_taken_once),
         CASE(test_secmgr_db__the_second_of_two_writers_is_told),
+        CASE(test_secmgr_db__tags_have_versions_and_go_with_their_partition),
+        CASE(test_secmgr_db__revocations_wait_in_the_order_of_their_beginning),
         CASE(test_secmgr_db__a_rule_is_replaced_by_the_next_of_its_principal),
         CASE(test_secmgr_db__rules_of_an_object_its_partition_and_the_device_match),
         CASE(test_secmgr_db__what_belongs_to_an_osd_goes_with_it),

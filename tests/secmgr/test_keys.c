@@ -4,7 +4,7 @@
  * and revocation, with every command to the device lost once on its way or on its way back, and
  * with two managers at once
  *
- * After every failure the manager must be able to carry on, and what it calls the working key must
+ * Policy access tags likewise. After every failure the manager must be able to carry on, and what it calls the working key must
  * be one that the device takes.
  */
 #include <pthread.h>
@@ -22,6 +22,7 @@
 #include "secmgr/key_records.h"
 #include "secmgr/keys.h"
 #include "secmgr/names.h"
+#include "secmgr/tags.h"
 #include "wire/sense.h"
 
 #define PID 0x10000u
@@ -39,6 +40,9 @@ enum loss { LOSE_NOTHING, LOSE_REQUEST, LOSE_ANSWER };
 
 static enum loss loss;
 static atomic_int commands, lose_at; /* by number; 0: never */
+static pthread_mutex_t last_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint8_t last_cdb[OSD_CDB_MAX]; /* of the last OSD command */
+static size_t last_len;
 
 static osd_status execute(struct sm_link *l, struct exchange *x, char *text, size_t len)
 {
@@ -47,6 +51,12 @@ static osd_status execute(struct sm_link *l, struct exchange *x, char *text, siz
     bool lost = atomic_fetch_add(&commands, 1) + 1 == atomic_load(&lose_at);
 
     (void)l;
+    if (x->cdb_len == OSD_CDB_MAX) {
+        pthread_mutex_lock(&last_lock);
+        last_len = x->cdb_len;
+        memcpy(last_cdb, x->cdb, x->cdb_len);
+        pthread_mutex_unlock(&last_lock);
+    }
     if (lost)
         snprintf(text, len, "lost");
     if (lost && loss == LOSE_REQUEST)
@@ -161,58 +171,113 @@ static struct sm_osd the_osd(void)
 /* What the device says to the manager's present working key. */
 static osd_status probe(struct sm_keys *k, uint64_t pid, uint8_t *ret_version)
 {
-    uint8_t id[OSD_SYSTEM_ID_LEN], secret[OSD_KEY_LEN];
+    uint8_t id[OSD_SYSTEM_ID_LEN];
     struct sm_osd o = the_osd();
+    struct sm_working w;
     struct sm_link *l;
-    osd_status st = sm_keys_working(k, &o, pid, ret_version, secret, why, sizeof(why));
+    osd_status st = sm_keys_working(k, &o, pid, &w, why, sizeof(why));
 
     if (st)
         return st;
     sm_hex_parse(o.id, id, sizeof(id));
     open_link("", &l, why, sizeof(why));
-    st = sm_device_probe(l, id, pid, *ret_version, secret, why, sizeof(why));
+    *ret_version = w.version;
+    st = sm_device_probe(l, id, pid, w.version, w.key, why, sizeof(why));
     l->close(l);
     return st;
 }
 
-/* A partition, made with a credential for partition zero. */
-static void make_partition(void)
+/* ---- commands of a client ---- */
+
+static struct osd_cdb command(enum osd_op op, uint8_t type, uint64_t oid, uint16_t perms)
 {
-    uint8_t raw[OSD_CDB_MAX], id[OSD_SYSTEM_ID_LEN], secret[OSD_KEY_LEN], key[OSD_KEY_LEN],
-        icv[OSD_KEY_LEN], version;
-    struct sm_osd o = the_osd();
-    struct osd_cdb c = {
-        .op = OSD_OP_CREATE_PARTITION,
+    return (struct osd_cdb){
+        .op = op,
         .gen = OSD_GEN2,
         .pid = PID,
+        .oid = oid,
         .cap = {.format = 2,
                 .icv_algorithm = 1,
                 .method = OSD_SEC_CMDRSP,
                 .expiration = (1ull << 48) - 1,
-                .object_type = OSD_TYPE_PARTITION,
-                .permissions = OSD_PERM_CREATE,
-                .descriptor = OSD_DESC_PAR,
-                .allowed_pid = PID},
+                .object_type = type,
+                .permissions = perms,
+                .descriptor = type == OSD_TYPE_USER ? OSD_DESC_USER : OSD_DESC_PAR,
+                .allowed_pid = PID,
+                .allowed_oid = oid},
         .attr = {.format = OSD_ATTR_PAGE,
                  .retrieved_off = OSD_OFFSET_UNUSED,
                  .set_off = OSD_OFFSET_UNUSED},
         .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED}};
+}
+
+/* Signed with the working key of a partition. 0: GOOD; else the CDB byte that was refused. */
+static unsigned run(struct osd_cdb *c, uint64_t key_pid)
+{
+    uint8_t raw[OSD_CDB_MAX], id[OSD_SYSTEM_ID_LEN], key[OSD_KEY_LEN], icv[OSD_KEY_LEN];
+    struct sm_working w;
+    struct sm_osd o = the_osd();
     struct exchange x = {.cdb = raw};
+    struct osd_sense sense;
     struct sm_link *l;
 
-    assert_int_equal(sm_keys_working(keys, &o, 0, &version, secret, why, sizeof(why)), OSD_OK);
-    c.cap.key_version = version;
-    be48_put(c.sec.nonce, osd_clock_now(&osd_clock_system));
-    osd_random(c.sec.nonce + 6, 6);
-    assert_int_equal(osd_cdb_encode(&c, raw, &x.cdb_len), OSD_OK);
+    assert_int_equal(sm_keys_working(keys, &o, key_pid, &w, why, sizeof(why)), OSD_OK);
+    c->cap.key_version = w.version;
+    be48_put(c->sec.nonce, osd_clock_now(&osd_clock_system));
+    osd_random(c->sec.nonce + 6, 6);
+    assert_int_equal(osd_cdb_encode(c, raw, &x.cdb_len), OSD_OK);
     sm_hex_parse(o.id, id, sizeof(id));
-    osd_capability_key(secret, (struct osd_bytes){raw + 80, OSD2_CAPABILITY_LEN}, id, key);
+    osd_capability_key(w.key, (struct osd_bytes){raw + 80, OSD2_CAPABILITY_LEN}, id, key);
     osd_request_icv(key, OSD_GEN2, raw, icv);
     osd_icv_put(icv, raw + 184, OSD_ICV2_LEN);
     open_link("", &l, why, sizeof(why));
     assert_int_equal(l->execute(l, &x, why, sizeof(why)), OSD_OK);
     l->close(l);
-    assert_int_equal(x.status, SAM_GOOD);
+    if (x.status == SAM_GOOD)
+        return 0;
+    assert_int_equal(osd_sense_decode(x.sense, x.sense_len, &sense), OSD_OK);
+    assert_int_equal(sense.asc, ASC_INVALID_FIELD_CDB);
+    return sense.field;
+}
+
+static void make_partition(void)
+{
+    struct osd_cdb c = command(OSD_OP_CREATE_PARTITION, OSD_TYPE_PARTITION, 0, OSD_PERM_CREATE);
+
+    assert_int_equal(run(&c, 0), 0);
+}
+
+static void make_object(uint64_t oid)
+{
+    struct osd_cdb c = command(OSD_OP_CREATE, OSD_TYPE_USER, oid, OSD_PERM_CREATE);
+
+    assert_int_equal(run(&c, PID), 0);
+}
+
+/* What the device says to a capability with a tag; oid 0: for the partition. */
+static unsigned offer(uint64_t oid, uint32_t tag)
+{
+    struct osd_cdb c = command(OSD_OP_GET_ATTRIBUTES, oid ? OSD_TYPE_USER : OSD_TYPE_PARTITION,
+                               oid, OSD_PERM_GET_ATTR);
+
+    c.cap.policy_tag = tag;
+    return run(&c, PID);
+}
+
+/* The manager's tag for it. */
+static uint32_t tag_of(struct sm_keys *k, uint64_t oid)
+{
+    struct sm_ask ask = {.type = oid ? OSD_TYPE_USER : OSD_TYPE_PARTITION,
+                         .pid = PID,
+                         .oid = oid,
+                         .perms = OSD_PERM_READ};
+    struct sm_osd o = the_osd();
+    struct sm_working w;
+    uint32_t tag = 0;
+
+    assert_int_equal(sm_keys_working(k, &o, PID, &w, why, sizeof(why)), OSD_OK);
+    assert_int_equal(sm_tag_of(k, &o, &ask, &w, &tag, why, sizeof(why)), OSD_OK);
+    return tag;
 }
 
 /* ---- tests ---- */
@@ -262,14 +327,14 @@ static void test_secmgr_keys__enrolment_survives_any_loss(void **state)
 
 static void test_secmgr_keys__a_partition_gets_its_keys_when_asked_for(void **state)
 {
+    struct sm_working w;
     struct sm_osd o;
-    uint8_t version, secret[OSD_KEY_LEN];
+    uint8_t version;
 
     (void)state;
     assert_int_equal(enrol(), OSD_OK);
     o = the_osd();
-    assert_int_equal(sm_keys_working(keys, &o, PID, &version, secret, why, sizeof(why)),
-                     OSD_E_NOT_FOUND);
+    assert_int_equal(sm_keys_working(keys, &o, PID, &w, why, sizeof(why)), OSD_E_NOT_FOUND);
     assert_non_null(strstr(why, "0x10000"));
     make_partition();
     assert_int_equal(probe(keys, PID, &version), OSD_OK);
@@ -445,6 +510,169 @@ static void test_secmgr_keys__two_managers_rotate_at_once(void **state)
     assert_int_equal(probe(keys, PID, &version), OSD_OK);
 }
 
+/* ---- policy access tags ---- */
+
+#define OID      0x10005u
+#define TAG_BYTE 140
+
+static osd_status change(uint64_t oid)
+{
+    struct sm_osd o = the_osd();
+
+    return sm_tag_change(keys, &o, oid ? OSD_TYPE_USER : OSD_TYPE_PARTITION, PID, oid, why,
+                         sizeof(why));
+}
+
+static void furnish(void)
+{
+    assert_int_equal(enrol(), OSD_OK);
+    make_partition();
+    tag_of(keys, 0); /* sets the partition up */
+    make_object(OID);
+    make_object(OID + 1);
+}
+
+static void test_secmgr_tags__what_has_the_last_tag_is_refused_at_its_byte(void **state)
+{
+    (void)state;
+    furnish();
+    for (uint64_t oid = 0; oid <= OID; oid += OID) {
+        uint32_t before = tag_of(keys, oid);
+        assert_int_not_equal(before, 0);
+        assert_int_equal(offer(oid, before), 0);
+        assert_int_equal(change(oid), OSD_OK);
+        assert_int_equal(offer(oid, before), TAG_BYTE);
+        assert_int_not_equal(tag_of(keys, oid), before);
+        assert_int_equal(offer(oid, tag_of(keys, oid)), 0);
+    }
+    assert_int_equal(offer(OID + 1, tag_of(keys, OID + 1)), 0);
+}
+
+/* Whatever is lost, the device has what the manager says, and no earlier tag again. */
+static void test_secmgr_tags__a_change_survives_any_loss(void **state)
+{
+    (void)state;
+    furnish();
+    for (uint64_t oid = 0; oid <= OID; oid += OID)
+        for (int kind = LOSE_REQUEST; kind <= LOSE_ANSWER; kind++) {
+            uint32_t before = tag_of(keys, oid);
+            loss = (enum loss)kind;
+            atomic_store(&lose_at, atomic_load(&commands) + 1);
+            assert_int_equal(change(oid), OSD_E_UNREACHABLE);
+            atomic_store(&lose_at, 0);
+            assert_int_equal(offer(oid, tag_of(keys, oid)), 0);
+            assert_int_equal(offer(oid, before), TAG_BYTE);
+        }
+}
+
+/* The same command again, when the tag has changed once more since. */
+static void test_secmgr_tags__a_late_command_brings_no_old_tag_back(void **state)
+{
+    uint8_t late[OSD_CDB_MAX];
+    struct exchange x = {.cdb = late};
+    struct sm_link *l;
+    uint32_t first;
+
+    (void)state;
+    furnish();
+    assert_int_equal(change(OID), OSD_OK);
+    x.cdb_len = last_len;
+    memcpy(late, last_cdb, last_len);
+    first = tag_of(keys, OID);
+    assert_int_equal(change(OID), OSD_OK);
+    open_link("", &l, why, sizeof(why));
+    assert_int_equal(l->execute(l, &x, why, sizeof(why)), OSD_OK);
+    l->close(l);
+    assert_int_equal(offer(OID, first), TAG_BYTE);
+    assert_int_equal(offer(OID, tag_of(keys, OID)), 0);
+}
+
+/* Made before the partition had tags, or restored, or changed by somebody with the right to. */
+static void test_secmgr_tags__a_device_that_has_another_tag_is_set_right(void **state)
+{
+    struct sm_ask ask = {.type = OSD_TYPE_USER, .pid = PID, .oid = OID};
+    struct sm_osd o;
+
+    (void)state;
+    furnish();
+    o = the_osd();
+    for (int changed = 0; changed < 2; changed++) {
+        struct osd_cdb c = command(OSD_OP_SET_ATTRIBUTES, OSD_TYPE_USER, OID,
+                                   OSD_PERM_SET_ATTR | OSD_PERM_POL_SEC);
+        c.attr = (struct osd_attr_params){
+            .format = OSD_ATTR_CDB, .set_page = 5, .set_number = 0x40000001, .set_len = 4};
+        assert_int_equal(run(&c, PID), 0);
+        assert_int_equal(offer(OID, tag_of(keys, OID)), TAG_BYTE);
+        assert_int_equal(sm_tag_restore(keys, &o, &ask, tag_of(keys, OID), why, sizeof(why)),
+                         OSD_OK);
+        assert_int_equal(offer(OID, tag_of(keys, OID)), 0);
+        assert_int_equal(change(OID), OSD_OK);
+    }
+    assert_int_equal(sm_tag_restore(keys, &o, &ask, 1, why, sizeof(why)), OSD_OK);
+    assert_int_equal(offer(OID, tag_of(keys, OID)), 0);
+}
+
+static void test_secmgr_tags__a_partition_made_anew_gets_its_tags_again(void **state)
+{
+    struct osd_cdb c = command(OSD_OP_REMOVE_PARTITION, OSD_TYPE_PARTITION, 0,
+                               OSD_PERM_REMOVE | OSD_PERM_GBL_REM);
+    struct sm_osd o;
+
+    (void)state;
+    furnish();
+    o = the_osd();
+    assert_int_equal(change(OID), OSD_OK);
+    c.option = 1;
+    assert_int_equal(run(&c, 0), 0);
+    assert_int_equal(change(OID), OSD_OK); /* nothing there */
+    make_partition();
+    assert_int_equal(sm_keys_verify(keys, &o, PID, why, sizeof(why)), OSD_OK);
+    make_object(OID);
+    assert_int_equal(offer(0, tag_of(keys, 0)), 0);
+    assert_int_equal(offer(OID, tag_of(keys, OID)), 0);
+}
+
+static void *change_often(void *arg)
+{
+    struct sm_osd o = *(struct sm_osd *)arg;
+    struct sm_keys *own = open_keys(0);
+    char text[400];
+
+    for (int i = 0; i < 20; i++)
+        for (uint64_t oid = 0; oid <= OID; oid += OID)
+            if (sm_tag_change(own, &o, oid ? OSD_TYPE_USER : OSD_TYPE_PARTITION, PID, oid, text,
+                              sizeof(text))) {
+                print_error("change %d: %s\n", i, text);
+                atomic_fetch_add(&failures, 1);
+            }
+    sm_keys_close(own);
+    return NULL;
+}
+
+static void test_secmgr_tags__two_managers_change_at_once(void **state)
+{
+    pthread_t t[2];
+    struct sm_osd o;
+    uint32_t own, object;
+
+    (void)state;
+    furnish();
+    o = the_osd();
+    own = tag_of(keys, 0);
+    object = tag_of(keys, OID);
+    atomic_store(&failures, 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, change_often, &o), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+    assert_int_equal(atomic_load(&failures), 0);
+    for (uint32_t i = 0; i < 40; i++) /* every one was another, and none but the last is good */
+        assert_int_equal(offer(i % 2 ? 0 : OID, (i % 2 ? own : object) + i), TAG_BYTE);
+    assert_int_equal(tag_of(keys, 0), own + 40);
+    assert_int_equal(offer(0, own + 40), 0);
+    assert_int_equal(offer(OID, tag_of(keys, OID)), 0);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -459,6 +687,12 @@ int main(void)
         CASE(test_secmgr_keys__a_device_that_forgot_its_keys_is_told_from_others),
         CASE(test_secmgr_keys__only_old_keys_are_due),
         CASE(test_secmgr_keys__two_managers_rotate_at_once),
+        CASE(test_secmgr_tags__what_has_the_last_tag_is_refused_at_its_byte),
+        CASE(test_secmgr_tags__a_change_survives_any_loss),
+        CASE(test_secmgr_tags__a_late_command_brings_no_old_tag_back),
+        CASE(test_secmgr_tags__a_device_that_has_another_tag_is_set_right),
+        CASE(test_secmgr_tags__a_partition_made_anew_gets_its_tags_again),
+        CASE(test_secmgr_tags__two_managers_change_at_once),
     };
     static const uint8_t salt[SM_SALT_LEN];
     int rc;
