@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check_inside(&c, c.scatter);
     check_inside(&c, c.query);
-    check_inside(&c, c.copy_source);
+    check_inside(&c, c.second);
     check_inside(&c, c.extensions);
     check_extents(&c);
     check_query(&c);

@@ -305,6 +305,13 @@ static osd_status fault_duplicate(struct store_txn *t, uint64_t source, struct s
     PASS(t, duplicate, source, id, meta, ret);
 }
 
+static osd_status fault_place(struct store_txn *t, struct store_id id, uint64_t off,
+                              enum store_extent *ret_kind, uint64_t *ret_place,
+                              uint64_t *ret_len)
+{
+    PASS(t, place, id, off, ret_kind, ret_place, ret_len);
+}
+
 static const struct store_ops fault_ops = {
     .size = sizeof(struct store_ops),
     .close = fault_close,
@@ -337,6 +344,7 @@ static const struct store_ops fault_ops = {
     .set_member = fault_set_member,
     .members = fault_members,
     .duplicate = fault_duplicate,
+    .place = fault_place,
 };
 
 /* ---- control ---- */

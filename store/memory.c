@@ -251,6 +251,7 @@ static const struct store_ops memory_ops = {
     .set_member = mem_set_member,
     .members = mem_members,
     .duplicate = mem_duplicate,
+    .place = mem_place,
 };
 
 static osd_status fill_store(struct mem_store *s, const struct store_config *cfg)

@@ -221,6 +221,8 @@ osd_status mem_write(struct store_txn *t, struct store_id id, uint64_t off, uint
 osd_status mem_clear(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len);
 osd_status mem_punch(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len);
 osd_status mem_truncate(struct store_txn *t, struct store_id id, uint64_t length);
+osd_status mem_place(struct store_txn *t, struct store_id id, uint64_t off,
+                     enum store_extent *ret_kind, uint64_t *ret_place, uint64_t *ret_len);
 osd_status mem_seek(struct store_txn *t, struct store_id id, uint64_t off,
                     enum store_extent *ret_kind, uint64_t *ret_len);
 

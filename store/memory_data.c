@@ -101,6 +101,26 @@ osd_status mem_seek(struct store_txn *t, struct store_id id, uint64_t off,
     return off < length ? OSD_OK : OSD_E_PAST_END;
 }
 
+/* Blocks are never changed in place, so the address of one is its place; alone, because its
+ * neighbours lie anywhere. */
+osd_status mem_place(struct store_txn *t, struct store_id id, uint64_t off,
+                     enum store_extent *ret_kind, uint64_t *ret_place, uint64_t *ret_len)
+{
+    struct mem_object *o;
+    osd_status status = mem_seek(t, id, off, ret_kind, ret_len);
+
+    *ret_place = 0;
+    if (status || *ret_kind != STORE_DATA)
+        return status;
+    status = mem_find_data(mem_txn_of(t), id, &o);
+    if (status)
+        return status;
+    *ret_place = (uintptr_t)tree_get(o->blocks, block_of(off));
+    *ret_len = min64(*ret_len, STORE_BLOCK - off % STORE_BLOCK);
+    store_ref_put(&o->ref);
+    return OSD_OK;
+}
+
 /* ---- changing ---- */
 
 /* Refuse a length the object may not grow to. */

@@ -513,6 +513,7 @@ static const struct store_ops rdb_ops = {
     .set_member = rdb_set_member,
     .members = rdb_members,
     .duplicate = rdb_duplicate,
+    .place = rdb_place,
 };
 
 static struct rdb *rdb_new(const struct store_config *cfg, const char *path)

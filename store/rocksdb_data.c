@@ -768,8 +768,20 @@ static osd_status find_data(struct txn *t, const struct object *o, struct chunk 
     return OSD_OK;
 }
 
-osd_status rdb_seek(struct store_txn *base, struct store_id id, uint64_t off,
-                    enum store_extent *ret_kind, uint64_t *ret_len)
+/* Blocks from i on that lie one behind the other; those of a record do not. */
+static uint32_t adjacent(const struct chunk *c, uint32_t i)
+{
+    uint32_t n = 1;
+
+    while (c->block[i] != IN_RECORD && i + n < CHUNK && c->block[i + n] == c->block[i] + n)
+        n++;
+    return n;
+}
+
+/* Kind and place of what begins at off; *ret_len goes to the end of that place, or,
+ * with place NULL, to that of the kind. */
+static osd_status look(struct store_txn *base, struct store_id id, uint64_t off,
+                       enum store_extent *ret_kind, uint64_t *ret_place, uint64_t *ret_len)
 {
     struct txn *t = (struct txn *)base;
     struct object *o;
@@ -783,16 +795,30 @@ osd_status rdb_seek(struct store_txn *base, struct store_id id, uint64_t off,
         return OSD_E_PAST_END;
     st = chunk_load(t, o, off / CHUNK_BYTES, &c);
     uint32_t i = (uint32_t)(off % CHUNK_BYTES / STORE_BLOCK);
-    bool hole = !st && c.block[i] == HOLE;
-    if (hole)
+    uint64_t block = c.block[i];
+    if (!st && block == HOLE)
         st = find_data(t, o, &c, i, &end);
     else
-        end = place_of(&c, first_block(&c, i, true));
+        end = place_of(&c, ret_place ? i + adjacent(&c, i) : first_block(&c, i, true));
     if (st)
         return st;
-    *ret_kind = hole ? STORE_HOLE : STORE_DATA;
+    *ret_kind = block == HOLE ? STORE_HOLE : STORE_DATA;
+    if (ret_place)
+        *ret_place = block == HOLE || block == IN_RECORD ? 0 : block + 1;
     *ret_len = (end < o->rec.meta.length ? end : o->rec.meta.length) - off;
     return OSD_OK;
+}
+
+osd_status rdb_seek(struct store_txn *t, struct store_id id, uint64_t off,
+                    enum store_extent *ret_kind, uint64_t *ret_len)
+{
+    return look(t, id, off, ret_kind, NULL, ret_len);
+}
+
+osd_status rdb_place(struct store_txn *t, struct store_id id, uint64_t off,
+                     enum store_extent *ret_kind, uint64_t *ret_place, uint64_t *ret_len)
+{
+    return look(t, id, off, ret_kind, ret_place, ret_len);
 }
 
 #define MOVE_BYTES (1u << 20)

@@ -385,6 +385,8 @@ osd_status rdb_write(struct store_txn *t, struct store_id id, uint64_t off, uint
 osd_status rdb_clear(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len);
 osd_status rdb_punch(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len);
 osd_status rdb_truncate(struct store_txn *t, struct store_id id, uint64_t length);
+osd_status rdb_place(struct store_txn *t, struct store_id id, uint64_t off,
+                     enum store_extent *ret_kind, uint64_t *ret_place, uint64_t *ret_len);
 osd_status rdb_seek(struct store_txn *t, struct store_id id, uint64_t off,
                     enum store_extent *ret_kind, uint64_t *ret_len);
 /** Release every block of an object and its map. */

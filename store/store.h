@@ -286,6 +286,12 @@ struct store_ops {
      * meta allows); NO_SPACE. */
     osd_status (*duplicate)(struct store_txn *t, uint64_t source, struct store_id id,
                             const struct store_meta *meta, struct store_id *ret);
+
+    /* As seek, and where the data lies: block n of the range has place ret_place + n (a range
+     * ends where that does), and two blocks of one place hold the same bytes. *ret_place 0:
+     * data of which that cannot be told (short data kept with the metadata), or none. */
+    osd_status (*place)(struct store_txn *t, struct store_id id, uint64_t off,
+                        enum store_extent *ret_kind, uint64_t *ret_place, uint64_t *ret_len);
 };
 
 struct osd_store {

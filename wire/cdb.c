@@ -51,7 +51,7 @@ static const struct osd_op_info ops[OSD_OP_MAX] = {
     [OSD_OP_QUERY] = OP("QUERY", 0, 0x88a0, C_IN | C_CONT),
     [OSD_OP_READ] = OP("READ", 0x8805, 0x8885, C_IN | C_CONT),
     [OSD_OP_READ_MAP] = OP("READ MAP", 0, 0x88b1, C_IN),
-    [OSD_OP_READ_MAPS_AND_COMPARE] = OP("READ MAPS AND COMPARE", 0, 0x88b2, C_IN),
+    [OSD_OP_READ_MAPS_AND_COMPARE] = OP("READ MAPS AND COMPARE", 0, 0x88b2, C_IN | C_CONT),
     [OSD_OP_REFRESH_SNAPSHOT_OR_CLONE] = OP("REFRESH SNAPSHOT OR CLONE", 0, 0x88ab, C_NONE),
     [OSD_OP_REMOVE] = OP("REMOVE", 0x880a, 0x888a, C_NONE),
     [OSD_OP_REMOVE_COLLECTION] = OP("REMOVE COLLECTION", 0x8816, 0x8896, C_NONE),
@@ -210,7 +210,7 @@ static const struct layout layouts[] = {
      {F(32, K_U64, length), F(40, K_U64, start), F(48, K_U16, map_type)}},
     {OSD_OP_READ_MAPS_AND_COMPARE,
      OSD_GEN2,
-     {F(32, K_U64, length), F(40, K_U64, start), F(48, K_U16, map_type)}},
+     {F(32, K_U64, length), F(40, K_U64, start), F(48, K_U32, cont_len)}},
     {OSD_OP_REMOVE_COLLECTION, OSD_GEN1, {F(11, K_LOW1, option)}},
     {OSD_OP_REMOVE_COLLECTION, OSD_GEN2, {F(11, K_LOW1, option)}},
     {OSD_OP_REMOVE_PARTITION, OSD_GEN2, {F(11, K_LOW3, option)}},
@@ -584,8 +584,7 @@ static osd_status check_continuation(const uint8_t *cdb, const struct osd_cdb *c
                                      struct osd_wire_error *reterr)
 {
     bool other_use = c->op == OSD_OP_LIST || c->op == OSD_OP_LIST_COLLECTION ||
-                     c->op == OSD_OP_READ_MAP || c->op == OSD_OP_READ_MAPS_AND_COMPARE ||
-                     c->op == OSD_OP_SET_KEY;
+                     c->op == OSD_OP_READ_MAP || c->op == OSD_OP_SET_KEY;
 
     if (c->gen == OSD_GEN2 && !ops[c->op].continuation && !other_use && be32_get(cdb + 48) != 0)
         return fail(reterr, OSD_E_INVALID, 48, "command takes no CDB continuation");

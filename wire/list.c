@@ -111,3 +111,24 @@ osd_status osd_map_entry_next(struct osd_bytes data, size_t *at, struct osd_map_
     *at += MAP_ENTRY;
     return OSD_OK;
 }
+
+void osd_compare_head_encode(const struct osd_compare_head *h,
+                             uint8_t dst[OSD_COMPARE_HEADER_LEN])
+{
+    be64_put(dst, h->additional_len);
+    be64_put(dst + 8, h->next);
+}
+
+osd_status osd_compare_head_decode(struct osd_bytes data, struct osd_compare_head *ret)
+{
+    struct osd_compare_head h;
+
+    if (data.len < OSD_COMPARE_HEADER_LEN)
+        return OSD_E_INVALID;
+    h.additional_len = be64_get(data.data);
+    h.next = be64_get(data.data + 8);
+    if (h.additional_len < OSD_COMPARE_HEADER_LEN - 8)
+        return OSD_E_INVALID;
+    *ret = h;
+    return OSD_OK;
+}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wire/list.h - LIST and LIST COLLECTION parameter data, READ MAP data (reference 3.1, 3.7)
+ * wire/list.h - LIST and LIST COLLECTION parameter data, READ MAP data (reference 3.1, 3.7),
+ * READ MAPS AND COMPARE data (ours)
  */
 #ifndef WIRE_LIST_H
 #define WIRE_LIST_H
@@ -75,5 +76,19 @@ struct osd_map_entry {
 void osd_map_entry_put(struct osd_writer *w, const struct osd_map_entry *e);
 /** Next descriptor at *at (starts at 8). OSD_E_NOT_FOUND at the end. */
 osd_status osd_map_entry_next(struct osd_bytes data, size_t *at, struct osd_map_entry *ret);
+
+/** The head of READ MAPS AND COMPARE data (docs/map-compare.md), before entries as of READ MAP,
+ *  the first at byte OSD_COMPARE_HEADER_LEN. */
+#define OSD_COMPARE_HEADER_LEN 16
+#define OSD_COMPARE_COMPLETE   UINT64_MAX
+struct osd_compare_head {
+    uint64_t additional_len; /* bytes after this field */
+    uint64_t next;           /* byte to go on from, or OSD_COMPARE_COMPLETE */
+};
+
+void osd_compare_head_encode(const struct osd_compare_head *h,
+                             uint8_t dst[OSD_COMPARE_HEADER_LEN]);
+/** OSD_E_INVALID when shorter than a head, or when it claims less. */
+osd_status osd_compare_head_decode(struct osd_bytes data, struct osd_compare_head *ret);
 
 #endif

@@ -202,22 +202,30 @@ static bool extends(const struct command *c, const struct osd_capability *cap,
            (cap->boot_epoch == 0 || cap->boot_epoch == c->dev->boot_epoch);
 }
 
-/* The source of a copy needs a capability of its own. A missing source is reported by the
- * command. */
-static osd_status check_source(struct command *c)
+/* What the command does with its second object: it copies it, or compares its map. */
+static uint16_t second_permissions(const struct command *c)
 {
+    bool attrs = c->cdb.op == OSD_OP_COPY_USER_OBJECTS && copy_wants_attributes(c);
+
+    return OSD_PERM_READ | (attrs ? OSD_PERM_GET_ATTR : 0);
+}
+
+/* The second object needs a capability of its own. A missing one is reported by the command. */
+static osd_status check_second(struct command *c)
+{
+    uint16_t perms;
     struct store_meta m;
     struct store_id id;
     osd_status st;
 
-    if (c->copy_source.len == 0)
+    if (c->second.len == 0)
         return OSD_OK;
-    id = copy_source(c);
+    id = second_object(c);
+    perms = second_permissions(c);
     st = ops_of(c)->get_meta(c->txn, id, &m);
     if (st)
         return st == OSD_E_NOT_FOUND ? OSD_OK : st;
     for (size_t at = 0; at < c->extensions.len; at += OSD2_CAPABILITY_LEN) {
-        uint16_t perms = OSD_PERM_READ | (copy_wants_attributes(c) ? OSD_PERM_GET_ATTR : 0);
         struct osd_capability cap;
         bool same = true;
         osd_capability_decode(c->extensions.data + at, OSD_GEN2, &cap);
@@ -255,7 +263,7 @@ osd_status authorize_command(struct command *c)
     if ((st = check_ids(c)))
         return st;
     st = check_range(c);
-    return st ? st : check_source(c);
+    return st ? st : check_second(c);
 }
 
 /* ---- attributes ---- */

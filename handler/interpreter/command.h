@@ -86,6 +86,7 @@ enum mutates {
 #define ACT_MEMBERS 0x02 /* its attributes are those of the collection's members */
 #define ACT_DEVICE  0x04 /* holds everything */
 #define ACT_FROZEN  0x08 /* may change a snapshot */
+#define ACT_PAIR    0x10 /* looks at the data of a second object */
 
 struct command;
 
@@ -147,11 +148,12 @@ struct command {
     /* where the parts of Data-Out are, and what is wanted in Data-In */
     uint64_t data_off, data_out_len; /* command data */
     struct osd_bytes continuation, set_list, get_list;
-    struct osd_bytes scatter;                 /* scatter/gather entries inside continuation */
-    struct osd_bytes query;                   /* query list inside continuation */
-    struct osd_bytes copy_source, extensions; /* likewise: see copy.c, authorize.c */
-    uint32_t n_extents;                       /* see continuation.h */
-    void *owned[3];                           /* copies of scattered segments */
+    struct osd_bytes scatter;            /* scatter/gather entries inside continuation */
+    struct osd_bytes query;              /* query list inside continuation */
+    struct osd_bytes second, extensions; /* likewise: a second object (continuation.h), further
+                                            capabilities (authorize.c) */
+    uint32_t n_extents;                  /* see continuation.h */
+    void *owned[3];                      /* copies of scattered segments */
     int n_owned;
     bool sets, gets;
     bool keeps_in; /* the one buffer is Data-Out: nothing to fill */

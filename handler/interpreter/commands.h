@@ -31,6 +31,9 @@ osd_status run_punch(struct command *c);
 osd_status run_flush(struct command *c);
 osd_status run_read_map(struct command *c);
 
+/* compare.c */
+osd_status run_compare(struct command *c);
+
 /* copy.c */
 osd_status run_copy(struct command *c);
 

@@ -30,6 +30,21 @@ static bool is_copy(enum osd_op op)
     return op == OSD_OP_COPY_USER_OBJECTS;
 }
 
+static bool is_compare(enum osd_op op)
+{
+    return op == OSD_OP_READ_MAPS_AND_COMPARE;
+}
+
+static bool has_second(enum osd_op op)
+{
+    return is_copy(op) || is_compare(op);
+}
+
+static bool is_object(uint32_t len, uint8_t pad)
+{
+    return len == 16 && pad == 0;
+}
+
 static bool is_source(uint32_t len, uint8_t pad)
 {
     (void)pad;
@@ -61,8 +76,9 @@ static const struct kind {
 } kinds[] = {
     {0x0001, is_scattered, is_entries, offsetof(struct command, scatter)},
     {0x0002, is_query, is_list, offsetof(struct command, query)},
-    {0x0101, is_copy, is_source, offsetof(struct command, copy_source)},
-    {0xffee, is_copy, is_capabilities, offsetof(struct command, extensions)},
+    {0x0100, is_compare, is_object, offsetof(struct command, second)},
+    {0x0101, is_copy, is_source, offsetof(struct command, second)},
+    {0xffee, has_second, is_capabilities, offsetof(struct command, extensions)},
 };
 
 static const struct kind *find_kind(const struct command *c, uint16_t type)
@@ -151,6 +167,29 @@ osd_status continuation_parse(struct command *c)
     if ((st = check_head(c)) || (st = walk_descriptors(c)))
         return st;
     return c->scatter.len ? check_sum(c) : OSD_OK;
+}
+
+struct store_id second_object(const struct command *c)
+{
+    return (struct store_id){be64_get(c->second.data), be64_get(c->second.data + 8)};
+}
+
+osd_status second_load(struct command *c, struct store_meta *ret)
+{
+    uint64_t at = (uint64_t)(c->second.data - c->continuation.data);
+    struct store_id id = second_object(c);
+    struct store_meta m;
+    osd_status st = ops_of(c)->get_meta(c->txn, (struct store_id){id.pid, 0}, &m);
+
+    if (st == OSD_E_NOT_FOUND || (st == OSD_OK && id.pid == 0))
+        return fail_param(c, at);
+    if (st == OSD_OK)
+        st = ops_of(c)->get_meta(c->txn, id, &m);
+    if (st == OSD_E_NOT_FOUND || (st == OSD_OK && m.kind != STORE_USER))
+        return fail_param(c, at + 8);
+    if (st == OSD_OK)
+        *ret = m;
+    return st;
 }
 
 struct extent command_extent(const struct command *c, uint32_t i)

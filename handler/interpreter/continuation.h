@@ -22,6 +22,13 @@ struct extent {
  */
 osd_status continuation_parse(struct command *c);
 
+/** The second object of the command, which command.second names: the source of a copy, what is
+ *  compared with. */
+struct store_id second_object(const struct command *c);
+
+/** Its metadata; when it is missing, or no user object, the descriptor is at fault. */
+osd_status second_load(struct command *c, struct store_meta *ret);
+
 /** Extent i of the command, in the order of the data. */
 struct extent command_extent(const struct command *c, uint32_t i);
 

@@ -13,6 +13,7 @@
 #include "attributes.h"
 #include "commands.h"
 #include "common/buf.h"
+#include "continuation.h"
 
 #define PIECE     MIB
 #define FLAG_ATTR 0x01
@@ -23,16 +24,9 @@ static bool is_method(uint8_t method)
     return method == 0x00 || method == 0x81 || method >= 0xfd;
 }
 
-struct store_id copy_source(const struct command *c)
-{
-    const uint8_t *p = c->copy_source.data;
-
-    return (struct store_id){be64_get(p), be64_get(p + 8)};
-}
-
 bool copy_wants_attributes(const struct command *c)
 {
-    return c->copy_source.data[16] & FLAG_ATTR;
+    return c->second.data[16] & FLAG_ATTR;
 }
 
 /* ---- bytes ---- */
@@ -125,36 +119,18 @@ static osd_status copy_attributes(struct command *c, struct store_id from)
 
 /* ---- the command ---- */
 
-/* The object to copy from; what is missing is named in the descriptor. */
-static osd_status find_source(struct command *c, struct store_id from, struct store_meta *ret)
-{
-    uint64_t at = (uint64_t)(c->copy_source.data - c->continuation.data);
-    struct store_meta m;
-    osd_status st = ops_of(c)->get_meta(c->txn, (struct store_id){from.pid, 0}, &m);
-
-    if (st == OSD_E_NOT_FOUND || (st == OSD_OK && from.pid == 0))
-        return fail_param(c, at);
-    if (st == OSD_OK)
-        st = ops_of(c)->get_meta(c->txn, from, &m);
-    if (st == OSD_E_NOT_FOUND || (st == OSD_OK && m.kind != STORE_USER))
-        return fail_param(c, at + 8);
-    if (st == OSD_OK)
-        *ret = m;
-    return st;
-}
-
 osd_status run_copy(struct command *c)
 {
     struct store_id from;
     struct store_meta source = {0};
     osd_status st;
 
-    if (c->copy_source.len == 0)
+    if (c->second.len == 0)
         return fail_cdb(c, 48);
     if (!is_method(c->cdb.duplication))
         return fail_cdb(c, 14);
-    from = copy_source(c);
-    if ((st = find_source(c, from, &source)) || (st = run_create(c)) ||
+    from = second_object(c);
+    if ((st = second_load(c, &source)) || (st = run_create(c)) ||
         (st = copy_data(c, from, source.length)))
         return st;
     return copy_wants_attributes(c) ? copy_attributes(c, from) : OSD_OK;

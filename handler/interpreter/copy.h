@@ -8,10 +8,7 @@
 
 #include "command.h"
 
-/** The object to copy from; command.copy_source is not empty. */
-struct store_id copy_source(const struct command *c);
-
-/** Whether its attributes are to be copied, too. */
+/** Whether the attributes of the source are to be copied, too. */
 bool copy_wants_attributes(const struct command *c);
 
 #endif

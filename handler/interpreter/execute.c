@@ -13,7 +13,6 @@
 #include "authorize.h"
 #include "collections.h"
 #include "continuation.h"
-#include "copy.h"
 #include "recovery.h"
 #include "secure.h"
 #include "segments.h"
@@ -91,9 +90,9 @@ static struct store_id lock_id(const struct command *c)
     if (c->act->target == TARGET_NEW_PARTITION || c->target.pid == 0 ||
         c->act->flags & ACT_DEVICE)
         return root_id;
-    if (c->copy_source.len && copy_source(c).pid != c->target.pid)
+    if (c->second.len && second_object(c).pid != c->target.pid)
         return root_id; /* two partitions */
-    if (creates_inside(c) || needs_whole(c))
+    if (creates_inside(c) || needs_whole(c) || c->second.len)
         return (struct store_id){c->target.pid, 0};
     return c->target;
 }
@@ -103,6 +102,8 @@ static enum store_mode lock_mode(const struct command *c)
 {
     if (c->check_only)
         return STORE_SHARED;
+    if (c->act->flags & ACT_PAIR)
+        return STORE_EXCLUSIVE;
     if (c->act->target == TARGET_NEW_PARTITION || c->replay.found)
         return STORE_SHARED;
     if (c->target.pid == 0 && c->target_type != OSD_TYPE_ROOT && c->act->target != TARGET_KEY)

@@ -121,6 +121,7 @@ static const struct row rows_information_r[] = {
     {0x310, 1, 4, GEN2, row_get_const, NULL, 1},
     {0x311, 1, 1, GEN2, row_get_const, NULL, 1},
     {0x7000001, 2, 4, GEN2, row_get_const, NULL, CONTINUATION_MAX - CONTINUATION_HEAD - 8},
+    {0x7000100, 1, 4, GEN2, row_get_const, NULL, 16},
     {0x7000101, 1, 4, GEN2, row_get_const, NULL, 20},
     {0x700ffee, 1, 4, GEN2, row_get_const, NULL, CONTINUATION_MAX - CONTINUATION_HEAD - 8},
 };

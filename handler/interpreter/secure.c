@@ -9,7 +9,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "copy.h"
+#include "continuation.h"
 #include "keys.h"
 #include "security/icv.h"
 
@@ -70,8 +70,8 @@ static osd_status least_method(struct command *c, uint8_t *ret)
     uint8_t least, source = OSD_SEC_NOSEC;
     osd_status st = secure_default_method(c, secure_judge(c), &least);
 
-    if (st == OSD_OK && c->copy_source.len)
-        st = secure_default_method(c, copy_source(c).pid, &source);
+    if (st == OSD_OK && c->second.len)
+        st = secure_default_method(c, second_object(c).pid, &source);
     if (st)
         return st;
     least = source > least ? source : least;
@@ -308,7 +308,7 @@ static bool is_signed(const struct command *c)
 
 osd_status secure_validate(struct command *c)
 {
-    bool usual = is_signed(c) && !sets_keys(c) && !c->copy_source.len;
+    bool usual = is_signed(c) && !sets_keys(c) && !c->second.len;
     struct trusted *known = &c->dev->trusted;
     uint64_t epoch = trusted_epoch(known);
     struct trust t;

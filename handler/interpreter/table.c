@@ -55,6 +55,7 @@ static const struct action actions[OSD_OP_MAX] = {
     [OSD_OP_QUERY] = {TARGET_COLLECTION, W_S_G, SECOND, TA, 0, run_query, ACT_WHOLE},
     [OSD_OP_READ] = {TARGET_USER, W_S_G, NO, TA, TA, run_read},
     [OSD_OP_READ_MAP] = {TARGET_USER, W_S_G, NO, 0, 0, run_read_map},
+    [OSD_OP_READ_MAPS_AND_COMPARE] = {TARGET_USER, W_S_G, NO, 0, 0, run_compare, ACT_PAIR},
     [OSD_OP_REFRESH_SNAPSHOT_OR_CLONE] = {TARGET_PARTITION, W_S_G, YES, 0, 0, run_refresh,
                                           SNAPSHOTS},
     [OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT] = {TARGET_PARTITION, W_S_G, YES, 0, 0, run_restore,
@@ -139,6 +140,7 @@ static enum osd_weight weigh_work(const struct osd_cdb *c)
     case OSD_OP_PUNCH:
     case OSD_OP_QUERY:
     case OSD_OP_READ_MAP:
+    case OSD_OP_READ_MAPS_AND_COMPARE:
     case OSD_OP_REMOVE_COLLECTION:
     case OSD_OP_REMOVE_MEMBER_OBJECTS:
     case OSD_OP_SET_MEMBER_ATTRIBUTES:
@@ -198,8 +200,8 @@ static struct osd_scope scope_of(const struct osd_cdb *c, const struct action *a
         if (a->flags & ACT_WHOLE && command_changes(c))
             s.oid = 0;
     }
-    if (c->op == OSD_OP_COPY_USER_OBJECTS) /* the source may be in another partition */
-        s.pid = 0;
+    if (c->op == OSD_OP_COPY_USER_OBJECTS || c->op == OSD_OP_READ_MAPS_AND_COMPARE)
+        s.pid = 0; /* the second object may be in another partition */
     return s;
 }
 

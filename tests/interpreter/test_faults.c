@@ -64,20 +64,21 @@ static void add_attributes(struct rig *rig, struct osd_cdb *c)
 static void add_continuation(struct rig *rig, struct osd_cdb *c)
 {
     bool copies = c->op == OSD_OP_COPY_USER_OBJECTS, asks = c->op == OSD_OP_QUERY;
+    bool compares = c->op == OSD_OP_READ_MAPS_AND_COMPARE;
     uint8_t *p = rig->out;
 
-    if (!copies && !asks)
+    if (!copies && !asks && !compares)
         return;
     memset(p, 0, 256);
     p[0] = 1;
     be16_put(p + 2, osd_op_info(c->op)->action[OSD_GEN2]);
-    be16_put(p + 40, copies ? 0x0101 : 2);
-    be32_put(p + 44, copies ? 20 : 4 + 4 + 12 + 1);
-    p[43] = copies ? 4 : 3;
-    if (copies) {
+    be16_put(p + 40, copies ? 0x0101 : compares ? 0x0100 : 2);
+    be32_put(p + 44, copies ? 20 : compares ? 16 : 4 + 4 + 12 + 1);
+    p[43] = copies ? 4 : compares ? 0 : 3;
+    if (copies || compares) {
         be64_put(p + 48, RIG_PID);
         be64_put(p + 56, RIG_OID);
-        p[64] = 1;
+        p[64] = copies;
     } else { /* creation time from zero on */
         be16_put(p + 54, 13);
         be32_put(p + 56, 3);
@@ -99,6 +100,7 @@ static const struct {
     {OSD_OP_CLEAR, RIG_PID, RIG_OID, 100, 0, 0},
     {OSD_OP_PUNCH, RIG_PID, RIG_OID, 100, 0, 0},
     {OSD_OP_READ_MAP, RIG_PID, RIG_OID, 1000, 0, 0},
+    {OSD_OP_READ_MAPS_AND_COMPARE, RIG_PID, RIG_OID, 1000, 0, 0},
     {OSD_OP_FLUSH, RIG_PID, RIG_OID, 0, 0, 0},
     {OSD_OP_FLUSH_PARTITION, RIG_PID, 0, 0, 2, 0},
     {OSD_OP_FLUSH_OSD, 0, 0, 0, 2, 0},

@@ -247,7 +247,7 @@ static void test_interpreter_spc__supported_operation_codes(void **state)
     assert_true(reports(rig, 0x8815));
     assert_true(reports(rig, 0x8899));
     assert_true(reports(rig, 0x88a8));
-    assert_false(reports(rig, 0x88b2)); /* READ MAPS AND COMPARE is not offered */
+    assert_true(reports(rig, 0x88b2));
     run(rig, tmf, 12, 16);
     expect_good(rig);
     all[2] = 2; /* by service action, but INQUIRY has none */

@@ -159,7 +159,7 @@ static size_t put_sets(struct hostile *h, size_t at)
 /* Every kind of descriptor, now and then twice or cut. */
 static size_t put_continuation(struct hostile *h)
 {
-    static const uint16_t types[] = {1, 2, 0x101, 0xffee, 0};
+    static const uint16_t types[] = {1, 2, 0x100, 0x101, 0xffee, 0};
     size_t at = 40;
 
     memset(h->out, 0, 300);
@@ -167,15 +167,19 @@ static size_t put_continuation(struct hostile *h)
     be16_put(h->out + 2, osd_op_info(h->c.op)->action[h->c.gen]);
     for (uint64_t n = 1 + one_in(h, 8); n > 0; n--) {
         uint16_t type = types[below(h, N(types))];
-        uint32_t len = type == 1 ? 16 * (uint32_t)(1 + below(h, 4)) : type == 0x101 ? 20 : 32;
+        uint32_t len = type == 1       ? 16 * (uint32_t)(1 + below(h, 4))
+                       : type == 0x100 ? 16
+                       : type == 0x101 ? 20
+                                       : 32;
         be16_put(h->out + at, type);
         h->out[at + 3] = (uint8_t)(-len & 7);
         be32_put(h->out + at + 4, one_in(h, 20) ? (uint32_t)some_number(h) : len);
         memset(h->out + at + 8, 0, len + 7);
-        if (type == 0x101) {
+        if (type == 0x100 || type == 0x101) {
             be64_put(h->out + at + 8, some_pid(h));
             be64_put(h->out + at + 16, some_oid(h));
-            h->out[at + 24] = (uint8_t)below(h, 2);
+            if (type == 0x101)
+                h->out[at + 24] = (uint8_t)below(h, 2);
         }
         for (uint32_t i = 0; type == 1 && i < len; i += 8)
             be64_put(h->out + at + 8 + i, some_number(h));
@@ -260,7 +264,7 @@ static void put_attributes(struct hostile *h, size_t at)
 static bool reads(enum osd_op op)
 {
     return op == OSD_OP_READ || op == OSD_OP_LIST || op == OSD_OP_LIST_COLLECTION ||
-           op == OSD_OP_READ_MAP || op == OSD_OP_QUERY;
+           op == OSD_OP_READ_MAP || op == OSD_OP_READ_MAPS_AND_COMPARE || op == OSD_OP_QUERY;
 }
 
 /* Snapshots and clones, of each other too. */

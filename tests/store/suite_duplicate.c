@@ -536,6 +536,57 @@ static void test_store_duplicate__goes_while_it_is_being_made(void **state)
     free(before);
 }
 
+/* Places of the blocks at off in the source and in the duplicate, and whether their bytes are the
+ * same. */
+static void two_places(struct rig *r, const struct store_id ids[2], uint64_t off,
+                       uint64_t place[2], bool *ret_same)
+{
+    struct store_txn *t = rig_begin(r, root, STORE_EXCLUSIVE);
+    uint8_t bytes[2][B] = {{0}};
+
+    for (int i = 0; i < 2; i++) {
+        struct iovec v = {bytes[i], B};
+        struct osd_iov iov = osd_iov_make(&v, 1);
+        enum store_extent kind;
+        uint64_t len;
+        place[i] = 0;
+        osd_status st = r->ops->place(t, ids[i], off, &kind, &place[i], &len);
+        if (st == OSD_E_PAST_END)
+            continue;
+        rig_ok(st);
+        assert_true(len > 0);
+        assert_true(kind == STORE_DATA || place[i] == 0);
+        rig_ok(r->ops->read(t, ids[i], off, B, &iov, 0));
+    }
+    *ret_same = memcmp(bytes[0], bytes[1], B) == 0;
+    rig_commit(r, t);
+}
+
+/* What has one place has the same bytes; what nobody changed has one place. */
+static void test_store_duplicate__places_tell_what_is_shared(void **state)
+{
+    struct rig *r = *state;
+    uint64_t place[2];
+    bool same;
+
+    for (size_t i = 0; i < N_CHANGES; i++) {
+        struct scene s = make_scene(r);
+        struct store_id d = duplicate(r, s.p), both[2] = {s.blocks, in(d.pid, s.blocks)};
+        changes[i](r, &s, s.p.pid);
+        if (!rig_exists(r, s.p) || !rig_exists(r, s.blocks))
+            continue;
+        for (uint64_t off = 0; off < CHUNK + 2 * B; off += B) {
+            bool untouched = changes[i] == change_nothing ||
+                             (changes[i] == change_bytes && off > B && off < CHUNK - B);
+            two_places(r, both, off, place, &same);
+            if (untouched)
+                assert_true(place[0] != 0 && place[0] == place[1]);
+            else
+                assert_true(same || place[0] == 0 || place[0] != place[1]);
+        }
+    }
+}
+
 int suite_duplicate(void)
 {
     const struct CMUnitTest tests[] = {
@@ -556,6 +607,7 @@ int suite_duplicate(void)
         RIG_TEST(test_store_duplicate__is_taken_at_one_moment_and_stays),
         RIG_TEST(test_store_duplicate__both_sides_change_at_once),
         RIG_TEST(test_store_duplicate__goes_while_it_is_being_made),
+        RIG_TEST(test_store_duplicate__places_tell_what_is_shared),
     };
 
     return cmocka_run_group_tests_name("duplicate", tests, NULL, NULL);

@@ -155,7 +155,7 @@ static const struct place {
               {0x88ac, 40, M(start)},
               {0x88b2, 32, M(length)},
               {0x88b2, 40, M(start)},
-              {0x88b2, 48, M(map_type)},
+              {0x88b2, 48, M(cont_len)},
               {0x8805, 1, M(control)},
               {0x8885, 1, M(control)},
               {0x8885, 184, M(sec.request_icv)}};
@@ -534,8 +534,7 @@ static void test_wire_cdb__continuation_only_where_it_is_defined(void **state)
     for (int op = 0; op < OSD_OP_MAX; op++) {
         struct osd_cdb c = plain(op, OSD_GEN2);
         bool other = op == OSD_OP_LIST || op == OSD_OP_LIST_COLLECTION ||
-                     op == OSD_OP_READ_MAP || op == OSD_OP_READ_MAPS_AND_COMPARE ||
-                     op == OSD_OP_SET_KEY;
+                     op == OSD_OP_READ_MAP || op == OSD_OP_SET_KEY;
 
         if (!osd_op_info(op)->action[OSD_GEN2])
             continue;
@@ -807,7 +806,7 @@ static const struct {
     {"QUERY", 0, 0x88a0, "ic"},
     {"READ", 0x8805, 0x8885, "ic"},
     {"READ MAP", 0, 0x88b1, "i"},
-    {"READ MAPS AND COMPARE", 0, 0x88b2, NULL},
+    {"READ MAPS AND COMPARE", 0, 0x88b2, "ic"},
     {"REFRESH SNAPSHOT OR CLONE", 0, 0x88ab, ""},
     {"REMOVE", 0x880a, 0x888a, ""},
     {"REMOVE COLLECTION", 0x8816, 0x8896, ""},
