@@ -290,18 +290,19 @@ static osd_status recover_objects(struct rdb *r)
 
 /* ---- open ---- */
 
-static rocksdb_options_t *make_options(struct rdb *r)
+/* walked: for a family of short keys that is walked over: each key is whole in its table, which costs
+ * less to pass than one that has to be put together from the one before. */
+static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bool walked)
 {
     rocksdb_options_t *o = rocksdb_options_create();
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
-    rocksdb_cache_t *cache = rocksdb_cache_create_lru(BLOCK_CACHE);
 
+    rocksdb_block_based_options_set_use_delta_encoding(table, !walked);
     rocksdb_block_based_options_set_block_cache(table, cache);
     rocksdb_block_based_options_set_filter_policy(table,
                                                   rocksdb_filterpolicy_create_bloom_full(10));
     rocksdb_options_set_block_based_table_factory(o, table);
     rocksdb_block_based_options_destroy(table);
-    rocksdb_cache_destroy(cache);
     rocksdb_options_set_create_if_missing(o, r->cfg.create);
     rocksdb_options_set_create_missing_column_families(o, 1);
     rocksdb_options_set_db_write_buffer_size(o, WRITE_BUFFERS);
@@ -354,22 +355,20 @@ static osd_status refuse_old(struct rdb *r, const char *path, char *reason, size
     return OSD_E_VERSION;
 }
 
-static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t reason_len)
+/* The database with its families. */
+static char *open_families(struct rdb *r, const char *path, rocksdb_cache_t *cache)
 {
-    rocksdb_options_t *o = r->options = make_options(r);
-    const rocksdb_options_t *all[CF_MAX];
-    char *err = NULL;
-    osd_status st = OSD_OK;
-
-    st = refuse_old(r, path, reason, reason_len);
-    if (st)
-        return st;
+    rocksdb_options_t *o = r->options, *ids = make_options(r, cache, true);
     rocksdb_options_t *records = hash_options(o, 4, true);
     rocksdb_options_t *objects = hash_options(o, OBJECT_KEY_LEN, true);
     rocksdb_options_t *of_objects = hash_options(o, OBJECT_KEY_LEN, false);
+    const rocksdb_options_t *all[CF_MAX];
+    char *err = NULL;
+
     for (int i = 0; i < CF_MAX; i++)
         all[i] = of_objects;
-    all[CF_DEFAULT] = all[CF_IDS] = o;
+    all[CF_DEFAULT] = o;
+    all[CF_IDS] = ids;
     all[CF_OBJECTS] = objects;
     all[CF_RECORDS] = records;
     if (r->cfg.read_only)
@@ -377,9 +376,23 @@ static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t 
                                                            r->cf, 0, &err);
     else
         r->db = rocksdb_open_column_families(o, path, CF_MAX, cf_names, all, r->cf, &err);
+    rocksdb_options_destroy(ids);
     rocksdb_options_destroy(records);
     rocksdb_options_destroy(objects);
     rocksdb_options_destroy(of_objects);
+    return err;
+}
+
+static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t reason_len)
+{
+    rocksdb_cache_t *cache = rocksdb_cache_create_lru(BLOCK_CACHE);
+    char *err = NULL;
+
+    r->options = make_options(r, cache, false);
+    osd_status st = refuse_old(r, path, reason, reason_len);
+    if (!st)
+        err = open_families(r, path, cache);
+    rocksdb_cache_destroy(cache);
     if (err) {
         bool locked = strstr(err, "lock ") != NULL;
         snprintf(reason, reason_len,

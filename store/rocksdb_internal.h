@@ -47,8 +47,9 @@ enum cf {
  *  used for later ones, never freed before the store is closed. */
 struct part {
     uint64_t pid;
-    struct part *next; /* hash chain; while new, list of its transaction */
-    bool dropped;      /* created and removed in one transaction */
+    struct part *next;           /* hash chain; while new, list of its transaction */
+    struct part *before, *after; /* below it in the treap: lesser ids, greater ones */
+    bool dropped;                /* created and removed in one transaction */
     pthread_mutex_t mutex;
     struct record record;           /* committed; under mutex */
     uint64_t used, count;           /* committed; under mutex */
@@ -124,6 +125,7 @@ struct rdb {
 
     pthread_rwlock_t parts_lock;
     struct part *parts[PART_BUCKETS];
+    struct part *ordered; /* the same in a treap */
     struct part *root;
     struct part *spare;   /* removed ones; under parts_lock */
     uint64_t next_pid;    /* atomic */
@@ -318,6 +320,8 @@ void deltas_end(struct txn *t, bool commit);
 /* rocksdb_objects.c */
 /** A partition as the transaction sees it, its own new ones included; NULL. */
 struct part *txn_part(struct txn *t, uint64_t pid);
+/** The least id of a partition from `from` on as the transaction sees them; 0: none. */
+uint64_t txn_next_part(const struct txn *t, uint64_t from);
 /** Release the blocks of every object of the partition removed by range (they are still
  *  readable). */
 osd_status free_partition_blocks(struct txn *t);
@@ -413,7 +417,7 @@ osd_status attrs_remove(struct txn *t, const struct record *rec);
 osd_status rdb_list(struct store_txn *t, uint64_t pid, enum store_kind kind, uint64_t from,
                     uint64_t *ids, size_t max, size_t *ret_n, uint64_t *ret_next,
                     uint64_t *ret_changes);
-/** Ids of one kind in a container (pid 0: the root) from `from` on, at most max; *ret_next is the
+/** Ids of one kind of objects in a partition from `from` on, at most max; *ret_next is the
  *  first one left out, or 0. */
 osd_status listed_ids(struct txn *t, uint64_t pid, uint8_t kind, uint64_t from, uint64_t *ids,
                       size_t max, size_t *ret_n, uint64_t *ret_next);
@@ -428,6 +432,8 @@ osd_status members_remove(struct txn *t, const struct record *rec);
 
 /* rocksdb_state.c: partitions, records */
 struct part *part_find(struct rdb *r, uint64_t pid);
+/** The least id of a partition from `from` on; 0: none. */
+uint64_t part_next(struct rdb *r, uint64_t from);
 struct part *part_new(struct rdb *r, const struct record *rec);
 void part_free(struct rdb *r, struct part *p);
 void part_insert(struct rdb *r, struct part *p);

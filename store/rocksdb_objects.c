@@ -21,16 +21,35 @@ static struct part *new_part_find(const struct txn *t, uint64_t pid)
     return p;
 }
 
+/* Whether a committed partition is none for the transaction. */
+static bool is_gone(const struct txn *t, uint64_t pid)
+{
+    const struct removed *gone = t->removed;
+
+    while (gone && gone->pid != pid)
+        gone = gone->next;
+    return gone || (t->formatted && pid != 0);
+}
+
 struct part *txn_part(struct txn *t, uint64_t pid)
 {
     struct part *p = new_part_find(t, pid);
-    const struct removed *gone = t->removed;
 
     if (p)
         return p;
-    while (gone && gone->pid != pid)
-        gone = gone->next;
-    return gone || (t->formatted && pid != 0) ? NULL : part_find(t->rdb, pid);
+    return is_gone(t, pid) ? NULL : part_find(t->rdb, pid);
+}
+
+uint64_t txn_next_part(const struct txn *t, uint64_t from)
+{
+    uint64_t next = part_next(t->rdb, from);
+
+    while (next && is_gone(t, next))
+        next = next < UINT64_MAX ? part_next(t->rdb, next + 1) : 0;
+    for (const struct part *p = t->new_parts; p; p = p->next)
+        if (!p->dropped && p->pid >= from && (!next || p->pid < next))
+            next = p->pid;
+    return next;
 }
 
 osd_status rdb_get_meta(struct store_txn *base, struct store_id id, struct store_meta *ret)

@@ -6,7 +6,9 @@
  * Invariants:
  *  (1) The table of partitions equals the committed partitions. A struct part stays memory of
  *      one until the store is closed, so that a late look at it is harmless.
- *  (2) The record index names exactly the filled slots.
+ *  (2) The same partitions, but the root, hang in a treap by id: the priority of one, which decides
+ *      what hangs below it, is a hash of its id.
+ *  (3) The record index names exactly the filled slots.
  */
 #include <stdlib.h>
 
@@ -28,6 +30,76 @@ struct part *part_find(struct rdb *r, uint64_t pid)
     pthread_rwlock_unlock(&r->parts_lock);
     return p;
 }
+
+/* ---- their order ---- */
+
+static uint64_t priority(const struct rdb *r, const struct part *p)
+{
+    return osd_hash(r->seed, p->pid, 1);
+}
+
+/* Cut a treap in two: ids below pid, and the others. */
+static void split(struct part *top, uint64_t pid, struct part **ret_below,
+                  struct part **ret_rest)
+{
+    if (!top) {
+        *ret_below = *ret_rest = NULL;
+    } else if (top->pid < pid) {
+        split(top->after, pid, &top->after, ret_rest);
+        *ret_below = top;
+    } else {
+        split(top->before, pid, ret_below, &top->before);
+        *ret_rest = top;
+    }
+}
+
+/* All ids of a are less than those of b. */
+static struct part *join(const struct rdb *r, struct part *a, struct part *b)
+{
+    if (!a || !b)
+        return a ? a : b;
+    if (priority(r, a) > priority(r, b)) {
+        a->after = join(r, a->after, b);
+        return a;
+    }
+    b->before = join(r, a, b->before);
+    return b;
+}
+
+static void order_add(struct rdb *r, struct part *p)
+{
+    struct part **at = &r->ordered;
+
+    while (*at && priority(r, *at) > priority(r, p))
+        at = (*at)->pid < p->pid ? &(*at)->after : &(*at)->before;
+    split(*at, p->pid, &p->before, &p->after);
+    *at = p;
+}
+
+static void order_drop(struct rdb *r, const struct part *p)
+{
+    struct part **at = &r->ordered;
+
+    while (*at != p)
+        at = (*at)->pid < p->pid ? &(*at)->after : &(*at)->before;
+    *at = join(r, p->before, p->after);
+}
+
+uint64_t part_next(struct rdb *r, uint64_t from)
+{
+    uint64_t found = 0;
+
+    pthread_rwlock_rdlock(&r->parts_lock);
+    for (const struct part *p = r->ordered; p;) {
+        if (p->pid >= from)
+            found = p->pid;
+        p = p->pid < from ? p->after : p->before;
+    }
+    pthread_rwlock_unlock(&r->parts_lock);
+    return found;
+}
+
+/* ---- making and dropping them ---- */
 
 static struct part *part_from_spare(struct rdb *r)
 {
@@ -67,6 +139,7 @@ void part_insert(struct rdb *r, struct part *p)
     pthread_rwlock_wrlock(&r->parts_lock);
     p->next = *head;
     *head = p;
+    order_add(r, p);
     pthread_rwlock_unlock(&r->parts_lock);
 }
 
@@ -86,8 +159,10 @@ void part_drop(struct rdb *r, uint64_t pid)
     while (*at && (*at)->pid != pid)
         at = &(*at)->next;
     p = *at;
-    if (p)
+    if (p) {
         *at = p->next;
+        order_drop(r, p);
+    }
     pthread_rwlock_unlock(&r->parts_lock);
     if (p)
         part_free(r, p);
@@ -95,6 +170,7 @@ void part_drop(struct rdb *r, uint64_t pid)
 
 void parts_clear(struct rdb *r)
 {
+    r->ordered = NULL;
     for (size_t i = 0; i < PART_BUCKETS; i++)
         while (r->parts[i]) {
             struct part *p = r->parts[i];

@@ -477,6 +477,69 @@ static void test_store_objects__lists_begin_at_from(void **state)
     rig_commit(r, t);
 }
 
+#define PLACES 50u /* ids in question */
+
+static uint64_t pid_of(size_t place)
+{
+    return place + 1 == PLACES ? UINT64_MAX : STORE_ID_FIRST + place * place;
+}
+
+/* The list of the root from a place on, as a transaction sees it. */
+static void compare_partitions(struct rig *r, struct store_txn *t, const bool *there,
+                               size_t place)
+{
+    uint64_t ids[PLACES], next, changes;
+    size_t n, want = 0;
+
+    rig_ok(
+        r->ops->list(t, 0, STORE_PARTITION, pid_of(place), ids, PLACES, &n, &next, &changes));
+    for (size_t i = place; i < PLACES; i++)
+        if (there[i]) {
+            assert_true(want < n && ids[want] == pid_of(i));
+            want++;
+        }
+    assert_true(n == want && next == 0);
+}
+
+/* Make the partition, or remove it if it is there. */
+static void flip(struct rig *r, struct store_txn *t, bool *there, size_t place)
+{
+    struct store_meta m = rig_meta(STORE_PARTITION);
+    struct store_id id = {pid_of(place), 0};
+
+    if (there[place])
+        rig_ok(r->ops->remove(t, id, false));
+    else
+        rig_ok(r->ops->create(t, id, &m, &id));
+    there[place] = !there[place];
+}
+
+/* Would catch: partitions lost or listed twice as others come and go, removed ones that are still
+ * listed, and what a transaction did that it does not see itself, or that others see too early. */
+static void test_store_objects__partitions_are_listed_whatever_came_and_went(void **state)
+{
+    bool there[PLACES] = {0}, mine[PLACES];
+    struct rig *r = *state;
+    uint64_t seed = 11;
+
+    for (int i = 0; i < 400; i++) {
+        struct store_txn *t = rig_begin(r, (struct store_id){0, 0}, STORE_EXCLUSIVE);
+        memcpy(mine, there, sizeof(mine));
+        for (uint64_t k = 1 + rig_random(&seed, 4); k > 0; k--)
+            flip(r, t, mine, rig_random(&seed, PLACES));
+        compare_partitions(r, t, mine, rig_random(&seed, PLACES));
+        if (rig_random(&seed, 4) == 0) {
+            r->ops->abort(t);
+        } else {
+            rig_commit(r, t);
+            memcpy(there, mine, sizeof(there));
+        }
+        t = rig_begin(r, (struct store_id){0, 0}, STORE_SHARED);
+        compare_partitions(r, t, there, rig_random(&seed, PLACES));
+        rig_commit(r, t);
+    }
+}
+
 static uint64_t changes_of(struct rig *r, uint64_t pid, enum store_kind kind)
 {
     struct store_txn *t = rig_begin(r, (struct store_id){pid, 0}, STORE_SHARED);
@@ -612,6 +675,7 @@ int suite_objects(void)
         RIG_TEST(test_store_objects__remove_and_create_in_one_transaction_leaves_the_new),
         RIG_TEST(test_store_objects__lists_page_through_everything_in_order),
         RIG_TEST(test_store_objects__lists_begin_at_from),
+        RIG_TEST(test_store_objects__partitions_are_listed_whatever_came_and_went),
         RIG_TEST(test_store_objects__lists_tell_that_the_container_changed),
         RIG_TEST(test_store_objects__a_transaction_lists_what_it_made_and_removed),
         RIG_TEST(test_store_objects__format_leaves_an_empty_root_as_given),
