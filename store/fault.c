@@ -299,6 +299,12 @@ static osd_status fault_members(struct store_txn *t, struct store_id id, uint64_
     PASS(t, members, id, from, ids, max, ret_n, ret_next);
 }
 
+static osd_status fault_find(struct store_txn *t, uint64_t pid, const struct store_values *want,
+                             uint64_t *ids, size_t max, size_t *ret_n, bool *ret_more)
+{
+    PASS(t, find, pid, want, ids, max, ret_n, ret_more);
+}
+
 static osd_status fault_duplicate(struct store_txn *t, uint64_t source, struct store_id id,
                                   const struct store_meta *meta, struct store_id *ret)
 {
@@ -345,6 +351,7 @@ static const struct store_ops fault_ops = {
     .members = fault_members,
     .duplicate = fault_duplicate,
     .place = fault_place,
+    .find = fault_find,
 };
 
 /* ---- control ---- */

@@ -252,6 +252,7 @@ static const struct store_ops memory_ops = {
     .members = mem_members,
     .duplicate = mem_duplicate,
     .place = mem_place,
+    .find = mem_find_values,
 };
 
 static osd_status fill_store(struct mem_store *s, const struct store_config *cfg)

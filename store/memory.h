@@ -206,6 +206,9 @@ osd_status mem_create(struct store_txn *t, struct store_id id, const struct stor
                       struct store_id *ret);
 osd_status mem_duplicate(struct store_txn *t, uint64_t source, struct store_id id,
                          const struct store_meta *meta, struct store_id *ret);
+/** This store has no indexes: NOT_FOUND. */
+osd_status mem_find_values(struct store_txn *t, uint64_t pid, const struct store_values *want,
+                           uint64_t *ids, size_t max, size_t *ret_n, bool *ret_more);
 osd_status mem_remove(struct store_txn *t, struct store_id id, bool contents);
 osd_status mem_format(struct store_txn *t, uint64_t capacity, const struct store_meta *root);
 osd_status mem_list(struct store_txn *t, uint64_t pid, enum store_kind kind, uint64_t from,

@@ -88,3 +88,10 @@ osd_status mem_each_attr(struct store_txn *t, struct store_id id, uint32_t page,
     store_ref_put(&o->ref);
     return OSD_OK;
 }
+
+osd_status mem_find_values(struct store_txn *t, uint64_t pid, const struct store_values *want,
+                           uint64_t *ids, size_t max, size_t *ret_n, bool *ret_more)
+{
+    (void)t, (void)pid, (void)want, (void)ids, (void)max, (void)ret_n, (void)ret_more;
+    return OSD_E_NOT_FOUND;
+}

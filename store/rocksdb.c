@@ -21,12 +21,11 @@
 #include "common/log.h"
 #include "rocksdb_internal.h"
 
-#define FORMAT_VERSION 2
-#define BLOCK_CACHE    (64 * MIB)
-#define VALUE_CACHE    (32 * MIB)
-#define WRITE_BUFFERS  (96 * MIB)
-#define HASH_BUCKETS   32768
-#define SKIP_HEIGHT    10 /* of a bucket: 4^10 keys */
+#define BLOCK_CACHE   (64 * MIB)
+#define VALUE_CACHE   (32 * MIB)
+#define WRITE_BUFFERS (96 * MIB)
+#define HASH_BUCKETS  32768
+#define SKIP_HEIGHT   10 /* of a bucket: 4^10 keys */
 
 /* RocksDB makes families in this order: one with objects but without ids is of version 1. */
 static const char *const cf_names[CF_MAX] = {"default", "ids",     "objects", "attrs",
@@ -349,9 +348,9 @@ static osd_status refuse_old(struct rdb *r, const char *path, char *reason, size
     if (ids || !objects)
         return OSD_OK;
     snprintf(reason, reason_len,
-             "store %s has format version 1, this program knows %d: copy its content with the "
+             "store %s has format version 1, this program knows %u: copy its content with the "
              "liosd that made it",
-             r->path, FORMAT_VERSION);
+             r->path, FORMAT_INDEXED);
     return OSD_E_VERSION;
 }
 
@@ -415,11 +414,12 @@ static osd_status check_format(struct rdb *r, char *reason, size_t reason_len)
 
     if (st)
         return st;
-    if (len != sizeof(version) || be32_get(version) != FORMAT_VERSION) {
+    r->format = len == sizeof(version) ? be32_get(version) : 0;
+    if (r->format != FORMAT_PLAIN && r->format != FORMAT_INDEXED) {
         snprintf(
             reason, reason_len,
-            "store %s has format version %u, this program knows %d: use the liosd it is of",
-            r->path, len == 4 ? be32_get(version) : 0, FORMAT_VERSION);
+            "store %s has format version %u, this program knows %u: use the liosd it is of",
+            r->path, r->format, FORMAT_INDEXED);
         return OSD_E_VERSION;
     }
     st = rdb_get_setting(&r->base, "capacity", capacity, sizeof(capacity), &len);
@@ -438,7 +438,7 @@ static osd_status initialise(struct rdb *r)
     char *err = NULL;
 
     key_object(key, (struct store_id){0, 0});
-    be32_put(version, FORMAT_VERSION);
+    be32_put(version, FORMAT_PLAIN);
     be64_put(capacity, r->cfg.capacity);
     rocksdb_writebatch_put_cf(b, r->cf[CF_OBJECTS], (char *)key, sizeof(key), (char *)record,
                               part_encode(&root, record));
@@ -527,6 +527,7 @@ static const struct store_ops rdb_ops = {
     .members = rdb_members,
     .duplicate = rdb_duplicate,
     .place = rdb_place,
+    .find = rdb_find,
 };
 
 static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
@@ -655,6 +656,8 @@ static osd_status open_parts(struct rdb *r, const char *db, const char *data, ch
         st = recover_extents(r);
     if (!st)
         st = records_load(r);
+    if (!st)
+        st = index_open(r);
     if (!st && !r->cfg.read_only && !r->cfg.idle)
         st = keeper_start(r);
     if (!st && !r->cfg.read_only)

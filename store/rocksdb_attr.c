@@ -137,6 +137,8 @@ static osd_status do_set(struct txn *t, struct store_id id, uint32_t page, uint3
         return st;
     int64_t growth = charge_of(len) - charge_of(old.len);
     st = txn_charge(t, id, &h.rec.meta, growth);
+    if (!st && index_concerns(t->rdb, page))
+        st = index_follow(t, &h.rec, page, number, value, len);
     if (st)
         return st;
     h.rec.attr_bytes += (uint64_t)growth;

@@ -5,8 +5,8 @@
  * Opening has already refused records and maps that cannot be decoded or name a block twice. What
  * is checked here: that every checksum of data holds, in blocks and in records; that used and the
  * counts in each record equal what is there; that every attribute, map and place in a listing
- * belongs to an object, and every object is listed. Repair rewrites the counts, lists what is not
- * listed and removes orphans; damaged data stays as it is, reads of it keep failing.
+ * belongs to an object, and every object is listed; that indexes have an entry for each value, and
+ * no other one. Repair rewrites the counts, lists what is not listed and removes orphans; damaged data stays as it is, reads of it keep failing.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -164,6 +164,16 @@ static void check_listed(struct walk *w, struct txn *t, const struct record *rec
         txn_put(t, CF_IDS, key, sizeof(key), "", 0);
 }
 
+static osd_status check_index(struct walk *w, struct txn *t, const struct record *rec)
+{
+    uint32_t n;
+    osd_status st = index_missing(t, rec, w->repair, &n);
+
+    while (!st && n-- > 0)
+        found(w, rec->id, "attribute that the index lacks", w->repair);
+    return st;
+}
+
 static osd_status check_object(struct walk *w, struct store_id id)
 {
     uint64_t attrs[2] = {0, 0}, blocks = 0;
@@ -182,6 +192,8 @@ static osd_status check_object(struct walk *w, struct store_id id)
     }
     if (!st && rec.meta.kind == STORE_USER)
         st = check_data(w, t, id, rec.meta.length, &blocks);
+    if (!st && index_any(w->r))
+        st = check_index(w, (struct txn *)t, &rec);
     if (!st && !hidden)
         check_counts(w, t, &rec, attrs[0], blocks * STORE_BLOCK);
     w->res->attributes += attrs[1];
@@ -246,6 +258,17 @@ static bool unsettled(struct rdb *r, enum cf cf, const uint8_t *k)
     return copying || (cf == CF_IDS && key_is_marker(k));
 }
 
+/* A key of an index. */
+static void check_entry(struct walk *w, struct txn *t, const uint8_t *k, size_t len)
+{
+    if (index_justified(t, k, len))
+        return;
+    found(w, (struct store_id){be64_get(k), len > 24 ? be64_get(k + len - 8) : 0},
+          "index entry without its attribute", w->repair);
+    if (w->repair)
+        txn_delete(t, CF_IDS, k, len);
+}
+
 /* Keys of a family whose object does not exist. */
 static osd_status check_orphans(struct walk *w, enum cf cf, const char *what)
 {
@@ -261,6 +284,10 @@ static osd_status check_orphans(struct walk *w, enum cf cf, const char *what)
         struct store_id id = owner_of(cf, k);
         if (unsettled(w->r, cf, k))
             continue;
+        if (cf == CF_IDS && index_key(k)) {
+            check_entry(w, (struct txn *)t, k, len);
+            continue;
+        }
         osd_status one = txn_load((struct txn *)t, id, &m);
 
         if (!one && cf == CF_MEMBERS && one_sided((struct txn *)t, k))

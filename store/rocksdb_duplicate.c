@@ -650,6 +650,8 @@ static osd_status duplicate(struct txn *t, uint64_t source, struct store_id id,
         delete_markers(t, made.pid); /* of an earlier one with this id */
         st = copy_part_attrs(t, source, made.pid);
     }
+    if (!st && index_any(t->rdb))
+        st = index_copied(t, made.pid);
     if (!st)
         *ret = made;
     return st;

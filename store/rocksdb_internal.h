@@ -5,7 +5,7 @@
  * Column families and keys (big-endian, so iteration is in id order):
  *   default   name of a setting        -> value; "format" -> version
  *   ids       pid kind oid, 0 kind pid -> nothing: what LIST walks over; with kind ffh a marker
- *             (rocksdb_duplicate.c)
+ *             (rocksdb_duplicate.c), with fdh and feh the index of attributes (rocksdb_index.c)
  *   objects   pid oid                  -> record (root 0 0, partition pid 0; rocksdb_codec.c)
  *   attrs     pid oid page number      -> value, when it is not in the record
  *   extents   pid oid chunk            -> map chunk other than the first (rocksdb_chunk.c)
@@ -57,6 +57,7 @@ struct part {
     uint64_t next_oid;              /* atomic; hint */
     uint64_t changes;               /* atomic */
     struct dup *dup;                /* while new: how it will be made from another, or NULL */
+    struct index *index;            /* rocksdb_index.c; NULL: nothing is indexed */
 };
 
 #define PART_BUCKETS  16384
@@ -94,6 +95,16 @@ struct keeper {
     pthread_cond_t bell;
     bool running, rung, stop; /* rung, stop: under the mutex */
     bool unsynced;            /* something was committed since the last round; atomic */
+};
+
+#define FORMAT_PLAIN   2u
+#define FORMAT_INDEXED 3u /* an index was asked for, ever */
+
+/** The index that the keeper builds; its own. */
+struct index_build {
+    uint64_t serial; /* 0: none */
+    uint64_t pid;
+    uint64_t next; /* objects before this one are in it */
 };
 
 #define TXN_SPARE 16u
@@ -142,6 +153,13 @@ struct rdb {
     pthread_rwlock_t dups_lock;
     struct dup *dups; /* partitions being made from others; under dups_lock */
     unsigned n_dups;  /* atomic */
+
+    uint32_t format;       /* at open; FORMAT_... */
+    unsigned n_indexed;    /* partitions with an index; atomic */
+    uint64_t index_serial; /* the last one given to an index; atomic */
+    bool index_wanted;     /* one may have to be built; atomic */
+    struct index_build index_build;
+    uint64_t index_rest_until; /* ms; after a failure; the keeper's */
 
     struct keeper keeper;
     pthread_mutex_t write_lock; /* around writes; what they lead to is applied outside */
@@ -226,7 +244,9 @@ struct txn {
     osd_status failed;        /* a change failed: commit aborts with this */
     struct store_id shown_id; /* what get_meta showed last, for put_meta */
     struct store_meta shown;
-    struct outcome record; /* seq 0 = none */
+    struct outcome record;              /* seq 0 = none */
+    struct index_change *index_changes; /* partitions whose index is another one by this */
+    struct osd_buf index_pending;       /* entries to be put or deleted at commit */
     unsigned n_chunks;
     struct object kept[TXN_KEPT]; /* rocksdb_record.c; what follows is not cleared for reuse */
     struct kept_chunk chunks[TXN_CHUNKS];
@@ -380,6 +400,48 @@ osd_status dups_work(struct rdb *r, bool *ret_more);
 osd_status dups_resume(struct rdb *r);
 /** Whether a key of the family of ids is a marker. */
 bool key_is_marker(const uint8_t *key);
+
+/* rocksdb_index.c */
+#define INDEX_ALL UINT32_MAX
+/** Whether any partition has an index. */
+static inline bool index_any(struct rdb *r)
+{
+    return __atomic_load_n(&r->n_indexed, __ATOMIC_ACQUIRE) != 0;
+}
+/** Before an attribute of rec becomes value (len 0: goes): its entry follows, or what is indexed.
+ *  Nothing happens for most of them; index_concerns() knows quickly. */
+osd_status index_follow(struct txn *t, const struct record *rec, uint32_t page, uint32_t number,
+                        const void *value, uint32_t len);
+static inline bool index_concerns(struct rdb *r, uint32_t page)
+{
+    return index_any(r) || page == STORE_INDEX_PAGE;
+}
+/** Before an object goes. */
+osd_status index_object_removed(struct txn *t, const struct record *rec);
+/** Before a partition goes whose keys are not deleted by range. */
+osd_status index_part_removed(struct txn *t, uint64_t pid);
+/** Attributes of a partition were copied from another one. */
+osd_status index_copied(struct txn *t, uint64_t pid);
+/** Commit, in this order: read what will be indexed; put the entries into the batch; put range
+ *  deletions behind it; after the write, make it so. */
+osd_status index_prepare(struct txn *t);
+void index_write(struct txn *t);
+void index_put_ranges(struct txn *t, rocksdb_writebatch_t *b);
+void index_applied(struct txn *t);
+/** End of a transaction, in any case. */
+void index_forget(struct txn *t);
+/** Give a partition another index, or none; the old one is freed. */
+void index_replace(struct rdb *r, struct part *p, struct index *next);
+osd_status index_open(struct rdb *r);
+/** A piece of work for the keeper. */
+osd_status index_work(struct rdb *r, bool *ret_more);
+osd_status rdb_find(struct store_txn *t, uint64_t pid, const struct store_values *want,
+                    uint64_t *ids, size_t max, size_t *ret_n, bool *ret_more);
+/** Whether a key of the family of ids belongs to an index; if so, whether rightly. */
+bool index_key(const uint8_t *key);
+bool index_justified(struct txn *t, const uint8_t *key, size_t len);
+/** Count the entries an object lacks; put them if asked. */
+osd_status index_missing(struct txn *t, const struct record *rec, bool repair, uint32_t *ret_n);
 
 /* rocksdb_data.c */
 osd_status rdb_read(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len,

@@ -4,7 +4,7 @@
  *
  * It syncs what was committed at the latest KEEPER_MS after it was, so that loss of power costs
  * no more than that, writes touched timestamps before there are too many of them, and goes on with
- * partitions that are being made from others. Commands only ring the bell.
+ * partitions that are being made from others and with indexes. Commands only ring the bell.
  * Invariants:
  *  (1) One keeper per open store that may be written; it holds no lock while it sleeps.
  *  (2) A sync that fails makes the store refuse writes, whoever asked for it (rdb_sync()).
@@ -45,11 +45,13 @@ static bool keeper_wait(struct keeper *k)
 static void keeper_round(struct rdb *r)
 {
     osd_status st = touch_many(r) ? touch_flush(r) : OSD_OK, one;
-    bool more;
+    bool more, more_index;
 
     one = dups_work(r, &more);
     st = st ? st : one;
-    if (more)
+    one = index_work(r, &more_index);
+    st = st ? st : one;
+    if (more || more_index)
         keeper_ring(r);
     if (__atomic_exchange_n(&r->keeper.unsynced, false, __ATOMIC_ACQ_REL)) {
         one = rdb_sync(r);

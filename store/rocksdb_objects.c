@@ -306,6 +306,7 @@ static osd_status forget_changes(struct txn *t, uint64_t pid)
         rocksdb_writebatch_wi_clear(t->batch);
     t->put = 0;
     t->n_chunks = 0;
+    index_forget(t);
     txn_records_forget(t);
     t->freed.n = 0;
     for (size_t i = 0; i < t->allocated.n && !st; i++)
@@ -368,6 +369,8 @@ static osd_status remove_partition(struct txn *t, struct store_id id, bool conte
         st = txn_record(t, id, &rec);
     if (!st && !by_range)
         st = attrs_remove(t, &rec);
+    if (!st && !by_range)
+        st = index_part_removed(t, id.pid);
     if (!st)
         st = rdb_get_meta(&t->base, id, &m); /* what is left of it by now */
     if (!st)
@@ -394,7 +397,10 @@ static osd_status remove_object(struct txn *t, struct store_id id)
     if (st)
         return st;
     struct record rec = o->rec;
-    st = data_remove(t, o);
+    if (index_any(t->rdb))
+        st = index_object_removed(t, &rec);
+    if (!st)
+        st = data_remove(t, o);
     if (!st)
         st = attrs_remove(t, &rec);
     if (!st && (rec.members > 0 || rec.meta.kind == STORE_COLLECTION))

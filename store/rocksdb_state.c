@@ -145,6 +145,8 @@ void part_insert(struct rdb *r, struct part *p)
 
 void part_free(struct rdb *r, struct part *p)
 {
+    if (p->index)
+        index_replace(r, p, NULL);
     pthread_rwlock_wrlock(&r->parts_lock);
     p->next = r->spare;
     r->spare = p;

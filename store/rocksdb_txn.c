@@ -362,6 +362,8 @@ static void txn_free(struct txn *t)
         free(d);
     }
     txn_records_forget(t);
+    if (t->index_changes || t->index_pending.data)
+        index_forget(t);
     if (t->batch)
         rocksdb_writebatch_wi_destroy(t->batch);
     if (t->ro)
@@ -441,49 +443,72 @@ static uint32_t le32_get(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* The indexed batch cannot delete ranges: put them into a plain batch and append the records of
- * the indexed one behind them. */
+/* Append the records of one batch to those of another. */
+static osd_status append_records(struct osd_buf *whole, const char *data, size_t len)
+{
+    uint32_t count;
+    osd_status st = osd_buf_put(whole, data + BATCH_HEAD, len - BATCH_HEAD);
+
+    if (st)
+        return st;
+    count = le32_get(whole->data + 8) + le32_get((const uint8_t *)data + 8);
+    for (int i = 0; i < 4; i++)
+        whole->data[8 + i] = (uint8_t)(count >> (8 * i));
+    return OSD_OK;
+}
+
+/* The indexed batch cannot delete ranges: its records go behind those of a plain one that deletes
+ * what a partition held, and before those that delete entries of indexes. */
 static osd_status write_with_ranges(struct txn *t, char **err)
 {
     struct rdb *r = t->rdb;
-    rocksdb_writebatch_t *ranges = rocksdb_writebatch_create(), *whole;
-    size_t n1, n2;
+    rocksdb_writebatch_t *before = rocksdb_writebatch_create(),
+                         *after = rocksdb_writebatch_create(), *all;
+    _cleanup_buf_ struct osd_buf whole = osd_buf_make(SIZE_MAX);
+    const char *data;
+    size_t len;
 
     if (t->formatted)
-        put_range_deletes(r, ranges, 1, UINT64_MAX);
-    else
-        put_range_deletes(r, ranges, t->range_pid, t->range_pid);
-    const char *head = rocksdb_writebatch_data(ranges, &n1);
-    const char *tail = rocksdb_writebatch_wi_data(batch_of(t), &n2);
-    char *rep = malloc(n1 + n2 - BATCH_HEAD);
-    if (!rep) {
-        rocksdb_writebatch_destroy(ranges);
-        return OSD_E_NOMEM;
+        put_range_deletes(r, before, 1, UINT64_MAX);
+    else if (t->range_pid)
+        put_range_deletes(r, before, t->range_pid, t->range_pid);
+    index_put_ranges(t, after);
+    data = rocksdb_writebatch_data(before, &len);
+    osd_status st = osd_buf_put(&whole, data, len);
+    data = rocksdb_writebatch_wi_data(batch_of(t), &len);
+    if (!st)
+        st = append_records(&whole, data, len);
+    data = rocksdb_writebatch_data(after, &len);
+    if (!st)
+        st = append_records(&whole, data, len);
+    if (!st) {
+        all = rocksdb_writebatch_create_from((const char *)whole.data, whole.len);
+        wait_to_write(r);
+        rocksdb_write(r->db, r->wo, all, err);
+        pthread_mutex_unlock(&r->write_lock);
+        rocksdb_writebatch_destroy(all);
     }
-    memcpy(rep, head, n1);
-    memcpy(rep + n1, tail + BATCH_HEAD, n2 - BATCH_HEAD);
-    uint32_t count = le32_get((const uint8_t *)head + 8) + le32_get((const uint8_t *)tail + 8);
-    for (int i = 0; i < 4; i++)
-        rep[8 + i] = (char)(count >> (8 * i));
-    whole = rocksdb_writebatch_create_from(rep, n1 + n2 - BATCH_HEAD);
-    free(rep);
-    wait_to_write(r);
-    rocksdb_write(r->db, r->wo, whole, err);
-    pthread_mutex_unlock(&r->write_lock);
-    rocksdb_writebatch_destroy(whole);
-    rocksdb_writebatch_destroy(ranges);
-    return OSD_OK;
+    rocksdb_writebatch_destroy(before);
+    rocksdb_writebatch_destroy(after);
+    return st;
+}
+
+static bool has_ranges(const struct txn *t)
+{
+    return t->formatted || t->range_pid || t->index_changes;
 }
 
 /* The last of the changes, into the indexed batch if there is one: its order is theirs. */
 static osd_status complete(struct txn *t)
 {
     t->completing = true;
-    t->to_plain = !t->batch && !t->formatted && !t->range_pid;
+    t->to_plain = !t->batch && !has_ranges(t);
     if (t->to_plain && !t->plain)
         t->plain = rocksdb_writebatch_create();
     txn_records_write(t);
     txn_chunks_write(t);
+    if (t->index_pending.len)
+        index_write(t);
     if (t->record.seq)
         record_put(t);
     return t->failed;
@@ -499,7 +524,7 @@ static osd_status txn_write(struct txn *t)
         st = OSD_E_IO;
     if (st)
         return st;
-    if (t->formatted || t->range_pid) {
+    if (has_ranges(t)) {
         st = write_with_ranges(t, &err);
     } else {
         wait_to_write(r);
@@ -561,6 +586,8 @@ static void txn_applied(struct txn *t)
         apply_format(t);
     if (t->range_pid)
         cache_drop_partition(r->cache, t->range_pid);
+    if (t->index_changes)
+        index_applied(t);
     deltas_end(t, true);
     part_records_applied(t);
     for (const struct removed *d = t->removed; d; d = d->next) {
@@ -589,6 +616,8 @@ osd_status rdb_commit(struct store_txn *base, unsigned flags)
     struct dup *goner = !st && t->range_pid ? dup_hold(r, t->range_pid) : NULL;
     if (!st && t->range_pid)
         st = free_partition_blocks(t);
+    if (!st && t->index_changes)
+        st = index_prepare(t);
     if (!st && t->changed) {
         st = txn_write(t);
         if (st)

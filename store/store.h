@@ -119,6 +119,24 @@ enum store_touch {
 
 enum store_commit { STORE_COMMIT_SYNC = 1 };
 
+/** Attributes 1..STORE_INDEX_MAX of a partition on this page ask for an index over an attribute of
+ *  its user objects: 8 bytes, its page and number; number FFFFFFFFh: every one of the page. */
+#define STORE_INDEX_PAGE 0x3000f000u
+#define STORE_INDEX_MAX  16u
+
+/** A bound of values; len 0: none. */
+struct store_bound {
+    const void *data;
+    size_t len;
+};
+
+/** Values of an attribute between two bounds, both inclusive. Values of at most 8 bytes compare as
+ *  big-endian numbers with each other, otherwise bytes are compared, the shorter is less. */
+struct store_values {
+    uint32_t page, number;
+    struct store_bound min, max;
+};
+
 struct store_info {
     uint64_t capacity; /* bytes the store may hold */
     uint64_t used;     /* sum over partitions plus root attributes */
@@ -292,6 +310,13 @@ struct store_ops {
      * data of which that cannot be told (short data kept with the metadata), or none. */
     osd_status (*place)(struct store_txn *t, struct store_id id, uint64_t off,
                         enum store_extent *ret_kind, uint64_t *ret_place, uint64_t *ret_len);
+
+    /* User objects of a partition that may have such a value, in no order: all that have one,
+     * some that have not, none twice. At most max; *ret_more: there are others. Sees what
+     * get_attr sees of other objects. NOT_FOUND: there is no index over the attribute, or it is
+     * not complete yet (a store may have none at all). */
+    osd_status (*find)(struct store_txn *t, uint64_t pid, const struct store_values *want,
+                       uint64_t *ids, size_t max, size_t *ret_n, bool *ret_more);
 };
 
 struct osd_store {

@@ -34,6 +34,10 @@ osd_status attr_get(struct command *c, const struct attr_object *o, struct osd_a
 osd_status attr_set(struct command *c, const struct attr_object *o, struct osd_attr_id id,
                     const uint8_t *value, uint32_t len, enum attr_refusal *ret_why);
 
+/** Whether the value of an attribute of user objects is, in every one of them, what the store
+ *  keeps under these numbers. number OSD_ATTR_ALL: all those of the page. */
+bool attr_is_stored(const struct command *c, struct osd_attr_id id);
+
 /** Visit the defined attributes of one page in ascending order, until a visit returns false. */
 typedef bool (*attr_visit)(void *arg, struct osd_attr_id id, const uint8_t *value,
                            uint32_t len);

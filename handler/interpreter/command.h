@@ -87,6 +87,7 @@ enum mutates {
 #define ACT_DEVICE  0x04 /* holds everything */
 #define ACT_FROZEN  0x08 /* may change a snapshot */
 #define ACT_PAIR    0x10 /* looks at the data of a second object */
+#define ACT_LOOKS   0x20 /* looks first, with few locks, and calls command_lock() to change */
 
 struct command;
 
@@ -134,6 +135,7 @@ struct command {
     struct store_txn *txn;
     bool check_only; /* the phases will not be run */
     bool mutating;   /* changes objects by itself */
+    bool looking;    /* the transaction only reads (ACT_LOOKS) */
 
     /* what is addressed, as it was when the transaction began */
     struct store_id target;
@@ -228,6 +230,13 @@ bool command_bypasses_times(const struct command *c);
 /** Set timestamps of an object to now, inside the transaction, unless they are bypassed.
  *  touch: STORE_TOUCH_*. */
 osd_status command_stamp(struct command *c, struct store_id id, unsigned touch);
+
+/** Commands with ACT_LOOKS. pause: let those go on who wait for what the command has locked. lock:
+ *  from now on it may change what it is to change, which may be what it was no more; nothing
+ *  happens when it changes nothing. Both begin a new transaction, and fail when the target is
+ *  not the same one any more. */
+osd_status command_pause(struct command *c);
+osd_status command_lock(struct command *c);
 
 /** The five phases of an OSD command whose service action is not one of the two wrappers. */
 void command_execute(struct osd_device *dev, const struct osd_request *req,

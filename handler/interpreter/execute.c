@@ -92,6 +92,8 @@ static struct store_id lock_id(const struct command *c)
         return root_id;
     if (c->second.len && second_object(c).pid != c->target.pid)
         return root_id; /* two partitions */
+    if (c->looking)
+        return c->target;
     if (creates_inside(c) || needs_whole(c) || c->second.len)
         return (struct store_id){c->target.pid, 0};
     return c->target;
@@ -100,7 +102,7 @@ static struct store_id lock_id(const struct command *c)
 /* Objects being created are the transaction's own; only a run of ids needs the partition. */
 static enum store_mode lock_mode(const struct command *c)
 {
-    if (c->check_only)
+    if (c->check_only || c->looking)
         return STORE_SHARED;
     if (c->act->flags & ACT_PAIR)
         return STORE_EXCLUSIVE;
@@ -158,6 +160,43 @@ static osd_status begin(struct command *c)
     st = load_target(c);
     c->object.exists = c->exists;
     return st;
+}
+
+/* The same place of the same partition, not one made there meanwhile. */
+static bool is_same(const struct store_meta *a, const struct store_meta *b)
+{
+    return a->kind == b->kind && a->type == b->type && a->duplicate == b->duplicate &&
+           a->created == b->created;
+}
+
+/* End the transaction, which changed nothing, and begin another one. */
+static osd_status begin_again(struct command *c)
+{
+    struct store_meta meta = c->meta, partition = c->partition;
+    osd_status st;
+
+    ops_of(c)->abort(c->txn);
+    c->txn = NULL;
+    c->cache_valid = c->exists = c->has_partition = false;
+    st = begin(c);
+    if (st == OSD_OK && (!c->has_partition || !is_same(&c->partition, &partition)))
+        return fail_cdb(c, 16);
+    if (st == OSD_OK && (!c->exists || !is_same(&c->meta, &meta)))
+        return fail_cdb(c, 24);
+    return st;
+}
+
+osd_status command_pause(struct command *c)
+{
+    return begin_again(c);
+}
+
+osd_status command_lock(struct command *c)
+{
+    if (!c->looking || c->replay.found || !(c->mutating || c->sets))
+        return OSD_OK;
+    c->looking = false;
+    return begin_again(c);
 }
 
 /* Where the CDB names the partition. */
@@ -460,6 +499,7 @@ static osd_status execute(struct command *c)
         st = require_ready(c);
     if (st == OSD_OK)
         st = replay_enter(c);
+    c->looking = c->act && c->act->flags & ACT_LOOKS;
     if (st == OSD_OK)
         st = begin(c);
     if (st == OSD_OK)

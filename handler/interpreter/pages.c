@@ -17,7 +17,7 @@
 
 struct page {
     uint32_t page;
-    uint8_t flags; /* GEN2 */
+    uint8_t flags; /* GEN2, SPARSE */
     const char *name;
     const struct page_rows *rows; /* NULL: none */
     setter set_other; /* numbers not in rows are stored and set by this; NULL: there are none */
@@ -46,6 +46,7 @@ static const struct page pages[] = {
     {P(OSD_PG_COLLECTIONS), GEN2, "Partition Attributes Access", NULL, page_set_access_list},
     {P(OSD_PG_SECURITY), 0, "Partition Policy/Security", &page_security_p, NULL},
     {P(OSD_PG_RECOVERY), GEN2, "Partition Error Recovery", &page_recovery_p, NULL},
+    {STORE_INDEX_PAGE, SPARSE, "Partition Indexes", &page_index_p, NULL},
     {C(OSD_PG_DIRECTORY), 0, "Collection Directory", NULL, NULL},
     {C(OSD_PG_INFORMATION), 0, "Collection Information", &page_information_c, NULL},
     {C(OSD_PG_TIMESTAMPS), 0, "Collection Timestamps", &page_times_cu, NULL},
@@ -214,6 +215,22 @@ osd_status attr_get(struct command *c, const struct attr_object *o, struct osd_a
     if (a.row)
         return a.row->get(&a, ret);
     return p && p->set_other ? row_get_stored(&a, ret) : OSD_OK;
+}
+
+bool attr_is_stored(const struct command *c, struct osd_attr_id id)
+{
+    const struct attr_object o = {.type = OSD_TYPE_USER, .exists = true};
+    const struct page *p = find_page(c, id.page);
+    struct ask a = {.c = (struct command *)c, .o = &o, .id = id};
+
+    if (osd_page_owner(id.page) != OSD_TYPE_USER)
+        return false;
+    if (is_client_page(id.page))
+        return true;
+    if (!p || id.number == 0 || id.number == OSD_ATTR_ALL)
+        return false;
+    a.row = find_row(&a);
+    return a.row ? a.row->get == row_get_stored : p->set_other != NULL;
 }
 
 static osd_status set_client(const struct ask *a, const uint8_t *value, uint32_t len,
@@ -394,6 +411,19 @@ static bool visit_first(void *arg, uint32_t page, uint32_t number_, const void *
     return false;
 }
 
+/* Whether there is nothing on a page that is there only if something is. */
+static osd_status is_absent(struct command *c, const struct attr_object *o,
+                            const struct page *p, bool *ret)
+{
+    struct first_page f = {0};
+    osd_status st = OSD_OK;
+
+    if (p->flags & SPARSE)
+        st = ops_of(c)->each_attr(c->txn, o->id, p->page, 0, visit_first, &f);
+    *ret = p->flags & SPARSE && !(f.found && f.page == p->page);
+    return st;
+}
+
 osd_status attr_next_page(struct command *c, const struct attr_object *o, uint32_t from,
                           uint32_t *ret)
 {
@@ -401,6 +431,7 @@ osd_status attr_next_page(struct command *c, const struct attr_object *o, uint32
                                     OSD_TYPE_ROOT};
     uint32_t base = 0;
     struct first_page f = {0};
+    bool absent;
     osd_status st;
 
     for (size_t i = 0; i < sizeof(types); i++)
@@ -411,6 +442,11 @@ osd_status attr_next_page(struct command *c, const struct attr_object *o, uint32
     for (size_t i = 0; i < N_PAGES; i++) {
         if (pages[i].page >= from && osd_page_owner(pages[i].page) == o->type &&
             is_known(c, &pages[i])) {
+            st = is_absent(c, o, &pages[i], &absent);
+            if (st)
+                return st;
+            if (absent)
+                continue;
             *ret = pages[i].page;
             return OSD_OK;
         }

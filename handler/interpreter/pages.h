@@ -24,8 +24,9 @@ typedef osd_status (*getter)(const struct ask *a, struct attr_value *ret);
 typedef osd_status (*setter)(const struct ask *a, const uint8_t *value, uint32_t len,
                              enum attr_refusal *ret_why);
 
-#define GEN2 0x01 /* OSD-2 only */
-#define ZERO 0x02 /* partition zero has it too */
+#define GEN2   0x01 /* OSD-2 only */
+#define ZERO   0x02 /* partition zero has it too */
+#define SPARSE 0x04 /* a page that is there only if one of its attributes is */
 
 struct row {
     uint32_t number;
@@ -54,6 +55,8 @@ extern const struct page_rows page_information_r, page_information_p, page_infor
 /* pages_limits.c */
 extern const struct page_rows page_quotas_r, page_quotas_p, page_quotas_u;
 extern const struct page_rows page_times_r, page_times_p, page_times_cu;
+/* pages_index.c */
+extern const struct page_rows page_index_p;
 /* pages_collections.c */
 extern const struct page_rows page_tracking_c;
 osd_status page_set_access_list(const struct ask *a, const uint8_t *value, uint32_t len,

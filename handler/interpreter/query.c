@@ -2,17 +2,22 @@
 /*
  * handler/interpreter/query.c - QUERY (reference 2.4, 3.5)
  *
- * The query list is checked as a whole before any member is looked at. Members removed while
- * the query runs are passed over. Faults in the list point into Data-Out, where the CDB
- * continuation segment is at offset 0.
+ * The query list is checked as a whole before any member is looked at. Faults in the list point
+ * into Data-Out, where the CDB continuation segment is at offset 0.
+ * A query looks at every member, or at those an index of the store finds; what it finds is the
+ * same, and in the same order. Nobody waits for a query for longer than some hundred members take:
+ * each is looked at as it is then. Only to enter what was found into a collection does it hold the
+ * partition.
  */
 #include "query.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "attributes.h"
 #include "collections.h"
 #include "commands.h"
+#include "common/buf.h"
 #include "segments.h"
 
 #define LIST_HEAD    4
@@ -172,19 +177,18 @@ static osd_status matches(struct command *c, uint64_t oid, bool *ret)
     return OSD_OK;
 }
 
-/* ---- results ---- */
+/* ---- looking at members ---- */
 
 struct result {
-    struct osd_writer *w;   /* Data-In, or ... */
-    struct store_id target; /* ... the matches collection */
-    uint64_t members, found;
+    struct osd_writer *w; /* Data-In, or NULL ... */
+    struct osd_buf ids;   /* ... and here what goes into the matches collection */
+    uint64_t members;
 };
 
-static osd_status keep(struct command *c, struct result *r, uint64_t oid)
+static osd_status keep(struct result *r, uint64_t oid)
 {
-    r->found++;
     if (!r->w)
-        return ops_of(c)->set_member(c->txn, r->target, oid, true);
+        return osd_buf_put(&r->ids, &oid, sizeof(oid));
     osd_writer_be64(r->w, oid);
     return OSD_OK;
 }
@@ -198,20 +202,216 @@ static osd_status member_exists(struct command *c, uint64_t oid, bool *ret)
     return st == OSD_E_NOT_FOUND ? OSD_OK : st;
 }
 
-static osd_status examine(struct command *c, uint64_t oid, void *arg)
+static osd_status member_matches(struct command *c, uint64_t oid, bool *ret)
 {
-    struct result *r = arg;
-    bool match;
-    osd_status st = member_exists(c, oid, &match);
+    osd_status st = member_exists(c, oid, ret);
 
-    if (st || !match)
-        return st;
-    r->members++;
-    st = matches(c, oid, &match);
+    if (st == OSD_OK && *ret)
+        st = matches(c, oid, ret);
     if (st == OSD_E_NOT_FOUND)
-        return OSD_OK;
-    return st || !match ? st : keep(c, r, oid);
+        *ret = false;
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
 }
+
+static osd_status examine(struct command *c, uint64_t oid, struct result *r)
+{
+    bool match;
+    osd_status st = member_matches(c, oid, &match);
+
+    return st || !match ? st : keep(r, oid);
+}
+
+#define CHUNK 256
+
+/* Every member, with a pause now and then. */
+static osd_status scan(struct command *c, struct result *r)
+{
+    uint64_t ids[CHUNK], next = 0;
+    size_t n = 0;
+    osd_status st;
+
+    do {
+        st = ops_of(c)->members(c->txn, c->target, next, ids, CHUNK, &n, &next);
+        for (size_t i = 0; i < n && st == OSD_OK; i++)
+            if ((st = spend(c)) == OSD_OK)
+                st = examine(c, ids[i], r);
+        r->members += n;
+        if (st == OSD_OK && next)
+            st = command_pause(c);
+    } while (st == OSD_OK && next);
+    return st;
+}
+
+/* ---- looking at what an index finds ---- */
+
+/* An index is used when it finds no more than this, and less than there are members. */
+#define CANDIDATES_MAX 65536u
+#define CANDIDATES_MIN 256u
+#define STEP           16u /* from one number of candidates to the next one that is tried */
+
+/** Objects of the partition that may match; those that do are among them. */
+struct candidates {
+    uint64_t *ids;
+    size_t n, max;
+};
+
+/* What an index finds for one criterion, behind what there is. NOT_FOUND: there is none, or it
+ * finds too many. */
+static osd_status find(struct command *c, const struct criterion *k, struct candidates *all)
+{
+    struct store_values want = {.page = k->id.page,
+                                .number = k->id.number,
+                                .min = {k->min.data, k->min.len},
+                                .max = {k->max.data, k->max.len}};
+    bool more = false;
+    size_t n = 0;
+    osd_status st;
+
+    if (k->everything || (!k->min.len && !k->max.len) || !attr_is_stored(c, k->id))
+        return OSD_E_NOT_FOUND;
+    st = ops_of(c)->find(c->txn, c->target.pid, &want, all->ids + all->n, all->max - all->n, &n,
+                         &more);
+    if (st == OSD_OK && more)
+        return OSD_E_NOT_FOUND;
+    if (st == OSD_OK)
+        all->n += n;
+    return st;
+}
+
+/* Of an intersection one criterion is enough, of a union each is needed. */
+static osd_status find_all(struct command *c, struct candidates *ret)
+{
+    bool one = (c->query.data[0] & 15) == QUERY_INTERSECTION;
+    size_t at = LIST_HEAD;
+    struct criterion k = {0};
+    osd_status st, found = OSD_E_NOT_FOUND;
+
+    ret->n = 0;
+    while ((st = next_criterion(c, &at, &k)) == OSD_OK) {
+        found = spend(c);
+        if (found == OSD_OK)
+            found = find(c, &k, ret);
+        if (found == OSD_OK ? one : found != OSD_E_NOT_FOUND || !one)
+            return found;
+    }
+    return st == OSD_E_NOT_FOUND ? found : st;
+}
+
+/* Whether an index finds anything for any criterion, however much. */
+static osd_status is_indexed(struct command *c, bool *ret)
+{
+    size_t at = LIST_HEAD, n;
+    struct criterion k = {0};
+    osd_status st;
+
+    *ret = false;
+    while (!*ret && (st = next_criterion(c, &at, &k)) == OSD_OK) {
+        struct store_values any = {.page = k.id.page, .number = k.id.number};
+        bool more;
+        st = spend(c);
+        if (st == OSD_OK && !k.everything)
+            st = ops_of(c)->find(c->txn, c->target.pid, &any, NULL, 0, &n, &more);
+        *ret = st == OSD_OK && !k.everything;
+        if (st && st != OSD_E_NOT_FOUND)
+            return st;
+    }
+    return *ret || st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
+static osd_status few_members(struct command *c, struct candidates *scratch, bool *ret)
+{
+    uint64_t next = 0;
+    size_t n;
+    osd_status st =
+        ops_of(c)->members(c->txn, c->target, 0, scratch->ids, scratch->max, &n, &next);
+
+    *ret = next == 0;
+    return st;
+}
+
+/* Whoever has fewer wins, members or candidates: each gets more and more room, so that finding out
+ * takes little longer than walking over the fewer. NOT_FOUND: the members. */
+static osd_status choose(struct command *c, struct candidates *ret)
+{
+    bool indexed;
+    osd_status st = is_indexed(c, &indexed);
+
+    if (st || !indexed)
+        return st ? st : OSD_E_NOT_FOUND;
+    st = OSD_E_NOT_FOUND;
+    for (size_t max = CANDIDATES_MIN; max <= CANDIDATES_MAX && st == OSD_E_NOT_FOUND;
+         max *= STEP) {
+        bool few = false;
+        free(ret->ids);
+        *ret = (struct candidates){.ids = malloc(max * sizeof(*ret->ids)), .max = max};
+        st = ret->ids ? few_members(c, ret, &few) : OSD_E_NOMEM;
+        if (st == OSD_OK && few)
+            return OSD_E_NOT_FOUND;
+        if (st == OSD_OK)
+            st = find_all(c, ret);
+    }
+    return st;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+static osd_status is_member(struct command *c, uint64_t oid, bool *ret)
+{
+    struct store_id id = {c->target.pid, oid};
+    uint64_t cid = 0, next;
+    size_t n = 0;
+    osd_status st = ops_of(c)->members(c->txn, id, c->target.oid, &cid, 1, &n, &next);
+
+    *ret = st == OSD_OK && n == 1 && cid == c->target.oid;
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
+static osd_status examine_candidate(struct command *c, uint64_t oid, struct result *r)
+{
+    bool member;
+    osd_status st = spend(c);
+
+    if (st == OSD_OK)
+        st = is_member(c, oid, &member);
+    return st || !member ? st : examine(c, oid, r);
+}
+
+/* In the order of the members, each once. */
+static osd_status examine_all(struct command *c, struct candidates *all, struct result *r)
+{
+    osd_status st = OSD_OK;
+
+    qsort(all->ids, all->n, sizeof(*all->ids), by_id);
+    for (size_t i = 0; i < all->n && st == OSD_OK; i++) {
+        if (i == 0 || all->ids[i] != all->ids[i - 1])
+            st = examine_candidate(c, all->ids[i], r);
+        if (st == OSD_OK && i % CHUNK == CHUNK - 1)
+            st = command_pause(c);
+    }
+    return st;
+}
+
+/* Both ways come to the same. A tracked command says how many members there are, and so looks at
+ * each. */
+static osd_status search(struct command *c, struct result *r)
+{
+    struct candidates all = {0};
+    osd_status st = c->cdb.immed_tr ? OSD_E_NOT_FOUND : choose(c, &all);
+
+    if (st == OSD_OK)
+        st = examine_all(c, &all, r);
+    else if (st == OSD_E_NOT_FOUND)
+        st = scan(c, r);
+    free(all.ids);
+    return st;
+}
+
+/* ---- results ---- */
 
 static osd_status to_data_in(struct command *c)
 {
@@ -224,12 +424,12 @@ static osd_status to_data_in(struct command *c)
         return st;
     r.w = &iw.w;
     osd_writer_zero(&iw.w, sizeof(head));
-    st = members_each(c, c->target, examine, &r);
+    st = search(c, &r);
     be64_put(head, iw.w.full - 8);
     head[11] = MATCHES_MARK;
     osd_writer_patch(&iw.w, 0, head, sizeof(head));
     c->data_in_len = in_window_close(c, &iw);
-    return st;
+    return st ? st : command_lock(c);
 }
 
 static osd_status forget_member(struct command *c, uint64_t oid, void *arg)
@@ -253,16 +453,44 @@ static osd_status check_matches(struct command *c, struct store_id id)
     return OSD_OK;
 }
 
+/* What was found, as far as it still matches. */
+static osd_status enter(struct command *c, struct store_id target, const struct osd_buf *ids)
+{
+    osd_status st = OSD_OK;
+
+    for (size_t at = 0; at < ids->len && st == OSD_OK; at += sizeof(uint64_t)) {
+        bool match;
+        uint64_t oid;
+        memcpy(&oid, ids->data + at, sizeof(oid));
+        st = is_member(c, oid, &match);
+        if (st == OSD_OK && match)
+            st = member_matches(c, oid, &match);
+        if (st == OSD_OK && match)
+            st = ops_of(c)->set_member(c->txn, target, oid, true);
+    }
+    return st;
+}
+
+#define FOUND_MAX (64 * MIB) /* more memberships than one transaction can make */
+
 static osd_status to_collection(struct command *c)
 {
-    struct result r = {.target = {c->target.pid, c->cdb.start}};
-    osd_status st = check_matches(c, r.target);
+    struct result r = {.ids = osd_buf_make(FOUND_MAX)};
+    struct store_id target = {c->target.pid, c->cdb.start};
+    osd_status st = check_matches(c, target);
 
     if (st == OSD_OK)
-        st = members_each(c, r.target, forget_member, &r.target);
+        st = search(c, &r);
     if (st == OSD_OK)
-        st = members_each(c, c->target, examine, &r);
-    collection_changed(c, r.target.oid);
+        st = command_lock(c);
+    if (st == OSD_OK)
+        st = check_matches(c, target);
+    if (st == OSD_OK)
+        st = members_each(c, target, forget_member, &target);
+    if (st == OSD_OK)
+        st = enter(c, target, &r.ids);
+    osd_buf_free(&r.ids);
+    collection_changed(c, target.oid);
     return st ? st : tracking_finish(c, r.members, r.members);
 }
 

@@ -52,7 +52,8 @@ static const struct action actions[OSD_OP_MAX] = {
     [OSD_OP_PERFORM_SCSI_COMMAND] = {TARGET_ROOT, W_S_G, NO, 0, 0, run_scsi},
     [OSD_OP_PERFORM_TASK_MANAGEMENT] = {TARGET_ROOT, W_S_G, NO, 0, 0, run_task_management},
     [OSD_OP_PUNCH] = {TARGET_USER, W_S_G, YES, TM, TM, run_punch},
-    [OSD_OP_QUERY] = {TARGET_COLLECTION, W_S_G, SECOND, TA, 0, run_query, ACT_WHOLE},
+    [OSD_OP_QUERY] = {TARGET_COLLECTION, W_S_G, SECOND, TA, 0, run_query,
+                      ACT_WHOLE | ACT_LOOKS},
     [OSD_OP_READ] = {TARGET_USER, W_S_G, NO, TA, TA, run_read},
     [OSD_OP_READ_MAP] = {TARGET_USER, W_S_G, NO, 0, 0, run_read_map},
     [OSD_OP_READ_MAPS_AND_COMPARE] = {TARGET_USER, W_S_G, NO, 0, 0, run_compare, ACT_PAIR},
@@ -179,7 +180,7 @@ static bool works_unlocked(enum osd_op op)
            op == OSD_OP_FLUSH_PARTITION || op == OSD_OP_OBJECT_STRUCTURE_CHECK;
 }
 
-/* What the command will lock, or more (execute.c, lock_id()). */
+/* What the command will lock for long, or more (execute.c, lock_id()). */
 static struct osd_scope scope_of(const struct osd_cdb *c, const struct action *a)
 {
     struct osd_scope s = {.pid = c->pid, .oid = c->oid};
@@ -197,7 +198,7 @@ static struct osd_scope scope_of(const struct osd_cdb *c, const struct action *a
         s.oid = 0;
         break;
     default:
-        if (a->flags & ACT_WHOLE && command_changes(c))
+        if (a->flags & ACT_WHOLE && !(a->flags & ACT_LOOKS) && command_changes(c))
             s.oid = 0;
     }
     if (c->op == OSD_OP_COPY_USER_OBJECTS || c->op == OSD_OP_READ_MAPS_AND_COMPARE)

@@ -2,6 +2,8 @@
 /*
  * tests/interpreter/test_query.c - QUERY: criteria, both kinds of result, malformed lists
  */
+#include <unistd.h>
+
 #include "interpreter/device.h"
 #include "rig.h"
 
@@ -344,6 +346,346 @@ static void test_interpreter_query__has_an_end(void **state)
     }
 }
 
+/* ---- with an index ---- */
+
+#define INDEXES  STORE_INDEX_PAGE
+#define STATE(n) INDEXES, 0x8000 + (n)
+#define CROWD    700
+
+static void ask_index(struct rig *rig, uint32_t n, uint32_t page, uint32_t number)
+{
+    uint8_t spec[8];
+
+    be32_put(spec, page);
+    be32_put(spec + 4, number);
+    rig_set(rig, OSD_GEN2, RIG_PID, 0, INDEXES, n, spec, 8);
+}
+
+/* Whether the store has indexes at all; if so, this one is complete then. */
+static bool await_index(struct rig *rig, uint32_t n)
+{
+    struct store_info info;
+
+    rig->store->ops->info(rig->store, &info);
+    if (strcmp(info.kind, "memory") == 0)
+        return false;
+    while (rig_get_u(rig, RIG_PID, 0, STATE(n)) != 2)
+        usleep(1000);
+    return true;
+}
+
+/* Members i = 0..CROWD-1 with a colour, a size and a serial number, each in its own way. */
+static void crowd(struct rig *rig)
+{
+    static const char *const colours[] = {"red", "green", "blue-and-green", "blue-and-grey"};
+
+    rig_partition(rig, RIG_PID);
+    rig_collection(rig, RIG_PID, RIG_CID);
+    for (uint64_t i = 0; i < CROWD; i++) {
+        const char *colour = colours[i * 7 % 4];
+        rig_object(rig, RIG_PID, RIG_OID + i + 0x1000);
+        if (i % 5)
+            rig_set(rig, OSD_GEN2, RIG_PID, RIG_OID + i + 0x1000, COLOUR, colour,
+                    (uint16_t)strlen(colour));
+        rig_set_u(rig, RIG_PID, RIG_OID + i + 0x1000, COLOUR + 1, i * i % 101,
+                  1 + (uint16_t)(i % 8));
+        if (i % 3)
+            rig_join(rig, RIG_OID + i + 0x1000, 1, RIG_CID);
+    }
+    rig_tracking(rig, RIG_PID, TRACKED, RIG_CID);
+}
+
+/* A query of the crowd, by number. */
+static struct draft crowd_query(struct rig *rig, unsigned n)
+{
+    static const char *const words[] = {"red", "blue", "blue-and-green", "zzzzzzzzzz",
+                                        "blue-z"};
+    const char *a = words[n % 5], *b = words[n / 5 % 5];
+    uint8_t low = (uint8_t)(n * 13 % 101), high[9] = {[7] = (uint8_t)(low + n % 9)};
+    struct draft d = query(rig, (n / 2) % 2);
+
+    d.c.length = 8192;
+    if (n % 4 != 1)
+        criterion(&d, COLOUR, a, (uint16_t)strlen(a), b, n % 3 ? (uint16_t)strlen(b) : 0);
+    if (n % 4 != 2)
+        criterion(&d, COLOUR + 1, &low, 1, high, n % 7 ? 8 : 9);
+    if (n % 11 == 0)
+        criterion(&d, LENGTH, &low, 1, UNBOUND);
+    if (n % 13 == 0)
+        d.len += 4; /* matches everything */
+    return d;
+}
+
+#define QUERIES 200
+
+static void test_interpreter_query__an_index_changes_no_answer(void **state)
+{
+    struct rig *rig = *state;
+    uint8_t *scanned = malloc(QUERIES * 8192), *p;
+    size_t len[QUERIES], some = 0;
+
+    assert_non_null(scanned);
+    crowd(rig);
+    for (int pass = 0; pass < 3; pass++) {
+        if (pass == 1)
+            ask_index(rig, 1, COLOUR);
+        if (pass == 2)
+            ask_index(rig, 2, 0x10000, OSD_ATTR_ALL);
+        if (pass && !await_index(rig, (uint32_t)pass))
+            break;
+        for (unsigned n = 0; n < QUERIES; n++) {
+            struct draft d = crowd_query(rig, n);
+            p = scanned + n * 8192;
+            ask(&d);
+            expect_good(rig);
+            if (pass) {
+                assert_int_equal(len[n], rig->r.in_len);
+                assert_memory_equal(p, rig->in, len[n]);
+            }
+            len[n] = rig->r.in_len;
+            memcpy(p, rig->in, len[n]);
+            some += len[n] > 12 && len[n] < 12 + 8 * CROWD / 4;
+        }
+    }
+    assert_true(some > QUERIES / 4);
+    free(scanned);
+}
+
+static void test_interpreter_query__an_index_finds_members_only(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t ids[CROWD];
+
+    crowd(rig);
+    ask_index(rig, 16, COLOUR);
+    await_index(rig, 16);
+    rig_tracking(rig, RIG_PID, RIG_CID + 2, 0);
+    struct draft d = query(rig, 1);
+    d.c.length = 0;
+    d.c.start = RIG_CID + 2;
+    criterion(&d, COLOUR, "red", 3, "red", 3);
+    ask(&d);
+    expect_good(rig);
+    size_t n = rig_members(rig, RIG_CID + 2, ids, CROWD), want = 0;
+    for (uint64_t i = 0; i < CROWD; i++)
+        want += i % 5 && i % 3 && i * 7 % 4 == 0;
+    assert_int_equal(n, want);
+    for (size_t i = 0; i < n; i++)
+        assert_int_not_equal((ids[i] - RIG_OID - 0x1000) % 3, 0);
+}
+
+static void test_interpreter_query__an_index_is_asked_for_by_an_attribute(void **state)
+{
+    static const struct {
+        uint32_t page, number;
+        bool good;
+    } cases[] = {
+        {0x10000, 5, true},
+        {0x10000, OSD_ATTR_ALL, true},
+        {0x1fffffff, 0, true},
+        {1, 9, true},
+        {4, 1, true},
+        {1, 0x82, false},
+        {3, 1, false},
+        {1, OSD_ATTR_ALL, false},
+        {7, 1, false},
+        {OSD_PAGE_P + 1, 9, false},
+        {OSD_PAGE_ANY, 1, false},
+        {1, 0, false},
+        {OSD_PAGE_P + 0x10000, 1, false},
+    };
+    struct rig *rig = *state;
+    uint8_t got[64];
+
+    rig_objects(rig);
+    for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint32_t n = 1 + i % STORE_INDEX_MAX;
+        ask_index(rig, n, cases[i].page, cases[i].number);
+        assert_int_equal(rig->r.status == 0, cases[i].good);
+        assert_int_equal(rig_get(rig, OSD_GEN2, RIG_PID, 0, INDEXES, n, got),
+                         cases[i].good ? 8 : -1);
+        assert_int_equal(rig_get(rig, OSD_GEN2, RIG_PID, 0, STATE(n), got),
+                         cases[i].good ? 1 : -1);
+    }
+    rig_set(rig, OSD_GEN2, RIG_PID, 0, INDEXES, 1, "short", 5);
+    assert_int_not_equal(rig->r.status, 0);
+    rig_set(rig, OSD_GEN2, RIG_PID, 0, INDEXES, STORE_INDEX_MAX + 1, got, 8);
+    assert_int_not_equal(rig->r.status, 0);
+    rig_set(rig, OSD_GEN2, RIG_PID, 0, STATE(1), "\2", 1);
+    assert_int_not_equal(rig->r.status, 0);
+    rig_set(rig, OSD_GEN2, RIG_PID, 0, INDEXES, 1, "", 0);
+    expect_good(rig);
+    assert_int_equal(rig_get(rig, OSD_GEN2, RIG_PID, 0, STATE(1), got), -1);
+}
+
+/* ---- what others wait for ---- */
+
+/* What transactions a command begins. */
+static struct watch {
+    const struct store_ops *real;
+    struct store_ops ops;
+    unsigned shared, whole;
+    void (*at)(struct rig *rig); /* called before the second shared one */
+    struct rig *rig;
+} watch;
+
+static osd_status watched_begin(struct osd_store *s, struct store_id id, enum store_mode mode,
+                                struct store_txn **ret)
+{
+    watch.shared += mode == STORE_SHARED && id.oid == TRACKED;
+    watch.whole += mode == STORE_EXCLUSIVE && id.oid == 0;
+    if (watch.shared + watch.whole == 2 && watch.at) {
+        void (*at)(struct rig *) = watch.at;
+        watch.at = NULL;
+        at(watch.rig);
+    }
+    return watch.real->begin(s, id, mode, ret);
+}
+
+static void watch_store(struct rig *rig, void (*at)(struct rig *))
+{
+    watch = (struct watch){.real = rig->store->ops, .ops = *rig->store->ops, .at = at};
+    watch.ops.begin = watched_begin;
+    watch.rig = rig;
+    rig->store->ops = &watch.ops;
+}
+
+static void unwatch(struct rig *rig)
+{
+    rig->store->ops = watch.real;
+}
+
+static void test_interpreter_query__a_scan_pauses_and_locks_little(void **state)
+{
+    struct rig *rig = *state;
+    struct draft d;
+
+    crowd(rig); /* 466 members: two pieces */
+    d = crowd_query(rig, 0);
+    watch_store(rig, NULL);
+    ask(&d);
+    unwatch(rig);
+    expect_good(rig);
+    assert_int_equal(watch.shared, 2);
+    assert_int_equal(watch.whole, 0);
+    rig_tracking(rig, RIG_PID, RIG_CID + 2, 0);
+    d.c.length = 0;
+    d.c.start = RIG_CID + 2;
+    watch_store(rig, NULL);
+    ask(&d);
+    unwatch(rig);
+    expect_good(rig);
+    assert_int_equal(watch.shared, 2);
+    assert_int_equal(watch.whole, 1);
+}
+
+static void direct(struct rig *rig, struct store_id id, bool again)
+{
+    struct store_meta m;
+    struct store_txn *t;
+
+    assert_int_equal(
+        watch.real->begin(rig->store, (struct store_id){RIG_PID, 0}, STORE_EXCLUSIVE, &t),
+        OSD_OK);
+    assert_int_equal(watch.real->get_meta(t, id, &m), OSD_OK);
+    assert_int_equal(watch.real->remove(t, id, false), OSD_OK);
+    m.created++;
+    if (again)
+        assert_int_equal(watch.real->create(t, id, &m, &id), OSD_OK);
+    assert_int_equal(watch.real->commit(t, 0), OSD_OK);
+}
+
+static void remove_it(struct rig *rig)
+{
+    direct(rig, (struct store_id){RIG_PID, TRACKED}, false);
+}
+
+static void replace_it(struct rig *rig)
+{
+    direct(rig, (struct store_id){RIG_PID, TRACKED}, true);
+}
+
+static void remove_matches(struct rig *rig)
+{
+    direct(rig, (struct store_id){RIG_PID, RIG_CID + 2}, false);
+}
+
+static void test_interpreter_query__a_collection_that_goes_in_a_pause_ends_it(void **state)
+{
+    static void (*const at[])(struct rig *) = {remove_it, replace_it, remove_matches};
+    struct rig *rig = *state;
+
+    crowd(rig);
+    rig_tracking(rig, RIG_PID, RIG_CID + 2, 0);
+    for (int i = 0; i < 3; i++) {
+        struct draft d = crowd_query(rig, 0);
+        if (i == 2) {
+            d.c.length = 0;
+            d.c.start = RIG_CID + 2;
+        }
+        watch_store(rig, at[i]);
+        ask(&d);
+        unwatch(rig);
+        expect_cdb(rig, i == 2 ? 40 : 24);
+        if (i == 0)
+            rig_tracking(rig, RIG_PID, TRACKED, RIG_CID);
+        if (i == 1) {
+            remove_it(rig);
+            rig_tracking(rig, RIG_PID, TRACKED, RIG_CID);
+        }
+    }
+}
+
+/* Member 1 changes its colour when everything has been looked at. */
+static void change_one(struct rig *rig)
+{
+    struct store_id id = {RIG_PID, RIG_OID + 1};
+    struct store_txn *t;
+
+    assert_int_equal(watch.real->begin(rig->store, id, STORE_EXCLUSIVE, &t), OSD_OK);
+    assert_int_equal(watch.real->set_attr(t, id, COLOUR, "tan", 3), OSD_OK);
+    assert_int_equal(watch.real->commit(t, 0), OSD_OK);
+}
+
+static void test_interpreter_query__what_matches_no_more_is_not_entered(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t ids[16];
+
+    ten_members(rig);
+    rig_tracking(rig, RIG_PID, RIG_CID + 2, 0);
+    struct draft d = query(rig, 0);
+    d.c.length = 0;
+    d.c.start = RIG_CID + 2;
+    criterion(&d, COLOUR, "red", 3, "red", 3);
+    watch_store(rig, change_one);
+    ask(&d);
+    unwatch(rig);
+    expect_good(rig);
+    assert_int_equal(rig_members(rig, RIG_CID + 2, ids, 16), 1);
+    assert_int_equal(ids[0], RIG_OID + 3);
+}
+
+static void test_interpreter_query__attributes_are_set_after_it(void **state)
+{
+    struct rig *rig = *state;
+    uint8_t got[64];
+
+    crowd(rig);
+    struct draft d = crowd_query(rig, 0);
+    d.c.attr.format = OSD_ATTR_CDB;
+    d.c.attr.set_page = OSD_PAGE_C + 0x10000;
+    d.c.attr.set_number = 3;
+    d.c.attr.set_len = 4;
+    memcpy(d.c.attr.value, "done", 4);
+    watch_store(rig, NULL);
+    ask(&d);
+    unwatch(rig);
+    expect_good(rig);
+    assert_int_equal(watch.whole, 1);
+    assert_int_equal(rig_get(rig, OSD_GEN2, RIG_PID, TRACKED, OSD_PAGE_C + 0x10000, 3, got), 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +699,13 @@ int main(void)
         rig_test(test_interpreter_query__malformed_lists_point_into_data_out),
         rig_test(test_interpreter_query__needs_permissions),
         rig_test(test_interpreter_query__has_an_end),
+        rig_test(test_interpreter_query__an_index_changes_no_answer),
+        rig_test(test_interpreter_query__an_index_finds_members_only),
+        rig_test(test_interpreter_query__an_index_is_asked_for_by_an_attribute),
+        rig_test(test_interpreter_query__a_scan_pauses_and_locks_little),
+        rig_test(test_interpreter_query__a_collection_that_goes_in_a_pause_ends_it),
+        rig_test(test_interpreter_query__what_matches_no_more_is_not_entered),
+        rig_test(test_interpreter_query__attributes_are_set_after_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

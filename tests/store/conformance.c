@@ -18,7 +18,7 @@ static const struct part {
     {"quota", suite_quota},         {"txn", suite_txn},         {"device", suite_device},
     {"threads", suite_threads},     {"persist", suite_persist}, {"fault", suite_fault},
     {"model", suite_model},         {"members", suite_members}, {"small", suite_small},
-    {"duplicate", suite_duplicate},
+    {"duplicate", suite_duplicate}, {"index", suite_index},
 };
 
 int main(int argc, char **argv)

@@ -37,6 +37,11 @@ bool rig_persists(void)
     return chosen->persists;
 }
 
+bool rig_indexes(void)
+{
+    return chosen->persists && !chosen->idle;
+}
+
 static uint64_t fixed_time(void *arg)
 {
     return 1000000;

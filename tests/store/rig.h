@@ -34,6 +34,9 @@ void rig_choose(const char *kind);
 /** Whether the chosen store outlives its process. */
 bool rig_persists(void);
 
+/** Whether it has indexes, which it completes by itself. */
+bool rig_indexes(void);
+
 /** cmocka setup and teardown: an empty store of RIG_CAPACITY in *state. Teardown checks it. */
 int rig_setup(void **state);
 int rig_teardown(void **state);

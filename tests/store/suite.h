@@ -21,5 +21,6 @@ int suite_members(void);
 int suite_persist(void);
 int suite_small(void);
 int suite_duplicate(void);
+int suite_index(void);
 
 #endif

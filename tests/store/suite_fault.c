@@ -116,6 +116,14 @@ static osd_status op_set_attr(struct scene *c)
     return status ? status : c->s->ops->set_attr(c->t, c->user, 1, 2, "other", 5);
 }
 
+static osd_status op_set_index(struct scene *c)
+{
+    osd_status status = c->s->ops->set_attr(c->t, c->p, STORE_INDEX_PAGE, 1, NULL, 0);
+
+    return status ? status
+                  : c->s->ops->set_attr(c->t, c->p, STORE_INDEX_PAGE, 2, "\0\0\0\1\0\0\0\2", 8);
+}
+
 static bool any_attr(void *arg, uint32_t page, uint32_t number, const void *value, uint32_t len)
 {
     return true;
@@ -190,6 +198,7 @@ static const struct {
     {op_truncate, ON_USER, STORE_EXCLUSIVE},
     {op_put_meta, ON_USER, STORE_EXCLUSIVE},
     {op_set_attr, ON_USER, STORE_EXCLUSIVE},
+    {op_set_index, ON_PARTITION, STORE_EXCLUSIVE},
     {op_look, ON_USER, STORE_EXCLUSIVE},
     {op_record, ON_USER, STORE_EXCLUSIVE},
     {op_duplicate, ON_ROOT, STORE_EXCLUSIVE},
@@ -238,6 +247,7 @@ static void build_scene(struct rig *r, struct scene *c)
     rig_set_attr(r, c->user, 1, 1, "one", 3);
     rig_set_attr(r, c->user, 1, 2, bytes, 5000);
     rig_set_attr(r, c->p, 1, 1, "partition", 9);
+    rig_set_attr(r, c->p, STORE_INDEX_PAGE, 1, "\0\0\0\1\xff\xff\xff\xff", 8);
     rig_collection(r, c->p.pid);
     c->copy = copy_of(r, c->p);
 }

@@ -21,7 +21,7 @@
 #define OBJECTS 4  /* slot 0 of a partition stands for the partition itself */
 #define BLOCKS  35 /* more than a chunk of the RocksDB store */
 #define LEN     (BLOCKS * B)
-#define PAGES   2
+#define PAGES   3
 #define NUMBERS 3
 #define VALUE   300
 
@@ -51,6 +51,12 @@ struct run {
 static uint64_t pick(struct run *c, uint64_t n)
 {
     return rig_random(&c->seed, n);
+}
+
+/* The last page is the one that asks a partition for indexes. */
+static uint32_t page_of(uint32_t page)
+{
+    return page == PAGES - 1 ? STORE_INDEX_PAGE : page;
 }
 
 static struct store_id id_of(unsigned part, unsigned slot)
@@ -151,7 +157,7 @@ static void compare_attrs(struct run *c, struct store_id id, const struct object
         for (uint32_t n = 0; n < NUMBERS; n++) {
             uint8_t got[VALUE];
             uint32_t len = 0;
-            osd_status status = c->r->ops->get_attr(c->t, id, p, n, got, VALUE, &len);
+            osd_status status = c->r->ops->get_attr(c->t, id, page_of(p), n, got, VALUE, &len);
             assert_int_equal(status, o->attr_len[p][n] ? OSD_OK : OSD_E_NOT_FOUND);
             assert_int_equal(len, o->attr_len[p][n]);
             assert_memory_equal(got, o->attr[p][n], len);
@@ -259,19 +265,34 @@ static osd_status op_remove(struct run *c, struct object *o, struct store_id id)
     return want;
 }
 
-static osd_status op_set_attr(struct run *c, struct object *o, struct store_id id)
+/* A value of any length; on a partition's last page, what asks for an index. */
+static uint32_t pick_value(struct run *c, struct store_id id, uint32_t page,
+                           uint8_t value[VALUE])
 {
-    uint32_t page = (uint32_t)pick(c, PAGES), number = (uint32_t)pick(c, NUMBERS);
     uint32_t len = pick(c, 3) ? (uint32_t)pick(c, VALUE + 1) : 0;
-    uint8_t value[VALUE];
 
     if (pick(c, 4) == 0) /* around what is kept in a record */
         len = 255 + (uint32_t)pick(c, 3);
+    rig_fill(value, VALUE, (unsigned)pick(c, 1000));
+    if (id.oid || page != PAGES - 1)
+        return len;
+    memset(value, 0, 8);
+    value[3] = (uint8_t)pick(c, 2);
+    if (pick(c, 3))
+        value[7] = (uint8_t)pick(c, NUMBERS);
+    else
+        memset(value + 4, 0xff, 4);
+    return pick(c, 3) ? 8 : 0;
+}
 
+static osd_status op_set_attr(struct run *c, struct object *o, struct store_id id)
+{
+    uint32_t page = (uint32_t)pick(c, PAGES), number = (uint32_t)pick(c, NUMBERS);
+    uint8_t value[VALUE];
+    uint32_t len = pick_value(c, id, page, value);
     osd_status want = o->exists ? OSD_OK : OSD_E_NOT_FOUND;
 
-    rig_fill(value, VALUE, (unsigned)pick(c, 1000));
-    rig_fails(c->r->ops->set_attr(c->t, id, page, number, value, len), want);
+    rig_fails(c->r->ops->set_attr(c->t, id, page_of(page), number, value, len), want);
     if (want == OSD_OK) {
         memcpy(o->attr[page][number], value, len);
         o->attr_len[page][number] = len;

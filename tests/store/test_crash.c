@@ -8,7 +8,8 @@
  * replays them. Each thread has a partition of its own with two objects; the partition's
  * attribute says which step was the last, and is set in the transaction of the step. One more
  * thread makes duplicates of the partitions, in place of earlier ones: each must be what its
- * partition was after the step that its own attribute tells.
+ * partition was after the step that its own attribute tells. Steps also set attributes that are
+ * indexed, and now and then another index is asked for: the store's check compares.
  * STORE_CRASH_ROUNDS in the environment changes how often, STORE_CRASH_SEED what happens.
  */
 #include <fcntl.h>
@@ -149,6 +150,30 @@ static osd_status change(struct store_txn *t, struct store_id id, struct step s)
     }
 }
 
+/* Attributes that are indexed, one of them too long for the record. */
+static osd_status tag(struct store_txn *t, struct store_id id, uint64_t n)
+{
+    uint8_t value[300] = {0};
+    struct store_meta m;
+    osd_status st = t->store->ops->get_meta(t, id, &m);
+
+    memcpy(value, &n, sizeof(n));
+    for (uint32_t i = 1; i <= 3 && !st; i++)
+        st = t->store->ops->set_attr(t, id, PAGE, i, value,
+                                     n % (i + 2) ? (uint32_t)(n * i % sizeof(value)) : 0);
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
+/* Ask for an index over one attribute, over the page, or for none. */
+static osd_status ask_index(struct store_txn *t, struct store_id part, uint64_t n)
+{
+    static const uint8_t specs[][8] = {{0, 0, 0, PAGE, 0, 0, 0, 2},
+                                       {0, 0, 0, PAGE, 0xff, 0xff, 0xff, 0xff}};
+
+    return t->store->ops->set_attr(t, part, STORE_INDEX_PAGE, 1, specs[n / 2 % 2],
+                                   n % 2 ? 8 : 0);
+}
+
 /* One step with its number as one transaction. */
 static osd_status take_step(struct worker *w, uint64_t n)
 {
@@ -163,6 +188,10 @@ static osd_status take_step(struct worker *w, uint64_t n)
         return st;
     memcpy(nonce + 4, &n, sizeof(n));
     st = change(t, object_of(w->thread, s.object), s);
+    if (!st)
+        st = tag(t, object_of(w->thread, s.object), n);
+    if (!st && n % 23 == 0)
+        st = ask_index(t, part, n / 23);
     if (!st)
         st = ops->set_attr(t, part, PAGE, 1, &n, sizeof(n));
     if (!st)
