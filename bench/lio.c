@@ -264,6 +264,7 @@ static void fill(struct side *side, enum area area)
 struct options {
     const char *url, *json;
     unsigned pairs, slice_ms;
+    const char *only; /* a load or a table of them; NULL: all */
     uint64_t luns[LUN_KINDS];
     bool only_block;
 };
@@ -353,6 +354,9 @@ static void measure_loads(const struct options *o, struct side *sides, const str
 
     bench_report_head(title);
     for (size_t i = 0; i < n; i++) {
+        if (o->only && strcmp(title, o->only) != 0 &&
+            strcmp(name_of(&l[i], key, sizeof(key)), o->only) != 0)
+            continue;
         memset(us, 0, sizeof(us));
         measure_load(o, sides, &l[i], us);
         report_load(sides, &l[i], us, times, ratios);
@@ -578,17 +582,19 @@ static void furnish(struct side *side)
 static noreturn void usage(void)
 {
     fputs("usage: lio --url iscsi://HOST/TARGET [--osd LUN] [--empty LUN] [--block LUN]\n"
-          "           [--only-block] [--pairs N] [--slice MS] [--json FILE]\n",
+          "           [--only-block] [--only LOAD] [--pairs N] [--slice MS] [--json FILE]\n"
+          "  --only  one load or table of loads, named as in the output\n",
           stderr);
     exit(2);
 }
 
 static struct options parse(int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"url", 1, NULL, 'u'},   {"osd", 1, NULL, 'o'},        {"empty", 1, NULL, 'e'},
-        {"block", 1, NULL, 'b'}, {"pairs", 1, NULL, 'p'},      {"slice", 1, NULL, 's'},
-        {"json", 1, NULL, 'j'},  {"only-block", 0, NULL, 'y'}, {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {{"url", 1, NULL, 'u'},   {"osd", 1, NULL, 'o'},
+                                          {"empty", 1, NULL, 'e'}, {"block", 1, NULL, 'b'},
+                                          {"pairs", 1, NULL, 'p'}, {"slice", 1, NULL, 's'},
+                                          {"json", 1, NULL, 'j'},  {"only-block", 0, NULL, 'y'},
+                                          {"only", 1, NULL, 'n'},  {NULL, 0, NULL, 0}};
     struct options o = {.pairs = 7, .slice_ms = 300, .luns = {0, 1, 2}};
 
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
@@ -617,6 +623,9 @@ static struct options parse(int argc, char **argv)
         case 'y':
             o.only_block = true;
             break;
+        case 'n':
+            o.only = optarg;
+            break;
         default:
             usage();
         }
@@ -644,7 +653,7 @@ int main(int argc, char **argv)
     bench_describe(root);
     measure_loads(&o, sides, goals, sizeof(goals) / sizeof(goals[0]), "depth", root);
     measure_loads(&o, sides, sizes, sizeof(sizes) / sizeof(sizes[0]), "sizes", root);
-    if (!o.only_block) {
+    if (!o.only_block && !o.only) {
         measure_ops(&o, sides, root);
         measure_clients(&o, root);
     }
