@@ -110,6 +110,14 @@ static osd_status fault_flush(struct osd_store *s)
     return mine ? OSD_E_INVALID : status ? status : inner->ops->flush(inner);
 }
 
+static osd_status fault_publish(struct osd_store *s)
+{
+    struct osd_store *inner = fault_of(s)->inner;
+    osd_status status = count(fault_of(s));
+
+    return status ? status : inner->ops->publish(inner);
+}
+
 static osd_status fault_check(struct osd_store *s, bool repair, store_check_report report,
                               void *arg, struct store_check_result *ret)
 {
@@ -352,6 +360,7 @@ static const struct store_ops fault_ops = {
     .duplicate = fault_duplicate,
     .place = fault_place,
     .find = fault_find,
+    .publish = fault_publish,
 };
 
 /* ---- control ---- */

@@ -311,6 +311,7 @@ static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bo
     rocksdb_options_set_max_background_jobs(o, 2);
     rocksdb_options_set_info_log_level(o, 3);
     rocksdb_options_set_wal_recovery_mode(o, 2);               /* point in time */
+    rocksdb_options_set_manual_wal_flush(o, 1);                /* commits do, rocksdb_txn.c */
     rocksdb_options_set_allow_concurrent_memtable_write(o, 0); /* hash_options() */
     return o;
 }
@@ -528,6 +529,7 @@ static const struct store_ops rdb_ops = {
     .duplicate = rdb_duplicate,
     .place = rdb_place,
     .find = rdb_find,
+    .publish = rdb_publish,
 };
 
 static struct rdb *rdb_new(const struct store_config *cfg, const char *path)

@@ -128,11 +128,12 @@ struct rdb {
     struct txn_place ended[TXN_SPARE];
     struct blocks *blocks;
     struct store_locks *locks;
-    struct cache *cache; /* committed objects and chunks: txn_get_hot() */
-    uint64_t capacity;   /* atomic */
-    bool failed;         /* a write below failed; atomic */
-    int64_t batch_room;  /* what open transactions may still put into batches; atomic */
-    uint64_t seed;       /* of the hash tables */
+    struct cache *cache;       /* committed objects and chunks: txn_get_hot() */
+    uint64_t capacity;         /* atomic */
+    bool failed;               /* a write below failed; atomic */
+    uint64_t later, published; /* rdb_publish(); atomic */
+    int64_t batch_room;        /* what open transactions may still put into batches; atomic */
+    uint64_t seed;             /* of the hash tables */
 
     pthread_rwlock_t parts_lock;
     struct part *parts[PART_BUCKETS];
@@ -539,6 +540,7 @@ osd_status rdb_check(struct osd_store *s, bool repair, store_check_report report
                      struct store_check_result *ret);
 
 /* rocksdb.c */
+osd_status rdb_publish(struct osd_store *s);
 osd_status rdb_flush(struct osd_store *s);
 /** Data files, then the log, on stable storage; concurrent callers share one round. */
 osd_status rdb_sync(struct rdb *r);

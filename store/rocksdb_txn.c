@@ -11,7 +11,10 @@
  *  (4) The cache holds what is committed of objects and chunks, and is used for an object only by
  *      who keeps others from changing it. Such a transaction drops there what it changes, puts
  *      what it will have changed right before the write, and drops everything if that fails.
- *  (5) Batches have a common bound, so no command takes memory without end: a change that finds
+ *  (5) RocksDB keeps its log in memory until it is told to write it out. A commit does that before
+ *      it gives its locks back, or leaves it to publish; the background's copies leave it to
+ *      whoever is next, for what is in front in the log is written first.
+ *  (6) Batches have a common bound, so no command takes memory without end: a change that finds
  *      no room is left out and fails the transaction.
  */
 #include <stdlib.h>
@@ -443,6 +446,40 @@ static uint32_t le32_get(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
+/* Around a write. One that leaves the log to publish is counted before anybody can see what it
+ * changes, and who counts it in rdb_publish() waits for its end. */
+static void write_begin(struct rdb *r, bool later)
+{
+    wait_to_write(r);
+    if (later)
+        __atomic_add_fetch(&r->later, 1, __ATOMIC_RELEASE);
+}
+
+static void write_end(struct rdb *r, bool later, char **err)
+{
+    if (!later && !*err)
+        rocksdb_flush_wal(r->db, 0, err);
+    pthread_mutex_unlock(&r->write_lock);
+}
+
+osd_status rdb_publish(struct osd_store *s)
+{
+    struct rdb *r = (struct rdb *)s;
+    uint64_t upto = __atomic_load_n(&r->later, __ATOMIC_ACQUIRE);
+    char *err = NULL;
+
+    if (__atomic_load_n(&r->published, __ATOMIC_ACQUIRE) == upto)
+        return OSD_OK;
+    write_begin(r, false);
+    write_end(r, false, &err);
+    if (err) {
+        __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
+        return rdb_error(r, err);
+    }
+    __atomic_store_n(&r->published, upto, __ATOMIC_RELEASE);
+    return OSD_OK;
+}
+
 /* Append the records of one batch to those of another. */
 static osd_status append_records(struct osd_buf *whole, const char *data, size_t len)
 {
@@ -459,7 +496,7 @@ static osd_status append_records(struct osd_buf *whole, const char *data, size_t
 
 /* The indexed batch cannot delete ranges: its records go behind those of a plain one that deletes
  * what a partition held, and before those that delete entries of indexes. */
-static osd_status write_with_ranges(struct txn *t, char **err)
+static osd_status write_with_ranges(struct txn *t, bool later, char **err)
 {
     struct rdb *r = t->rdb;
     rocksdb_writebatch_t *before = rocksdb_writebatch_create(),
@@ -483,9 +520,9 @@ static osd_status write_with_ranges(struct txn *t, char **err)
         st = append_records(&whole, data, len);
     if (!st) {
         all = rocksdb_writebatch_create_from((const char *)whole.data, whole.len);
-        wait_to_write(r);
+        write_begin(r, later);
         rocksdb_write(r->db, r->wo, all, err);
-        pthread_mutex_unlock(&r->write_lock);
+        write_end(r, later, err);
         rocksdb_writebatch_destroy(all);
     }
     rocksdb_writebatch_destroy(before);
@@ -514,7 +551,7 @@ static osd_status complete(struct txn *t)
     return t->failed;
 }
 
-static osd_status txn_write(struct txn *t)
+static osd_status txn_write(struct txn *t, bool later)
 {
     struct rdb *r = t->rdb;
     char *err = NULL;
@@ -525,14 +562,14 @@ static osd_status txn_write(struct txn *t)
     if (st)
         return st;
     if (has_ranges(t)) {
-        st = write_with_ranges(t, &err);
+        st = write_with_ranges(t, later, &err);
     } else {
-        wait_to_write(r);
+        write_begin(r, later);
         if (t->batch)
             rocksdb_write_writebatch_wi(r->db, r->wo, t->batch, &err);
         else
             rocksdb_write(r->db, r->wo, t->plain, &err);
-        pthread_mutex_unlock(&r->write_lock);
+        write_end(r, later, &err);
     }
     if (err) {
         __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
@@ -619,7 +656,7 @@ osd_status rdb_commit(struct store_txn *base, unsigned flags)
     if (!st && t->index_changes)
         st = index_prepare(t);
     if (!st && t->changed) {
-        st = txn_write(t);
+        st = txn_write(t, flags & STORE_COMMIT_LATER && !sync);
         if (st)
             cache_clear(r->cache);
     }

@@ -8,8 +8,9 @@
  * counters. It knows no SCSI.
  *
  * Invariants every implementation keeps (checked by the conformance suite and check):
- *  (1) One transaction is all or nothing, also over kill -9 at any moment; with
- *      STORE_COMMIT_SYNC, flush or STORE_SYNC_ALWAYS also over loss of power.
+ *  (1) One transaction is all or nothing, also over kill -9 at any moment (with
+ *      STORE_COMMIT_LATER: nothing, until publish); with STORE_COMMIT_SYNC, flush or
+ *      STORE_SYNC_ALWAYS also over loss of power.
  *  (2) A transaction holds its object's lock from begin to commit/abort: several readers or one
  *      writer. A transaction on (pid, 0) exclusive excludes everything in the partition, one on
  *      (0, 0) exclusive everything in the store; one on an object holds its partition and the
@@ -117,7 +118,9 @@ enum store_touch {
     STORE_TOUCH_DATA_MODIFIED = 8
 };
 
-enum store_commit { STORE_COMMIT_SYNC = 1 };
+/** LATER: what was changed is there for everybody, but survives the death of the process only
+ *  after publish(). Whoever has committed so, or may have seen it, tells nobody before. */
+enum store_commit { STORE_COMMIT_SYNC = 1, STORE_COMMIT_LATER = 2 };
 
 /** Attributes 1..STORE_INDEX_MAX of a partition on this page ask for an index over an attribute of
  *  its user objects: 8 bytes, its page and number; number FFFFFFFFh: every one of the page. */
@@ -317,6 +320,11 @@ struct store_ops {
      * not complete yet (a store may have none at all). */
     osd_status (*find)(struct store_txn *t, uint64_t pid, const struct store_values *want,
                        uint64_t *ids, size_t max, size_t *ret_n, bool *ret_more);
+
+    /* Everything committed before the call survives the death of the process when it returns;
+     * costs next to nothing when it does already. A failure makes the store refuse changes, and
+     * what was committed with STORE_COMMIT_LATER may be gone when the store is opened again. */
+    osd_status (*publish)(struct osd_store *s);
 };
 
 struct osd_store {

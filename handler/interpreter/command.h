@@ -254,4 +254,7 @@ void respond(const struct command *c, osd_status st, struct osd_response *ret);
 /** The same for commands that have no struct command: SPC and the two wrappers. */
 void respond_plain(enum fault_kind kind, uint16_t field, struct osd_response *ret);
 
+/** Whatever the outcome was, it is not known to last. */
+void respond_lost(struct osd_response *ret);
+
 #endif

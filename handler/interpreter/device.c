@@ -14,6 +14,7 @@
 
 #include "command.h"
 #include "common/clock.h"
+#include "common/log.h"
 #include "keys.h"
 #include "secure.h"
 #include "wire/spc.h"
@@ -378,6 +379,17 @@ void osd_device_execute(struct osd_device *dev, const struct osd_request *req,
     atomic_fetch_add_explicit(&dev->commands, 1, memory_order_relaxed);
     if (ret->status != SAM_GOOD)
         atomic_fetch_add_explicit(&dev->failures, 1, memory_order_relaxed);
+}
+
+void osd_device_publish(struct osd_device *dev, struct osd_response *responses, size_t n)
+{
+    osd_status st = dev->store->ops->publish(dev->store);
+
+    for (size_t i = 0; st && i < n; i++)
+        respond_lost(&responses[i]);
+    if (st)
+        osd_log(OSD_LOG_ERROR, "commands that were carried out may be lost: %s",
+                osd_status_text(st));
 }
 
 /* A COLLECT whose command cannot be seen now may be anything. */

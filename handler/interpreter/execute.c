@@ -400,7 +400,9 @@ static osd_status find_replayed(struct command *c)
 
 static osd_status finish(struct command *c, osd_status st)
 {
-    unsigned flags = c->cdb.fua || c->sync ? STORE_COMMIT_SYNC : 0;
+    unsigned flags = c->cdb.fua || c->sync ? STORE_COMMIT_SYNC
+                     : c->req->later       ? STORE_COMMIT_LATER
+                                           : 0;
 
     if (st == OSD_OK)
         st = replay_record(c);

@@ -69,6 +69,7 @@ struct osd_request {
     size_t cdb_len;
     struct osd_iov out, in;
     bool shared_buffer;
+    bool later; /* nobody is told of the outcome before osd_device_publish() */
 };
 
 struct osd_response {
@@ -81,6 +82,11 @@ struct osd_response {
 /** Execute. Blocks; any number of threads at once. */
 void osd_device_execute(struct osd_device *dev, const struct osd_request *req,
                         struct osd_response *ret);
+
+/** Before somebody is told of these responses: what their commands changed with `later`, or may
+ *  have seen of others that did, survives the death of the process when it returns. When the store
+ *  fails they all become HARDWARE ERROR. Any thread. */
+void osd_device_publish(struct osd_device *dev, struct osd_response *responses, size_t n);
 
 enum osd_weight {
     OSD_WEIGHT_SHORT, /* run where it arrived */

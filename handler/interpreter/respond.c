@@ -166,6 +166,15 @@ void respond(const struct command *c, osd_status st, struct osd_response *ret)
     ret->sense_len = osd_sense_encode(&s, ret->sense);
 }
 
+void respond_lost(struct osd_response *ret)
+{
+    struct osd_sense s = {.key = SENSE_HARDWARE_ERROR, .asc = ASC_INTERNAL_FAILURE};
+
+    memset(ret, 0, sizeof(*ret));
+    ret->status = SAM_CHECK_CONDITION;
+    ret->sense_len = osd_sense_encode(&s, ret->sense);
+}
+
 void respond_plain(enum fault_kind kind, uint16_t field, struct osd_response *ret)
 {
     struct osd_sense s = {.key = by_fault[kind].key,

@@ -9,9 +9,11 @@
  * TCMU_STS_ASYNC_HANDLED (ring.h says why). (3) No thread is cancelled while it works for a
  * device. (4) tcmu-runner's thread of the device, where all commands arrive, waits for no other
  * command: long ones, and short ones that may have to wait for one of the pool, run in the
- * device's own pool; the other short ones run where they arrive. (5) The kernel is told of
- * completions once for several short commands that lie in the ring together, at most KICK_LATE
- * of them; the last one of those, and every one of the pool, is told at once.
+ * device's own pool; the other short ones run where they arrive. (5) Several short commands that
+ * lie in the ring together, at most TOGETHER, end together: what they changed is published once,
+ * then they are completed and the kernel is told once. The last one of those, and every one of the
+ * pool, ends at once. (6) No command is completed before what it changed or saw survives the death
+ * of the process.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -27,8 +29,8 @@
 #include "ring.h"
 #include "store/store.h"
 
-#define KICK_LATE 8u
-#define DAY_MS    86400000ULL
+#define TOGETHER 8u
+#define DAY_MS   86400000ULL
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -38,9 +40,11 @@ struct lun {
     struct osd_pool *pool;
     void *map;
     /* the command thread's own: */
-    bool named;     /* the device has its serial number */
-    uint32_t place; /* where tcmu-runner reads in the ring */
-    unsigned late;  /* completions the kernel was not told of */
+    bool named;       /* the device has its serial number */
+    uint32_t place;   /* where tcmu-runner reads in the ring */
+    unsigned n_ended; /* commands that were carried out but are not yet completed */
+    struct tcmulib_cmd *ended[TOGETHER];
+    struct osd_response responses[TOGETHER];
 
     pthread_mutex_t mutex; /* ring tail, pending, pooled */
     pthread_cond_t idle;
@@ -81,33 +85,45 @@ static size_t cdb_length(const uint8_t *cdb)
     return by_group[cdb[0] >> 5] ? by_group[cdb[0] >> 5] : 16;
 }
 
-/* On the ring; the kernel does not look before it is told. */
-static void complete(struct lun *lun, struct tcmulib_cmd *cmd, const struct osd_response *r,
-                     uint64_t buffer_len)
+/* On the ring; in_len is bounded by the buffer, whose length 32 bits hold. Under the lock. */
+static void complete(struct lun *lun, const struct tcmulib_cmd *cmd,
+                     const struct osd_response *r)
 {
-    uint64_t read_len = r->in_len < buffer_len ? r->in_len : buffer_len;
-
-    pthread_mutex_lock(&lun->mutex);
     osd_ring_complete(lun->map, cmd->cmd_id, r->status, r->sense, r->sense_len,
-                      (uint32_t)read_len);
+                      (uint32_t)r->in_len);
     if (--lun->pending == 0)
         pthread_cond_signal(&lun->idle);
-    pthread_mutex_unlock(&lun->mutex);
-    free(cmd);
 }
 
-static void execute(struct lun *lun, struct tcmulib_cmd *cmd)
+/* Make the outcome of commands last, complete them, tell the kernel. */
+static void end(struct lun *lun, struct tcmulib_cmd **cmds, struct osd_response *responses,
+                unsigned n)
+{
+    osd_device_publish(lun->osd, responses, n);
+    pthread_mutex_lock(&lun->mutex);
+    for (unsigned i = 0; i < n; i++)
+        complete(lun, cmds[i], &responses[i]);
+    pthread_mutex_unlock(&lun->mutex);
+    for (unsigned i = 0; i < n; i++)
+        free(cmds[i]);
+    tcmulib_processing_complete(lun->dev);
+}
+
+/* later: more commands end together with this one. */
+static void execute(struct lun *lun, struct tcmulib_cmd *cmd, bool later,
+                    struct osd_response *ret)
 {
     struct osd_iov buffer = osd_iov_make(cmd->iovec, (int)cmd->iov_cnt);
     struct osd_request req = {.cdb = cmd->cdb,
                               .cdb_len = cdb_length(cmd->cdb),
                               .out = buffer,
                               .in = buffer,
-                              .shared_buffer = true};
-    struct osd_response resp;
+                              .shared_buffer = true,
+                              .later = later};
 
-    osd_device_execute(lun->osd, &req, &resp);
-    complete(lun, cmd, &resp, buffer.len);
+    osd_device_execute(lun->osd, &req, ret);
+    if (ret->in_len > buffer.len)
+        ret->in_len = buffer.len;
 }
 
 /* How heavy the commands in the pool are that this one may have to wait for. Under the lock. */
@@ -135,9 +151,10 @@ static void run_pooled(struct osd_job *job)
 {
     struct pooled *p = (struct pooled *)job;
     struct lun *lun = p->lun;
+    struct osd_response response;
 
-    execute(lun, p->cmd);
-    tcmulib_processing_complete(lun->dev);
+    execute(lun, p->cmd, false, &response);
+    end(lun, &p->cmd, &response, 1);
     pthread_mutex_lock(&lun->mutex);
     *p->link = p->next;
     if (p->next)
@@ -186,13 +203,11 @@ static void name_device(struct lun *lun)
     lun->named = true;
 }
 
-/* Tell the kernel of completions it does not know of. */
-static void kick(struct lun *lun)
+static void end_all(struct lun *lun)
 {
-    if (lun->late == 0)
-        return;
-    lun->late = 0;
-    tcmulib_processing_complete(lun->dev);
+    if (lun->n_ended > 0)
+        end(lun, lun->ended, lun->responses, lun->n_ended);
+    lun->n_ended = 0;
 }
 
 static int handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *rcmd)
@@ -205,11 +220,12 @@ static int handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *rcmd)
     if (!lun->named)
         name_device(lun);
     if (!hand_over(lun, rcmd->lib_cmd)) {
-        execute(lun, rcmd->lib_cmd);
-        lun->late++;
+        execute(lun, rcmd->lib_cmd, more && lun->n_ended + 1 < TOGETHER,
+                &lun->responses[lun->n_ended]);
+        lun->ended[lun->n_ended++] = rcmd->lib_cmd;
     }
-    if (!more || lun->late >= KICK_LATE)
-        kick(lun);
+    if (!more || lun->n_ended == TOGETHER)
+        end_all(lun);
     pthread_setcancelstate(old, NULL);
     return TCMU_STS_ASYNC_HANDLED;
 }
@@ -315,7 +331,7 @@ static void close_lun(struct tcmu_device *dev)
     int old;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
-    kick(lun);
+    end_all(lun);
     pthread_mutex_lock(&lun->mutex);
     while (lun->pending > 0)
         pthread_cond_wait(&lun->idle, &lun->mutex);

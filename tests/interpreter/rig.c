@@ -150,7 +150,8 @@ uint8_t rig_run_raw(struct rig *rig, const uint8_t *cdb, size_t len)
                               .cdb_len = len,
                               .out = osd_iov_make(vo, 2),
                               .in = osd_iov_make(vi, 2),
-                              .shared_buffer = rig->shared};
+                              .shared_buffer = rig->shared,
+                              .later = rig->later};
 
     if (rig->shared) {
         if (rig->out_len >= rig->in_len)

@@ -45,8 +45,8 @@ struct rig {
     struct osd_sense sense; /* decoded when there is any */
     uint8_t *out, *in;      /* RIG_BUF bytes each */
     size_t out_len, in_len; /* what the next rig_run() offers */
-    bool shared;
-    char dir[80]; /* of a store that persists; "" otherwise */
+    bool shared, later;     /* of the request */
+    char dir[80];           /* of a store that persists; "" otherwise */
 };
 
 /** Group setup and teardown of one unit. */

@@ -334,6 +334,9 @@ static void test_store_fault__calls_outside_transactions_fail_too(void **state)
     rig_fails(c.s->ops->flush(c.s), OSD_E_IO);
     rig_ok(c.s->ops->flush(c.s)); /* once only */
     store_fault_arm(c.s, 1, OSD_E_IO);
+    rig_fails(c.s->ops->publish(c.s), OSD_E_IO);
+    rig_ok(c.s->ops->publish(c.s));
+    store_fault_arm(c.s, 1, OSD_E_IO);
     rig_fails(c.s->ops->put_setting(c.s, "name", "new", 3), OSD_E_IO);
     store_fault_arm(c.s, 1, OSD_E_IO);
     rig_fails(c.s->ops->get_setting(c.s, "name", out, sizeof(out), &len), OSD_E_IO);

@@ -560,6 +560,33 @@ static void test_store_txn__an_aborted_creation_frees_its_id(void **state)
     assert_int_equal(c.status, OSD_OK);
 }
 
+/* Left to publish(): seen at once, by readers without a lock too, and nothing to do afterwards. */
+static void test_store_txn__a_change_that_is_published_later_is_there_for_everybody(
+    void **state)
+{
+    struct rig *r = *state;
+    struct store_id p = rig_partition(r), o = rig_object(r, p.pid);
+    uint64_t ids[4], next, changes;
+    uint8_t got[3];
+    size_t n = 0;
+
+    struct store_txn *t = rig_begin(r, o, STORE_EXCLUSIVE);
+    rig_ok(rig_txn_write(t, o, 0, "abc", 3));
+    rig_ok(r->ops->commit(t, STORE_COMMIT_LATER));
+    rig_read(r, o, 0, got, 3);
+    assert_memory_equal(got, "abc", 3);
+    t = rig_begin(r, o, STORE_EXCLUSIVE);
+    rig_ok(r->ops->remove(t, o, false));
+    rig_ok(r->ops->commit(t, STORE_COMMIT_LATER));
+    t = rig_begin(r, p, STORE_SHARED);
+    rig_ok(r->ops->list(t, p.pid, STORE_USER, 0, ids, 4, &n, &next, &changes));
+    r->ops->abort(t);
+    assert_int_equal(n, 0);
+    rig_ok(r->ops->publish(r->s));
+    rig_ok(r->ops->publish(r->s));
+    rig_check(r);
+}
+
 int suite_txn(void)
 {
     const struct CMUnitTest tests[] = {
@@ -572,6 +599,7 @@ int suite_txn(void)
         RIG_TEST(test_store_txn__later_calls_see_earlier_ones),
         RIG_TEST(test_store_txn__nobody_else_sees_it_before_commit),
         RIG_TEST(test_store_txn__locks_exclude_as_stated),
+        RIG_TEST(test_store_txn__a_change_that_is_published_later_is_there_for_everybody),
         RIG_TEST(test_store_txn__one_creator_of_an_id_wins),
         RIG_TEST(test_store_txn__an_aborted_creation_frees_its_id),
     };

@@ -3,9 +3,10 @@
  * tests/store/test_crash.c - the RocksDB store is killed at any moment, again and again
  *
  * A worker process changes a store from several threads and notes every step it begins and
- * every step whose commit returned. It is killed, the store is opened, and must hold exactly
- * the steps that were committed, or one more that was under way: compared with a model that
- * replays them. Each thread has a partition of its own with two objects; the partition's
+ * every step that must survive: its commit returned, and if that left the log to publish(), a
+ * publish or another commit after it did, too. It is killed, the store is opened, and must hold
+ * these steps, and of those that were begun after them the first few, or none or all: compared with
+ * a model that replays them. Each thread has a partition of its own with two objects; the partition's
  * attribute says which step was the last, and is set in the transaction of the step. One more
  * thread makes duplicates of the partitions, in place of earlier ones: each must be what its
  * partition was after the step that its own attribute tells. Steps also set attributes that are
@@ -174,6 +175,18 @@ static osd_status ask_index(struct store_txn *t, struct store_id part, uint64_t 
                                    n % 2 ? 8 : 0);
 }
 
+/* Of five steps the first three and the fourth are left to publish(), which comes after the third;
+ * the commit of the fifth is one that takes the fourth with it. */
+static bool is_later(uint64_t n)
+{
+    return n % 5 != 0;
+}
+
+static bool is_unpublished(uint64_t n)
+{
+    return is_later(n) && n % 5 != 3;
+}
+
 /* One step with its number as one transaction. */
 static osd_status take_step(struct worker *w, uint64_t n)
 {
@@ -200,7 +213,9 @@ static osd_status take_step(struct worker *w, uint64_t n)
         ops->abort(t);
         return st;
     }
-    return ops->commit(t, n % 29 == 0 ? STORE_COMMIT_SYNC : 0);
+    return ops->commit(t, n % 29 == 0   ? STORE_COMMIT_SYNC
+                          : is_later(n) ? STORE_COMMIT_LATER
+                                        : 0);
 }
 
 static void *work(void *arg)
@@ -212,12 +227,15 @@ static void *work(void *arg)
         n++;
         __atomic_store_n(&w->notes->thread[w->thread].begun, n, __ATOMIC_SEQ_CST);
         osd_status st = take_step(w, n);
+        if (!st && n % 5 == 3)
+            st = w->s->ops->publish(w->s);
         if (st) {
             fprintf(stderr, "worker: thread %u step %llu: %s\n", w->thread,
                     (unsigned long long)n, osd_status_text(st));
             _exit(3);
         }
-        __atomic_store_n(&w->notes->thread[w->thread].done, n, __ATOMIC_SEQ_CST);
+        if (!is_unpublished(n))
+            __atomic_store_n(&w->notes->thread[w->thread].done, n, __ATOMIC_SEQ_CST);
         if (n % 17 == 0)
             w->s->ops->touch(w->s, object_of(w->thread, 0), STORE_TOUCH_DATA_ACCESSED, n);
         if (n % 61 == 0 && w->s->ops->flush(w->s))

@@ -48,6 +48,27 @@ void *__wrap_malloc(size_t size)
 
 static sem_t slow_started, slow_go;
 
+/* What the handler does with a burst; the commands run in the thread that submits. */
+static struct {
+    struct tcmu_device *dev; /* NULL: nobody watches */
+    bool later[RUNNER_BURST];
+    unsigned n_executed, n_published;
+    int in_flight[RUNNER_BURST]; /* when it publishes */
+    size_t published[RUNNER_BURST];
+} watched;
+
+void __real_osd_device_publish(struct osd_device *dev, struct osd_response *r, size_t n);
+void __wrap_osd_device_publish(struct osd_device *dev, struct osd_response *r, size_t n);
+
+void __wrap_osd_device_publish(struct osd_device *dev, struct osd_response *r, size_t n)
+{
+    if (watched.dev && watched.n_published < RUNNER_BURST) {
+        watched.in_flight[watched.n_published] = runner_reap(watched.dev);
+        watched.published[watched.n_published++] = n;
+    }
+    __real_osd_device_publish(dev, r, n);
+}
+
 void __real_osd_device_execute(struct osd_device *dev, const struct osd_request *req,
                                struct osd_response *ret);
 void __wrap_osd_device_execute(struct osd_device *dev, const struct osd_request *req,
@@ -59,6 +80,8 @@ void __wrap_osd_device_execute(struct osd_device *dev, const struct osd_request 
     struct osd_wire_error err;
     struct osd_cdb c;
 
+    if (watched.dev && watched.n_executed < RUNNER_BURST)
+        watched.later[watched.n_executed++] = req->later;
     if (osd_cdb_decode(req->cdb, req->cdb_len, &c, &err) == OSD_OK &&
         c.op == OSD_OP_REMOVE_PARTITION && c.pid == SLOW_PID) {
         sem_post(&slow_started);
@@ -370,6 +393,36 @@ static void test_tcmu_handler__burst_is_announced_together(void **state)
     assert_int_equal(runner_kicks(*state) - before, 2); /* 8 and 2 */
     for (unsigned i = 0; i < RUNNER_BURST; i++)
         assert_int_equal(runner_wait(*state, cmds[i].number).status, SAM_GOOD);
+}
+
+/* What commands of a burst change may be written out once, but before any of them is completed. */
+static void test_tcmu_handler__burst_is_published_before_it_is_completed(void **state)
+{
+    static const bool later[RUNNER_BURST] = {true, true, true,  true, true,
+                                             true, true, false, true, false};
+    struct osd_cdb c = command(OSD_OP_WRITE, OID);
+    struct runner_cmd cmds[RUNNER_BURST];
+    struct iovec v = {(uint8_t[]){"text"}, 4};
+    uint8_t raw[OSD_CDB_MAX];
+    size_t len;
+
+    c.length = v.iov_len;
+    assert_int_equal(osd_cdb_encode(&c, raw, &len), OSD_OK);
+    for (unsigned i = 0; i < RUNNER_BURST; i++)
+        cmds[i] = (struct runner_cmd){.cdb = raw, .len = len, .iov = &v, .n_iov = 1};
+    memset(&watched, 0, sizeof(watched));
+    watched.dev = *state;
+    runner_submit_burst(*state, cmds, RUNNER_BURST);
+    watched.dev = NULL;
+    for (unsigned i = 0; i < RUNNER_BURST; i++)
+        assert_int_equal(runner_wait(*state, cmds[i].number).status, SAM_GOOD);
+    assert_int_equal(watched.n_executed, RUNNER_BURST);
+    assert_memory_equal(watched.later, later, sizeof(later));
+    assert_int_equal(watched.n_published, 2);
+    assert_int_equal(watched.published[0], 8);
+    assert_int_equal(watched.in_flight[0], RUNNER_BURST);
+    assert_int_equal(watched.published[1], 2);
+    assert_int_equal(watched.in_flight[1], 2);
 }
 
 /* The last of a burst takes long: the ones in front of it are told before it ends. */
@@ -714,6 +767,7 @@ int main(void)
         on_device(test_tcmu_handler__slow_command_holds_up_nobody_else),
         on_device(test_tcmu_handler__heavy_commands_leave_workers),
         on_device(test_tcmu_handler__burst_is_announced_together),
+        on_device(test_tcmu_handler__burst_is_published_before_it_is_completed),
         on_device(test_tcmu_handler__burst_does_not_wait_for_its_long_end),
         on_device(test_tcmu_handler__many_in_flight),
         on_device(test_tcmu_handler__cancelled_thread_and_close),
