@@ -57,6 +57,8 @@ static const struct verb verbs[OSD_V_MAX] = {
                        OSD_TYPE_PARTITION, true, false},
     [OSD_V_RESTORE] = {OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT, OSD_PERM_READ | OSD_PERM_WRITE,
                        OSD_TYPE_PARTITION, true, false},
+    [OSD_V_COMPARE] = {OSD_OP_READ_MAPS_AND_COMPARE, OSD_PERM_READ, OSD_TYPE_USER, false,
+                       false},
     [OSD_V_SET_ATTRIBUTES] = {OSD_OP_SET_ATTRIBUTES, OSD_PERM_SET_ATTR, 0, true, false},
 };
 
@@ -292,7 +294,10 @@ osd_status build(struct osd_session *s, const struct osd_call *c, struct build *
     if ((st = signer_fetch(s, b)))
         return st;
     plan_signature(s, c, v, b);
-    st = build_attrs(b, c, v);
+    if (v->op == OSD_OP_READ_MAPS_AND_COMPARE)
+        st = second_build(b, c);
+    if (st == OSD_OK)
+        st = build_attrs(b, c, v);
     if (st == OSD_OK && b->signs_data)
         st = build_info(b, c);
     return st || s->signer.with ? st : osd_cdb_encode(&b->cdb, b->raw, &b->raw_len);

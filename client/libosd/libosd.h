@@ -75,6 +75,13 @@ struct build {
 osd_status build(struct osd_session *s, const struct osd_call *c, struct build *b);
 void build_free(struct build *b);
 
+/* ---- second.c ---- */
+
+/** The segment that names the call's second object, at the front of Data-Out. */
+osd_status second_build(struct build *b, const struct osd_call *c);
+/** Its capability and integrity value, once the capability of the CDB is made. */
+osd_status second_sign(struct osd_session *s, struct build *b, const struct osd_call *c);
+
 /* ---- answer.c ---- */
 
 /** SCSI status and sense into the call and a status. */

@@ -350,6 +350,8 @@ osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c
     if (!osd_hmac_of_index(b->raw[OSD_CAPABILITY_AT + 1] & 0xf, &b->hmac))
         return failed(OSD_E_UNSUPPORTED, "%s: the credential's algorithm is none of ours",
                       b->name);
+    if (b->cdb.cont_len && (st = second_sign(s, b, c)))
+        return st;
     if (b->cdb.sec.data_out_icv_off != OSD_OFFSET_UNUSED && (st = sign_data(b, c)))
         return st;
     return sign_request(b);

@@ -52,6 +52,8 @@ static const struct verb {
      "rqPn"},
     {"snapshot", 2, 3, "create|clone PID [NEW] | restore PID FROM...",
      "snapshots and clones of partitions", verb_snapshot, DEVICE, ""},
+    {"compare", 2, 2, "PID/OID PID/OID",
+     "where an object may differ from another, or its snapshot", verb_compare, DEVICE, ""},
     {"discover", 0, 1, "[HOST[:PORT]]", "URLs of the targets that an iSCSI portal has",
      verb_discover, NO_DEVICE, ""},
     {"ping", 0, 0, "", "ask the device whether it is ready, with times", verb_ping, DEVICE,

@@ -24,7 +24,7 @@ verb_function verb_attr;
 /* verbs_device.c */
 verb_function verb_flush, verb_format, verb_check, verb_explain;
 /* verbs_snapshot.c */
-verb_function verb_snapshot;
+verb_function verb_snapshot, verb_compare;
 /* verbs_keys.c */
 verb_function verb_key, verb_credential;
 /* verbs_secmgr.c */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client/osdctl/verbs_snapshot.c - snapshot: partitions that are made from others
+ * client/osdctl/verbs_snapshot.c - snapshot: partitions that are made from others; compare: what
+ * changed since
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "verbs.h"
@@ -62,4 +65,36 @@ int verb_snapshot(const struct options *o, struct osd_session *s, int argc, char
     if (a->makes && !new_id(ids[1]))
         return too_small(ids[1]);
     return execute(s, a, ids[0], ids[1]);
+}
+
+/* ---- compare ---- */
+
+static bool show_range(void *arg, uint64_t start, uint64_t length, bool hole)
+{
+    const char *kind = hole ? "hole" : "data";
+
+    if (json_output)
+        json_array_append_new(arg, json_pack("{s:s, s:I, s:I}", "kind", kind, "start",
+                                             (json_int_t)start, "length", (json_int_t)length));
+    else
+        printf("%s %" PRIu64 " %" PRIu64 "\n", kind, start, length);
+    return true;
+}
+
+int verb_compare(const struct options *o, struct osd_session *s, int argc, char **argv)
+{
+    struct target t[2];
+    json_t *ranges;
+    osd_status st;
+
+    for (int i = 0; i < 2; i++)
+        if (!parse_target(argv[i], &t[i]) || t[i].oid == 0)
+            return usage_error("\"%s\" is not PID/OID", argv[i]);
+    ranges = json_array();
+    st = osd_compare(s, t[0].pid, t[0].oid, t[1].pid, t[1].oid, show_range, ranges);
+    if (st) {
+        json_decref(ranges);
+        return fail(st);
+    }
+    return succeed(json_pack("{s:o}", "ranges", ranges));
 }

@@ -100,6 +100,7 @@ enum osd_verb {
     OSD_V_DETACH_CLONE,    /* pid: the clone; OSD-2 */
     OSD_V_REFRESH,         /* pid: snapshot or clone; OSD-2 */
     OSD_V_RESTORE,         /* pid: the partition; start: its snapshot; OSD-2 */
+    OSD_V_COMPARE, /* second_pid, second_oid; in: raw data (docs/map-compare.md); OSD-2 */
     OSD_V_MAX
 };
 
@@ -125,6 +126,7 @@ struct osd_attr_get {
 struct osd_call {
     enum osd_verb verb;
     uint64_t pid, oid;
+    uint64_t second_pid, second_oid; /* of OSD_V_COMPARE */
     uint64_t start, length;
     uint32_t list_id;
     unsigned option;
@@ -258,6 +260,19 @@ OSD_API osd_status osd_each_attr(struct osd_session *s, uint64_t pid, uint64_t o
  *  stop. */
 OSD_API osd_status osd_each_id(struct osd_session *s, uint64_t pid, uint64_t from,
                                bool (*visit)(void *arg, uint64_t id), void *arg);
+/**
+ * Where an object may differ from a second one: ranges in ascending order, told by the maps of both
+ * (an object and the same in a snapshot share what was not changed since). hole: the object reads
+ * as zeros there, the second one has data. What the second one has behind the end of the first is
+ * not visited. visit returns false to stop.
+ *
+ * OSD_E_UNSUPPORTED in OSD-1, and with a credential file: two capabilities are needed.
+ */
+typedef bool osd_range_visit(void *arg, uint64_t start, uint64_t length, bool hole);
+OSD_API osd_status osd_compare(struct osd_session *s, uint64_t pid, uint64_t oid,
+                               uint64_t second_pid, uint64_t second_oid, osd_range_visit *visit,
+                               void *arg);
+
 /** Everything acknowledged before is on stable storage. */
 OSD_API osd_status osd_flush(struct osd_session *s);
 

@@ -542,6 +542,62 @@ static void test_libosd_calls__sense_is_explained(void **state)
     assert_string_equal(text, "not sense data");
 }
 
+/* ---- comparing ---- */
+
+struct ranges {
+    unsigned n;
+    uint64_t start, length;
+    bool hole;
+};
+
+static bool take_range(void *arg, uint64_t start, uint64_t length, bool hole)
+{
+    struct ranges *r = arg;
+
+    *r = (struct ranges){r->n + 1, start, length, hole};
+    return true;
+}
+
+static bool stop_at_one(void *arg, uint64_t start, uint64_t length, bool hole)
+{
+    take_range(arg, start, length, hole);
+    return false;
+}
+
+/* Under every method: the second object has a key of its own. */
+static void test_libosd_calls__compare_tells_what_changed_since_a_snapshot(void **state)
+{
+    struct osd_call snapshot = {.verb = OSD_V_CREATE_SNAPSHOT, .pid = PID + 1, .start = PID};
+    static uint8_t data[100000];
+    struct ranges r = {0};
+
+    (void)state;
+    if (generation == 1) {
+        assert_int_equal(osd_compare(s, PID, OID, PID, OID, take_range, &r), OSD_E_UNSUPPORTED);
+        return;
+    }
+    memset(data, 7, sizeof(data));
+    assert_int_equal(osd_write(s, PID, OID, 0, data, sizeof(data)), OSD_OK);
+    assert_int_equal(osd_execute(s, &snapshot), OSD_OK);
+    assert_int_equal(osd_compare(s, PID, OID, PID + 1, OID, take_range, &r), OSD_OK);
+    assert_int_equal(r.n, 0);
+    assert_int_equal(osd_write(s, PID, OID, 50000, "new", 3), OSD_OK);
+    assert_int_equal(osd_compare(s, PID, OID, PID + 1, OID, take_range, &r), OSD_OK);
+    assert_int_equal(r.n, 1);
+    assert_int_equal(r.start, 49152);
+    assert_int_equal(r.length, 4096);
+    assert_false(r.hole);
+    for (uint64_t at = 0; at < sizeof(data); at += 8192)
+        assert_int_equal(osd_write(s, PID, OID, at, "new", 3), OSD_OK);
+    r.n = 0;
+    assert_int_equal(osd_compare(s, PID, OID, PID + 1, OID, stop_at_one, &r), OSD_OK);
+    assert_int_equal(r.n, 1);
+    r.n = 0;
+    assert_int_equal(osd_compare(s, PID, OID, PID + 1, OID, take_range, &r), OSD_OK);
+    assert_int_equal(r.n, 13);
+    assert_int_equal(osd_compare(s, PID, OID, PID + 1, OID + 1, take_range, &r), OSD_E_INVALID);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_libosd_calls__##name, setup, teardown)
 
 static int run(void)
@@ -572,6 +628,7 @@ static int run(void)
         TEST(bad_urls_name_themselves),
         TEST(store_in_use_is_busy),
         TEST(sense_is_explained),
+        TEST(compare_tells_what_changed_since_a_snapshot),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,6 +54,7 @@ ok 'data == {}' flush
 ok 'data == {"id": "0x40000"}' snapshot create 0x10000 0x40000
 ok 'data["duplicate"] == "snapshot" and data["source"] == "0x10000"' stat 0x40000
 ok 'data["duplicate"] is None and data["source"] is None' stat 0x10000
+ok 'data == {"ranges": []}' compare 0x10000/0x10001 0x40000/0x10001
 ok 'data == {}' snapshot refresh 0x40000
 ok 'data == {}' rm partition 0x40000 --contents
 mkdir -p tree/sub && echo x >tree/sub/file
