@@ -19,7 +19,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 LUNS = ["object LUN", "empty handler", "block LUN"]
 LISTS = {"inproc": ["operations", "ratios", "threads"], "memory": ["operations", "ratios"],
-         "disk": ["operations", "ratios"], "secured": ["secured"], "growth": ["growth", "space", "attributes", "partitions",
+         "disk": ["operations", "ratios"], "secured": ["secured", "added"], "growth": ["growth", "space", "attributes", "partitions",
                                                       "sparse"],
          "lio": ["depth_times", "depth_ratios", "sizes_times", "sizes_ratios", "lio_latency",
                  "clients"],
@@ -187,6 +187,12 @@ def secured(res):
     return table(["µs per command, in process"] + methods, lines)
 
 
+def secured_added(res):
+    return table(["added by security", "", "goal"],
+                 [[r["what"], spread(r) + (" µs" if r["unit"] == "us" else ""), goal(r, True)]
+                  for r in rows(res, "secured", "added")])
+
+
 def by_tag(res, name, tag, title):
     """One line per operation, one column per value of the tag."""
     every = rows(res, "growth", name)
@@ -241,7 +247,7 @@ def parts(res):
 
 
 TABLES = {f.__name__: f for f in (operations, ratios, threads, lio_depth, lio_floor, lio_clients, lio_sizes, latency,
-                                  secured,
+                                  secured, secured_added,
                                   growth, attributes, partitions, sparse, space, sustain, parts)}
 
 

@@ -4,7 +4,6 @@
  */
 #include "icv.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <pthread.h>
@@ -18,10 +17,15 @@ static const uint8_t zeros[ZEROS];
 
 /* ---- the code ---- */
 
-/* Making a context costs more than a code over a CDB, so each thread keeps one per algorithm that
- * it uses again with other keys. Long-lived secrets do not go into it. */
+/* HMAC (RFC 2104) on the digests of libcrypto: its own HMAC sets up more than it computes for
+ * what is as short as a CDB. Making a context costs too, so each thread keeps one per algorithm
+ * that it uses again with other keys. Long-lived secrets do not go into it. */
+#define BLOCK 64 /* bytes, of both digests */
+
 struct osd_mac {
-    EVP_MAC_CTX *ctx;
+    EVP_MD_CTX *ctx;
+    const EVP_MD *digest;
+    uint8_t outer[BLOCK]; /* the key, with the outer pattern */
     bool kept, busy;
 };
 
@@ -31,7 +35,7 @@ struct kept {
     struct osd_mac *macs[N_HMACS];
 };
 
-static EVP_MAC *provider; /* fetched once, never freed */
+static EVP_MD *digests[N_HMACS]; /* fetched once, never freed */
 static pthread_key_t kept;
 static bool have_kept;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -46,8 +50,10 @@ bool osd_hmac_of_index(uint8_t index, enum osd_hmac *ret)
 
 static void discard(struct osd_mac *m)
 {
-    if (m)
-        EVP_MAC_CTX_free(m->ctx); /* wipes the key */
+    if (!m)
+        return;
+    EVP_MD_CTX_free(m->ctx); /* wipes what it holds */
+    OPENSSL_cleanse(m->outer, sizeof(m->outer));
     free(m);
 }
 
@@ -62,21 +68,20 @@ static void discard_kept(void *arg)
 
 static void prepare(void)
 {
-    provider = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    digests[0] = EVP_MD_fetch(NULL, "SHA1", NULL);
+    digests[1] = EVP_MD_fetch(NULL, "SHA256", NULL);
     have_kept = pthread_key_create(&kept, discard_kept) == 0;
 }
 
 static struct osd_mac *new_mac(enum osd_hmac hmac)
 {
-    char sha1[] = "SHA1", sha256[] = "SHA256",
-         *digest = hmac == OSD_HMAC_SHA256 ? sha256 : sha1;
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, strlen(digest)), OSSL_PARAM_END};
     struct osd_mac *m = calloc(1, sizeof(*m));
 
-    if (m && provider)
-        m->ctx = EVP_MAC_CTX_new(provider);
-    if (m && m->ctx && EVP_MAC_CTX_set_params(m->ctx, params) == 1)
+    if (m)
+        m->digest = digests[hmac == OSD_HMAC_SHA256];
+    if (m && m->digest)
+        m->ctx = EVP_MD_CTX_new();
+    if (m && m->ctx)
         return m;
     discard(m);
     return NULL;
@@ -112,6 +117,38 @@ static struct osd_mac *take_mac(enum osd_hmac hmac, bool secret)
     return *place;
 }
 
+/* The inner digest; the outer one's beginning is kept for the end. */
+static bool start(struct osd_mac *m, const uint8_t key[OSD_KEY_LEN])
+{
+    uint8_t inner[BLOCK];
+    bool good;
+
+    memset(inner, 0x36, BLOCK);
+    memset(m->outer, 0x5c, BLOCK);
+    for (int i = 0; i < OSD_KEY_LEN; i++) {
+        inner[i] ^= key[i];
+        m->outer[i] ^= key[i];
+    }
+    good = EVP_DigestInit_ex2(m->ctx, m->digest, NULL) == 1 &&
+           EVP_DigestUpdate(m->ctx, inner, BLOCK) == 1;
+    OPENSSL_cleanse(inner, sizeof(inner));
+    return good;
+}
+
+/* The outer digest over the inner one; its length, 0 on failure. */
+static unsigned finish(struct osd_mac *m, uint8_t value[EVP_MAX_MD_SIZE])
+{
+    unsigned len = 0;
+
+    return EVP_DigestFinal_ex(m->ctx, value, &len) == 1 &&
+                   EVP_DigestInit_ex2(m->ctx, m->digest, NULL) == 1 &&
+                   EVP_DigestUpdate(m->ctx, m->outer, BLOCK) == 1 &&
+                   EVP_DigestUpdate(m->ctx, value, len) == 1 &&
+                   EVP_DigestFinal_ex(m->ctx, value, &len) == 1
+               ? len
+               : 0;
+}
+
 static osd_status begin(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN], bool secret,
                         struct osd_mac **ret)
 {
@@ -122,7 +159,7 @@ static osd_status begin(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN], bool
     if (!m)
         return OSD_E_NOMEM;
     m->busy = true;
-    if (EVP_MAC_init(m->ctx, key, OSD_KEY_LEN, NULL) != 1) {
+    if (!start(m, key)) {
         osd_mac_drop(m);
         return OSD_E_NOMEM;
     }
@@ -140,7 +177,7 @@ osd_status osd_mac_add(struct osd_mac *m, const void *data, size_t len)
 {
     if (len == 0)
         return OSD_OK;
-    return EVP_MAC_update(m->ctx, data, len) == 1 ? OSD_OK : OSD_E_NOMEM;
+    return EVP_DigestUpdate(m->ctx, data, len) == 1 ? OSD_OK : OSD_E_NOMEM;
 }
 
 static osd_status add_zeros(struct osd_mac *m, uint64_t len)
@@ -173,11 +210,10 @@ osd_status osd_mac_add_iov(struct osd_mac *m, const struct osd_iov *iov, uint64_
 osd_status osd_mac_end(struct osd_mac *m, uint8_t ret[OSD_KEY_LEN])
 {
     uint8_t value[EVP_MAX_MD_SIZE];
-    size_t len = 0;
-    int done = EVP_MAC_final(m->ctx, value, &len, sizeof(value));
+    unsigned len = finish(m, value);
 
     osd_mac_drop(m);
-    if (done != 1 || len < OSD_KEY_LEN)
+    if (len < OSD_KEY_LEN)
         return OSD_E_NOMEM;
     memcpy(ret, value, OSD_KEY_LEN);
     return OSD_OK;
@@ -185,10 +221,12 @@ osd_status osd_mac_end(struct osd_mac *m, uint8_t ret[OSD_KEY_LEN])
 
 void osd_mac_drop(struct osd_mac *m)
 {
-    if (m->kept)
-        m->busy = false;
-    else
+    if (!m->kept) {
         discard(m);
+        return;
+    }
+    OPENSSL_cleanse(m->outer, sizeof(m->outer));
+    m->busy = false;
 }
 
 static osd_status mac(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN], bool secret,

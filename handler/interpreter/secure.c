@@ -103,21 +103,6 @@ static struct osd_bytes raw_capability(const struct command *c)
                                                                    : OSD2_CAPABILITY_LEN};
 }
 
-/* The capability key, from the secret that the credential must have been made with. */
-static osd_status find_key(struct command *c, uint8_t key[OSD_KEY_LEN])
-{
-    uint8_t secret[OSD_KEY_LEN];
-    osd_status st;
-
-    st = keys_secret(c, secret);
-    if (st == OSD_E_NOT_FOUND)
-        return fail_cdb(c, AT(1));
-    if (st == OSD_OK)
-        st = osd_capability_key_by(c->hmac, secret, raw_capability(c), c->dev->system_id, key);
-    OPENSSL_cleanse(secret, sizeof(secret));
-    return st;
-}
-
 static osd_status check_request(struct command *c, const struct trust *t)
 {
     uint8_t icv[OSD_KEY_LEN];
@@ -142,33 +127,45 @@ static osd_status is_frozen(struct command *c, uint64_t pid, uint8_t version, bo
     return st;
 }
 
-static osd_status load_window(struct command *c, struct trust *t)
+static osd_status load_window(struct command *c, struct trust_ground *g)
 {
     bool set_oldest, set_newest;
     osd_status st;
 
-    if ((st = policy(c, secure_judge(c), OSD_PAGE_P, 2, &t->oldest, &set_oldest)) ||
-        (st = policy(c, secure_judge(c), OSD_PAGE_P, 3, &t->newest, &set_newest)))
+    if ((st = policy(c, secure_judge(c), OSD_PAGE_P, 2, &g->oldest, &set_oldest)) ||
+        (st = policy(c, secure_judge(c), OSD_PAGE_P, 3, &g->newest, &set_newest)))
         return st;
     if (!set_oldest)
-        t->oldest = OLDEST_NONCE_MS;
+        g->oldest = OLDEST_NONCE_MS;
     if (!set_newest)
-        t->newest = NEWEST_NONCE_MS;
+        g->newest = NEWEST_NONCE_MS;
     return OSD_OK;
 }
 
-/* What belongs to the credential of a signed command, from the store. */
-static osd_status learn(struct command *c, struct trust *t)
+/* The secret that the credential must have been made with, and what goes with it, from the
+ * store; least is known already. */
+static osd_status learn(struct command *c, struct trust_ground *g)
+{
+    osd_status st = keys_secret(c, g->secret);
+
+    g->frozen = false;
+    if (st == OSD_E_NOT_FOUND)
+        return fail_cdb(c, AT(1));
+    if (st == OSD_OK && !sets_keys(c))
+        st = is_frozen(c, secure_judge(c), c->cdb.cap.key_version, &g->frozen);
+    return st ? st : load_window(c, g);
+}
+
+/* The capability key, and all that can be computed of it before a request comes. */
+static osd_status derive(struct command *c, struct trust *t)
 {
     const struct osd_bytes token = {c->dev->security_token, SECURITY_TOKEN_LEN};
-    osd_status st = find_key(c, t->key);
+    osd_status st = osd_capability_key_by(c->hmac, t->ground.secret, raw_capability(c),
+                                          c->dev->system_id, t->key);
 
-    t->frozen = false;
-    if (st == OSD_OK && !sets_keys(c))
-        st = is_frozen(c, secure_judge(c), c->cdb.cap.key_version, &t->frozen);
     if (st == OSD_OK && c->cdb.cap.method == OSD_SEC_CAPKEY)
         st = osd_mac_by(c->hmac, t->key, &token, 1, t->token_icv);
-    return st ? st : load_window(c, t);
+    return st;
 }
 
 /* One further capability: its key goes into the key of the continuation's value, so whoever
@@ -233,7 +230,7 @@ static osd_status check_nonce(struct command *c, const struct trust *t)
 
     if (c->replay.found && !c->replay.foreign)
         return OSD_OK;
-    if (stamp + t->oldest < c->now || stamp > c->now + t->newest ||
+    if (stamp + t->ground.oldest < c->now || stamp > c->now + t->ground.newest ||
         stamp < nonces_floor(&c->dev->nonces))
         return fail_kind(c, FAULT_NONCE_TIME);
     if (c->check_only)
@@ -294,7 +291,7 @@ static osd_status check_signed(struct command *c, const struct trust *t)
         return st;
     memcpy(c->cap_key, t->key, OSD_KEY_LEN);
     c->verified = true;
-    if (t->frozen)
+    if (t->ground.frozen)
         return fail_kind(c, FAULT_KEY_FROZEN);
     if (c->cdb.cap.method >= OSD_SEC_CMDRSP && (st = check_nonce(c, t)))
         return st;
@@ -306,26 +303,63 @@ static bool is_signed(const struct command *c)
     return c->cdb.cap.format != 0 && c->cdb.cap.method != OSD_SEC_NOSEC;
 }
 
-osd_status secure_validate(struct command *c)
+/* What a credential rests on: known of the working key, or from the store. */
+static osd_status find_ground(struct command *c, bool usual, struct trust_ground *ret)
 {
-    bool usual = is_signed(c) && !sets_keys(c) && !c->second.len;
     struct trusted *known = &c->dev->trusted;
-    uint64_t epoch = trusted_epoch(known);
-    struct trust t;
-    bool found = usual && trusted_find(known, secure_judge(c), raw_capability(c), &t);
-    osd_status st = found ? OSD_OK : least_method(c, &t.least);
+    uint64_t epoch = trusted_epoch(known), pid = secure_judge(c);
+    uint8_t version = c->cdb.cap.key_version;
+    bool found = usual && trusted_find_ground(known, pid, version, ret);
+    osd_status st = found ? OSD_OK : least_method(c, &ret->least);
 
-    if (st || (st = check_method(c, t.least)) || !is_signed(c))
+    if (st || (st = check_method(c, ret->least)) || !is_signed(c))
         return st;
     if (!osd_hmac_of_index(c->cdb.cap.icv_algorithm, &c->hmac))
         return fail_cdb(c, AT(1));
-    if (!found)
-        st = learn(c, &t);
+    if (found)
+        return OSD_OK;
+    st = learn(c, ret);
+    if (st == OSD_OK && usual)
+        trusted_enter_ground(known, epoch, pid, version, ret);
+    return st;
+}
+
+/* A credential that was good before: its capability says what it said then. */
+static osd_status use_known(struct command *c, const struct trust *t)
+{
+    osd_status st = check_method(c, t->ground.least);
+
+    if (st == OSD_OK && !osd_hmac_of_index(c->cdb.cap.icv_algorithm, &c->hmac))
+        st = fail_cdb(c, AT(1));
+    return st ? st : check_signed(c, t);
+}
+
+static osd_status use_new(struct command *c, bool usual, struct trust *t)
+{
+    struct trusted *known = &c->dev->trusted;
+    uint64_t epoch = trusted_epoch(known);
+    osd_status st = find_ground(c, usual, &t->ground);
+
+    if (st || !is_signed(c))
+        return st;
+    st = derive(c, t);
     if (st == OSD_OK)
-        st = check_signed(c, &t);
-    if (c->verified && !found && usual)
-        trusted_enter(known, epoch, secure_judge(c), raw_capability(c), &t);
-    OPENSSL_cleanse(t.key, sizeof(t.key));
+        st = check_signed(c, t);
+    if (c->verified && usual)
+        trusted_enter(known, epoch, secure_judge(c), raw_capability(c), t);
+    return st;
+}
+
+osd_status secure_validate(struct command *c)
+{
+    bool usual = is_signed(c) && !sets_keys(c) && !c->second.len;
+    struct trust t;
+    bool found =
+        usual && trusted_find(&c->dev->trusted, secure_judge(c), raw_capability(c), &t);
+    osd_status st = found ? use_known(c, &t) : use_new(c, usual, &t);
+
+    if (is_signed(c))
+        OPENSSL_cleanse(&t, sizeof(t));
     return st;
 }
 

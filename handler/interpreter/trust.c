@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/crc32c.h"
+#include "common/hash.h"
 
 struct trusted_entry {
     pthread_mutex_t lock;
@@ -19,22 +20,37 @@ struct trusted_entry {
     struct trust what;
 };
 
+struct trusted_ground {
+    pthread_mutex_t lock;
+    uint64_t epoch; /* 0: free */
+    uint64_t pid;
+    uint8_t version;
+    struct trust_ground what;
+};
+
 void trusted_init(struct trusted *t)
 {
     atomic_init(&t->epoch, 1);
     t->entries = calloc(TRUSTED, sizeof(*t->entries));
+    t->grounds = calloc(TRUSTED_KEYS, sizeof(*t->grounds));
     for (unsigned i = 0; t->entries && i < TRUSTED; i++)
         pthread_mutex_init(&t->entries[i].lock, NULL);
+    for (unsigned i = 0; t->grounds && i < TRUSTED_KEYS; i++)
+        pthread_mutex_init(&t->grounds[i].lock, NULL);
 }
 
 void trusted_destroy(struct trusted *t)
 {
-    if (!t->entries)
-        return;
-    for (unsigned i = 0; i < TRUSTED; i++)
+    for (unsigned i = 0; t->entries && i < TRUSTED; i++)
         pthread_mutex_destroy(&t->entries[i].lock);
-    OPENSSL_cleanse(t->entries, TRUSTED * sizeof(*t->entries));
+    for (unsigned i = 0; t->grounds && i < TRUSTED_KEYS; i++)
+        pthread_mutex_destroy(&t->grounds[i].lock);
+    if (t->entries)
+        OPENSSL_cleanse(t->entries, TRUSTED * sizeof(*t->entries));
+    if (t->grounds)
+        OPENSSL_cleanse(t->grounds, TRUSTED_KEYS * sizeof(*t->grounds));
     free(t->entries);
+    free(t->grounds);
 }
 
 uint64_t trusted_epoch(struct trusted *t)
@@ -87,4 +103,45 @@ void trusted_enter(struct trusted *t, uint64_t epoch, uint64_t pid, struct osd_b
     memcpy(e->capability, capability.data, capability.len);
     e->what = *what;
     pthread_mutex_unlock(&e->lock);
+}
+
+/* ---- working keys ---- */
+
+static struct trusted_ground *ground_place(struct trusted *t, uint64_t pid, uint8_t version)
+{
+    return &t->grounds[osd_hash(pid, version, 0) % TRUSTED_KEYS];
+}
+
+bool trusted_find_ground(struct trusted *t, uint64_t pid, uint8_t version,
+                         struct trust_ground *ret)
+{
+    uint64_t epoch = trusted_epoch(t);
+    struct trusted_ground *g;
+    bool found;
+
+    if (!t->grounds)
+        return false;
+    g = ground_place(t, pid, version);
+    pthread_mutex_lock(&g->lock);
+    found = g->epoch == epoch && g->pid == pid && g->version == version;
+    if (found)
+        *ret = g->what;
+    pthread_mutex_unlock(&g->lock);
+    return found;
+}
+
+void trusted_enter_ground(struct trusted *t, uint64_t epoch, uint64_t pid, uint8_t version,
+                          const struct trust_ground *what)
+{
+    struct trusted_ground *g;
+
+    if (!t->grounds)
+        return;
+    g = ground_place(t, pid, version);
+    pthread_mutex_lock(&g->lock);
+    g->epoch = epoch;
+    g->pid = pid;
+    g->version = version;
+    g->what = *what;
+    pthread_mutex_unlock(&g->lock);
 }

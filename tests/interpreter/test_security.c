@@ -527,6 +527,53 @@ static void test_interpreter_security__keys_have_their_consequences(void **state
     rig_close(&rig);
 }
 
+/* Would catch: a credential never seen before that rests on what was known of its working key
+ * before the change. */
+static void test_interpreter_security__new_credentials_of_a_known_key_follow_every_change(
+    void **state)
+{
+    struct keys k;
+    struct rig rig;
+    struct osd_cdb c = signed_read(OSD_GEN2);
+    struct request r;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (uint8_t step = 0; step < 5; step++) {
+        if (step == 1 || step == 2)
+            rig_set_u(&rig, RIG_PID, 0, P5, 5, step == 1 ? 1u << VERSION : 0, 2);
+        if (step == 3)
+            rig_set_u(&rig, RIG_PID, 0, P5, 1, OSD_SEC_ALLDATA, 1);
+        if (step == 4) {
+            r = signed_set_key(&rig, OSD_GEN2, 2, RIG_PID, 0, k.root[OSD_KEY_AUTHENTICATION],
+                               &k);
+            r.c.cap.method = OSD_SEC_ALLDATA;
+            signed_again(&r, k.root[OSD_KEY_AUTHENTICATION], &k);
+            signed_run(&rig, &r);
+            expect_good(&rig);
+        }
+        c.cap.discriminator[0] = step; /* another credential each time */
+        r = signed_make(&rig, c, step == 4 ? OSD_SEC_ALLDATA : OSD_SEC_CMDRSP, k.working, &k);
+        rig.out_len = 0;
+        rig.in_len = 4;
+        signed_run(&rig, &r);
+        switch (step) {
+        case 1:
+            expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_KEY_FROZEN);
+            break;
+        case 3:
+            expect_cdb(&rig, 82);
+            break;
+        case 4:
+            expect_cdb(&rig, 81);
+            break;
+        default:
+            expect_good(&rig);
+        }
+    }
+    rig_close(&rig);
+}
+
 /* Would catch: a FORMAT OSD that locks its owner out, or leaves keys to the next partition. */
 static void test_interpreter_security__format_keeps_the_keys_of_the_device(void **state)
 {
@@ -740,6 +787,8 @@ int main(void)
         cmocka_unit_test(test_interpreter_security__keys_have_their_consequences),
         cmocka_unit_test(test_interpreter_security__set_key_checks_its_fields),
         cmocka_unit_test(test_interpreter_security__format_keeps_the_keys_of_the_device),
+        cmocka_unit_test(
+            test_interpreter_security__new_credentials_of_a_known_key_follow_every_change),
         cmocka_unit_test(test_interpreter_security__keys_stay_inside),
         cmocka_unit_test(test_interpreter_security__the_master_key_changes_hands),
     };
