@@ -20,6 +20,7 @@
 #define RETRY_MS    8000     /* and for one command; clients wait for half a minute */
 #define VPD_ROOM    252
 #define KEY_MISSING (OSD_CAPABILITY_AT + 1)
+#define OTHER_TYPE  (OSD_CAPABILITY_AT + 48)
 
 /* ---- the usual link ---- */
 
@@ -205,7 +206,8 @@ static osd_status judge(const struct exchange *x, int64_t *ret_ahead_ms, char *w
         return OSD_E_DENIED;
     if (s.asc == ASC_SEQUENCE_ERROR)
         return OSD_E_BUSY;
-    if (s.asc == ASC_INVALID_FIELD_CDB && s.has_field && s.field == 16)
+    if (s.asc == ASC_INVALID_FIELD_CDB && s.has_field &&
+        (s.field == 16 || s.field == OTHER_TYPE))
         return OSD_E_NOT_FOUND;
     return osd_sense_status(&s);
 }

@@ -548,6 +548,21 @@ static void test_secmgr_tags__what_has_the_last_tag_is_refused_at_its_byte(void 
     assert_int_equal(offer(OID + 1, tag_of(keys, OID + 1)), 0);
 }
 
+/* A rule may name a collection where a user object is. Would catch: a revocation that stays pending
+ * for ever, and takes the object's credentials each time somebody tries it. */
+static void test_secmgr_tags__an_object_of_another_type_has_none_to_change(void **state)
+{
+    struct sm_osd o;
+
+    (void)state;
+    furnish();
+    o = the_osd();
+    assert_int_equal(sm_tag_change(keys, &o, OSD_TYPE_COLLECTION, PID, OID, why, sizeof(why)),
+                     OSD_OK);
+    assert_int_equal(change(OID), OSD_OK);
+    assert_int_equal(offer(OID, tag_of(keys, OID)), 0);
+}
+
 /* Whatever is lost, the device has what the manager says, and no earlier tag again. */
 static void test_secmgr_tags__a_change_survives_any_loss(void **state)
 {
@@ -688,6 +703,7 @@ int main(void)
         CASE(test_secmgr_keys__only_old_keys_are_due),
         CASE(test_secmgr_keys__two_managers_rotate_at_once),
         CASE(test_secmgr_tags__what_has_the_last_tag_is_refused_at_its_byte),
+        CASE(test_secmgr_tags__an_object_of_another_type_has_none_to_change),
         CASE(test_secmgr_tags__a_change_survives_any_loss),
         CASE(test_secmgr_tags__a_late_command_brings_no_old_tag_back),
         CASE(test_secmgr_tags__a_device_that_has_another_tag_is_set_right),
