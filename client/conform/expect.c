@@ -603,7 +603,7 @@ static osd_status save_bytes(struct check *c, const char *name, const char *wher
     size_t n;
     char *end;
 
-    len = strtoul(where, &end, 10);
+    len = strtoul(where, &end, 0);
     if (*end != '@' || !expr_number(end + 1, c->r->gen, &at) || 2 * len + 6 > sizeof(value))
         return malformed(c, "no LENGTH@AT", where);
     if (at + len > c->a->in_len)
@@ -720,6 +720,8 @@ static osd_status want_information(struct check *c, const char *v)
 {
     uint64_t want;
 
+    if (strcmp(v, "any") == 0)
+        return c->s.has_info ? OSD_OK : no(c, "no command-specific information");
     if (!expr_number(v, c->r->gen, &want))
         return malformed(c, "no number", v);
     return c->s.has_info && c->s.info == want
@@ -793,6 +795,18 @@ static osd_status want_names(struct check *c, const char *v)
                : no(c, "sense does not name attribute %s", v);
 }
 
+/* has=BYTES: somewhere in Data-In. */
+static osd_status want_has(struct check *c, const char *v)
+{
+    _cleanup_buf_ struct osd_buf want = osd_buf_make(EXPR_MAX);
+
+    if (expr_bytes(v, c->r->gen, &want) || want.len == 0)
+        return malformed(c, "no bytes", v);
+    return memmem(c->a->in.data, c->a->in_len, want.data, want.len)
+               ? OSD_OK
+               : no(c, "%s is nowhere in Data-In", v);
+}
+
 static const struct condition {
     const char *name;
     osd_status (*run)(struct check *c, const char *v);
@@ -809,6 +823,7 @@ static const struct condition {
     {"information", want_information},
     {"names", want_names},
     {"save", save},
+    {"has", want_has},
     {"response", want_response},
     {"data_in", want_data_in},
 };

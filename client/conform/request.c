@@ -512,10 +512,11 @@ static const struct field *find_field(const struct request *r, const char *name)
     return r->op->spc_len ? field_find_spc(r->op->spc_opcode, name) : field_find(name, r->gen);
 }
 
-static const char *const special[] = {
-    "data",     "get",      "set",    "attrs",   "alloc",        "cap",
-    "get_list", "set_list", "out",    "out_len", "continuation", "descriptors",
-    "in_len",   "cdb_len",  "method", "key",     "hmac"};
+static const char *const special[] = {"data",   "get",     "set",          "attrs",
+                                      "alloc",  "cap",     "get_list",     "set_list",
+                                      "out",    "out_len", "continuation", "descriptors",
+                                      "in_len", "cdb_len", "seed",         "key_identifier",
+                                      "method", "key",     "hmac"};
 
 static bool is_special(const char *name)
 {
@@ -536,6 +537,27 @@ static osd_status put_raw(struct plan *p, const char *at, const char *v)
         return bad(p, "@%s=%s: not bytes of the CDB", at, v);
     if (b.len)
         memcpy(p->r->cdb + n, b.data, b.len);
+    return OSD_OK;
+}
+
+/* Fields of SET KEY and SET MASTER KEY that are strings of bytes (reference 1.8). */
+static osd_status put_strings(struct plan *p)
+{
+    static const struct {
+        const char *key;
+        uint8_t at, len;
+    } strings[] = {{"seed", 32, 20}, {"key_identifier", 25, 7}};
+
+    for (size_t i = 0; i < 2; i++) {
+        _cleanup_buf_ struct osd_buf b = osd_buf_make(CDB_MAX);
+        osd_status st = take_bytes(p, strings[i].key, &b);
+        if (st)
+            return st;
+        if (b.len && b.len != strings[i].len)
+            return bad(p, "%s has %u bytes", strings[i].key, strings[i].len);
+        if (b.len)
+            memcpy(p->r->cdb + strings[i].at, b.data, b.len);
+    }
     return OSD_OK;
 }
 
@@ -665,8 +687,9 @@ static osd_status build_osd(struct plan *p)
     /* Offsets that the line states are put after those made here. */
     if ((st = plan_in(p)) || (p->r->sign.method == 3 && (st = make_room(p))))
         return st;
-    st = put_fields(p, false);
-    return st ? st : sign(p);
+    if ((st = put_fields(p, false)) || (st = put_strings(p)))
+        return st;
+    return sign(p);
 }
 
 static osd_status build_spc(struct plan *p)

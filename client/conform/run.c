@@ -171,6 +171,13 @@ static osd_status confine(struct run *run)
 
 /* ---- one case ---- */
 
+/* Cases move the device's clock; each finds it right. One that cannot be set is none of ours. */
+static void set_clock(struct run *run, int gen)
+{
+    put_number(&run->vars, "clock", osd_clock_now(&osd_clock_system));
+    (void)step(run, gen, "SET ATTRIBUTES 0/0 set=R+5h/9h:u48($clock) cap=none");
+}
+
 /* The device as a case finds it: empty, attributes of the root as they were made; or without
  * the partitions of the run. */
 static osd_status begin(struct run *run, int gen)
@@ -179,6 +186,8 @@ static osd_status begin(struct run *run, int gen)
 
     if (!run->confined) {
         st = step(run, gen, "FORMAT OSD cap=none");
+        if (st == OSD_OK)
+            set_clock(run, gen);
         if (st != OSD_E_UNSUPPORTED)
             return st ? note(run, "FORMAT OSD before the case", st) : OSD_OK;
         st = confine(run);
@@ -217,6 +226,18 @@ static osd_status run_steps(struct run *run, const struct script_case *c,
     return st;
 }
 
+/* The cases that follow need the key that this one has set. */
+static void keep_master(struct run *run)
+{
+    static const char *const names[] = {"$master_generation", "$master"};
+    char text[LINE_MAX_];
+
+    for (size_t i = 0; i < 2; i++)
+        if (vars_expand(&run->vars, names[i], text))
+            snprintf(run->key[i], sizeof(run->key[i]), "%.*s", (int)sizeof(run->key[i]) - 1,
+                     text);
+}
+
 static bool is_skip(osd_status st)
 {
     return st == OSD_E_UNSUPPORTED || st == OSD_E_DENIED;
@@ -237,6 +258,8 @@ static osd_status execute(struct run *run, const struct script_case *c,
                  run->rep.why);
         return st;
     }
+    if (c->changes_master && st == OSD_OK)
+        keep_master(run);
     if (run->confined) {
         shown = run->rep;
         end = clean(run);
@@ -272,6 +295,8 @@ static const char *not_for_this(const struct run *run, const struct script_case 
         return "signs commands, and no master key was given";
     if (run->confined && (c->whole_device || c->needs_key))
         return "looks at the whole device: --destructive";
+    if (c->changes_master && (run->opt->tamper || strcmp(run->opt->url, "memory:") != 0))
+        return "changes the master key: with memory: only";
     return NULL;
 }
 
@@ -361,6 +386,8 @@ static osd_status run_all(struct run *run)
         st = run_file(run, run->opt->scripts[i]);
     for (size_t i = 0; run->opt->n_scripts == 0 && i < suite_count && st == OSD_OK; i++)
         st = run_text(run, suite_scripts[i].file, suite_scripts[i].text, suite_scripts[i].len);
+    if (run->session && !run->confined)
+        set_clock(run, 2);
     return st;
 }
 

@@ -68,7 +68,7 @@ struct reader {
     size_t reason_len;
     const char *clause, *covers; /* for the cases that follow */
     unsigned generations;
-    bool in_process, needs_key, whole_device;
+    bool in_process, needs_key, changes_master, whole_device;
     struct macro macros[MACROS_MAX];
     size_t n_macros;
     struct script_case *c, **tail; /* the case being read */
@@ -156,6 +156,7 @@ static osd_status begin_case(struct reader *r)
     c->generations = r->generations;
     c->in_process = r->in_process;
     c->needs_key = r->needs_key;
+    c->changes_master = r->changes_master;
     c->whole_device = r->whole_device;
     r->c = c;
     return c->name && c->title && c->steps ? OSD_OK : OSD_E_NOMEM;
@@ -330,6 +331,12 @@ static osd_status take_needs_key(struct reader *r)
     return OSD_OK;
 }
 
+static osd_status take_changes_master(struct reader *r)
+{
+    *(r->c ? &r->c->changes_master : &r->changes_master) = true;
+    return OSD_OK;
+}
+
 static osd_status take_whole_device(struct reader *r)
 {
     *(r->c ? &r->c->whole_device : &r->whole_device) = true;
@@ -409,6 +416,7 @@ static const struct keyword {
     {"generation", take_generation},
     {"in-process", take_in_process},
     {"needs-key", take_needs_key},
+    {"changes-master", take_changes_master},
     {"whole-device", take_whole_device},
     {"define", take_define},
 };

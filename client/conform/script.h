@@ -47,6 +47,7 @@ struct script_case {
     unsigned generations; /* bit 1: OSD-1, bit 2: OSD-2 */
     bool in_process;      /* cannot be brought through a kernel target */
     bool needs_key;       /* signs: the device's master key has to be known */
+    bool changes_master;  /* the device's master key is another one afterwards */
     bool whole_device;    /* looks at what the whole device holds */
     struct script_each each[EACH_MAX];
     size_t n_each;

@@ -195,6 +195,9 @@ static osd_status carry(struct session *s, struct request *r, struct answer *a,
     st = transport_execute(s->transport, &x, rep->why, sizeof(rep->why));
     a->status = x.status;
     a->sense_len = x.sense_len;
+    /* A transport may carry a buffer of fixed size: what is behind the sense data is none of it. */
+    if (a->sense_len >= 8 && a->sense_len > 8u + x.sense[7])
+        a->sense_len = 8u + x.sense[7];
     memcpy(a->sense, x.sense, x.sense_len);
     a->in_len = x.in_len;
     a->in_process = s->in_process;
@@ -272,18 +275,26 @@ static osd_status ask_token(struct session *s, int gen, struct sign_facts *f,
     return st;
 }
 
+/* None of the case's commands: nothing tampers with these. */
 static osd_status learn(struct session *s, int gen, struct sign_facts *f, struct report *rep)
 {
+    void (*tamper)(void *, struct conform_exchange *) = s->tamper;
     uint8_t clock[6];
-    osd_status st = ask_attribute(s, gen, "GET ATTRIBUTES 0/0 get=R+1h/3 cap=none",
-                                  f->system_id, SYSTEM_ID_LEN, rep);
+    osd_status st;
+
+    s->tamper = NULL;
+    st = ask_attribute(s, gen, "GET ATTRIBUTES 0/0 get=R+1h/3 cap=none", f->system_id,
+                       SYSTEM_ID_LEN, rep);
 
     if (st == OSD_OK)
         st = ask_attribute(s, gen, "GET ATTRIBUTES 0/0 get=R+1h/100h cap=none", clock,
                            sizeof(clock), rep);
     if (st == OSD_OK)
         f->clock_ms = be48_get(clock);
-    return st ? st : ask_token(s, gen, f, rep);
+    if (st == OSD_OK)
+        st = ask_token(s, gen, f, rep);
+    s->tamper = tamper;
+    return st;
 }
 
 /* ---- the answer ---- */

@@ -54,10 +54,14 @@ static osd_status get_name(const struct ask *a, struct attr_value *ret)
     return st == OSD_OK && ret->len == 0 ? row_text(ret, DEFAULT_NAME) : st;
 }
 
+/* FORMAT OSD, which is not committed yet, tells what it makes. */
 static osd_status get_capacity(const struct ask *a, struct attr_value *ret)
 {
     struct store_info info;
 
+    if (a->c->formats)
+        return row_number(a, a->c->cdb.length ? a->c->cdb.length : a->c->dev->max_capacity,
+                          ret);
     ops_of(a->c)->info(a->c->dev->store, &info);
     return row_number(a, info.capacity, ret);
 }

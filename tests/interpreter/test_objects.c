@@ -218,6 +218,26 @@ static void test_interpreter_objects__format_forgets_everything(void **state)
     }
 }
 
+static void test_interpreter_objects__format_tells_its_own_capacity(void **state)
+{
+    const struct osd_attr_id want = {OSD_PAGE_R + 1, 0x80};
+    struct rig *rig = *state;
+
+    for (BOTH(g)) {
+        struct osd_cdb c = rig_cmd(OSD_OP_FORMAT_OSD, g, 0, 0);
+        c.length = 1 << 26;
+        rig->out_len = rig_get_list(rig, g, 0, &want, 1);
+        rig->in_len = 64;
+        c.attr = (struct osd_attr_params){.format = OSD_ATTR_LIST,
+                                          .get_list_len = (uint32_t)rig->out_len,
+                                          .get_alloc_len = 64,
+                                          .set_off = OSD_OFFSET_UNUSED};
+        rig_run(rig, &c);
+        expect_good(rig);
+        assert_int_equal(be64_get(rig->in + (g == OSD_GEN1 ? 14 : 24)), 1 << 26);
+    }
+}
+
 static void test_interpreter_objects__format_larger_than_the_device(void **state)
 {
     struct rig small = {0};
@@ -498,6 +518,7 @@ int main(void)
         rig_test(test_interpreter_objects__removal),
         rig_test(test_interpreter_objects__remove_gets_before_it_removes),
         rig_test(test_interpreter_objects__format_forgets_everything),
+        rig_test(test_interpreter_objects__format_tells_its_own_capacity),
         rig_test(test_interpreter_objects__format_larger_than_the_device),
         rig_test(test_interpreter_objects__list_in_pages),
         rig_test(test_interpreter_objects__list_tells_of_changes),

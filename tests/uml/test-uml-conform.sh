@@ -11,7 +11,7 @@ rc=0
 osdctl --destructive --key $STORE/master.key conform >/run/tmp/tap || rc=$?
 grep -v '^ok' /run/tmp/tap || true
 [ $rc -eq 0 ] || die "osdctl conform: exit code $rc"
-[ "$(grep -c '^ok' /run/tmp/tap)" -gt 1500 ] || die "fewer cases than there are"
+[ "$(grep -c '^ok' /run/tmp/tap)" -gt 3000 ] || die "fewer cases than there are"
 osdctl -j info >/run/tmp/info
 
 echo "== the store is whole after all of it"
