@@ -121,7 +121,7 @@ static osd_status refine(osd_status st, const struct verb *v, const struct osd_c
         return OSD_E_NOT_FOUND;
     if (st != OSD_E_NOT_FOUND)
         return st;
-    if ((v->op == OSD_OP_CREATE || v->op == OSD_OP_CREATE_AND_WRITE) && s->field == 24 &&
+    if ((v->makes_ids && !makes_partition && v->op != OSD_OP_APPEND) && s->field == 24 &&
         c->oid)
         return c->oid >= OSD_ID_FIRST ? OSD_E_EXISTS : OSD_E_INVALID;
     if (makes_partition && s->field == 16)

@@ -59,6 +59,16 @@ static const struct verb verbs[OSD_V_MAX] = {
                        OSD_TYPE_PARTITION, true, false},
     [OSD_V_COMPARE] = {OSD_OP_READ_MAPS_AND_COMPARE, OSD_PERM_READ, OSD_TYPE_USER, false,
                        false},
+    [OSD_V_CREATE_COLLECTION] = {OSD_OP_CREATE_COLLECTION, OSD_PERM_CREATE, OSD_TYPE_COLLECTION,
+                                 true, true},
+    [OSD_V_CREATE_TRACKING] = {OSD_OP_CREATE_USER_TRACKING_COLLECTION,
+                               OSD_PERM_CREATE | OSD_PERM_READ | OSD_PERM_WRITE,
+                               OSD_TYPE_COLLECTION, true, true},
+    [OSD_V_REMOVE_COLLECTION] = {OSD_OP_REMOVE_COLLECTION, OSD_PERM_REMOVE, OSD_TYPE_COLLECTION,
+                                 true, false},
+    [OSD_V_LIST_COLLECTION] = {OSD_OP_LIST_COLLECTION, OSD_PERM_READ, OSD_TYPE_COLLECTION,
+                               false, false},
+    [OSD_V_QUERY] = {OSD_OP_QUERY, OSD_PERM_QUERY, OSD_TYPE_COLLECTION, false, false},
     [OSD_V_SET_ATTRIBUTES] = {OSD_OP_SET_ATTRIBUTES, OSD_PERM_SET_ATTR, 0, true, false},
 };
 
@@ -85,6 +95,12 @@ static bool makes_partition_from(const struct verb *v)
     return v->op == OSD_OP_CREATE_SNAPSHOT || v->op == OSD_OP_CREATE_CLONE;
 }
 
+/* A query whose matches go into a collection. */
+static bool enters_matches(const struct osd_call *c)
+{
+    return c->verb == OSD_V_QUERY && c->start;
+}
+
 /* A capability that grants exactly this call (security method NOSEC). */
 static void fill_capability(const struct osd_session *s, const struct osd_call *c,
                             const struct verb *v, struct osd_capability *cap)
@@ -101,9 +117,11 @@ static void fill_capability(const struct osd_session *s, const struct osd_call *
     for (size_t i = 0; i < c->n_get; i++)
         cap->permissions |= osd_grant_for_attribute(c->get[i].page, false) |
                             (c->get[i].page == OSD_ATTR_ALL ? OSD_PERM_POL_SEC : 0);
+    if (enters_matches(c))
+        cap->permissions |= OSD_PERM_WRITE;
     if (s->gen == OSD_GEN1)
         cap->permissions &= 0xffe0;
-    cap->descriptor = cap->object_type == OSD_TYPE_USER ? OSD_DESC_USER : OSD_DESC_PAR;
+    cap->descriptor = osd_grant_descriptor(cap->object_type, s->gen == OSD_GEN1);
     if (cap->descriptor == OSD_DESC_PAR)
         cap->allowed_oid = 0;
 }
@@ -162,7 +180,7 @@ static osd_status build_page(struct build *b, const struct osd_call *c, bool wan
         a->set_number = c->set[0].number;
         a->set_len = c->set[0].len;
         if (c->set[0].len > 0)
-            st = add_out(b, c->out_len, c->set[0].value, c->set[0].len, &a->set_off);
+            st = add_out(b, command_data(c), c->set[0].value, c->set[0].len, &a->set_off);
     }
     return st;
 }
@@ -185,7 +203,7 @@ static osd_status build_set_list(struct build *b, const struct osd_call *c)
                            c->set[i].value, c->set[i].len);
     osd_attr_list_close(&w, b->cdb.gen, 0);
     b->cdb.attr.set_len = (uint32_t)w.full;
-    return add_out(b, c->out_len, list.data, w.full, &b->cdb.attr.set_off);
+    return add_out(b, command_data(c), list.data, w.full, &b->cdb.attr.set_off);
 }
 
 static osd_status build_get_list(struct build *b, const struct osd_call *c, bool want_current)
@@ -211,7 +229,7 @@ static osd_status build_get_list(struct build *b, const struct osd_call *c, bool
     }
     osd_attr_list_close(&w, b->cdb.gen, 0);
     b->cdb.attr.get_list_len = (uint32_t)w.full;
-    st = add_out(b, c->out_len, list.data, w.full, &b->cdb.attr.get_list_off);
+    st = add_out(b, command_data(c), list.data, w.full, &b->cdb.attr.get_list_off);
     return st ? st : reserve_in(b, c->in_len, answer);
 }
 
@@ -245,8 +263,9 @@ static osd_status build_info(struct build *b, const struct osd_call *c)
     b->in_tail = at - before + len;
     b->cdb.sec.data_in_icv_off = at;
     st = osd_buf_put(&b->in_lists, NULL, b->in_tail);
-    if (st == OSD_OK && c->out_len + b->out_lists.len > 0)
-        st = add_out(b, c->out_len, NULL, signer_out_info(gen), &b->cdb.sec.data_out_icv_off);
+    if (st == OSD_OK && command_data(c) + b->out_lists.len > 0)
+        st = add_out(b, command_data(c), NULL, signer_out_info(gen),
+                     &b->cdb.sec.data_out_icv_off);
     return st;
 }
 
@@ -256,7 +275,7 @@ static void plan_signature(const struct osd_session *s, const struct osd_call *c
 {
     bool out = c->out_len > 0 || c->n_set > 0;
 
-    b->changes = v->changes;
+    b->changes = v->changes || enters_matches(c);
     b->signs_response = signer_wants_response(&s->signer, b, out && c->n_get == 0);
     b->signs_data = signer_wants_data(&s->signer, b);
 }
@@ -283,12 +302,14 @@ osd_status build(struct osd_session *s, const struct osd_call *c, struct build *
         .list_id = c->list_id,
         .sec = {.data_in_icv_off = OSD_OFFSET_UNUSED, .data_out_icv_off = OSD_OFFSET_UNUSED},
     };
+    if (v->op == OSD_OP_QUERY)
+        b->cdb.length = c->in_len;
     if (v->op == OSD_OP_CREATE) {
         b->cdb.count = (uint16_t)c->length;
         b->cdb.length = 0;
     }
     fill_capability(s, c, v, &b->cdb.cap);
-    if (v->changes)
+    if (v->changes || enters_matches(c))
         fill_nonce(b->cdb.sec.nonce);
     b->name = verb_name(c);
     if ((st = signer_fetch(s, b)))
@@ -296,6 +317,8 @@ osd_status build(struct osd_session *s, const struct osd_call *c, struct build *
     plan_signature(s, c, v, b);
     if (v->op == OSD_OP_READ_MAPS_AND_COMPARE)
         st = second_build(b, c);
+    else if (v->op == OSD_OP_QUERY)
+        st = query_build(b, c);
     if (st == OSD_OK)
         st = build_attrs(b, c, v);
     if (st == OSD_OK && b->signs_data)

@@ -59,7 +59,7 @@ static struct exchange prepare(const struct osd_call *c, struct build *b)
 {
     struct exchange x = {.cdb = b->raw};
 
-    b->out_v[0] = (struct iovec){(void *)c->out, c->out_len};
+    b->out_v[0] = (struct iovec){(void *)c->out, command_data(c)};
     b->out_v[1] = (struct iovec){b->out_lists.data, b->out_lists.len};
     b->in_v[0] = (struct iovec){c->in, c->in_len};
     b->in_v[1] = (struct iovec){b->in_lists.data, b->in_lists.len};
@@ -230,8 +230,8 @@ static osd_status list_part(struct osd_session *s, struct osd_call *c, struct li
     return OSD_OK;
 }
 
-osd_status osd_each_id(struct osd_session *s, uint64_t pid, uint64_t from,
-                       bool (*visit)(void *arg, uint64_t id), void *arg)
+osd_status each_listed(struct osd_session *s, enum osd_verb verb, uint64_t pid, uint64_t oid,
+                       uint64_t from, bool (*visit)(void *arg, uint64_t id), void *arg)
 {
     size_t len = OSD_LIST_HEADER_LEN + 8 * LIST_IDS;
     _cleanup_free_ uint8_t *data = malloc(len);
@@ -241,8 +241,9 @@ osd_status osd_each_id(struct osd_session *s, uint64_t pid, uint64_t from,
     if (!data)
         return failed(OSD_E_NOMEM, "out of memory");
     do {
-        struct osd_call c = {.verb = OSD_V_LIST,
+        struct osd_call c = {.verb = verb,
                              .pid = pid,
+                             .oid = oid,
                              .start = l.head.continuation,
                              .list_id = l.head.list_id,
                              .in = data,
@@ -250,4 +251,16 @@ osd_status osd_each_id(struct osd_session *s, uint64_t pid, uint64_t from,
         st = list_part(s, &c, &l);
     } while (!st && !l.stopped && l.head.continuation != 0);
     return st;
+}
+
+osd_status osd_each_id(struct osd_session *s, uint64_t pid, uint64_t from,
+                       bool (*visit)(void *arg, uint64_t id), void *arg)
+{
+    return each_listed(s, OSD_V_LIST, pid, 0, from, visit, arg);
+}
+
+osd_status osd_each_member(struct osd_session *s, uint64_t pid, uint64_t cid, uint64_t from,
+                           bool (*visit)(void *arg, uint64_t id), void *arg)
+{
+    return each_listed(s, OSD_V_LIST_COLLECTION, pid, cid, from, visit, arg);
 }

@@ -42,6 +42,12 @@ struct verb {
     bool makes_ids; /* its results are in the current command page */
 };
 
+/** Bytes of command data in Data-Out: a query list is none. */
+static inline size_t command_data(const struct osd_call *c)
+{
+    return c->verb == OSD_V_QUERY ? 0 : c->out_len;
+}
+
 /** The verb's row; NULL when there is no such verb. */
 const struct verb *verb_of(const struct osd_call *c);
 /** Name in the standard, of an existing verb. */
@@ -49,14 +55,16 @@ const char *verb_name(const struct osd_call *c);
 
 struct build {
     struct osd_cdb cdb;
-    struct osd_buf out_lists; /* what follows the command data in Data-Out, padding included */
-    struct osd_buf in_lists;  /* what follows the command data in Data-In, padding included */
-    size_t answer_room;       /* more bytes for retrieved attributes than their caps need */
-    size_t in_gap;            /* bytes between command data and retrieved attributes */
-    size_t in_tail;           /* bytes behind the retrieved attributes: integrity information */
-    bool current_page;        /* the retrieved attributes are the current command page */
-    const char *name;         /* of the command, in the standard */
-    bool changes;             /* the command changes something */
+    struct osd_buf
+        out_lists; /* what follows the command data in Data-Out, padding included; a CDB
+                                 continuation segment is at its front, there is no data then */
+    struct osd_buf in_lists; /* what follows the command data in Data-In, padding included */
+    size_t answer_room;      /* more bytes for retrieved attributes than their caps need */
+    size_t in_gap;           /* bytes between command data and retrieved attributes */
+    size_t in_tail;          /* bytes behind the retrieved attributes: integrity information */
+    bool current_page;       /* the retrieved attributes are the current command page */
+    const char *name;        /* of the command, in the standard */
+    bool changes;            /* the command changes something */
     bool signs_response, signs_data;   /* the answer has integrity values */
     uint8_t method;                    /* it is signed by */
     enum osd_hmac hmac;                /* with this algorithm */
@@ -90,7 +98,16 @@ osd_status judge(struct osd_call *c, const struct exchange *x);
  *  others were longer than their cap and took the room. */
 osd_status take_answer(const struct build *b, struct osd_call *c);
 
+/* ---- query.c ---- */
+
+/** The segment that carries the call's query list, at the front of Data-Out. */
+osd_status query_build(struct build *b, const struct osd_call *c);
+
 /* ---- execute.c ---- */
+
+/** What osd_each_id() does, with a verb that lists. */
+osd_status each_listed(struct osd_session *s, enum osd_verb verb, uint64_t pid, uint64_t oid,
+                       uint64_t from, bool (*visit)(void *arg, uint64_t id), void *arg);
 
 /** Sign, send, verify; again with a new signature where the device asks for one. x has the places
  *  of CDB and data. The call gives the places of the data. */

@@ -281,18 +281,19 @@ static osd_status sign_data(struct build *b, const struct osd_call *c)
     bool list = a->format == OSD_ATTR_LIST;
     uint64_t set_len = a->set_off == OSD_OFFSET_UNUSED ? 0 : a->set_len;
     uint64_t get_len = list ? a->get_list_len : 0;
+    size_t data_len = command_data(c);
     const uint8_t *lists = b->out_lists.data;
     uint8_t *info = b->out_lists.data + b->out_lists.len - signer_out_info(b->cdb.gen);
     uint8_t icv[OSD_KEY_LEN];
     osd_status st;
 
-    be64_put(info, c->out_len);
+    be64_put(info, data_len);
     be64_put(info + 8, set_len);
     be64_put(info + 16, get_len);
     const struct osd_bytes pieces[] = {
-        {c->out, c->out_len},
-        {set_len ? lists + (a->set_off - c->out_len) : lists, set_len},
-        {get_len ? lists + (a->get_list_off - c->out_len) : lists, get_len},
+        {c->out, data_len},
+        {set_len ? lists + (a->set_off - data_len) : lists, set_len},
+        {get_len ? lists + (a->get_list_off - data_len) : lists, get_len},
         {info, OUT_COUNTS}};
     st = osd_mac_by(b->hmac, b->key, pieces, 4, icv);
     if (st == OSD_OK)
@@ -304,6 +305,24 @@ static void fill_nonce(const struct signer *g, uint8_t nonce[OSD_NONCE_LEN])
 {
     be48_put(nonce, device_clock(g));
     osd_random(nonce + 6, 6);
+}
+
+#define CONTINUATION_ICV 8 /* in the segment */
+
+/* The segment at the front of Data-Out. */
+static osd_status sign_continuation(struct osd_session *s, struct build *b,
+                                    const struct osd_call *c)
+{
+    const struct osd_bytes segment = {b->out_lists.data, b->cdb.cont_len};
+    uint8_t icv[OSD_KEY_LEN];
+    osd_status st;
+
+    if (b->cdb.op != OSD_OP_QUERY)
+        return second_sign(s, b, c);
+    st = osd_continuation_icv_by(b->hmac, b->key, segment, icv);
+    if (st == OSD_OK)
+        osd_icv_put(icv, b->out_lists.data + CONTINUATION_ICV, OSD_ICV2_LEN);
+    return st;
 }
 
 static osd_status sign_request(struct build *b)
@@ -350,7 +369,7 @@ osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c
     if (!osd_hmac_of_index(b->raw[OSD_CAPABILITY_AT + 1] & 0xf, &b->hmac))
         return failed(OSD_E_UNSUPPORTED, "%s: the credential's algorithm is none of ours",
                       b->name);
-    if (b->cdb.cont_len && (st = second_sign(s, b, c)))
+    if (b->cdb.cont_len && (st = sign_continuation(s, b, c)))
         return st;
     if (b->cdb.sec.data_out_icv_off != OSD_OFFSET_UNUSED && (st = sign_data(b, c)))
         return st;

@@ -101,6 +101,12 @@ enum osd_verb {
     OSD_V_REFRESH,         /* pid: snapshot or clone; OSD-2 */
     OSD_V_RESTORE,         /* pid: the partition; start: its snapshot; OSD-2 */
     OSD_V_COMPARE, /* second_pid, second_oid; in: raw data (docs/map-compare.md); OSD-2 */
+    OSD_V_CREATE_COLLECTION, /* oid 0: the device chooses; ret_oid */
+    OSD_V_CREATE_TRACKING, /* likewise; start: collection whose members it gets, or 0; OSD-2 */
+    OSD_V_REMOVE_COLLECTION, /* oid; option 1: also if it has members, which stay */
+    OSD_V_LIST_COLLECTION,   /* oid: collection; otherwise as LIST */
+    OSD_V_QUERY, /* oid: tracking collection; out: query list; either in: raw matches list, or
+                    start: collection to enter them into; OSD-2 */
     OSD_V_MAX
 };
 
@@ -273,6 +279,32 @@ OSD_API osd_status osd_compare(struct osd_session *s, uint64_t pid, uint64_t oid
                                uint64_t second_pid, uint64_t second_oid, osd_range_visit *visit,
                                void *arg);
 
+/** What an attribute of user objects must be for QUERY: between min and max, both inclusive; length
+ *  0: no bound. Values of at most 8 bytes compare as big-endian numbers with each other, otherwise
+ *  bytes are compared, the shorter is less. An attribute that is undefined is not within bounds.
+ */
+struct osd_criterion {
+    uint32_t page, number;
+    const void *min, *max;
+    uint16_t min_len, max_len;
+};
+#define OSD_CRITERIA_MAX 256
+
+/** Members of a collection in ascending order. visit returns false to stop. */
+OSD_API osd_status osd_each_member(struct osd_session *s, uint64_t pid, uint64_t cid,
+                                   uint64_t from, bool (*visit)(void *arg, uint64_t id),
+                                   void *arg);
+/** Members of a tracking collection of which all criteria hold, or with all false any of them; in
+ *  ascending order. OSD-2. OSD_E_INVALID (more than OSD_CRITERIA_MAX; no tracking collection);
+ *  OSD_E_NOMEM: any of them, and more than half a million members, so that they come in no one
+ *  answer. */
+OSD_API osd_status osd_query(struct osd_session *s, uint64_t pid, uint64_t cid, bool all,
+                             const struct osd_criterion *criteria, size_t n,
+                             bool (*visit)(void *arg, uint64_t id), void *arg);
+/** The same members become those of another tracking collection, instead of what it had. */
+OSD_API osd_status osd_query_into(struct osd_session *s, uint64_t pid, uint64_t cid, bool all,
+                                  const struct osd_criterion *criteria, size_t n,
+                                  uint64_t matches);
 /** Everything acknowledged before is on stable storage. */
 OSD_API osd_status osd_flush(struct osd_session *s);
 

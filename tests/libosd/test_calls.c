@@ -481,6 +481,76 @@ static void test_libosd_calls__partitions_are_listed(void **state)
 
 /* ---- the device ---- */
 
+/* ---- collections ---- */
+
+#define CID     0x20000u
+#define MEMBERS 9000u /* more than the first answer of a query holds */
+
+/* Objects one after the other in a collection, every 300th one red. Returns the first one. */
+static uint64_t make_members(void)
+{
+    uint8_t cid[8];
+    struct osd_attr in_it = {4, 1, cid, sizeof(cid)}, red = {CLIENT, 3, "red", 3};
+    struct osd_call collection = {.verb = OSD_V_CREATE_COLLECTION, .pid = PID, .oid = CID},
+                    objects = {.verb = OSD_V_CREATE,
+                               .pid = PID,
+                               .length = MEMBERS,
+                               .set = &in_it,
+                               .n_set = 1};
+
+    be64_put(cid, CID);
+    assert_int_equal(osd_execute(s, &collection), OSD_OK);
+    assert_int_equal(osd_execute(s, &objects), OSD_OK);
+    for (uint64_t i = 0; i < MEMBERS; i += 300)
+        assert_int_equal(osd_set_attrs(s, PID, objects.ret_oid - i, &red, 1), OSD_OK);
+    return objects.ret_oid - MEMBERS + 1;
+}
+
+static void test_libosd_calls__collections_are_made_listed_and_removed(void **state)
+{
+    struct osd_call remove = {.verb = OSD_V_REMOVE_COLLECTION, .pid = PID, .oid = CID};
+    struct ids found = {0}, some = {.stop_after = 10};
+
+    uint64_t first = make_members();
+    assert_int_equal(osd_each_member(s, PID, CID, 0, see_id, &found), OSD_OK);
+    assert_int_equal(found.n, MEMBERS);
+    assert_int_equal(osd_each_member(s, PID, CID, first + 50, see_id, &some), OSD_OK);
+    assert_int_equal(some.last, first + 59);
+    assert_int_equal(osd_execute(s, &remove), OSD_E_NOT_EMPTY);
+    remove.option = 1;
+    assert_int_equal(osd_execute(s, &remove), OSD_OK);
+    assert_int_equal(osd_each_member(s, PID, CID, 0, see_id, &found), OSD_E_NOT_FOUND);
+    assert_int_equal(number_attr(first, INFO, LENGTH), 0);
+}
+
+static void test_libosd_calls__queries_find_members(void **state)
+{
+    struct osd_criterion red = {CLIENT, 3, "red", "red", 3, 3};
+    struct osd_call tracking = {
+        .verb = OSD_V_CREATE_TRACKING, .pid = PID, .oid = CID + 1, .start = CID};
+    struct osd_call matches = {.verb = OSD_V_CREATE_TRACKING, .pid = PID};
+    struct ids found = {0}, everything = {0}, some = {.stop_after = 5}, entered = {0};
+
+    make_members();
+    if (generation == 1) {
+        assert_int_not_equal(osd_query(s, PID, CID, true, &red, 1, see_id, &found), OSD_OK);
+        return;
+    }
+    assert_int_equal(osd_execute(s, &tracking), OSD_OK);
+    assert_int_equal(osd_query(s, PID, CID + 1, true, &red, 1, see_id, &found), OSD_OK);
+    assert_int_equal(found.n, MEMBERS / 300);
+    assert_int_equal(osd_query(s, PID, CID + 1, false, NULL, 0, see_id, &everything), OSD_OK);
+    assert_int_equal(everything.n, MEMBERS);
+    assert_int_equal(osd_query(s, PID, CID + 1, false, NULL, 0, see_id, &some), OSD_OK);
+    assert_int_equal(some.n, 5);
+    assert_int_equal(osd_execute(s, &matches), OSD_OK);
+    assert_int_equal(osd_query_into(s, PID, CID + 1, false, &red, 1, matches.ret_oid), OSD_OK);
+    assert_int_equal(osd_each_member(s, PID, matches.ret_oid, 0, see_id, &entered), OSD_OK);
+    assert_int_equal(entered.n, MEMBERS / 300);
+    assert_int_equal(entered.last, found.last);
+    assert_int_not_equal(osd_query(s, PID, CID, true, &red, 1, see_id, &found), OSD_OK);
+}
+
 static void test_libosd_calls__bad_calls_are_refused(void **state)
 {
     struct osd_call c = {.verb = OSD_V_MAX};
@@ -607,6 +677,8 @@ static int run(void)
         TEST(device_chooses_ids),
         TEST(partition_goes_with_its_contents),
         TEST(transfers_of_all_sizes_are_split_right),
+        TEST(collections_are_made_listed_and_removed),
+        TEST(queries_find_members),
         TEST(reading_ends_at_the_end),
         TEST(past_end_tells_how_much_was_read),
         TEST(append_tells_where),
