@@ -143,6 +143,7 @@ enum osd_security_method {
 #define OSD1_CAPABILITY_LEN 80
 #define OSD2_CAPABILITY_LEN 104
 #define OSD_CAPABILITY_AT   80 /* its place in the CDB */
+#define OSD_AUDIT_LEN       20
 
 /** A capability (reference 5.1). format selects the layout of the tail: 1 OSD-1, 2 OSD-2;
  *  0 = no capability (all else ignored on decode). */
@@ -152,7 +153,7 @@ struct osd_capability {
     uint8_t icv_algorithm; /* 0-15 */
     uint8_t method;        /* enum osd_security_method */
     uint64_t expiration;   /* ms since 1970, 48 bits */
-    uint8_t audit[20];
+    uint8_t audit[OSD_AUDIT_LEN];
     uint8_t discriminator[12];
     uint64_t created;       /* object created time, 48 bits; 0 = not compared */
     uint8_t object_type;    /* OSD_TYPE_* */

@@ -33,6 +33,7 @@ enum fault_kind {
     FAULT_NONCE,      /* 24h/06h */
     FAULT_NONCE_TIME, /* 24h/07h with the device's clock */
     FAULT_KEY_FROZEN, /* 24h/05h */
+    FAULT_AUDIT,      /* 24h/04h */
     FAULT_DATA_ICV,   /* 26h/0Fh */
     FAULT_SEQUENCE,   /* 2Ch/00h */
     FAULT_PROTECTED,  /* 27h/00h: a snapshot */

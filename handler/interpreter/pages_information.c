@@ -96,6 +96,26 @@ static osd_status set_isolation(const struct ask *a, const uint8_t *value, uint3
     return row_set_stored(a, value, len, ret_why);
 }
 
+/* All methods that are offered do the same, so what a client says here makes no difference yet. */
+static osd_status set_method(const struct ask *a, const uint8_t *value, uint32_t len,
+                             enum attr_refusal *ret_why)
+{
+    uint64_t method = row_be_value(value, len);
+
+    if (method != 0x01 && (method < 0xfd || method > 0xff))
+        return row_refuse(REFUSE_VALUE, ret_why);
+    return row_set_stored(a, value, len, ret_why);
+}
+
+/* Duplicates are taken at the moment of the command, always. */
+static osd_status set_time(const struct ask *a, const uint8_t *value, uint32_t len,
+                           enum attr_refusal *ret_why)
+{
+    if (row_be_value(value, len) != 0)
+        return row_refuse(REFUSE_VALUE, ret_why);
+    return row_set_stored(a, value, len, ret_why);
+}
+
 static const struct row rows_information_r[] = {
     {0x3, 1, 20, 0, get_system_id, NULL, 0},
     {0x4, 1, 8, 0, get_vendor, NULL, 0},
@@ -139,8 +159,8 @@ static const struct row rows_information_p[] = {
     {0x84, 1, 8, GEN2, row_get_const, NULL, STORE_BLOCK},
     {0xc1, 1, 8, 0, row_get_meta, NULL, M(count)},
     {0xd1, 1, 8, GEN2, row_get_meta, NULL, M(used)},
-    {0x200, 2, 4, GEN2, row_get_const, NULL, 1},
-    {0x300, 2, 4, GEN2, row_get_const, NULL, 0},
+    {0x200, 2, 4, GEN2, row_get_default, set_method, 1},
+    {0x300, 2, 4, GEN2, row_get_default, set_time, 0},
     {DUPLICATE_KIND, 1, 1, GEN2, row_get_meta, NULL, M(duplicate)},
     {DUPLICATE_SOURCE, 1, 8, GEN2, row_get_meta, NULL, M(source)},
 };

@@ -11,6 +11,10 @@
 
 #define POLICY_TAG 0x40000001u
 
+/* The list of nonces is at least so deep, whatever is asked for: the device's (nonces.h) is
+ * deeper than the attribute can say. */
+#define NONCE_DEPTH UINT16_MAX
+
 static osd_status get_methods(const struct ask *a, struct attr_value *ret)
 {
     return row_number(a, a->c->dev->methods, ret);
@@ -136,6 +140,14 @@ static osd_status set_window(const struct ask *a, const uint8_t *value, uint32_t
     return row_set_stored(a, value, len, ret_why);
 }
 
+static osd_status set_frozen_audits(const struct ask *a, const uint8_t *value, uint32_t len,
+                                    enum attr_refusal *ret_why)
+{
+    if (len % OSD_AUDIT_LEN != 0 || len > FROZEN_AUDITS_MAX * OSD_AUDIT_LEN)
+        return row_refuse(REFUSE_LENGTH, ret_why);
+    return row_set_stored(a, value, len, ret_why);
+}
+
 /* Takes effect when the command has committed. */
 static osd_status set_clock(const struct ask *a, const uint8_t *value, uint32_t len,
                             enum attr_refusal *ret_why)
@@ -163,11 +175,12 @@ static const struct row rows_security_p[] = {
     {0x1, 1, 1, ZERO, get_default_method, set_method, 0},
     {0x2, 1, 6, ZERO, row_get_default, set_window, OLDEST_NONCE_MS},
     {0x3, 1, 6, ZERO, row_get_default, set_window, NEWEST_NONCE_MS},
-    {0x4, 1, 2, ZERO, row_get_default, row_set_stored, 0},
+    {0x4, 1, 2, ZERO, row_get_default, row_set_stored, NONCE_DEPTH},
     {0x5, 1, 2, ZERO, row_get_default, row_set_stored, 0},
     {0x7fff, 1, 7, ZERO, get_key_id, NULL, KEY_PARTITION},
     {0x8000, N_WORKING, 7, ZERO, get_key_id, NULL, KEY_WORKING},
     {POLICY_TAG, 2, 4, ZERO, row_get_default, row_set_stored, 0},
+    {FROZEN_AUDITS, 1, 0, ZERO, row_get_stored, set_frozen_audits, 0},
 };
 const struct page_rows page_security_p = ROWS(rows_security_p);
 

@@ -127,6 +127,25 @@ static osd_status is_frozen(struct command *c, uint64_t pid, uint8_t version, bo
     return st;
 }
 
+/* Whether a partition refuses capabilities with this audit value; and whether it has any such. */
+static osd_status is_audit_frozen(struct command *c, uint64_t pid,
+                                  const uint8_t audit[OSD_AUDIT_LEN], bool *ret, bool *ret_any)
+{
+    uint8_t frozen[FROZEN_AUDITS_MAX * OSD_AUDIT_LEN];
+    uint32_t len = 0;
+    osd_status st =
+        ops_of(c)->get_attr(c->txn, (struct store_id){pid, 0}, OSD_PAGE_P + OSD_PG_SECURITY,
+                            FROZEN_AUDITS, frozen, sizeof(frozen), &len);
+
+    *ret = false;
+    *ret_any = st == OSD_OK;
+    if (st)
+        return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+    for (uint32_t at = 0; at + OSD_AUDIT_LEN <= len && !*ret; at += OSD_AUDIT_LEN)
+        *ret = memcmp(frozen + at, audit, OSD_AUDIT_LEN) == 0;
+    return OSD_OK;
+}
+
 static osd_status load_window(struct command *c, struct trust_ground *g)
 {
     bool set_oldest, set_newest;
@@ -147,12 +166,15 @@ static osd_status load_window(struct command *c, struct trust_ground *g)
 static osd_status learn(struct command *c, struct trust_ground *g)
 {
     osd_status st = keys_secret(c, g->secret);
+    bool mine;
 
     g->frozen = false;
     if (st == OSD_E_NOT_FOUND)
         return fail_cdb(c, AT(1));
     if (st == OSD_OK && !sets_keys(c))
         st = is_frozen(c, secure_judge(c), c->cdb.cap.key_version, &g->frozen);
+    if (st == OSD_OK)
+        st = is_audit_frozen(c, secure_judge(c), c->cdb.cap.audit, &mine, &g->audits);
     return st ? st : load_window(c, g);
 }
 
@@ -162,7 +184,11 @@ static osd_status derive(struct command *c, struct trust *t)
     const struct osd_bytes token = {c->dev->security_token, SECURITY_TOKEN_LEN};
     osd_status st = osd_capability_key_by(c->hmac, t->ground.secret, raw_capability(c),
                                           c->dev->system_id, t->key);
+    bool any;
 
+    t->audit_frozen = false;
+    if (st == OSD_OK && t->ground.audits)
+        st = is_audit_frozen(c, secure_judge(c), c->cdb.cap.audit, &t->audit_frozen, &any);
     if (st == OSD_OK && c->cdb.cap.method == OSD_SEC_CAPKEY)
         st = osd_mac_by(c->hmac, t->key, &token, 1, t->token_icv);
     return st;
@@ -176,7 +202,7 @@ static osd_status add_extension(struct command *c, const uint8_t *raw, uint8_t k
     uint8_t secret[OSD_KEY_LEN], own[OSD_KEY_LEN], least;
     struct osd_capability cap;
     enum osd_hmac hmac;
-    bool frozen;
+    bool frozen, audit_frozen, any;
     osd_status st;
 
     osd_capability_decode(raw, OSD_GEN2, &cap);
@@ -187,10 +213,11 @@ static osd_status add_extension(struct command *c, const uint8_t *raw, uint8_t k
         return fail_cdb(c, 48);
     if (cap.method == OSD_SEC_NOSEC)
         return OSD_OK;
-    if ((st = is_frozen(c, cap.allowed_pid, cap.key_version, &frozen)))
+    if ((st = is_frozen(c, cap.allowed_pid, cap.key_version, &frozen)) ||
+        (st = is_audit_frozen(c, cap.allowed_pid, cap.audit, &audit_frozen, &any)))
         return st;
-    if (frozen)
-        return fail_kind(c, FAULT_KEY_FROZEN);
+    if (frozen || audit_frozen)
+        return fail_kind(c, frozen ? FAULT_KEY_FROZEN : FAULT_AUDIT);
     st = keys_working(c, cap.allowed_pid, cap.key_version, secret);
     if (st == OSD_OK)
         st = osd_capability_key_by(hmac, secret, (struct osd_bytes){raw, OSD2_CAPABILITY_LEN},
@@ -291,8 +318,8 @@ static osd_status check_signed(struct command *c, const struct trust *t)
         return st;
     memcpy(c->cap_key, t->key, OSD_KEY_LEN);
     c->verified = true;
-    if (t->ground.frozen)
-        return fail_kind(c, FAULT_KEY_FROZEN);
+    if (t->ground.frozen || t->audit_frozen)
+        return fail_kind(c, t->ground.frozen ? FAULT_KEY_FROZEN : FAULT_AUDIT);
     if (c->cdb.cap.method >= OSD_SEC_CMDRSP && (st = check_nonce(c, t)))
         return st;
     return check_data_out(c);

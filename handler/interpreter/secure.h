@@ -13,6 +13,11 @@
 #define OLDEST_NONCE_MS 600000u /* limits of the nonce window, as durations */
 #define NEWEST_NONCE_MS 60000u
 
+/* Audit values whose capabilities are refused: an attribute of P+5h that is ours, the values one
+ * behind the other (docs/security.md). */
+#define FROZEN_AUDITS     0x80000001u
+#define FROZEN_AUDITS_MAX 256u
+
 /** Function VALIDATION: method, key, integrity values of request, continuation and data,
  *  nonce. Afterwards command.cap_key signs the response where the method wants that. */
 osd_status secure_validate(struct command *c);

@@ -31,12 +31,14 @@ struct trust_ground {
     uint8_t secret[OSD_KEY_LEN];
     uint8_t least;           /* method at least */
     bool frozen;             /* the working key is */
+    bool audits;             /* the partition has frozen audit values */
     uint64_t oldest, newest; /* nonce window, as durations, ms */
 };
 
 struct trust {
     uint8_t key[OSD_KEY_LEN];       /* capability key */
     uint8_t token_icv[OSD_KEY_LEN]; /* CAPKEY: the one right request integrity value */
+    bool audit_frozen;              /* the capability's audit value is */
     struct trust_ground ground;
 };
 

@@ -179,3 +179,19 @@ void signed_furnish(struct rig *rig, struct keys *k)
     rig_write(rig, RIG_OID, 0, "data", 4);
     signed_keys(rig, OSD_GEN2, RIG_PID, k);
 }
+
+void signed_token(struct rig *rig, struct request *r)
+{
+    uint8_t inquiry[6] = {0x12, 1, 0xb1, 0, 20, 0}, icv[OSD_KEY_LEN];
+    size_t out = rig->out_len, in = rig->in_len;
+
+    rig->out_len = 0;
+    rig->in_len = 20;
+    rig_run_raw(rig, inquiry, 6);
+    const struct osd_bytes token = {rig->in + 4, 16};
+    assert_int_equal(osd_mac(r->capability_key, &token, 1, icv), OSD_OK);
+    osd_icv_put(icv, r->raw + (r->c.gen == OSD_GEN1 ? 160 : 184),
+                r->c.gen == OSD_GEN1 ? OSD_ICV1_LEN : OSD_ICV2_LEN);
+    rig->out_len = out;
+    rig->in_len = in;
+}

@@ -52,6 +52,9 @@ struct request signed_make(struct rig *rig, struct osd_cdb c, uint8_t method,
                            const uint8_t secret[OSD_KEY_LEN], const struct keys *k);
 void signed_again(struct request *r, const uint8_t secret[OSD_KEY_LEN], const struct keys *k);
 
+/** Sign what was made for CAPKEY with the device's security token. */
+void signed_token(struct rig *rig, struct request *r);
+
 /** Execute; and whether the sense data of a failed one is signed. */
 void signed_run(struct rig *rig, const struct request *r);
 void expect_signed(const struct rig *rig, const struct request *r);

@@ -48,21 +48,6 @@ static void demand(struct rig *rig, uint8_t method)
     trusted_expire(&rig->dev->trusted);
 }
 
-static void sign_token(struct rig *rig, struct request *r)
-{
-    uint8_t inquiry[6] = {0x12, 1, 0xb1, 0, 20, 0}, icv[OSD_KEY_LEN];
-    size_t out = rig->out_len, in = rig->in_len;
-
-    rig->out_len = 0;
-    rig->in_len = 20;
-    rig_run_raw(rig, inquiry, 6);
-    const struct osd_bytes token = {rig->in + 4, 16};
-    assert_int_equal(osd_mac(r->capability_key, &token, 1, icv), OSD_OK);
-    osd_icv_put(icv, r->raw + ICV_AT(r->c.gen), ICV_LEN(r->c.gen));
-    rig->out_len = out;
-    rig->in_len = in;
-}
-
 /* Four bytes over the object's, with their integrity information under ALLDATA. */
 static struct request signed_write(struct rig *rig, enum osd_gen g, uint8_t method,
                                    const struct keys *k)
@@ -90,7 +75,7 @@ static struct request signed_write(struct rig *rig, enum osd_gen g, uint8_t meth
         osd_icv_put(icv, rig->out + 280, ICV_LEN(g));
     }
     if (method == OSD_SEC_CAPKEY) {
-        sign_token(rig, &r);
+        signed_token(rig, &r);
         memcpy(rig->out, "evil", 4);
     }
     return r;

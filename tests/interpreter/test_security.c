@@ -5,6 +5,7 @@
  * The test signs as a client does, with keys it derives itself.
  */
 #include "interpreter/nonces.h"
+#include "interpreter/secure.h"
 #include "security/dh.h"
 #include "security/icv.h"
 #include "signed.h"
@@ -574,6 +575,50 @@ static void test_interpreter_security__new_credentials_of_a_known_key_follow_eve
     rig_close(&rig);
 }
 
+/* A capability says by its audit value what it was made for; all of one value end at once. */
+static void test_interpreter_security__a_frozen_audit_value_ends_its_capabilities(void **state)
+{
+    uint8_t frozen[2 * OSD_AUDIT_LEN];
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    memset(frozen, 0x11, OSD_AUDIT_LEN);
+    memset(frozen + OSD_AUDIT_LEN, 0x22, OSD_AUDIT_LEN);
+    for (BOTH(g)) {
+        struct osd_cdb c = signed_read(g);
+        memset(c.cap.audit, 0x22, OSD_AUDIT_LEN);
+        for (uint8_t method = OSD_SEC_CAPKEY; method <= OSD_SEC_ALLDATA; method++) {
+            struct osd_cdb other = c;
+            struct request r;
+            other.cap.audit[OSD_AUDIT_LEN - 1]++;
+            rig_set(&rig, g, RIG_PID, 0, P5, FROZEN_AUDITS, frozen, sizeof(frozen));
+            expect_good(&rig);
+            for (int i = 0; i < 3; i++) { /* frozen, another one, thawed */
+                if (i == 2)
+                    rig_set(&rig, g, RIG_PID, 0, P5, FROZEN_AUDITS, frozen, OSD_AUDIT_LEN);
+                r = signed_make(&rig, i == 1 ? other : c, method, k.working, &k);
+                if (method == OSD_SEC_CAPKEY)
+                    signed_token(&rig, &r);
+                rig.out_len = 0;
+                rig.in_len = 4;
+                signed_run(&rig, &r);
+                if (i > 0) {
+                    expect_good(&rig);
+                    continue;
+                }
+                expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_AUDIT_FROZEN);
+                if (method >= OSD_SEC_CMDRSP)
+                    expect_signed(&rig, &r);
+            }
+        }
+    }
+    rig_set(&rig, OSD_GEN2, RIG_PID, 0, P5, FROZEN_AUDITS, frozen, 30);
+    expect_param(&rig, 8);
+    rig_close(&rig);
+}
+
 /* Would catch: a FORMAT OSD that locks its owner out, or leaves keys to the next partition. */
 static void test_interpreter_security__format_keeps_the_keys_of_the_device(void **state)
 {
@@ -786,6 +831,7 @@ int main(void)
         cmocka_unit_test(test_interpreter_security__further_capabilities_are_proven),
         cmocka_unit_test(test_interpreter_security__keys_have_their_consequences),
         cmocka_unit_test(test_interpreter_security__set_key_checks_its_fields),
+        cmocka_unit_test(test_interpreter_security__a_frozen_audit_value_ends_its_capabilities),
         cmocka_unit_test(test_interpreter_security__format_keeps_the_keys_of_the_device),
         cmocka_unit_test(
             test_interpreter_security__new_credentials_of_a_known_key_follow_every_change),

@@ -68,8 +68,8 @@ static const struct row rows[] = {
     {P + 1, 0x84, 1, 8, G2, W_CONST, M_BLOCK},
     {P + 1, 0xc1, 1, 8, 0, W_COUNT, 0},
     {P + 1, 0xd1, 1, 8, G2, W_USED, 0},
-    {P + 1, 0x200, 2, 4, G2, W_CONST, 1},
-    {P + 1, 0x300, 2, 4, G2, W_CONST, 0},
+    {P + 1, 0x200, 2, 4, S | G2, W_STORED, 1},
+    {P + 1, 0x300, 2, 4, S | G2, W_STORED, 0},
     {P + 1, 0x80000001, 1, 1, G2, W_CONST, 0},
     {P + 1, 0x80000002, 1, 8, G2, W_CONST, 0},
     {P + 2, 0x1, 1, 8, S, W_MAX_LENGTH, 0},
@@ -80,7 +80,8 @@ static const struct row rows[] = {
     {P + 3, 0xfffffffe, 1, 1, S, W_BYPASS, 0},
     {P + 5, 0x1, 1, 1, S | ZERO, W_STORED, 0},
     {P + 5, 0x2, 2, 6, S | ZERO, W_FIRST, 0},
-    {P + 5, 0x4, 2, 2, S | ZERO, W_STORED, 0},
+    {P + 5, 0x4, 1, 2, S | ZERO, W_STORED, 65535},
+    {P + 5, 0x5, 1, 2, S | ZERO, W_STORED, 0},
     {P + 5, 0x7fff, 17, 7, ZERO, W_NONE, 0},
     {P + 5, 0x40000001, 2, 4, S | ZERO, W_STORED, 0},
     {P + 6, 0x1, 2, 1, G2, W_CONST, 0},
@@ -618,6 +619,8 @@ static bool bad_value(const struct m_view *v, const struct row *r, uint32_t numb
     case W_STORED:
         if (r->page % P == 5 && r->len == 1) /* default methods: one that is supported */
             return n > 15 || !supports(v, (unsigned)n);
+        if (r->page == P + 1) /* methods and times of duplication that are offered */
+            return number < 0x300 ? n != 1 && (n < 0xfd || n > 0xff) : n != 0;
         return r->page == R + 1 && n != 1 && n != 2 && n != 4 && n != 5;
     default:
         return false;
