@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "raw.h"
@@ -353,6 +355,31 @@ static void peer_read(struct bench_work *w, const struct bench_op *op, unsigned 
         bench_die("pread: %m");
 }
 
+/* What every way into the kernel costs at least. */
+static void peer_nothing(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    syscall(SYS_getppid);
+}
+
+static void peer_map(struct bench_work *w, const struct bench_op *op)
+{
+    w->pages = mmap(NULL, op->batch * op->size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (w->pages == MAP_FAILED)
+        bench_die("mmap: %m");
+    madvise(w->pages, op->batch * op->size, MADV_NOHUGEPAGE);
+}
+
+static void peer_touch(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    w->pages[i * op->size] = 1;
+}
+
+static void peer_unmap(struct bench_work *w, const struct bench_op *op)
+{
+    munmap(w->pages, op->batch * op->size);
+}
+
 /* One file per object, as somebody would do by hand. */
 static void peer_name(const struct bench_work *w, unsigned i, char path[4096])
 {
@@ -465,6 +492,10 @@ const struct bench_op bench_ops[] = {
      peer_rocksdb_put, nothing},
     {"peer_rocksdb_get", "RocksDB by itself: get of 100 bytes", 0, 4000, 100, peer_rocksdb,
      peer_rocksdb_get, nothing},
+    {"peer_nothing", "a system call that does nothing", 0, 4000, 0, nothing, peer_nothing,
+     nothing},
+    {"peer_touch", "a page of memory touched for the first time", 0, 1000, 4096, peer_map,
+     peer_touch, peer_unmap},
     {"create_and_write_4k", "CREATE AND WRITE 4 KiB", 0, 1000, 4096, prepare_create_and_write,
      step_fresh, drop_fresh},
     {"clear_512", "CLEAR 512 bytes", 0, 1000, 512, prepare_clear, step_somewhere, nothing},

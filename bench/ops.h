@@ -27,7 +27,8 @@ struct bench_work {
     uint64_t turn;         /* grows with every batch; makes fresh ids */
     struct bench_cmd cmd;
     uint8_t list[512], in[512];
-    uint8_t *buf; /* BENCH_BUF bytes */
+    uint8_t *buf;   /* BENCH_BUF bytes */
+    uint8_t *pages; /* nobody touched them yet */
     int fd;
     struct bench_raw *raw; /* opened by its first use */
 };
