@@ -111,6 +111,7 @@ struct mem_store {
     struct mem_record **records; /* ring of STORE_RECORDS, made by the first record */
     struct mem_record **buckets; /* by nonce, as many */
     size_t next_record;
+    uint64_t last_identity; /* of a partition; atomic */
     struct mem_setting *settings;
 };
 

@@ -64,6 +64,7 @@ osd_status mem_put_meta(struct store_txn *t, struct store_id id, const struct st
     next.length = w->obj->meta.length;
     next.used = w->obj->meta.used;
     next.count = w->obj->meta.count;
+    next.identity = w->obj->meta.identity;
     w->obj->meta = next;
     return OSD_OK;
 }
@@ -230,9 +231,12 @@ static osd_status choose_part(struct mem_txn *t, uint64_t pid, struct mem_part_w
 static osd_status fill_part(struct mem_txn *t, struct mem_part_work *pw,
                             const struct store_meta *meta)
 {
-    struct mem_work *w = mem_work_new(mem_store_of(&t->base), (struct store_id){pw->pid, 0});
+    struct mem_store *s = mem_store_of(&t->base);
+    struct mem_work *w = mem_work_new(s, (struct store_id){pw->pid, 0});
     osd_status status = w ? fill_work(w, meta) : OSD_E_NOMEM;
 
+    if (status == OSD_OK && !meta->identity)
+        w->obj->meta.identity = __atomic_add_fetch(&s->last_identity, 1, __ATOMIC_RELAXED);
     if (status == OSD_OK)
         status = tree_put(&pw->works, 0, &w->ref);
     if (status) {

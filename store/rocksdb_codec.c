@@ -7,7 +7,8 @@
  * attributes and chunks with keys of their own (32 each). Of an object there follow: length of the
  * inline attributes (16), these, and up to the end chunk 0 (rocksdb_chunk.c). Of a partition: kind
  * of duplicate, whether blocks are shared (8 each), source, serial number, number and serial number
- * of what it is being made from (64 each).
+ * of what it is being made from, identity, identity of the source (64 each). A record without the last
+ * two is read as well: its identity is its serial number, that of its source is not known (0).
  * used of partitions is that of their attributes; the sum over objects is made at open.
  */
 #include "rocksdb_codec.h"
@@ -70,7 +71,7 @@ static size_t record_encode(const struct record *rec, uint8_t dst[RECORD_LEN])
 }
 
 /* What follows the record of a partition or the root. */
-static void part_tail_get(const uint8_t *p, struct record *rec)
+static void part_tail_get(const uint8_t *p, bool is_short, struct record *rec)
 {
     rec->meta.duplicate = p[0];
     rec->shared = p[1];
@@ -78,6 +79,8 @@ static void part_tail_get(const uint8_t *p, struct record *rec)
     rec->serial = be64_get(p + 10);
     rec->copying = be64_get(p + 18);
     rec->copying_serial = be64_get(p + 26);
+    rec->meta.identity = is_short ? rec->serial : be64_get(p + 34);
+    rec->meta.source_identity = is_short ? 0 : be64_get(p + 42);
 }
 
 osd_status record_decode(const void *src, size_t len, struct store_id id, struct record *ret)
@@ -86,7 +89,7 @@ osd_status record_decode(const void *src, size_t len, struct store_id id, struct
     struct record rec = {.id = id};
     struct store_meta *m = &rec.meta;
 
-    if (id.oid ? len < RECORD_LEN + 2 : len != PART_LEN)
+    if (id.oid ? len < RECORD_LEN + 2 : len != PART_LEN && len != PART_SHORT)
         return OSD_E_CORRUPT;
     if (p[0] != RECORD_VERSION || p[1] < STORE_ROOT || p[1] > STORE_USER)
         return OSD_E_CORRUPT;
@@ -102,7 +105,7 @@ osd_status record_decode(const void *src, size_t len, struct store_id id, struct
     rec.outside = be32_get(p + 16);
     rec.chunks = be32_get(p + 20);
     if (!id.oid)
-        part_tail_get(p + 24, &rec);
+        part_tail_get(p + 24, len == PART_SHORT, &rec);
     *ret = rec;
     return OSD_OK;
 }
@@ -117,6 +120,8 @@ size_t part_encode(const struct record *rec, uint8_t dst[PART_LEN])
     be64_put(p + 10, rec->serial);
     be64_put(p + 18, rec->copying);
     be64_put(p + 26, rec->copying_serial);
+    be64_put(p + 34, rec->meta.identity);
+    be64_put(p + 42, rec->meta.source_identity);
     return PART_LEN;
 }
 

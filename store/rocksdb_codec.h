@@ -35,7 +35,8 @@
 #define CHUNK_MAX  (2 + 10 * CHUNK)              /* encoded, without inline data */
 #define BODY_MAX   (CHUNK_MAX + 6 + INLINE_DATA) /* encoded chunk 0 */
 #define RECORD_LEN 116
-#define PART_LEN   (RECORD_LEN + 2 + 4 * 8) /* of a partition or the root */
+#define PART_LEN   (RECORD_LEN + 2 + 6 * 8) /* of a partition or the root */
+#define PART_SHORT (PART_LEN - 2 * 8)       /* ... before partitions had identities */
 #define OBJECT_MAX (RECORD_LEN + 2 + INLINE_ATTRS + BODY_MAX)
 
 /** The metadata record of an object, a partition or the root, and what the store itself needs to

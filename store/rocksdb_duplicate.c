@@ -27,8 +27,9 @@
 
 #define KIND_GONE  0xff
 #define BATCH_FULL MIB
-#define STEP       512u   /* objects between two looks of the keeper at other things */
-#define REST_MS    60000u /* after a failure */
+#define STEP       512u      /* objects between two looks of the keeper at other things ... */
+#define STEP_BYTES (4 * MIB) /* ... and what they put, but for the end of the last one */
+#define REST_MS    60000u    /* after a failure */
 
 /** Kinds of objects in the order in which they are copied. */
 static const enum store_kind kinds[] = {STORE_COLLECTION, STORE_USER};
@@ -43,10 +44,11 @@ struct dup {
     rocksdb_readoptions_t *ro; /* of the snapshot */
     pthread_mutex_t mutex;
     size_t kind; /* which of the kinds is being copied; N_KINDS: all are. Under the mutex */
-    uint64_t next_id;    /* ids of that kind below are done; under the mutex */
-    bool recount;        /* the counters of the partition do not have it yet (at open) */
-    uint64_t rest_until; /* ms; the keeper's: a step failed, others come first until then */
-    osd_status reported; /* likewise: the failure that was logged last */
+    uint64_t next_id;     /* ids of that kind below are done; under the mutex */
+    uint64_t copied, put; /* objects and bytes in this step; under the mutex */
+    bool recount;         /* the counters of the partition do not have it yet (at open) */
+    uint64_t rest_until;  /* ms; the keeper's: a step failed, others come first until then */
+    osd_status reported;  /* likewise: the failure that was logged last */
 };
 
 /* ---- the list ---- */
@@ -209,7 +211,7 @@ static osd_status is_settled(struct rdb *r, struct store_id id, bool *ret)
 /** A copy under way. */
 struct copy {
     struct rdb *r;
-    const struct dup *d;
+    struct dup *d;
     struct store_id from, to;
     rocksdb_writebatch_t *batch;
     struct run_list shared; /* blocks that got one more owner */
@@ -219,8 +221,12 @@ static osd_status copy_write(struct copy *c)
 {
     char *err = NULL;
 
+    size_t size;
+
     if (__atomic_load_n(&c->r->failed, __ATOMIC_RELAXED))
         return OSD_E_IO;
+    rocksdb_writebatch_data(c->batch, &size);
+    c->d->put += size;
     rocksdb_write(c->r->db, c->r->wo, c->batch, &err);
     rocksdb_writebatch_clear(c->batch);
     if (!err)
@@ -332,7 +338,7 @@ static osd_status copy_keys(struct copy *c, const struct value *value)
     return st;
 }
 
-static osd_status copy_object(struct rdb *r, const struct dup *d, uint64_t oid,
+static osd_status copy_object(struct rdb *r, struct dup *d, uint64_t oid,
                               const struct value *value)
 {
     struct copy c = {.r = r, .d = d, .from = {d->source, oid}, .to = {d->pid, oid}};
@@ -349,7 +355,7 @@ static osd_status copy_object(struct rdb *r, const struct dup *d, uint64_t oid,
 }
 
 /* Copy an object unless that was done, or the source had none. Under the mutex. */
-static osd_status settle_locked(struct rdb *r, const struct dup *d, uint64_t oid)
+static osd_status settle_locked(struct rdb *r, struct dup *d, uint64_t oid)
 {
     struct store_id from = {d->source, oid}, to = {d->pid, oid};
     uint8_t key[OBJECT_KEY_LEN];
@@ -380,41 +386,63 @@ static osd_status settle(struct rdb *r, struct dup *d, uint64_t oid)
 
 /* ---- all objects, step by step ---- */
 
-/* Up to max objects of the present kind; *ret_n how many there were. Under the mutex. */
-static osd_status copy_some(struct rdb *r, struct dup *d, unsigned max, unsigned *ret_n)
+/* Objects of a kind that the source had, from an id on; visit ends it by another status than OSD_OK,
+ * which is returned. */
+static osd_status each_of_source(struct rdb *r, struct dup *d, enum store_kind kind,
+                                 uint64_t from,
+                                 osd_status (*visit)(struct rdb *r, struct dup *d,
+                                                     uint64_t oid))
 {
     rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, d->ro, r->cf[CF_IDS]);
     uint8_t key[LISTED_KEY_LEN];
     osd_status st = OSD_OK;
-    unsigned n = 0;
 
-    key_listed(key, (struct store_id){d->source, d->next_id ? d->next_id : 1},
-               (uint8_t)kinds[d->kind]);
-    for (rocksdb_iter_seek(it, (char *)key, sizeof(key)); n < max && rocksdb_iter_valid(it);
-         rocksdb_iter_next(it), n++) {
+    key_listed(key, (struct store_id){d->source, from ? from : 1}, (uint8_t)kind);
+    for (rocksdb_iter_seek(it, (char *)key, sizeof(key)); rocksdb_iter_valid(it) && !st;
+         rocksdb_iter_next(it)) {
         size_t len;
         const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &len);
         if (len != sizeof(key) || memcmp(k, key, 9) != 0)
             break;
-        uint64_t oid = be64_get(k + 9);
-        st = settle_locked(r, d, oid);
-        if (st)
-            break;
-        d->next_id = oid + 1;
+        st = visit(r, d, be64_get(k + 9));
     }
-    *ret_n = n;
     return rdb_iterated(r, it, st);
 }
 
-static osd_status step(struct rdb *r, struct dup *d, unsigned max, bool *ret_more)
+/* INTERRUPTED: that is enough for now. */
+static osd_status copy_one(struct rdb *r, struct dup *d, uint64_t oid)
+{
+    osd_status st;
+
+    if (d->copied >= STEP || d->put >= STEP_BYTES)
+        return OSD_E_INTERRUPTED;
+    st = settle_locked(r, d, oid);
+    if (!st)
+        d->next_id = oid + 1;
+    d->copied++;
+    return st;
+}
+
+/* Some objects of the present kind; *ret_all: these were the last. Under the mutex. */
+static osd_status copy_some(struct rdb *r, struct dup *d, bool *ret_all)
+{
+    osd_status st;
+
+    d->copied = d->put = 0;
+    st = each_of_source(r, d, kinds[d->kind], d->next_id, copy_one);
+    *ret_all = !st;
+    return st == OSD_E_INTERRUPTED ? OSD_OK : st;
+}
+
+static osd_status step(struct rdb *r, struct dup *d, bool *ret_more)
 {
     osd_status st = OSD_OK;
-    unsigned n;
+    bool all;
 
     pthread_mutex_lock(&d->mutex);
     if (d->kind < N_KINDS) {
-        st = copy_some(r, d, max, &n);
-        if (!st && n < max) {
+        st = copy_some(r, d, &all);
+        if (!st && all) {
             d->kind++;
             d->next_id = 0;
         }
@@ -429,7 +457,7 @@ static osd_status copy_all(struct rdb *r, struct dup *d)
     osd_status st = OSD_OK;
 
     for (bool more = true; more && !st;)
-        st = step(r, d, STEP, &more);
+        st = step(r, d, &more);
     return st;
 }
 
@@ -543,7 +571,7 @@ osd_status dups_step(struct rdb *r, uint64_t pid)
     bool more;
 
     if (d)
-        st = step(r, d, STEP, &more);
+        st = step(r, d, &more);
     dups_done(r);
     return st;
 }
@@ -727,7 +755,7 @@ static bool some_step(struct rdb *r, uint64_t *ret_pid)
     while (d && d->rest_until > now)
         d = d->next;
     if (d)
-        st = step(r, d, STEP, &more);
+        st = step(r, d, &more);
     if (st)
         step_failed(r, d, st, now);
     *ret_pid = d && !more && !st ? d->pid : 0;
@@ -759,26 +787,64 @@ static bool has_source(struct rdb *r, const struct part *p)
     return source && source->record.serial == p->record.copying_serial;
 }
 
+/* Count an object that could not be copied: it will be, or is said to be damaged. */
+static osd_status count_one(struct rdb *r, struct dup *d, uint64_t oid)
+{
+    uint8_t key[OBJECT_KEY_LEN];
+    struct record rec;
+    struct value v = {0};
+    bool settled;
+    osd_status st = is_settled(r, (struct store_id){d->pid, oid}, &settled);
+
+    if (st || settled)
+        return st;
+    key_object(key, (struct store_id){d->source, oid});
+    st = get_at(r, d->ro, CF_OBJECTS, key, sizeof(key), &v);
+    if (!st && v.pin)
+        st = record_decode(v.data, v.len, (struct store_id){d->source, oid}, &rec);
+    if (!st && v.pin)
+        recount(r, d->pid, rec.meta.used);
+    value_free(&v);
+    return st;
+}
+
+/* What cannot be copied now stays in the list, as if the store had been open all the time: who
+ * looks for an object of it hears of the failure, others go on. */
+static osd_status put_aside(struct rdb *r, uint64_t pid, osd_status why)
+{
+    struct dup *d = find(dups_read(r), pid);
+    osd_status st = OSD_OK;
+
+    dups_done(r);
+    if (!d)
+        return OSD_OK;
+    for (size_t i = 0; i < N_KINDS && d->kind < N_KINDS && !st; i++)
+        st = each_of_source(r, d, kinds[i], 0, count_one);
+    d->recount = false;
+    step_failed(r, d, why, osd_monotonic_ms());
+    return st;
+}
+
 /* Opening: nobody else is there. */
 static osd_status resume(struct rdb *r, const struct part *p)
 {
     osd_status st = OSD_OK;
-    struct dup *d;
+    struct dup *d = dup_new(p->record.copying, p->pid);
 
-    if (!has_source(r, p))
-        return conclude(r, p->pid);
-    d = dup_new(p->record.copying, p->pid);
     if (!d)
         return OSD_E_NOMEM;
     d->recount = true;
-    d->snapshot = rocksdb_create_snapshot(r->db);
-    d->ro = rocksdb_readoptions_create();
-    rocksdb_readoptions_set_snapshot(d->ro, d->snapshot);
-    osd_log(OSD_LOG_INFO, "store %s: completing partition 0x%llx", r->path,
-            (unsigned long long)p->pid);
-    st = copy_all(r, d);
-    dup_free(r, d);
-    return st ? st : conclude(r, p->pid);
+    dup_start(r, d);
+    if (has_source(r, p)) {
+        osd_log(OSD_LOG_INFO, "store %s: completing partition 0x%llx", r->path,
+                (unsigned long long)p->pid);
+        st = copy_all(r, d);
+    } else {
+        d->kind = N_KINDS;
+    }
+    if (!st)
+        st = conclude(r, p->pid);
+    return st ? put_aside(r, p->pid, st) : OSD_OK;
 }
 
 osd_status dups_resume(struct rdb *r)

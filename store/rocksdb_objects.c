@@ -105,6 +105,7 @@ osd_status rdb_put_meta(struct store_txn *base, struct store_id id, const struct
     next.kind = old.kind;
     next.length = old.length;
     next.used = old.used;
+    next.identity = old.identity;
     merge_times(t, id, &next, &old);
     txn_store(t, id, &next);
     return txn_noted(base, OSD_OK);
@@ -188,12 +189,11 @@ osd_status part_create(struct txn *t, struct store_id id, const struct store_met
         st = choose_id(t, &r->next_pid, true, &id);
     if (st)
         return st;
+    struct record rec = {.id = id, .fresh = true};
+    rec.serial = __atomic_add_fetch(&r->last_serial, 1, __ATOMIC_RELAXED);
     m.used = m.count = m.length = 0;
-    const struct record rec = {.id = id,
-                               .meta = m,
-                               .fresh = true,
-                               .serial =
-                                   __atomic_add_fetch(&r->last_serial, 1, __ATOMIC_RELAXED)};
+    m.identity = m.identity ? m.identity : rec.serial;
+    rec.meta = m;
     struct part *p = part_new(r, &rec);
     if (!p)
         return OSD_E_NOMEM;

@@ -97,6 +97,9 @@ struct store_meta {
     uint64_t partition_quota;   /* root: limit on count */
     uint32_t collections_quota; /* partition: limit per object; root: default */
     uint64_t source;            /* partition: the one it duplicates; the store only keeps it */
+    uint64_t source_identity;   /* ... and its identity then; likewise */
+    uint64_t identity; /* partition: no other has it, or had while this or a later one is there;
+                        * given to create, it is made again as the one that had it; ro */
 };
 
 enum store_mode { STORE_SHARED, STORE_EXCLUSIVE };

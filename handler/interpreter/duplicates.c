@@ -7,7 +7,8 @@
  *  (1) A partition knows its source by store_meta.source; DETACH CLONE forgets it.
  *  (2) Keys and the policy/security page are no content: a new partition has no keys, one that is
  *      made again keeps its own, so that what was revoked stays revoked.
- *  (3) A source that is younger than what was made from it is another partition with its number.
+ *  (3) A source is the one with the identity that store_meta.source_identity names: a partition
+ *      made anew under its number has another one. Refreshed or restored, it keeps its own.
  */
 #include "aside.h"
 #include "commands.h"
@@ -66,6 +67,8 @@ static struct store_meta fresh_meta(const struct command *c, enum store_duplicat
 
     m.duplicate = (uint8_t)kind;
     m.source = c->target.pid;
+    m.source_identity = c->meta.identity;
+    m.identity = 0;
     m.created = m.attr_accessed = m.attr_modified = c->now;
     m.data_accessed = m.data_modified = c->now;
     return m;
@@ -101,6 +104,12 @@ static osd_status find_from(struct command *c, uint64_t from, struct store_meta 
     if (from != 0 && from != c->target.pid)
         st = ops_of(c)->get_meta(c->txn, (struct store_id){from, 0}, ret);
     return st == OSD_E_NOT_FOUND ? fail_cdb(c, FIELD_SOURCE) : st;
+}
+
+/* Whether a partition is the one that had this identity; 0: made before identities were kept. */
+static bool is_same(const struct store_meta *m, uint64_t identity)
+{
+    return identity == 0 || m->identity == identity;
 }
 
 /* The target becomes what `from` is; metadata, keys and policy stay its own. */
@@ -139,7 +148,7 @@ osd_status run_refresh(struct command *c)
     st = find_from(c, m.source, &source);
     if (st)
         return st;
-    if (source.created > m.created)
+    if (!is_same(&source, m.source_identity))
         return fail_cdb(c, FIELD_SOURCE);
     m.data_modified = m.attr_modified = c->now;
     return make_again(c, m.source, &m);
@@ -155,7 +164,7 @@ osd_status run_restore(struct command *c)
     if (st)
         return st;
     if (snapshot.duplicate != STORE_SNAPSHOT || snapshot.source != c->target.pid ||
-        m.created > snapshot.created)
+        !is_same(&m, snapshot.source_identity))
         return fail_cdb(c, FIELD_SOURCE);
     m.data_modified = m.attr_modified = c->now;
     return make_again(c, c->cdb.start, &m);
@@ -173,7 +182,7 @@ osd_status run_detach(struct command *c)
     if (c->cdb.start != 0 && c->cdb.start != m.source)
         return fail_cdb(c, FIELD_SOURCE);
     m.duplicate = STORE_ORIGINAL;
-    m.source = 0;
+    m.source = m.source_identity = 0;
     m.attr_modified = c->now;
     return ops_of(c)->put_meta(c->txn, c->target, &m);
 }

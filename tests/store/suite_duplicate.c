@@ -587,6 +587,40 @@ static void test_store_duplicate__places_tell_what_is_shared(void **state)
     }
 }
 
+static struct store_id with_identity(struct rig *r, uint64_t identity)
+{
+    struct store_meta m = rig_meta(STORE_PARTITION);
+    struct store_txn *t = rig_begin(r, root, STORE_EXCLUSIVE);
+    struct store_id made;
+
+    m.identity = identity;
+    rig_ok(r->ops->create(t, root, &m, &made));
+    rig_commit(r, t);
+    return made;
+}
+
+static void test_store_duplicate__identities_are_nobody_elses(void **state)
+{
+    struct rig *r = *state;
+    struct store_id p = rig_partition(r), q = duplicate(r, p), again;
+    uint64_t of_p = rig_get_meta(r, p).identity, of_q = rig_get_meta(r, q).identity;
+    struct store_meta m = rig_get_meta(r, q);
+
+    assert_true(of_p != 0 && of_q != 0 && of_p != of_q);
+    m.source_identity = of_p;
+    m.identity = 1234;
+    rig_put_meta(r, q, &m);
+    rig_remove(r, p);
+    rig_reopen(r);
+    if (!rig_persists())
+        return;
+    assert_int_equal(rig_get_meta(r, q).source_identity, of_p);
+    assert_int_equal(rig_get_meta(r, q).identity, of_q); /* not to be changed */
+    assert_true(rig_get_meta(r, rig_partition(r)).identity > of_q);
+    again = with_identity(r, of_p);
+    assert_int_equal(rig_get_meta(r, again).identity, of_p);
+}
+
 int suite_duplicate(void)
 {
     const struct CMUnitTest tests[] = {
@@ -608,6 +642,7 @@ int suite_duplicate(void)
         RIG_TEST(test_store_duplicate__both_sides_change_at_once),
         RIG_TEST(test_store_duplicate__goes_while_it_is_being_made),
         RIG_TEST(test_store_duplicate__places_tell_what_is_shared),
+        RIG_TEST(test_store_duplicate__identities_are_nobody_elses),
     };
 
     return cmocka_run_group_tests_name("duplicate", tests, NULL, NULL);

@@ -330,6 +330,91 @@ static void test_store_damage__another_format_is_refused_and_left_alone(void **s
     rocksdb_options_destroy(o);
 }
 
+static struct store_id snapshot_of(struct rig *r, uint64_t pid)
+{
+    struct store_meta m = rig_meta(STORE_PARTITION);
+    struct store_txn *t = rig_begin(r, (struct store_id){0, 0}, STORE_EXCLUSIVE);
+    struct store_id made;
+
+    rig_ok(r->ops->duplicate(t, pid, (struct store_id){0, 0}, &m, &made));
+    rig_commit(r, t);
+    return made;
+}
+
+static osd_status get_large(struct rig *r, struct store_id id, uint8_t *dst, uint32_t cap)
+{
+    struct store_txn *t = rig_begin(r, id, STORE_SHARED);
+    uint32_t len;
+    osd_status st = r->ops->get_attr(t, id, 9, 9, dst, cap, &len);
+
+    r->ops->abort(t);
+    return st;
+}
+
+/* A duplicate was not complete, and now it cannot be: that does not keep the store shut. Nothing of
+ * it is lost: it is complete when the damage is mended. */
+static void test_store_damage__a_duplicate_that_cannot_be_completed_is_put_aside(void **state)
+{
+    struct rig *r = *state;
+    struct store_id good, bad, p = rig_partition(r), d;
+    uint8_t large[3000], got[3000];
+    uint64_t seed = 1, used;
+
+    rig_close(r);
+    r->cfg.idle = true; /* nothing is copied before it is needed */
+    rig_open(r);
+    good = rig_object(r, p.pid);
+    bad = rig_object(r, p.pid);
+    for (size_t i = 0; i < sizeof(large); i++)
+        large[i] = (uint8_t)rig_random(&seed, 256);
+    rig_write(r, good, 0, large, sizeof(large));
+    rig_set_attr(r, bad, 9, 9, large, sizeof(large));
+    d = snapshot_of(r, p.pid);
+    used = rig_get_meta(r, d).used;
+    rig_close(r);
+    struct raw w = raw_open(r->dir); /* what is in the log goes into tables */
+    raw_close(&w);
+    assert_int_equal(raw_flip(r->dir, "db", ".sst", large, sizeof(large)), 1);
+
+    rig_open(r);
+    assert_int_equal(rig_get_meta(r, d).used, used);
+    assert_int_equal(rig_get_meta(r, d).count, 2);
+    good.pid = bad.pid = d.pid;
+    rig_read(r, good, 0, got, sizeof(got));
+    assert_memory_equal(got, large, sizeof(got));
+    rig_fails(get_large(r, bad, got, sizeof(got)), OSD_E_CORRUPT);
+    rig_fails(read_byte(r, bad, 0), OSD_E_CORRUPT);
+    struct store_id other = rig_object(r, p.pid);
+    rig_write(r, other, 0, large, sizeof(large));
+    assert_false(rig_exists(r, (struct store_id){d.pid, other.oid}));
+    rig_close(r);
+
+    large[sizeof(large) / 2] ^= 4;
+    assert_int_equal(raw_flip(r->dir, "db", ".sst", large, sizeof(large)), 1);
+    large[sizeof(large) / 2] ^= 4;
+    rig_open(r);
+    rig_ok(get_large(r, bad, got, sizeof(got)));
+    assert_memory_equal(got, large, sizeof(got));
+    assert_int_equal(rig_get_meta(r, d).used, used);
+    assert_int_equal(rig_get_meta(r, d).count, 2);
+}
+
+/* Partitions of stores that are older have no identity in their records. */
+static void test_store_damage__a_partition_of_an_older_store_has_an_identity(void **state)
+{
+    struct rig *r = *state;
+    struct store_id p = rig_partition(r), q = rig_partition(r);
+    uint8_t value[OBJECT_MAX];
+    struct raw w = open_below(r);
+
+    assert_int_equal(raw_get(&w, p, value), PART_LEN);
+    raw_set(&w, p, value, PART_SHORT);
+    raw_close(&w);
+    rig_open(r);
+    assert_true(rig_get_meta(r, p).identity > 0);
+    assert_int_not_equal(rig_get_meta(r, p).identity, rig_get_meta(r, q).identity);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +426,8 @@ int main(void)
         RIG_TEST(test_store_damage__an_index_gets_back_what_it_lacks),
         RIG_TEST(test_store_damage__an_index_loses_what_it_should_not_have),
         RIG_TEST(test_store_damage__another_format_is_refused_and_left_alone),
+        RIG_TEST(test_store_damage__a_duplicate_that_cannot_be_completed_is_put_aside),
+        RIG_TEST(test_store_damage__a_partition_of_an_older_store_has_an_identity),
     };
 
     rig_choose("rocksdb");

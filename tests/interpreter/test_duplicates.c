@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/interpreter/test_duplicates.c - which partition is whose snapshot
+ *
+ * The rig's clock stands still, so that times tell nothing. What duplicates hold is tested by
+ * tests/conform/snapshots.osd.
+ */
+#include "rig.h"
+
+#define SNAPSHOT (RIG_PID + 1)
+
+static void run_on(struct rig *rig, enum osd_op op, uint64_t pid, uint64_t source)
+{
+    struct osd_cdb c = rig_cmd(op, OSD_GEN2, pid, 0);
+
+    c.start = source;
+    rig->out_len = rig->in_len = 0;
+    rig_run(rig, &c);
+}
+
+static void refresh(struct rig *rig)
+{
+    run_on(rig, OSD_OP_REFRESH_SNAPSHOT_OR_CLONE, SNAPSHOT, 0);
+}
+
+static void restore(struct rig *rig)
+{
+    run_on(rig, OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT, RIG_PID, SNAPSHOT);
+}
+
+static void remove_partition(struct rig *rig)
+{
+    struct osd_cdb c = rig_cmd(OSD_OP_REMOVE_PARTITION, OSD_GEN2, RIG_PID, 0);
+
+    c.option = 1;
+    rig->out_len = rig->in_len = 0;
+    rig_good(rig, &c);
+}
+
+static void snapshot(struct rig *rig)
+{
+    rig_objects(rig);
+    run_on(rig, OSD_OP_CREATE_SNAPSHOT, SNAPSHOT, RIG_PID);
+    expect_good(rig);
+}
+
+static void test_interpreter_duplicates__a_partition_made_anew_is_another_one(void **state)
+{
+    struct rig *rig = *state;
+
+    snapshot(rig);
+    remove_partition(rig);
+    rig_partition(rig, RIG_PID);
+    refresh(rig);
+    expect_cdb(rig, 40);
+    restore(rig);
+    expect_cdb(rig, 40);
+    assert_int_equal(rig_get_u(rig, SNAPSHOT, 0, OSD_PAGE_P + OSD_PG_INFORMATION, 0xc1), 1);
+}
+
+static void test_interpreter_duplicates__one_that_is_made_again_is_the_same(void **state)
+{
+    struct rig *rig = *state;
+
+    snapshot(rig);
+    for (int i = 0; i < 3; i++) {
+        restore(rig);
+        expect_good(rig);
+        refresh(rig);
+        expect_good(rig);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        rig_test(test_interpreter_duplicates__a_partition_made_anew_is_another_one),
+        rig_test(test_interpreter_duplicates__one_that_is_made_again_is_the_same),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
