@@ -459,8 +459,12 @@ void index_applied(struct txn *t)
             index_replace(t->rdb, c->part, c->index);
         c->index = NULL;
     }
-    __atomic_store_n(&t->rdb->index_wanted, true, __ATOMIC_RELEASE);
-    keeper_ring(t->rdb);
+}
+
+void index_wake(struct rdb *r)
+{
+    __atomic_store_n(&r->index_wanted, true, __ATOMIC_RELEASE);
+    keeper_ring(r);
 }
 
 void index_forget(struct txn *t)

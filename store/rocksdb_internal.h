@@ -429,6 +429,8 @@ osd_status index_prepare(struct txn *t);
 void index_write(struct txn *t);
 void index_put_ranges(struct txn *t, rocksdb_writebatch_t *b);
 void index_applied(struct txn *t);
+/** After that, and after new partitions are in the table: have the keeper build what is to be. */
+void index_wake(struct rdb *r);
 /** End of a transaction, in any case. */
 void index_forget(struct txn *t);
 /** Give a partition another index, or none; the old one is freed. */

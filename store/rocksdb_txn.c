@@ -635,6 +635,8 @@ static void txn_applied(struct txn *t)
         dup_forget(r, t->concluded);
     while (t->new_parts)
         new_part_applied(t);
+    if (t->index_changes)
+        index_wake(r);
     if (t->record.seq)
         record_remember(r, &t->record);
     for (size_t i = 0; i < t->freed.n; i++)
