@@ -3,11 +3,13 @@
  * tests/conform/model/differ.c - random commands to the device and to the model, side by side
  *
  *     differ [--store memory|rocksdb] [--commands N] [--seed S] [--episode N] [--failures N]
+ *            [--broken]
  *
  * An episode begins with FORMAT OSD and goes on with random commands of both generations. The
  * clock is ours and stands still during a command, so times must agree to the millisecond. When
  * an answer differs, the episode is cut down to what is needed for it, and comes out as a script
- * for `osdctl conform` with what the model expects. Exit code 1 then.
+ * for `osdctl conform` with what the model expects. Exit code 1 then. --broken puts a mistake into
+ * the device, to see that: the first byte that READ of OSD-2 returns is wrong.
  */
 #include <ftw.h>
 #include <getopt.h>
@@ -42,6 +44,7 @@ struct bench {
     uint8_t *in;
     size_t in_cap;
     char dir[64];
+    bool broken;
     unsigned runs; /* of episodes: no nonce comes again in another one */
     uint64_t good; /* commands of episodes that ended with GOOD, or read past the end */
 };
@@ -77,6 +80,8 @@ static void run_device(struct bench *b)
     q.out = osd_iov_make(&out, r->out.len ? 1 : 0);
     q.in = osd_iov_make(&in, r->in_len ? 1 : 0);
     osd_device_execute(b->dev, &q, &b->got);
+    if (b->broken && be16_get(r->cdb + 8) == 0x8885 && b->got.status == 0 && b->got.in_len > 0)
+        b->in[0] ^= 1;
 }
 
 static void run_model(struct bench *b)
@@ -539,6 +544,7 @@ struct plan {
     const char *store, *under;
     uint64_t commands, seed, failures;
     size_t episode;
+    bool broken;
 };
 
 static bool run_episode(struct bench *b, struct step *steps, size_t n, uint64_t seed,
@@ -584,6 +590,7 @@ static uint64_t run_store(const struct plan *p, struct step *steps, uint64_t *se
     if (!b)
         die("no memory", "");
     open_bench(b, p->store, p->under);
+    b->broken = p->broken;
     for (int i = 0; i < EPISODES_PER_STORE && *done < p->commands && failed < p->failures; i++)
         failed += !run_episode(b, steps, p->episode, (*seed)++, done);
     *good += b->good;
@@ -613,7 +620,7 @@ int main(int argc, char **argv)
     static const struct option options[] = {
         {"store", 1, NULL, 's'},   {"commands", 1, NULL, 'n'}, {"seed", 1, NULL, 'S'},
         {"episode", 1, NULL, 'e'}, {"failures", 1, NULL, 'f'}, {"dir", 1, NULL, 'd'},
-        {NULL, 0, NULL, 0}};
+        {"broken", 0, NULL, 'b'},  {NULL, 0, NULL, 0}};
     struct plan p = {.store = "memory",
                      .under = "/tmp",
                      .commands = 10000,
@@ -626,6 +633,8 @@ int main(int argc, char **argv)
         uint64_t v = optarg ? strtoull(optarg, NULL, 10) : 0;
         if (c == 's')
             p.store = optarg;
+        else if (c == 'b')
+            p.broken = true;
         else if (c == 'd')
             p.under = optarg;
         else if (c == 'n')
