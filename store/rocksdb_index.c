@@ -41,7 +41,8 @@
 
 #define STEP         128u /* objects between two looks of the keeper at other things */
 #define REST_MS      60000u
-#define PENDING_FULL (64 * KIB)
+#define PENDING_FULL (64 * KIB) /* goes into the batch from there on ... */
+#define PENDING_MAX  MIB        /* ... and never comes to this */
 
 /** What is indexed: an attribute, or with number INDEX_ALL a page. */
 struct spec {
@@ -149,7 +150,7 @@ static osd_status pend(struct txn *t, bool add, const uint8_t *key, size_t len)
     uint8_t head[2] = {add, (uint8_t)len};
     osd_status st;
 
-    t->index_pending.max = 64 * MIB;
+    t->index_pending.max = PENDING_MAX;
     t->changed = true;
     st = osd_buf_put(&t->index_pending, head, sizeof(head));
     return st ? st : osd_buf_put(&t->index_pending, key, len);
@@ -296,7 +297,8 @@ struct each_value {
     struct txn *t;
     struct store_id id;
     const struct spec *spec;
-    bool add;
+    bool add, more;
+    uint32_t next; /* with more: where the rest begins */
     osd_status st;
 };
 
@@ -307,6 +309,10 @@ static bool take_value(void *arg, uint32_t page, uint32_t number, const void *va
     uint8_t key[ENTRY_MAX];
 
     if (!covers(e->spec, page, number))
+        return false;
+    e->more = e->t->index_pending.len > PENDING_FULL;
+    e->next = number;
+    if (e->more)
         return false;
     e->st = pend(e->t, e->add, key, key_entry(key, e->id, page, number, value, len));
     return !e->st;
@@ -321,9 +327,13 @@ static osd_status all_values(struct txn *t, struct store_id id, const struct spe
     osd_status st;
 
     if (s->number == INDEX_ALL) {
-        index_write(t);
-        st = rdb_each_attr(&t->base, id, s->page, 0, take_value, &e);
-        return st ? st : e.st;
+        do { /* nothing goes into the batch while it is read */
+            index_write(t);
+            e.more = false;
+            st = rdb_each_attr(&t->base, id, s->page, e.next, take_value, &e);
+            st = st ? st : e.st;
+        } while (!st && e.more);
+        return st;
     }
     st = rdb_get_attr(&t->base, id, s->page, s->number, value, sizeof(value), &len);
     if (st)

@@ -469,6 +469,35 @@ static void test_store_index__a_clone_gets_its_own_and_a_snapshot_none(void **st
     rig_fails(has_index(r, snapshot, PAGE, NUMBER), OSD_E_NOT_FOUND);
 }
 
+/* More entries than a transaction keeps before they go into its batch. Would catch: an object with
+ * that many cannot be indexed, nor removed. */
+static void test_store_index__an_object_may_have_any_number_of_values(void **state)
+{
+    enum { MANY = 20000 };
+    struct rig *r = *state;
+    struct store_id p = rig_partition(r), o = rig_object(r, p.pid);
+    struct store_txn *t = rig_begin(r, o, STORE_EXCLUSIVE);
+    uint8_t value[LONGEST] = {0};
+    uint64_t ids[OBJECTS];
+    size_t n = 0;
+
+    for (uint32_t i = 1; i <= MANY; i++) {
+        be32_put(value, i);
+        rig_ok(r->ops->set_attr(t, o, PAGE, i, value, sizeof(value)));
+    }
+    rig_commit(r, t);
+    ask_index(r, p, 1, PAGE, ANY);
+    await_index(r, p, PAGE, MANY);
+    rig_check(r);
+    struct store_values w = {.page = PAGE, .number = MANY, .min = {value, sizeof(value)}};
+    rig_ok(find(r, p.pid, &w, ids, OBJECTS, &n));
+    assert_true(n == 1 && ids[0] == o.oid);
+    rig_remove(r, o);
+    rig_check(r);
+    rig_ok(find(r, p.pid, &w, ids, OBJECTS, &n));
+    assert_int_equal(n, 0);
+}
+
 /* ---- none ---- */
 
 static void test_store_index__who_has_none_says_so(void **state)
@@ -497,6 +526,7 @@ int suite_index(void)
         RIG_TEST(test_store_index__goes_with_its_partition),
         RIG_TEST(test_store_index__an_aborted_change_changes_nothing),
         RIG_TEST(test_store_index__a_transaction_finds_what_it_set),
+        RIG_TEST(test_store_index__an_object_may_have_any_number_of_values),
         RIG_TEST(test_store_index__a_clone_gets_its_own_and_a_snapshot_none),
     };
     const struct CMUnitTest none[] = {RIG_TEST(test_store_index__who_has_none_says_so)};
