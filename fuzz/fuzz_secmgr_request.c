@@ -52,6 +52,19 @@ static void check_enrol(const char *body, size_t len, char *why)
     require(strlen(r.url) < sizeof(r.url));
 }
 
+static void check_batch(const char *body, size_t len, char *why)
+{
+    struct sm_batch_request r;
+
+    if (sm_parse_batch(body, len, &r, why, WHY)) {
+        require(why[0]);
+        return;
+    }
+    require(r.n >= 1 && r.n <= SM_BATCH && sm_osd_name_valid(r.one.osd));
+    for (size_t i = 0; i < r.n; i++)
+        require(r.oids[i] >= OSD_ID_FIRST);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *body = malloc(size + 1), why[WHY] = "", member[SM_PRINCIPAL];
@@ -61,19 +74,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(body);
     if (len)
         memcpy(body, data + 1, len);
-    switch (size ? data[0] % 6 : 0) {
+    switch (size ? data[0] % 7 : 0) {
     case 0:
         check_credential(body, len, why);
         break;
     case 1:
     case 2:
-        check_rule(body, len, data[0] % 6 == 2, why);
+        check_rule(body, len, data[0] % 7 == 2, why);
         break;
     case 3:
         check_enrol(body, len, why);
         break;
     case 4:
         require((sm_parse_key(body, len, &key, why, WHY) == OSD_OK) == (why[0] == 0));
+        break;
+    case 6:
+        check_batch(body, len, why);
         break;
     default:
         if (sm_parse_member(body, len, member, why, WHY) == OSD_OK)

@@ -13,8 +13,9 @@
 #include "api_internal.h"
 #include "common/clock.h"
 #include "common/log.h"
-#include "names.h"
+#include "digits.h"
 #include "requests.h"
+#include "security/names.h"
 
 /* ---- routes ---- */
 
@@ -40,6 +41,7 @@ static const struct route {
     {"GET", "/metrics", KNOWN, api_metrics},
     {"GET", "/v1/status", KNOWN, api_status},
     {"POST", "/v1/credentials", KNOWN, api_credential},
+    {"POST", "/v1/credentials/batch", KNOWN, api_batch},
     {"GET", "/v1/osds", ADMIN, api_osds},
     {"POST", "/v1/osds", ADMIN, api_enrol},
     {"DELETE", "/v1/osds/{osd}", ADMIN, api_remove_osd},
@@ -111,10 +113,10 @@ static size_t find_route(const struct sm_request *req, char name[SM_NAME_LEN], b
 
 json_t *json_perms(uint16_t perms)
 {
-    char text[SM_PERMS_TEXT];
+    char text[OSD_PERMISSIONS_TEXT];
     json_t *list = json_array();
 
-    sm_perms_format(perms, text);
+    osd_permissions_format(perms, text);
     for (const char *at = text; perms && *at; at += strspn(at, ",")) {
         size_t len = strcspn(at, ",");
         json_array_append_new(list, json_stringn(at, len));
@@ -133,7 +135,7 @@ json_t *json_id(uint64_t id)
 
 json_t *json_place(uint8_t type, uint64_t pid, uint64_t oid)
 {
-    const char *name = sm_type_name(type);
+    const char *name = osd_type_name(type);
     json_t *place = json_pack("{s:s}", "type", name ? name : "?");
 
     if (type != OSD_TYPE_ROOT)
@@ -179,10 +181,17 @@ static osd_status refuse_limited(struct ask *a, const char *caller)
     return OSD_E_BUSY;
 }
 
+osd_status ask_limit(struct ask *a, uint32_t n)
+{
+    return sm_limit_take(a->api->limit, a->who.name, n, osd_monotonic_ms())
+               ? OSD_OK
+               : refuse_limited(a, a->who.name);
+}
+
 /* They are limited by their address, so that they cannot flood the audit log either. */
 static osd_status refuse_unknown(struct ask *a)
 {
-    if (!sm_limit_take(a->api->limit, a->req->peer, osd_monotonic_ms()))
+    if (!sm_limit_take(a->api->limit, a->req->peer, 1, osd_monotonic_ms()))
         return refuse_limited(a, a->req->peer);
     a->status = 401;
     atomic_fetch_add(&a->api->figures[FIG_UNKNOWN_CALLERS], 1);
@@ -210,8 +219,8 @@ static osd_status admit(struct ask *a, const struct route *r)
     if (!a->req->known)
         return refuse_unknown(a);
     a->who = *a->req->who;
-    if (!sm_limit_take(a->api->limit, a->who.name, osd_monotonic_ms()))
-        return refuse_limited(a, a->who.name);
+    if ((st = ask_limit(a, 1)))
+        return st;
     st = sm_identity_load_groups(a->api->parts.db, &a->who);
     if (st)
         snprintf(a->why, sizeof(a->why), "database: %s", sm_db_text());

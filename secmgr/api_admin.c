@@ -9,7 +9,6 @@
 
 #include "api_internal.h"
 #include "common/clock.h"
-#include "names.h"
 #include "requests.h"
 #include "revoke.h"
 #include "tags.h"
@@ -179,6 +178,8 @@ static osd_status rotate_all(struct ask *a, const struct sm_key_request *r, size
     }
     for (*ret_n = 0; *ret_n < pids.n && !st; ++*ret_n) {
         st = rotate_one(a, r, pids.list[*ret_n]);
+        if (st == OSD_E_NOT_FOUND && r->all) /* the partition has gone since */
+            st = OSD_OK;
         if (st)
             break;
     }

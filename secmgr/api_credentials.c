@@ -11,8 +11,9 @@
 #include "capability.h"
 #include "common/clock.h"
 #include "credential.h"
-#include "names.h"
+#include "digits.h"
 #include "requests.h"
+#include "security/names.h"
 #include "tags.h"
 
 struct grant {
@@ -38,7 +39,7 @@ static json_t *describe(const struct ask *a, const struct grant *g)
 static osd_status refuse(struct ask *a, const struct grant *g)
 {
     const struct sm_ask *q = &g->req.ask;
-    char missing[SM_PERMS_TEXT], place[64];
+    char missing[OSD_PERMISSIONS_TEXT], place[64];
     json_t *e = describe(a, g);
 
     if (q->type == OSD_TYPE_ROOT)
@@ -46,9 +47,9 @@ static osd_status refuse(struct ask *a, const struct grant *g)
     else if (q->type == OSD_TYPE_PARTITION)
         snprintf(place, sizeof(place), "partition 0x%" PRIx64, q->pid);
     else
-        snprintf(place, sizeof(place), "%s 0x%" PRIx64 "/0x%" PRIx64, sm_type_name(q->type),
+        snprintf(place, sizeof(place), "%s 0x%" PRIx64 "/0x%" PRIx64, osd_type_name(q->type),
                  q->pid, q->oid);
-    sm_perms_format(g->d.missing, missing);
+    osd_permissions_format(g->d.missing, missing);
     snprintf(a->why, sizeof(a->why), "%s has no permission %s on %s of %s (%s)", a->who.name,
              missing, place, a->osd.name,
              strcmp(g->d.level, "none") == 0 ? "no rule speaks of it" : g->d.level);
@@ -121,24 +122,33 @@ static osd_status prepare(struct ask *a, struct grant *g)
     return st == OSD_E_DENIED ? OSD_E_IO : st;
 }
 
-static osd_status grant(struct ask *a, struct grant *g)
+/* The credential, when it is in the audit log. */
+static osd_status grant(struct ask *a, struct grant *g, struct sm_credential *ret)
 {
-    struct sm_credential c;
     osd_status st;
+    json_t *e;
 
     g->expires = expiry(a, g);
-    st = make(a, g, &c);
-    if (!st) {
-        json_t *e = describe(a, g);
-        json_object_set_new(e, "expires", json_integer((json_int_t)g->expires));
-        json_object_set_new(e, "key_version", json_integer(g->with.version));
-        json_object_set_new(e, "policy_tag", json_integer(g->tag));
-        st = ask_audit(a, "credential", "granted", e);
-    }
-    if (!st) {
-        a->data = answer(a, g, &c);
+    st = make(a, g, ret);
+    if (st)
+        return st;
+    e = describe(a, g);
+    json_object_set_new(e, "expires", json_integer((json_int_t)g->expires));
+    json_object_set_new(e, "key_version", json_integer(g->with.version));
+    json_object_set_new(e, "policy_tag", json_integer(g->tag));
+    st = ask_audit(a, "credential", "granted", e);
+    if (!st)
         atomic_fetch_add(&a->api->figures[FIG_GRANTS], 1);
-    }
+    return st;
+}
+
+static osd_status grant_one(struct ask *a, struct grant *g)
+{
+    struct sm_credential c;
+    osd_status st = grant(a, g, &c);
+
+    if (!st)
+        a->data = answer(a, g, &c);
     OPENSSL_cleanse(&c, sizeof(c));
     return st;
 }
@@ -152,29 +162,104 @@ static osd_status decide(struct ask *a, struct grant *g)
     return st;
 }
 
+static osd_status find_osd(struct ask *a, const char *name)
+{
+    osd_status st = sm_db_osd_get(a->api->parts.db, name, &a->osd);
+
+    if (st == OSD_E_NOT_FOUND)
+        snprintf(a->why, sizeof(a->why), "no OSD \"%s\" is known here", name);
+    return st;
+}
+
 /* The rules are read again after key and tag: what is revoked in between does not get the new
  * ones (revoke.h). */
+static osd_status judge(struct ask *a, struct grant *g)
+{
+    osd_status st = decide(a, g);
+
+    if (st || g->d.missing)
+        return st;
+    st = prepare(a, g);
+    return st ? st : decide(a, g);
+}
+
 osd_status api_credential(struct ask *a)
 {
     struct grant g = {.now = osd_clock_now(&osd_clock_system)};
-    struct sm_db *db = a->api->parts.db;
     osd_status st =
         sm_parse_credential(a->req->body, a->req->body_len, &g.req, a->why, sizeof(a->why));
 
+    if (!st)
+        st = find_osd(a, g.req.osd);
+    if (!st)
+        st = judge(a, &g);
+    if (!st)
+        st = g.d.missing ? refuse(a, &g) : grant_one(a, &g);
+    OPENSSL_cleanse(&g.with, sizeof(g.with));
+    return st;
+}
+
+/* ---- many objects ---- */
+
+struct lists {
+    json_t *granted, *refused;
+};
+
+static void note_granted(struct lists *l, const struct grant *g, const struct sm_credential *c)
+{
+    char capability[2 * OSD2_CAPABILITY_LEN + 1], key[2 * OSD_KEY_LEN + 1];
+
+    sm_hex_format(c->capability, c->len, capability);
+    sm_hex_format(c->key, sizeof(c->key), key);
+    json_array_append_new(l->granted,
+                          json_pack("{s:o, s:s, s:s, s:I}", "oid", json_id(g->req.ask.oid),
+                                    "capability", capability, "key", key, "expires",
+                                    (json_int_t)g->expires));
+    OPENSSL_cleanse(key, sizeof(key));
+}
+
+/* What one object is refused for is no failure of the others. */
+static osd_status answer_for(struct ask *a, struct grant *g, struct lists *l)
+{
+    struct sm_credential c;
+    osd_status st = judge(a, g);
+
     if (st)
         return st;
-    st = sm_db_osd_get(db, g.req.osd, &a->osd);
-    if (st == OSD_E_NOT_FOUND)
-        snprintf(a->why, sizeof(a->why), "no OSD \"%s\" is known here", g.req.osd);
-    if (!st)
-        st = decide(a, &g);
-    if (!st && !g.d.missing) {
-        st = prepare(a, &g);
-        if (!st)
-            st = decide(a, &g);
+    if (g->d.missing) {
+        st = refuse(a, g);
+        json_decref(a->error);
+        a->error = NULL;
+        json_array_append_new(
+            l->refused,
+            json_pack("{s:o, s:s}", "oid", json_id(g->req.ask.oid), "message", a->why));
+        return st == OSD_E_DENIED ? OSD_OK : st;
     }
+    st = grant(a, g, &c);
     if (!st)
-        st = g.d.missing ? refuse(a, &g) : grant(a, &g);
+        note_granted(l, g, &c);
+    OPENSSL_cleanse(&c, sizeof(c));
+    return st;
+}
+
+osd_status api_batch(struct ask *a)
+{
+    struct lists l = {json_array(), json_array()};
+    struct sm_batch_request r;
+    struct grant g = {.now = osd_clock_now(&osd_clock_system)};
+    osd_status st = sm_parse_batch(a->req->body, a->req->body_len, &r, a->why, sizeof(a->why));
+
+    if (!st && r.n > 1)
+        st = ask_limit(a, (uint32_t)r.n - 1); /* the request was one */
+    if (!st)
+        st = find_osd(a, r.one.osd);
+    g.req = r.one;
+    for (size_t i = 0; i < r.n && !st; i++) {
+        g.req.ask.oid = r.oids[i];
+        st = answer_for(a, &g, &l);
+    }
     OPENSSL_cleanse(&g.with, sizeof(g.with));
+    a->data = json_pack("{s:s, s:i, s:o, s:o}", "osd_id", a->osd.id, "generation",
+                        (int)r.one.ask.gen, "credentials", l.granted, "refused", l.refused);
     return st;
 }

@@ -54,7 +54,7 @@ struct ask {
 typedef osd_status route_function(struct ask *a);
 
 /* api_credentials.c */
-route_function api_credential;
+route_function api_credential, api_batch;
 /* api_admin.c */
 route_function api_osds, api_enrol, api_remove_osd, api_reenrol, api_keys, api_rotate, api_acl,
     api_acl_set, api_acl_remove, api_groups, api_member_add, api_member_remove;
@@ -64,6 +64,9 @@ route_function api_metrics, api_status;
 /** An entry of the audit log about this request; more is taken. OSD_E_IO: it is not written, and
  *  the request must fail. */
 osd_status ask_audit(struct ask *a, const char *event, const char *outcome, json_t *more);
+
+/** Count n things against the caller's limit. OSD_E_BUSY: too many. */
+osd_status ask_limit(struct ask *a, uint32_t n);
 
 /** A list of the names of permissions. */
 json_t *json_perms(uint16_t perms);

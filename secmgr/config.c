@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "common/buf.h"
+#include "common/number.h"
 #include "identity.h"
-#include "names.h"
 
 #define FILE_MAX (64u << 10)
 #define LINE_MAX 1024
@@ -100,7 +100,7 @@ static bool parse_duration(const char *s, uint64_t *ret)
             factor = units[i].seconds;
             digits[len - 1] = 0;
         }
-    if (!sm_number_parse(digits, &v) || v > UINT32_MAX)
+    if (!osd_number_parse(digits, &v) || v > UINT32_MAX)
         return false;
     *ret = v * factor;
     return true;
@@ -117,7 +117,7 @@ static bool parse_mode(const char *s, uint64_t *ret)
 static bool set_number(struct sm_config *c, const struct key *k, const char *value)
 {
     uint64_t v;
-    bool good = k->kind == NUMBER     ? sm_number_parse(value, &v)
+    bool good = k->kind == NUMBER     ? osd_number_parse(value, &v)
                 : k->kind == DURATION ? parse_duration(value, &v)
                                       : parse_mode(value, &v);
 

@@ -14,8 +14,8 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "digits.h"
 #include "keys_internal.h"
-#include "names.h"
 #include "security/dh.h"
 
 #define EXCHANGES  3    /* begun for one change of the master key */

@@ -71,9 +71,10 @@ static struct bucket *find(struct sm_limit *l, uint64_t caller, uint64_t now_ms)
     return oldest;
 }
 
-bool sm_limit_take(struct sm_limit *l, const char *caller, uint64_t now_ms)
+bool sm_limit_take(struct sm_limit *l, const char *caller, uint32_t n, uint64_t now_ms)
 {
-    uint64_t full = (uint64_t)l->burst * TOKEN;
+    uint64_t full = (uint64_t)l->burst * TOKEN,
+             need = (uint64_t)(n < l->burst ? n : l->burst) * TOKEN;
     struct bucket *b;
     bool good;
 
@@ -86,9 +87,9 @@ bool sm_limit_take(struct sm_limit *l, const char *caller, uint64_t now_ms)
         b->level = b->level < full ? b->level : full;
         b->filled_ms = now_ms;
     }
-    good = b->level >= TOKEN;
+    good = b->level >= need;
     if (good)
-        b->level -= TOKEN;
+        b->level -= need;
     pthread_mutex_unlock(&l->mutex);
     return good;
 }

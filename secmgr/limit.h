@@ -18,7 +18,8 @@ struct sm_limit;
 struct sm_limit *sm_limit_new(uint32_t per_second, uint32_t burst);
 void sm_limit_free(struct sm_limit *l);
 
-/** Take one token at a time in monotonic ms; false: none left. Any thread. */
-bool sm_limit_take(struct sm_limit *l, const char *caller, uint64_t now_ms);
+/** Take n tokens at a time in monotonic ms, or as many as a bucket holds; false: there are not so
+ *  many left, and none was taken. Any thread. */
+bool sm_limit_take(struct sm_limit *l, const char *caller, uint32_t n, uint64_t now_ms);
 
 #endif

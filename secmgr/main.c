@@ -25,8 +25,8 @@
 #include "api.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "digits.h"
 #include "http.h"
-#include "names.h"
 #include "revoke.h"
 
 #define DEFAULT_CONFIG "/etc/osd/osd-secmgr.conf"

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "names.h"
+#include "common/number.h"
+#include "digits.h"
+#include "security/names.h"
 
 bool sm_osd_name_valid(const char *s)
 {
@@ -92,22 +94,26 @@ static bool get_text(struct body *b, const char *name, bool needed, char *dst, s
     return true;
 }
 
+/* A number, or a text that is one. */
+static bool take_number(const json_t *v, uint64_t *ret)
+{
+    if (json_is_string(v))
+        return osd_number_parse(json_string_value(v), ret);
+    if (!json_is_integer(v) || json_integer_value(v) < 0)
+        return false;
+    *ret = (uint64_t)json_integer_value(v);
+    return true;
+}
+
 static void get_number(struct body *b, const char *name, bool needed, uint64_t max,
                        uint64_t *dst)
 {
     json_t *v = member(b, name, needed);
     uint64_t n = 0;
-    bool good = false;
 
     if (!v)
         return;
-    if (json_is_integer(v) && json_integer_value(v) >= 0) {
-        n = (uint64_t)json_integer_value(v);
-        good = true;
-    } else if (json_is_string(v)) {
-        good = sm_number_parse(json_string_value(v), &n);
-    }
-    if (!good || n > max)
+    if (!take_number(v, &n) || n > max)
         complain(b, name, "is not a number, or out of range");
     else
         *dst = n;
@@ -133,7 +139,7 @@ static uint16_t get_perms(struct body *b, const char *name, bool needed, bool *r
     if (!v)
         return 0;
     if (json_is_string(v)) {
-        if (sm_perms_parse(json_string_value(v), &sum))
+        if (osd_permissions_parse(json_string_value(v), &sum))
             complain(b, name, "names a permission that there is not");
         return sum;
     }
@@ -141,9 +147,9 @@ static uint16_t get_perms(struct body *b, const char *name, bool needed, bool *r
         complain(b, name, "is no list of permissions");
     json_array_foreach(v, i, item)
     {
-        uint16_t bit = json_is_string(item)
-                           ? sm_perm_by_name(json_string_value(item), json_string_length(item))
-                           : 0;
+        uint16_t bit = json_is_string(item) ? osd_permission_by_name(json_string_value(item),
+                                                                     json_string_length(item))
+                                            : 0;
         if (!bit)
             complain(b, name, "names a permission that there is not");
         sum |= bit;
@@ -156,7 +162,7 @@ static uint8_t get_type(struct body *b)
     char text[20] = "";
     uint8_t type = 0;
 
-    if (get_text(b, "type", true, text, sizeof(text)) && !(type = sm_type_by_name(text)))
+    if (get_text(b, "type", true, text, sizeof(text)) && !(type = osd_type_by_name(text)))
         complain(b, "type", "is none of root, partition, collection, object");
     return type;
 }
@@ -216,6 +222,54 @@ osd_status sm_parse_credential(const char *body, size_t len, struct sm_credentia
     if (!st)
         *ret = r;
     return st;
+}
+
+static void get_oids(struct body *b, struct sm_batch_request *r)
+{
+    json_t *list = member(b, "oids", true), *item;
+    size_t i;
+
+    if (!list)
+        return;
+    if (!json_is_array(list) || json_array_size(list) == 0 ||
+        json_array_size(list) > SM_BATCH) {
+        complain(b, "oids", "is no list of 1 to 256 ids");
+        return;
+    }
+    json_array_foreach(list, i, item)
+    {
+        if (!take_number(item, &r->oids[i]) || r->oids[i] < OSD_ID_FIRST)
+            complain(b, "oids", "has what is no id of an object");
+    }
+    r->n = json_array_size(list);
+}
+
+osd_status sm_parse_batch(const char *body, size_t len, struct sm_batch_request *ret, char *why,
+                          size_t why_len)
+{
+    struct body b = {.why = why, .why_len = why_len};
+    struct sm_credential_request *one = &ret->one;
+    uint64_t gen = 2, lifetime = 0;
+    bool there;
+
+    *ret = (struct sm_batch_request){0};
+    open_body(&b, body, len);
+    get_osd(&b, "osd", one->osd);
+    one->ask.type = get_type(&b);
+    get_number(&b, "pid", true, UINT64_MAX, &one->ask.pid);
+    get_oids(&b, ret);
+    one->ask.perms = get_perms(&b, "permissions", true, &there);
+    get_number(&b, "generation", false, 2, &gen);
+    get_number(&b, "lifetime", false, UINT32_MAX, &lifetime);
+    if (gen != 1 && gen != 2)
+        complain(&b, "generation", "is 1 or 2");
+    if (one->ask.type != OSD_TYPE_USER && one->ask.type != OSD_TYPE_COLLECTION)
+        complain(&b, "type", "is neither object nor collection");
+    if (there && (one->ask.perms == 0 || one->ask.perms & OSD_PERM_CREATE))
+        complain(&b, "permissions", "asks for nothing, or for create");
+    one->ask.gen = gen == 1 ? OSD_GEN1 : OSD_GEN2;
+    one->ask.lifetime_ms = lifetime * 1000;
+    return close_body(&b);
 }
 
 static void check_place(struct body *b, const struct sm_rule *r)

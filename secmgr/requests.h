@@ -24,6 +24,16 @@ struct sm_credential_request {
 osd_status sm_parse_credential(const char *body, size_t len, struct sm_credential_request *ret,
                                char *why, size_t why_len);
 
+/** Body of POST /v1/credentials/batch: the same question about many objects. */
+#define SM_BATCH 256
+struct sm_batch_request {
+    struct sm_credential_request one; /* oid 0 */
+    size_t n;
+    uint64_t oids[SM_BATCH];
+};
+osd_status sm_parse_batch(const char *body, size_t len, struct sm_batch_request *ret, char *why,
+                          size_t why_len);
+
 /** Body of PUT and DELETE .../acl; the osd member of the rule is left alone. For DELETE the
  *  permissions may be missing. */
 osd_status sm_parse_rule(const char *body, size_t len, bool remove, struct sm_rule *ret,

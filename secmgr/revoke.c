@@ -13,8 +13,8 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "digits.h"
 #include "keys_internal.h"
-#include "names.h"
 #include "tags.h"
 #include "wire/cdb.h"
 

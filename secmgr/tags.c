@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "digits.h"
 #include "keys_internal.h"
-#include "names.h"
 
 #define VERIFIED 2 /* times that one change looks for lost keys */
 

@@ -16,7 +16,7 @@
 
 #include "common/buf.h"
 #include "common/clock.h"
-#include "names.h"
+#include "digits.h"
 
 #define KEY_LEN        32
 #define NONCE_LEN      12

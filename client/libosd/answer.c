@@ -103,26 +103,18 @@ osd_status take_answer(const struct build *b, struct osd_call *c)
 #define KEY_VERSION     81
 #define SECURITY_METHOD 82
 
-/* Whether bytes 40-47 name a partition. */
-static bool names_source(const struct verb *v)
-{
-    return v->op == OSD_OP_CREATE_SNAPSHOT || v->op == OSD_OP_CREATE_CLONE ||
-           v->op == OSD_OP_REFRESH_SNAPSHOT_OR_CLONE ||
-           v->op == OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT;
-}
-
 /* CREATE says "invalid id" for a taken id; for a client that is "exists". */
 static osd_status refine(osd_status st, const struct verb *v, const struct osd_call *c,
                          const struct osd_sense *s)
 {
-    bool makes_partition = v->makes_ids && v->type == OSD_TYPE_PARTITION;
+    bool makes_partition = v->flags & VERB_MAKES_PARTITION;
 
-    if (names_source(v) && s->has_field && s->field_in_cdb && s->field == 40)
+    if (v->flags & VERB_NAMES_SOURCE && s->has_field && s->field_in_cdb && s->field == 40)
         return OSD_E_NOT_FOUND;
     if (st != OSD_E_NOT_FOUND)
         return st;
-    if ((v->makes_ids && !makes_partition && v->op != OSD_OP_APPEND) && s->field == 24 &&
-        c->oid)
+    if (v->flags & VERB_MAKES_IDS && !makes_partition && v->op != OSD_OP_APPEND &&
+        s->field == 24 && c->oid)
         return c->oid >= OSD_ID_FIRST ? OSD_E_EXISTS : OSD_E_INVALID;
     if (makes_partition && s->field == 16)
         return c->pid >= OSD_ID_FIRST ? OSD_E_EXISTS : OSD_E_INVALID;

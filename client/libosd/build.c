@@ -22,54 +22,44 @@
 
 /* ---- verbs ---- */
 
-/* What a verb is on the wire and what its capability says. */
+/* What a verb is on the wire; what its capability must say is in security/grants.c. */
 static const struct verb verbs[OSD_V_MAX] = {
-    [OSD_V_FORMAT] = {OSD_OP_FORMAT_OSD, OSD_PERM_OBJ_MGMT | OSD_PERM_GLOBAL, OSD_TYPE_ROOT,
-                      true, false},
-    [OSD_V_CREATE_PARTITION] = {OSD_OP_CREATE_PARTITION, OSD_PERM_CREATE, OSD_TYPE_PARTITION,
-                                true, true},
-    [OSD_V_REMOVE_PARTITION] = {OSD_OP_REMOVE_PARTITION, OSD_PERM_REMOVE | OSD_PERM_GBL_REM,
-                                OSD_TYPE_PARTITION, true, false},
-    [OSD_V_CREATE] = {OSD_OP_CREATE, OSD_PERM_CREATE, OSD_TYPE_USER, true, true},
-    [OSD_V_CREATE_AND_WRITE] = {OSD_OP_CREATE_AND_WRITE, OSD_PERM_CREATE | OSD_PERM_WRITE,
-                                OSD_TYPE_USER, true, true},
-    [OSD_V_REMOVE] = {OSD_OP_REMOVE, OSD_PERM_REMOVE, OSD_TYPE_USER, true, false},
-    [OSD_V_READ] = {OSD_OP_READ, OSD_PERM_READ, OSD_TYPE_USER, false, false},
-    [OSD_V_WRITE] = {OSD_OP_WRITE, OSD_PERM_WRITE, OSD_TYPE_USER, true, false},
-    [OSD_V_APPEND] = {OSD_OP_APPEND, OSD_PERM_APPEND, OSD_TYPE_USER, true, true},
-    [OSD_V_CLEAR] = {OSD_OP_CLEAR, OSD_PERM_WRITE, OSD_TYPE_USER, true, false},
-    [OSD_V_PUNCH] = {OSD_OP_PUNCH, OSD_PERM_WRITE, OSD_TYPE_USER, true, false},
-    [OSD_V_FLUSH] = {OSD_OP_FLUSH, OSD_PERM_OBJ_MGMT, OSD_TYPE_USER, false, false},
-    [OSD_V_FLUSH_PARTITION] = {OSD_OP_FLUSH_PARTITION, OSD_PERM_OBJ_MGMT, OSD_TYPE_PARTITION,
-                               false, false},
-    [OSD_V_FLUSH_OSD] = {OSD_OP_FLUSH_OSD, OSD_PERM_OBJ_MGMT, OSD_TYPE_ROOT, false, false},
-    [OSD_V_LIST] = {OSD_OP_LIST, OSD_PERM_READ, 0, false, false},
-    [OSD_V_GET_ATTRIBUTES] = {OSD_OP_GET_ATTRIBUTES, OSD_PERM_GET_ATTR, 0, false, false},
-    [OSD_V_CREATE_SNAPSHOT] = {OSD_OP_CREATE_SNAPSHOT,
-                               OSD_PERM_CREATE | OSD_PERM_READ | OSD_PERM_WRITE,
-                               OSD_TYPE_PARTITION, true, true},
-    [OSD_V_CREATE_CLONE] = {OSD_OP_CREATE_CLONE,
-                            OSD_PERM_CREATE | OSD_PERM_READ | OSD_PERM_WRITE,
-                            OSD_TYPE_PARTITION, true, true},
-    [OSD_V_DETACH_CLONE] = {OSD_OP_DETACH_CLONE, OSD_PERM_WRITE, OSD_TYPE_PARTITION, true,
-                            false},
-    [OSD_V_REFRESH] = {OSD_OP_REFRESH_SNAPSHOT_OR_CLONE, OSD_PERM_READ | OSD_PERM_WRITE,
-                       OSD_TYPE_PARTITION, true, false},
-    [OSD_V_RESTORE] = {OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT, OSD_PERM_READ | OSD_PERM_WRITE,
-                       OSD_TYPE_PARTITION, true, false},
-    [OSD_V_COMPARE] = {OSD_OP_READ_MAPS_AND_COMPARE, OSD_PERM_READ, OSD_TYPE_USER, false,
-                       false},
-    [OSD_V_CREATE_COLLECTION] = {OSD_OP_CREATE_COLLECTION, OSD_PERM_CREATE, OSD_TYPE_COLLECTION,
-                                 true, true},
+    [OSD_V_FORMAT] = {OSD_OP_FORMAT_OSD, VERB_CHANGES},
+    [OSD_V_CREATE_PARTITION] = {OSD_OP_CREATE_PARTITION,
+                                VERB_CHANGES | VERB_MAKES_IDS | VERB_MAKES_PARTITION},
+    [OSD_V_REMOVE_PARTITION] = {OSD_OP_REMOVE_PARTITION, VERB_CHANGES},
+    [OSD_V_CREATE] = {OSD_OP_CREATE, VERB_CHANGES | VERB_MAKES_IDS},
+    [OSD_V_CREATE_AND_WRITE] = {OSD_OP_CREATE_AND_WRITE, VERB_CHANGES | VERB_MAKES_IDS},
+    [OSD_V_REMOVE] = {OSD_OP_REMOVE, VERB_CHANGES},
+    [OSD_V_READ] = {OSD_OP_READ, 0},
+    [OSD_V_WRITE] = {OSD_OP_WRITE, VERB_CHANGES},
+    [OSD_V_APPEND] = {OSD_OP_APPEND, VERB_CHANGES | VERB_MAKES_IDS},
+    [OSD_V_CLEAR] = {OSD_OP_CLEAR, VERB_CHANGES},
+    [OSD_V_PUNCH] = {OSD_OP_PUNCH, VERB_CHANGES},
+    [OSD_V_FLUSH] = {OSD_OP_FLUSH, 0},
+    [OSD_V_FLUSH_PARTITION] = {OSD_OP_FLUSH_PARTITION, 0},
+    [OSD_V_FLUSH_OSD] = {OSD_OP_FLUSH_OSD, 0},
+    [OSD_V_LIST] = {OSD_OP_LIST, 0},
+    [OSD_V_GET_ATTRIBUTES] = {OSD_OP_GET_ATTRIBUTES, 0},
+    [OSD_V_CREATE_SNAPSHOT] = {OSD_OP_CREATE_SNAPSHOT, VERB_CHANGES | VERB_MAKES_IDS |
+                                                           VERB_MAKES_PARTITION |
+                                                           VERB_NAMES_SOURCE | VERB_BY_SOURCE},
+    [OSD_V_CREATE_CLONE] = {OSD_OP_CREATE_CLONE, VERB_CHANGES | VERB_MAKES_IDS |
+                                                     VERB_MAKES_PARTITION | VERB_NAMES_SOURCE |
+                                                     VERB_BY_SOURCE},
+    [OSD_V_DETACH_CLONE] = {OSD_OP_DETACH_CLONE, VERB_CHANGES},
+    [OSD_V_REFRESH] = {OSD_OP_REFRESH_SNAPSHOT_OR_CLONE, VERB_CHANGES | VERB_NAMES_SOURCE},
+    [OSD_V_RESTORE] = {OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT,
+                       VERB_CHANGES | VERB_NAMES_SOURCE},
+    [OSD_V_COMPARE] = {OSD_OP_READ_MAPS_AND_COMPARE, 0},
+    [OSD_V_CREATE_COLLECTION] = {OSD_OP_CREATE_COLLECTION,
+                                 VERB_CHANGES | VERB_MAKES_IDS | VERB_COLLECTION},
     [OSD_V_CREATE_TRACKING] = {OSD_OP_CREATE_USER_TRACKING_COLLECTION,
-                               OSD_PERM_CREATE | OSD_PERM_READ | OSD_PERM_WRITE,
-                               OSD_TYPE_COLLECTION, true, true},
-    [OSD_V_REMOVE_COLLECTION] = {OSD_OP_REMOVE_COLLECTION, OSD_PERM_REMOVE, OSD_TYPE_COLLECTION,
-                                 true, false},
-    [OSD_V_LIST_COLLECTION] = {OSD_OP_LIST_COLLECTION, OSD_PERM_READ, OSD_TYPE_COLLECTION,
-                               false, false},
-    [OSD_V_QUERY] = {OSD_OP_QUERY, OSD_PERM_QUERY, OSD_TYPE_COLLECTION, false, false},
-    [OSD_V_SET_ATTRIBUTES] = {OSD_OP_SET_ATTRIBUTES, OSD_PERM_SET_ATTR, 0, true, false},
+                               VERB_CHANGES | VERB_MAKES_IDS | VERB_COLLECTION},
+    [OSD_V_REMOVE_COLLECTION] = {OSD_OP_REMOVE_COLLECTION, VERB_CHANGES | VERB_COLLECTION},
+    [OSD_V_LIST_COLLECTION] = {OSD_OP_LIST_COLLECTION, VERB_COLLECTION},
+    [OSD_V_QUERY] = {OSD_OP_QUERY, VERB_COLLECTION},
+    [OSD_V_SET_ATTRIBUTES] = {OSD_OP_SET_ATTRIBUTES, VERB_CHANGES},
 };
 
 const struct verb *verb_of(const struct osd_call *c)
@@ -82,48 +72,41 @@ const char *verb_name(const struct osd_call *c)
     return osd_op_info(verbs[c->verb].op)->name;
 }
 
-static uint8_t object_type(const struct osd_call *c)
+static uint8_t object_type(const struct osd_call *c, const struct verb *v)
 {
+    if (v->flags & VERB_COLLECTION && (c->oid || v->flags & VERB_MAKES_IDS))
+        return OSD_TYPE_COLLECTION;
     if (c->pid == 0)
         return OSD_TYPE_ROOT;
     return c->oid == 0 ? OSD_TYPE_PARTITION : OSD_TYPE_USER;
 }
 
-/* The capability of these is one for the partition they make another one from. */
-static bool makes_partition_from(const struct verb *v)
+/* A query does when its matches go into a collection. */
+static bool changes(const struct verb *v, const struct osd_call *c)
 {
-    return v->op == OSD_OP_CREATE_SNAPSHOT || v->op == OSD_OP_CREATE_CLONE;
-}
-
-/* A query whose matches go into a collection. */
-static bool enters_matches(const struct osd_call *c)
-{
-    return c->verb == OSD_V_QUERY && c->start;
+    return v->flags & VERB_CHANGES || (v->op == OSD_OP_QUERY && c->start);
 }
 
 /* A capability that grants exactly this call (security method NOSEC). */
-static void fill_capability(const struct osd_session *s, const struct osd_call *c,
-                            const struct verb *v, struct osd_capability *cap)
+static void fill_capability(const struct osd_call *c, const struct verb *v, struct osd_cdb *cdb)
 {
+    const struct osd_grant *grant = osd_grant_of(v->op);
+    struct osd_capability *cap = &cdb->cap;
+
     *cap = (struct osd_capability){
-        .format = (uint8_t)s->gen,
-        .object_type = v->type ? v->type : object_type(c),
-        .permissions = v->permissions,
-        .allowed_pid = makes_partition_from(v) ? c->start : c->pid,
-        .allowed_oid = c->oid,
+        .format = (uint8_t)cdb->gen,
+        .object_type = grant->type ? grant->type : object_type(c, v),
+        .allowed_pid = v->flags & VERB_BY_SOURCE ? c->start : c->pid,
     };
+    cap->permissions = osd_grant_permissions(cdb);
     for (size_t i = 0; i < c->n_set; i++)
         cap->permissions |= osd_grant_for_attribute(c->set[i].page, true);
     for (size_t i = 0; i < c->n_get; i++)
         cap->permissions |= osd_grant_for_attribute(c->get[i].page, false) |
                             (c->get[i].page == OSD_ATTR_ALL ? OSD_PERM_POL_SEC : 0);
-    if (enters_matches(c))
-        cap->permissions |= OSD_PERM_WRITE;
-    if (s->gen == OSD_GEN1)
-        cap->permissions &= 0xffe0;
-    cap->descriptor = osd_grant_descriptor(cap->object_type, s->gen == OSD_GEN1);
-    if (cap->descriptor == OSD_DESC_PAR)
-        cap->allowed_oid = 0;
+    cap->descriptor = osd_grant_descriptor(cap->object_type, cdb->gen == OSD_GEN1);
+    if (cap->descriptor != OSD_DESC_PAR)
+        cap->allowed_oid = c->oid;
 }
 
 static void fill_nonce(uint8_t nonce[OSD_NONCE_LEN])
@@ -236,8 +219,8 @@ static osd_status build_get_list(struct build *b, const struct osd_call *c, bool
 static osd_status build_attrs(struct build *b, const struct osd_call *c, const struct verb *v)
 {
     bool ids_known = v->op != OSD_OP_APPEND &&
-                     (c->oid != 0 || (v->type == OSD_TYPE_PARTITION && c->pid != 0));
-    bool want_current = v->makes_ids && !ids_known && !c->no_results;
+                     (c->oid != 0 || (v->flags & VERB_MAKES_PARTITION && c->pid != 0));
+    bool want_current = (v->flags & VERB_MAKES_IDS) && !ids_known && !c->no_results;
     osd_status st = OSD_OK;
 
     if (c->n_get == 0 && (c->n_set == 0 || (c->n_set == 1 && c->set[0].page != 0)))
@@ -275,7 +258,7 @@ static void plan_signature(const struct osd_session *s, const struct osd_call *c
 {
     bool out = c->out_len > 0 || c->n_set > 0;
 
-    b->changes = v->changes || enters_matches(c);
+    b->changes = changes(v, c);
     b->signs_response = signer_wants_response(&s->signer, b, out && c->n_get == 0);
     b->signs_data = signer_wants_data(&s->signer, b);
 }
@@ -308,8 +291,8 @@ osd_status build(struct osd_session *s, const struct osd_call *c, struct build *
         b->cdb.count = (uint16_t)c->length;
         b->cdb.length = 0;
     }
-    fill_capability(s, c, v, &b->cdb.cap);
-    if (v->changes || enters_matches(c))
+    fill_capability(c, v, &b->cdb);
+    if (changes(v, c))
         fill_nonce(b->cdb.sec.nonce);
     b->name = verb_name(c);
     if ((st = signer_fetch(s, b)))

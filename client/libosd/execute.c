@@ -126,8 +126,7 @@ static osd_status execute_with(struct osd_session *s, struct osd_call *c, size_t
 /* A partition without keys is of no use to anybody. */
 static osd_status furnish(struct osd_session *s, const struct osd_call *c)
 {
-    bool made = c->verb == OSD_V_CREATE_PARTITION || c->verb == OSD_V_CREATE_SNAPSHOT ||
-                c->verb == OSD_V_CREATE_CLONE;
+    bool made = verb_of(c)->flags & VERB_MAKES_PARTITION;
 
     return s->signer.with == SIGN_KEYRING && made ? osd_install_keys(s, c->ret_pid) : OSD_OK;
 }

@@ -34,12 +34,18 @@ osd_status failed(osd_status st, const char *fmt, ...) __attribute__((format(pri
 
 /* ---- build.c ---- */
 
+enum verb_flag {
+    VERB_CHANGES = 1,         /* something on the device */
+    VERB_MAKES_IDS = 2,       /* its results are in the current command page */
+    VERB_MAKES_PARTITION = 4, /* which needs keys */
+    VERB_NAMES_SOURCE = 8,    /* start (bytes 40-47) is a partition */
+    VERB_BY_SOURCE = 16,      /* its capability is one for that partition */
+    VERB_COLLECTION = 32,     /* it is about one, or all of a partition */
+};
+
 struct verb {
     enum osd_op op;
-    uint16_t permissions;
-    uint8_t type; /* OSD_TYPE_*; 0 = that of the addressed object */
-    bool changes;
-    bool makes_ids; /* its results are in the current command page */
+    unsigned flags;
 };
 
 /** Bytes of command data in Data-Out: a query list is none. */

@@ -5,8 +5,6 @@
 #include "manager.h"
 
 #include <curl/curl.h>
-#include <inttypes.h>
-#include <jansson.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -17,6 +15,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/hash.h"
+#include "manager_text.h"
 
 #define URLS       8
 #define HANDLES    8
@@ -253,20 +252,6 @@ static osd_status status_of(long code)
     }
 }
 
-/* The manager's own sentence. */
-static void keep_message(const struct osd_buf *reply, long code, char *why, size_t why_len)
-{
-    json_t *d = json_loadb((const char *)reply->data, reply->len, 0, NULL);
-    const char *text = NULL, *id = "";
-
-    json_unpack(d, "{s?s, s?{s?s}}", "request_id", &id, "error", "message", &text);
-    if (text)
-        snprintf(why, why_len, "%s (security manager, request %.32s)", text, id);
-    else
-        snprintf(why, why_len, "the security manager answers with HTTP status %ld", code);
-    json_decref(d);
-}
-
 static int first_choice(struct manager *m)
 {
     pthread_mutex_lock(&m->mutex);
@@ -305,7 +290,7 @@ static osd_status request_any(struct manager *m, const char *method, const char 
         if (code >= 200 && code < 300)
             return OSD_OK;
         st = status_of(code);
-        keep_message(reply, code, why, why_len);
+        manager_message(reply->data, reply->len, code, why, why_len);
         if (st == OSD_E_BUSY && limited++ < LIMITED) {
             sleep(1);
             i = -1;
@@ -332,16 +317,17 @@ osd_status manager_request(struct manager *m, const char *method, const char *pa
 
 /* ---- the cache ---- */
 
-static bool same(const struct manager_want *a, const struct manager_want *b)
+/* Whether what was granted for a does for b, too. */
+static bool covers(const struct manager_want *a, const struct manager_want *b)
 {
-    return a->pid == b->pid && a->oid == b->oid && a->type == b->type &&
-           a->permissions == b->permissions && a->gen == b->gen &&
+    return a->pid == b->pid && a->oid == b->oid && a->type == b->type && a->gen == b->gen &&
+           (a->permissions & b->permissions) == b->permissions &&
            memcmp(a->system_id, b->system_id, OSD_SYSTEM_ID_LEN) == 0;
 }
 
 static struct entry *set_of(struct manager *m, const struct manager_want *w)
 {
-    uint64_t kind = (uint64_t)w->permissions << 16 | (uint64_t)w->type << 8 | w->gen;
+    uint64_t kind = (uint64_t)w->type << 8 | w->gen;
     uint64_t h = osd_hash(osd_hash(m->seed, w->pid, w->oid), kind, be64_get(w->system_id + 4));
 
     return m->cache + h % (CACHE / WAYS) * WAYS;
@@ -356,7 +342,7 @@ static bool find_cached(struct manager *m, const struct manager_want *w,
     pthread_mutex_lock(&m->mutex);
     struct entry *e = set_of(m, w);
     for (int i = 0; i < WAYS && !found; i++)
-        if (e[i].renew_ms > now && same(&e[i].want, w)) {
+        if (e[i].renew_ms > now && covers(&e[i].want, w)) {
             e[i].used = ++m->tick;
             *ret = e[i].credential;
             found = true;
@@ -365,6 +351,7 @@ static bool find_cached(struct manager *m, const struct manager_want *w,
     return found;
 }
 
+/* In the place of one that did for the same, and may be no good any more. */
 static void keep(struct manager *m, const struct manager_want *w,
                  const struct manager_credential *c, uint64_t expires)
 {
@@ -374,7 +361,7 @@ static void keep(struct manager *m, const struct manager_want *w,
     pthread_mutex_lock(&m->mutex);
     struct entry *e = set_of(m, w), *to = e;
     for (int i = 0; i < WAYS; i++) {
-        if (same(&e[i].want, w)) {
+        if (covers(&e[i].want, w)) {
             to = &e[i];
             break;
         }
@@ -388,89 +375,11 @@ static void keep(struct manager *m, const struct manager_want *w,
 
 /* ---- credentials ---- */
 
-static void put_hex(char *dst, const uint8_t *src, size_t len)
+static void wipe(struct osd_buf *reply)
 {
-    for (size_t i = 0; i < len; i++)
-        snprintf(dst + 2 * i, 3, "%02x", src[i]);
-}
-
-static bool take_hex(const char *s, uint8_t *dst, size_t len)
-{
-    if (strlen(s) != 2 * len || strspn(s, "0123456789abcdefABCDEF") != 2 * len)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        const char two[3] = {s[2 * i], s[2 * i + 1], 0};
-        dst[i] = (uint8_t)strtoul(two, NULL, 16);
-    }
-    return true;
-}
-
-static const struct {
-    uint16_t bit;
-    const char *name;
-} permissions[] = {
-    {OSD_PERM_READ, "read"},         {OSD_PERM_WRITE, "write"},
-    {OSD_PERM_GET_ATTR, "get-attr"}, {OSD_PERM_SET_ATTR, "set-attr"},
-    {OSD_PERM_CREATE, "create"},     {OSD_PERM_REMOVE, "remove"},
-    {OSD_PERM_OBJ_MGMT, "obj-mgmt"}, {OSD_PERM_APPEND, "append"},
-    {OSD_PERM_DEV_MGMT, "dev-mgmt"}, {OSD_PERM_GLOBAL, "global"},
-    {OSD_PERM_POL_SEC, "pol-sec"},   {OSD_PERM_M_OBJECT, "m-object"},
-    {OSD_PERM_QUERY, "query"},       {OSD_PERM_GBL_REM, "gbl-rem"},
-};
-
-static const char *type_name(uint8_t type)
-{
-    return type == OSD_TYPE_ROOT         ? "root"
-           : type == OSD_TYPE_PARTITION  ? "partition"
-           : type == OSD_TYPE_COLLECTION ? "collection"
-                                         : "object";
-}
-
-static uint32_t tag_of(const struct manager_credential *c)
-{
-    return be32_get(c->capability + (c->len == OSD1_CAPABILITY_LEN ? 56 : 60));
-}
-
-static char *make_body(const struct manager_want *w, enum manager_refused refused,
-                       const struct manager_credential *last)
-{
-    char id[2 * OSD_SYSTEM_ID_LEN + 1], pid[24], oid[24];
-    json_t *list = json_array(), *body;
-    char *text;
-
-    for (size_t i = 0; i < sizeof(permissions) / sizeof(permissions[0]); i++)
-        if (w->permissions & permissions[i].bit)
-            json_array_append_new(list, json_string(permissions[i].name));
-    put_hex(id, w->system_id, OSD_SYSTEM_ID_LEN);
-    snprintf(pid, sizeof(pid), "0x%" PRIx64, w->pid);
-    snprintf(oid, sizeof(oid), "0x%" PRIx64, w->oid);
-    body = json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:o}", "osd", id, "type",
-                     type_name(w->type), "pid", pid, "oid", oid, "generation", (int)w->gen,
-                     "stale", refused == MANAGER_KEY, "permissions", list);
-    if (refused == MANAGER_TAG)
-        json_object_set_new(body, "refused_tag", json_integer(tag_of(last)));
-    text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-    json_decref(body);
-    return text;
-}
-
-static bool parse_reply(const struct osd_buf *reply, enum osd_gen gen,
-                        struct manager_credential *ret, uint64_t *ret_expires)
-{
-    json_t *d = json_loadb((const char *)reply->data, reply->len, 0, NULL);
-    const char *capability, *key;
-    json_int_t expires = 0;
-    bool good;
-
-    ret->len = gen == OSD_GEN1 ? OSD1_CAPABILITY_LEN : OSD2_CAPABILITY_LEN;
-    good = d &&
-           json_unpack(d, "{s:{s:s, s:s, s:I}}", "data", "capability", &capability, "key", &key,
-                       "expires", &expires) == 0 &&
-           take_hex(capability, ret->capability, ret->len) &&
-           take_hex(key, ret->key, OSD_KEY_LEN) && expires >= 0;
-    *ret_expires = (uint64_t)expires;
-    json_decref(d);
-    return good;
+    if (reply->data)
+        OPENSSL_cleanse(reply->data, reply->cap);
+    osd_buf_free(reply);
 }
 
 osd_status manager_credential(struct manager *m, const struct manager_want *w,
@@ -485,11 +394,11 @@ osd_status manager_credential(struct manager *m, const struct manager_want *w,
 
     if (!refused && find_cached(m, w, ret))
         return OSD_OK;
-    body = make_body(w, refused, ret);
+    body = manager_ask(w, refused, ret);
     if (!body)
         return OSD_E_NOMEM;
     st = request_any(m, "POST", "/v1/credentials", body, &reply, why, why_len);
-    if (!st && !parse_reply(&reply, w->gen, &c, &expires)) {
+    if (!st && !manager_granted(reply.data, reply.len, w->gen, &c, &expires)) {
         snprintf(why, why_len, "the security manager's answer is no credential");
         st = OSD_E_PROTOCOL;
     }
@@ -497,10 +406,72 @@ osd_status manager_credential(struct manager *m, const struct manager_want *w,
         keep(m, w, &c, expires);
         *ret = c;
     }
-    if (reply.data)
-        OPENSSL_cleanse(reply.data, reply.cap);
+    wipe(&reply);
     OPENSSL_cleanse(&c, sizeof(c));
-    osd_buf_free(&reply);
+    free(body);
+    return st;
+}
+
+struct kept_many {
+    struct manager *m;
+    struct manager_want want;
+    size_t n;
+};
+
+static void keep_one(void *arg, uint64_t oid, const struct manager_credential *c,
+                     uint64_t expires)
+{
+    struct kept_many *k = arg;
+
+    k->want.oid = oid;
+    keep(k->m, &k->want, c, expires);
+    k->n++;
+}
+
+/* Those of which nothing is known. */
+static size_t unknown_of(struct manager *m, const struct manager_want *w, const uint64_t *oids,
+                         size_t n, uint64_t *ret)
+{
+    struct manager_credential c;
+    struct manager_want one = *w;
+    size_t left = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        one.oid = oids[i];
+        if (!find_cached(m, &one, &c))
+            ret[left++] = oids[i];
+    }
+    OPENSSL_cleanse(&c, sizeof(c));
+    return left;
+}
+
+osd_status manager_credentials(struct manager *m, const struct manager_want *w,
+                               const uint64_t *oids, size_t n, char *why, size_t why_len)
+{
+    struct osd_buf reply = osd_buf_make(REPLY_MAX);
+    struct kept_many kept = {.m = m, .want = *w};
+    uint64_t unknown[MANAGER_MANY];
+    char *body;
+    osd_status st;
+
+    if (n > MANAGER_MANY)
+        return OSD_E_INVALID;
+    n = unknown_of(m, w, oids, n, unknown);
+    if (n == 0)
+        return OSD_OK;
+    body = manager_ask_many(w, unknown, n);
+    if (!body)
+        return OSD_E_NOMEM;
+    st = request_any(m, "POST", "/v1/credentials/batch", body, &reply, why, why_len);
+    if (!st && !manager_granted_many(reply.data, reply.len, w->gen, keep_one, &kept)) {
+        snprintf(why, why_len, "the security manager's answer holds no credentials");
+        st = OSD_E_PROTOCOL;
+    }
+    if (!st && kept.n == 0) {
+        snprintf(why, why_len, "the security manager grants none of them");
+        st = OSD_E_DENIED;
+    }
+    wipe(&reply);
     free(body);
     return st;
 }

@@ -6,7 +6,8 @@
  * URLs: unix:/path of a socket, https://host[:port]; several with commas between are managers over
  * one database, of which any will do.
  * Invariants:
- *  (1) The cache has a maximum; what was used longest ago makes way.
+ *  (1) The cache has a maximum; what was used longest ago makes way. A credential for more than
+ *      is wanted does.
  *  (2) A credential is given out only if it is good for some time yet; keys are wiped when they
  *      leave the cache.
  *  (3) Nothing is sent over TLS to a server whose certificate does not check out.
@@ -62,6 +63,13 @@ struct manager_credential {
 osd_status manager_credential(struct manager *m, const struct manager_want *w,
                               enum manager_refused refused, struct manager_credential *ret,
                               char *why, size_t why_len);
+
+#define MANAGER_MANY 256 /* objects in one question */
+
+/** Credentials for n objects, MANAGER_MANY at most, into the cache, in one question; w->oid does
+ *  not count. Those that are refused are passed over. OSD_E_DENIED: all are; errors as above. */
+osd_status manager_credentials(struct manager *m, const struct manager_want *w,
+                               const uint64_t *oids, size_t n, char *why, size_t why_len);
 
 /**
  * Any request of the manager's API.

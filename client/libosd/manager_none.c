@@ -34,6 +34,17 @@ osd_status manager_credential(struct manager *m, const struct manager_want *w,
     return OSD_E_UNSUPPORTED;
 }
 
+osd_status manager_credentials(struct manager *m, const struct manager_want *w,
+                               const uint64_t *oids, size_t n, char *why, size_t why_len)
+{
+    (void)m;
+    (void)w;
+    (void)oids;
+    (void)n;
+    snprintf(why, why_len, "built without libcurl");
+    return OSD_E_UNSUPPORTED;
+}
+
 osd_status manager_request(struct manager *m, const char *method, const char *path,
                            const char *body, char **ret_reply, char *why, size_t why_len)
 {

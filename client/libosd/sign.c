@@ -10,6 +10,7 @@
 
 #include "common/clock.h"
 #include "libosd.h"
+#include "security/grants.h"
 #include "wire/attrs.h"
 #include "wire/sense.h"
 
@@ -249,6 +250,39 @@ osd_status signer_fetch(struct osd_session *s, struct build *b)
         memcpy(b->key, b->granted.key, OSD_KEY_LEN);
     }
     return st;
+}
+
+/* What these verbs need on a user object. */
+static uint16_t permissions_of(uint32_t verbs)
+{
+    uint16_t sum = 0;
+
+    for (int v = 0; v < OSD_V_MAX; v++) {
+        const struct verb *row = verb_of(&(struct osd_call){.verb = (enum osd_verb)v});
+        if (verbs >> v & 1)
+            sum |= osd_grant_of(row->op)->permissions;
+    }
+    return sum;
+}
+
+osd_status osd_prefetch(struct osd_session *s, uint64_t pid, const uint64_t *oids, size_t n,
+                        uint32_t verbs)
+{
+    struct manager_want w = {
+        .gen = s->gen, .type = OSD_TYPE_USER, .pid = pid, .permissions = permissions_of(verbs)};
+    char why[400] = "";
+    osd_status st;
+
+    if (n > OSD_PREFETCH_MAX || w.permissions == 0 || w.permissions & OSD_PERM_CREATE)
+        return failed(OSD_E_INVALID, "too many objects, or verbs that have no credentials");
+    if (s->signer.with != SIGN_MANAGER || n == 0)
+        return OSD_OK;
+    st = signer_learn(s);
+    if (st)
+        return st;
+    memcpy(w.system_id, s->signer.system_id, sizeof(w.system_id));
+    st = manager_credentials(s->signer.manager, &w, oids, n, why, sizeof(why));
+    return st ? failed(st, "%s", why[0] ? why : osd_status_text(st)) : OSD_OK;
 }
 
 /* ---- request ---- */

@@ -3,29 +3,13 @@
  * client/osdctl/arguments.c - numbers, sizes, object names and attribute values of the command
  * line
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/number.h"
 #include "osdctl.h"
-
-bool parse_number(const char *s, uint64_t *ret)
-{
-    bool hex = s[0] == '0' && (s[1] == 'x' || s[1] == 'X');
-    const char *digits = hex ? s + 2 : s;
-    uint64_t v;
-
-    if (!*digits || digits[strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789")])
-        return false;
-    errno = 0;
-    v = strtoull(digits, NULL, hex ? 16 : 10);
-    if (errno)
-        return false;
-    *ret = v;
-    return true;
-}
 
 bool new_id(uint64_t id)
 {
@@ -53,7 +37,7 @@ bool parse_size(const char *s, uint64_t *ret)
         shift = 10 * (int)(u - units + 1);
         digits[len - 1] = 0;
     }
-    if (!parse_number(digits, &v) || v > UINT64_MAX >> shift)
+    if (!osd_number_parse(digits, &v) || v > UINT64_MAX >> shift)
         return false;
     *ret = v << shift;
     return true;
@@ -70,7 +54,7 @@ bool parse_target(const char *s, struct target *ret)
         return false;
     memcpy(pid, s, len);
     pid[len] = 0;
-    if (!parse_number(pid, &t.pid) || (slash && !parse_number(slash + 1, &t.oid)))
+    if (!osd_number_parse(pid, &t.pid) || (slash && !osd_number_parse(slash + 1, &t.oid)))
         return false;
     *ret = t;
     return true;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/number.h"
 #include "osdctl.h"
 #include "verbs.h"
 
@@ -218,16 +219,16 @@ static bool value_option(int c, struct options *o)
     case 'K':
         return parse_size(optarg, &o->capacity);
     case 'g':
-        if (!parse_number(optarg, &n) || n < 1 || n > 2)
+        if (!osd_number_parse(optarg, &n) || n < 1 || n > 2)
             return false;
         o->generation = (int)n;
         return true;
     case 'N':
-        return parse_number(optarg, &o->count);
+        return osd_number_parse(optarg, &o->count);
     case 'I':
-        return parse_number(optarg, &o->interval_ms) && o->interval_ms <= 3600000;
+        return osd_number_parse(optarg, &o->interval_ms) && o->interval_ms <= 3600000;
     case 'P':
-        if (!parse_number(optarg, &n) || n > 1023)
+        if (!osd_number_parse(optarg, &n) || n > 1023)
             return false;
         o->progress_fd = (int)n;
         return true;

@@ -99,8 +99,6 @@ json_t *json_limit(uint64_t v);
 
 /** "0x10000/0x10005" or "0x10000"; decimal too. False when malformed. */
 bool parse_target(const char *s, struct target *ret);
-/** Decimal, or hexadecimal with 0x; nothing else. */
-bool parse_number(const char *s, uint64_t *ret);
 /** An id that the device or its user chooses: 0, or at least FIRST_ID. */
 #define FIRST_ID 0x10000u
 bool new_id(uint64_t id);

@@ -3,6 +3,7 @@
  * client/osdctl/tree.c - cp: which direction, and lists that both directions use
  */
 #include "tree.h"
+#include "common/number.h"
 
 #include <stdlib.h>
 
@@ -55,7 +56,8 @@ osd_status load_known(struct work *w)
 int verb_cp(const struct options *o, struct osd_session *s, int argc, char **argv)
 {
     uint64_t from, to;
-    bool from_device = parse_number(argv[0], &from), to_device = parse_number(argv[1], &to);
+    bool from_device = osd_number_parse(argv[0], &from),
+         to_device = osd_number_parse(argv[1], &to);
 
     if (!o->recursive)
         return usage_error("cp copies trees: say -r (put and get are for single objects)");

@@ -45,6 +45,11 @@ struct items {
     size_t n, cap;
 };
 
+struct work;
+
+/** Id of an item's object; 0: nothing is there yet. */
+typedef uint64_t work_oid(const struct work *w, const struct item *it);
+
 struct work {
     const struct options *o;
     struct osd_session *s;
@@ -54,6 +59,11 @@ struct work {
     uint64_t *known; /* ids that the partition had, ascending */
     size_t n_known, known_cap;
     void (*run)(struct work *w, struct item *it);
+    work_oid *oid_of; /* of items whose credentials are fetched together; NULL: none */
+    uint32_t verbs;   /* what is done with them: osd_prefetch() */
+    size_t asked;     /* items that were asked for, under the mutex asking */
+    bool asks;        /* it is worth while */
+    pthread_mutex_t asking;
     _Atomic size_t next;
     _Atomic uint64_t bytes, done, failed, skipped;
     uint64_t total_bytes, total_items, other_objects;

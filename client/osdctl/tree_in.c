@@ -472,9 +472,18 @@ static osd_status prepare_partition(struct work *w)
     return w->o->dry_run && st == OSD_E_NOT_FOUND ? OSD_OK : st;
 }
 
+/* What an earlier copy may have left is looked at. New objects have one credential for all. */
+static uint64_t earlier_oid(const struct work *w, const struct item *it)
+{
+    uint64_t oid = path_id(it->path, 0);
+
+    return is_known(w, oid) ? oid : 0;
+}
+
 int copy_in(const struct options *o, struct osd_session *s, const char *dir, uint64_t pid)
 {
-    struct work w = {.o = o, .s = s, .pid = pid};
+    struct work w = {
+        .o = o, .s = s, .pid = pid, .oid_of = earlier_oid, .verbs = 1u << OSD_V_GET_ATTRIBUTES};
     osd_status st;
 
     w.root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -394,9 +394,20 @@ static int open_destination(struct work *w, const char *dir)
     return w->root < 0 && !(w->o->dry_run && errno == ENOENT) ? -1 : 0;
 }
 
+static uint64_t own_oid(const struct work *w, const struct item *it)
+{
+    (void)w;
+    return it->oid;
+}
+
 int copy_out(const struct options *o, struct osd_session *s, uint64_t pid, const char *dir)
 {
-    struct work w = {.o = o, .s = s, .pid = pid, .root = -1};
+    struct work w = {.o = o,
+                     .s = s,
+                     .pid = pid,
+                     .root = -1,
+                     .oid_of = own_oid,
+                     .verbs = 1u << OSD_V_READ | 1u << OSD_V_GET_ATTRIBUTES};
     osd_status st;
 
     work_begin(&w);

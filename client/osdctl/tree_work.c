@@ -15,6 +15,7 @@
 void work_begin(struct work *w)
 {
     pthread_mutex_init(&w->mutex, NULL);
+    pthread_mutex_init(&w->asking, NULL);
     w->terminal = !w->o->quiet && !json_output && !w->o->dry_run && w->o->progress_fd < 0 &&
                   isatty(STDERR_FILENO);
     list_open(w->o->dry_run ? "plan" : "failures");
@@ -40,6 +41,35 @@ bool work_goes_on(struct work *w)
     return !w->fatal;
 }
 
+/* Credentials for the next items. One question that is refused as a whole is the last one. */
+static void ask_ahead(struct work *w)
+{
+    uint64_t oids[OSD_PREFETCH_MAX];
+    size_t n = 0, end = w->asked + OSD_PREFETCH_MAX;
+
+    if (end > w->items.n)
+        end = w->items.n;
+    for (size_t i = w->asked; i < end; i++) {
+        uint64_t oid = w->oid_of(w, &w->items.v[i]);
+        if (oid)
+            oids[n++] = oid;
+    }
+    w->asked = end;
+    if (n > 1 && osd_prefetch(w->s, w->pid, oids, n, w->verbs))
+        w->asks = false;
+}
+
+/* Before item i is begun. Others wait: they would ask for each one. */
+static void prepare(struct work *w, size_t i)
+{
+    if (!w->oid_of)
+        return;
+    pthread_mutex_lock(&w->asking);
+    while (w->asks && w->asked <= i)
+        ask_ahead(w);
+    pthread_mutex_unlock(&w->asking);
+}
+
 static void *worker(void *arg)
 {
     struct work *w = arg;
@@ -48,6 +78,7 @@ static void *worker(void *arg)
         size_t i = w->next++;
         if (i >= w->items.n)
             break;
+        prepare(w, i);
         w->run(w, &w->items.v[i]);
     }
     return NULL;
@@ -60,6 +91,8 @@ void work_each(struct work *w, void (*run)(struct work *w, struct item *it))
 
     w->run = run;
     w->next = 0;
+    w->asked = 0;
+    w->asks = w->o->secmgr != NULL;
     while (!w->o->dry_run && n < THREADS && pthread_create(&threads[n], NULL, worker, w) == 0)
         n++;
     if (n == 0)
@@ -153,6 +186,7 @@ static void work_free(struct work *w)
     if (w->root >= 0)
         close(w->root);
     pthread_mutex_destroy(&w->mutex);
+    pthread_mutex_destroy(&w->asking);
 }
 
 static json_t *summary(const struct work *w)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/number.h"
 #include "verbs.h"
 
 #define VALUE_MAX   0xfffe
@@ -121,7 +122,7 @@ static bool parse_u32(const char *s, uint32_t *ret)
 {
     uint64_t v;
 
-    if (!parse_number(s, &v) || v > UINT32_MAX)
+    if (!osd_number_parse(s, &v) || v > UINT32_MAX)
         return false;
     *ret = (uint32_t)v;
     return true;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/number.h"
 #include "verbs.h"
 
 int verb_flush(const struct options *o, struct osd_session *s, int argc, char **argv)
@@ -144,7 +145,7 @@ int verb_explain(const struct options *o, struct osd_session *s, int argc, char 
     size_t len;
     uint64_t n;
 
-    if (strlen(argv[0]) < 3 && parse_number(argv[0], &n) && exit_code_text(n))
+    if (strlen(argv[0]) < 3 && osd_number_parse(argv[0], &n) && exit_code_text(n))
         snprintf(text, sizeof(text), "%s", exit_code_text(n));
     else if (parse_sense(argv[0], sense, &len))
         osd_explain_sense(sense, len, text, sizeof(text));

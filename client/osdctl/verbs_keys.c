@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/number.h"
+#include "security/names.h"
 #include "verbs.h"
 
 #define CREDENTIAL_MAX  1024
@@ -27,35 +29,23 @@ int verb_key(const struct options *o, struct osd_session *s, int argc, char **ar
     if (!o->key)
         return usage_error("keys are made of the device's master key: give --key FILE");
     for (int i = 1; i < argc; i++)
-        if (!parse_number(argv[i], &pid))
+        if (!osd_number_parse(argv[i], &pid))
             return usage_error("\"%s\" is not a partition", argv[i]);
     if ((st = osd_install_keys(s, 0)))
         return fail(st);
     for (int i = 1; i < argc; i++)
-        if (parse_number(argv[i], &pid) && (st = osd_install_keys(s, pid)))
+        if (osd_number_parse(argv[i], &pid) && (st = osd_install_keys(s, pid)))
             return fail(st);
     return succeed(json_object());
 }
 
 /* ---- credential ---- */
 
-/* Permission bits by name: byte 49 of a capability, then byte 50. */
-static const struct {
-    const char *name;
-    uint16_t bits;
-} permissions[] = {
-    {"read", 0x8000},     {"write", 0x4000},   {"get-attr", 0x2000}, {"set-attr", 0x1000},
-    {"create", 0x0800},   {"remove", 0x0400},  {"obj-mgmt", 0x0200}, {"append", 0x0100},
-    {"dev-mgmt", 0x0080}, {"global", 0x0040},  {"pol-sec", 0x0020},  {"m-object", 0x0010},
-    {"query", 0x0008},    {"gbl-rem", 0x0004}, {"all", 0xfffc},
-};
-
+/* "all" is a word like others here. */
 static uint16_t permission(const char *name, size_t len)
 {
-    for (size_t i = 0; i < sizeof(permissions) / sizeof(permissions[0]); i++)
-        if (strlen(permissions[i].name) == len && strncmp(permissions[i].name, name, len) == 0)
-            return permissions[i].bits;
-    return 0;
+    return len == 3 && strncmp(name, "all", 3) == 0 ? osd_permissions_all()
+                                                    : osd_permission_by_name(name, len);
 }
 
 /* Names with commas between them. */
@@ -113,7 +103,8 @@ int verb_credential(const struct options *o, struct osd_session *s, int argc, ch
                            "get-attr, set-attr, obj-mgmt, dev-mgmt, global, pol-sec, m-object, "
                            "query, gbl-rem, all",
                            argv[3]);
-    if (argc > 4 && (!parse_number(argv[4], &seconds) || seconds == 0 || seconds > MAX_SECONDS))
+    if (argc > 4 &&
+        (!osd_number_parse(argv[4], &seconds) || seconds == 0 || seconds > MAX_SECONDS))
         return usage_error("\"%s\" is not a number of seconds", argv[4]);
     a.pid = t.pid;
     a.oid = t.oid;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/number.h"
 #include "verbs.h"
 
 struct listing {
@@ -62,7 +63,7 @@ int verb_ls(const struct options *o, struct osd_session *s, int argc, char **arg
     struct listing l = {.s = s, .sizes = o->long_list};
     osd_status st;
 
-    if (argc == 1 && (!parse_number(argv[0], &l.pid) || l.pid == 0))
+    if (argc == 1 && (!osd_number_parse(argv[0], &l.pid) || l.pid == 0))
         return usage_error("\"%s\" is not a partition id", argv[0]);
     list_open(l.pid ? "objects" : "partitions");
     st = osd_each_id(s, l.pid, 0, list_line, &l);
@@ -88,7 +89,7 @@ int verb_mk(const struct options *o, struct osd_session *s, int argc, char **arg
 
     if (strcmp(argv[0], "partition") != 0)
         return usage_error("usage: osdctl mk partition PID|0");
-    if (!parse_number(argv[1], &pid))
+    if (!osd_number_parse(argv[1], &pid))
         return usage_error("\"%s\" is not a partition id", argv[1]);
     if (!new_id(pid))
         return too_small(pid);
@@ -114,7 +115,7 @@ static int rm_partition(const struct options *o, struct osd_session *s, const ch
     uint64_t pid;
     osd_status st;
 
-    if (!parse_number(arg, &pid) || pid == 0)
+    if (!osd_number_parse(arg, &pid) || pid == 0)
         return usage_error("\"%s\" is not a partition id", arg);
     st = osd_remove_partition(s, pid, o->contents);
     if (st == OSD_E_NOT_EMPTY)

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/number.h"
 #include "verbs.h"
 
 #define PATH_MAX_LEN  200
@@ -208,7 +209,7 @@ static json_t *make_rule(int argc, char **argv)
         json_object_set_new(rule, "permissions", json_string(argv[2]));
     if (argc > 3 && strcmp(argv[3], "-") != 0)
         json_object_set_new(rule, "inherit", json_string(argv[3]));
-    if (argc > 4 && (!parse_number(argv[4], &seconds) || seconds > 100000000000ull)) {
+    if (argc > 4 && (!osd_number_parse(argv[4], &seconds) || seconds > 100000000000ull)) {
         usage_error("\"%s\" is not a number of seconds", argv[4]);
         json_decref(rule);
         return NULL;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/number.h"
 #include "verbs.h"
 
 /** A word after "snapshot": which partitions it names. */
@@ -60,7 +61,8 @@ int verb_snapshot(const struct options *o, struct osd_session *s, int argc, char
     if (argc - 1 < a->min_args || argc - 1 > a->max_args)
         return usage_error("usage: osdctl snapshot %s %s", a->word, a->usage);
     for (int i = 1; i < argc; i++)
-        if (!parse_number(argv[i], &ids[i - 1]) || (ids[i - 1] == 0 && (i == 1 || !a->makes)))
+        if (!osd_number_parse(argv[i], &ids[i - 1]) ||
+            (ids[i - 1] == 0 && (i == 1 || !a->makes)))
             return usage_error("\"%s\" is not a partition id", argv[i]);
     if (a->makes && !new_id(ids[1]))
         return too_small(ids[1]);

@@ -197,6 +197,22 @@ OSD_API osd_status osd_mint(struct osd_session *s, const struct osd_allowance *a
 OSD_API osd_status osd_secmgr_request(const struct osd_options *options, const char *method,
                                       const char *path, const char *body, char **ret_reply);
 
+/**
+ * Fetch credentials for many objects of a partition in one question, where the session has a
+ * security manager that grants them; later calls on these objects need none.
+ *
+ * @param oids  n objects, at most OSD_PREFETCH_MAX.
+ * @param verbs what shall be done with them: 1u << OSD_V_READ | 1u << OSD_V_GET_ATTRIBUTES, say.
+ *
+ * Only a help: calls on objects that were refused here ask for themselves, and say why.
+ *
+ * @return OSD_OK, also without a security manager; OSD_E_DENIED: all were refused;
+ *         OSD_E_UNREACHABLE, OSD_E_INVALID. Blocking; any thread.
+ */
+OSD_API osd_status osd_prefetch(struct osd_session *s, uint64_t pid, const uint64_t *oids,
+                                size_t n, uint32_t verbs);
+#define OSD_PREFETCH_MAX 256
+
 /* ---- asynchronous ---- */
 
 #define OSD_SUBMITTED_MAX 65536 /* commands of one session between osd_submit() and done() */

@@ -44,6 +44,36 @@ expect 0 osdctl cp -q -r tree 0x10000
 expect 0 osdctl cp -q -r 0x10000 back
 diff -r tree back >/dev/null || die "trees differ"
 
+echo "== many small files: one question for some hundreds, an entry in the audit log for each"
+mkdir many
+for i in $(seq 600); do echo $i >many/$i; done
+grants() {
+    curl -s --unix-socket "${SECMGR#unix:}" http://x/metrics | awk -v want="$1" '$1 == want { print $2 }'
+}
+questions() {
+    echo $(($(grants 'osd_secmgr_requests_total{method="POST",path="/v1/credentials"}') +
+            $(grants 'osd_secmgr_requests_total{method="POST",path="/v1/credentials/batch"}')))
+}
+expect 0 osdctl cp -q -r many 0x20000
+for way in "0x20000 many.back" "many 0x20000"; do
+    asked=$(questions) granted=$(grants osd_secmgr_grants_total) lines=$(grep -c '"outcome":"granted"' audit.jsonl)
+    # shellcheck disable=SC2086 # two words
+    expect 0 osdctl cp -q -r $way
+    asked=$(($(questions) - asked)) granted=$(($(grants osd_secmgr_grants_total) - granted))
+    lines=$(($(grep -c '"outcome":"granted"' audit.jsonl) - lines))
+    [ $asked -le 10 ] || die "$way: $asked questions"
+    [ $granted -ge 600 ] && [ $granted -eq $lines ] || die "$way: $granted grants, $lines in the audit log"
+done
+diff -r many many.back || die "trees differ"
+ask 400 POST /v1/credentials/batch '{"osd":"disk1","type":"object","pid":"0x20000","oids":[],"permissions":"read"}'
+ask 200 POST /v1/credentials/batch '{"osd":"disk1","type":"object","pid":"0x20000","oids":["0x10000",65537],"permissions":"read"}'
+holds 'len(data["credentials"]) == 2 and data["credentials"][1]["oid"] == "0x10001" and data["refused"] == []'
+expect 0 osdctl acl set disk1 0x20000/0x10001 "$me" none
+ask 200 POST /v1/credentials/batch '{"osd":"disk1","type":"object","pid":"0x20000","oids":["0x10000",65537],"permissions":"read"}'
+holds 'len(data["credentials"]) == 1 and data["refused"][0]["oid"] == "0x10001" and "no permission read" in data["refused"][0]["message"]'
+expect 0 osdctl rm --contents partition 0x20000
+expect 0 osdctl acl rm disk1 0x20000/0x10001 "$me"
+
 echo "== a refusal says who, what and which permission is missing"
 expect 0 osdctl create 0x10000/0x20000
 expect 0 osdctl acl set disk1 0x10000/0x20000 "$me" read,get-attr

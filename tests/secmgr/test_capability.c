@@ -14,8 +14,9 @@
 
 #include "secmgr/capability.h"
 #include "secmgr/credential.h"
-#include "secmgr/names.h"
+#include "secmgr/digits.h"
 #include "secmgr/revoke.h"
+#include "security/names.h"
 
 #define ID  "0103000830000000000000010000000000000000"
 #define NOW 1000000u
@@ -54,9 +55,9 @@ static void rule(uint8_t type, uint64_t pid, uint64_t oid, const char *who, cons
                         .expires = expires};
 
     snprintf(r.principal, sizeof(r.principal), "%s", who);
-    assert_int_equal(sm_perms_parse(perms, &r.perms), OSD_OK);
+    assert_int_equal(osd_permissions_parse(perms, &r.perms), OSD_OK);
     if (inherit)
-        assert_int_equal(sm_perms_parse(inherit, &r.inherit), OSD_OK);
+        assert_int_equal(osd_permissions_parse(inherit, &r.inherit), OSD_OK);
     assert_int_equal(sm_db_rule_set(db, &r), OSD_OK);
 }
 
@@ -70,7 +71,7 @@ static struct sm_decision ask(const char *who, const char *group, uint8_t type, 
     snprintf(id.name, sizeof(id.name), "%s", who);
     if (group)
         snprintf(id.groups[0], SM_NAME_LEN, "%s", group);
-    assert_int_equal(sm_perms_parse(perms, &a.perms), OSD_OK);
+    assert_int_equal(osd_permissions_parse(perms, &a.perms), OSD_OK);
     assert_int_equal(sm_decide(db, ID, &id, &a, NOW, &d), OSD_OK);
     assert_int_equal(d.granted | d.missing, a.perms);
     assert_int_equal(d.granted & d.missing, 0);
@@ -298,11 +299,11 @@ static struct sm_rule rule_of(uint8_t type, const char *who, const char *text)
     r.expires = at ? strtoull(at + 1, NULL, 10) : 0;
     snprintf(r.principal, sizeof(r.principal), "%s", who);
     snprintf(word, sizeof(word), "%.*s", (int)strcspn(text, ":@"), text);
-    assert_int_equal(sm_perms_parse(word, &r.perms), OSD_OK);
+    assert_int_equal(osd_permissions_parse(word, &r.perms), OSD_OK);
     if (inherit) {
         r.inherits = true;
         snprintf(word, sizeof(word), "%.*s", (int)strcspn(inherit + 1, "@"), inherit + 1);
-        assert_int_equal(sm_perms_parse(word, &r.inherit), OSD_OK);
+        assert_int_equal(osd_permissions_parse(word, &r.inherit), OSD_OK);
     }
     return r;
 }

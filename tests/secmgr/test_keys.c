@@ -19,9 +19,9 @@
 #include <cmocka.h>
 
 #include "interpreter/interpreter.h"
+#include "secmgr/digits.h"
 #include "secmgr/key_records.h"
 #include "secmgr/keys.h"
-#include "secmgr/names.h"
 #include "secmgr/tags.h"
 #include "wire/sense.h"
 

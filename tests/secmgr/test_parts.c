@@ -13,32 +13,34 @@
 #include <cmocka.h>
 
 #include "common/buf.h"
+#include "common/number.h"
 #include "secmgr/audit.h"
 #include "secmgr/config.h"
+#include "secmgr/digits.h"
 #include "secmgr/key_records.h"
 #include "secmgr/limit.h"
-#include "secmgr/names.h"
 #include "secmgr/requests.h"
+#include "security/names.h"
 
 /* ---- names ---- */
 
 static void test_secmgr_names__permissions_are_read_as_they_are_written(void **state)
 {
-    char text[SM_PERMS_TEXT];
+    char text[OSD_PERMISSIONS_TEXT];
     uint16_t got;
 
     (void)state;
     for (uint32_t v = 0; v < 0x10000; v += 4) { /* the two lowest bits mean nothing */
-        sm_perms_format((uint16_t)v, text);
-        assert_int_equal(sm_perms_parse(text, &got), OSD_OK);
+        osd_permissions_format((uint16_t)v, text);
+        assert_int_equal(osd_permissions_parse(text, &got), OSD_OK);
         assert_int_equal(got, v);
     }
-    assert_int_equal(sm_perms_parse("all", &got), OSD_OK);
-    assert_int_equal(got, sm_perms_all());
-    assert_int_equal(sm_perms_parse("read,,write", &got), OSD_E_INVALID);
-    assert_int_equal(sm_perms_parse("read,", &got), OSD_E_INVALID);
-    assert_int_equal(sm_perms_parse("", &got), OSD_E_INVALID);
-    assert_int_equal(sm_perms_parse("rea", &got), OSD_E_INVALID);
+    assert_int_equal(osd_permissions_parse("all", &got), OSD_OK);
+    assert_int_equal(got, osd_permissions_all());
+    assert_int_equal(osd_permissions_parse("read,,write", &got), OSD_E_INVALID);
+    assert_int_equal(osd_permissions_parse("read,", &got), OSD_E_INVALID);
+    assert_int_equal(osd_permissions_parse("", &got), OSD_E_INVALID);
+    assert_int_equal(osd_permissions_parse("rea", &got), OSD_E_INVALID);
 }
 
 static void test_secmgr_names__numbers_and_digits_are_strict(void **state)
@@ -48,12 +50,12 @@ static void test_secmgr_names__numbers_and_digits_are_strict(void **state)
     char text[5];
 
     (void)state;
-    assert_true(sm_number_parse("0xFFFFFFFFFFFFFFFF", &v));
+    assert_true(osd_number_parse("0xFFFFFFFFFFFFFFFF", &v));
     assert_true(v == UINT64_MAX);
-    assert_false(sm_number_parse("18446744073709551616", &v));
-    assert_false(sm_number_parse("-1", &v));
-    assert_false(sm_number_parse(" 1", &v));
-    assert_false(sm_number_parse("0x", &v));
+    assert_false(osd_number_parse("18446744073709551616", &v));
+    assert_false(osd_number_parse("-1", &v));
+    assert_false(osd_number_parse(" 1", &v));
+    assert_false(osd_number_parse("0x", &v));
     assert_false(sm_hex_parse("010", raw, 2));
     assert_false(sm_hex_parse("01020", raw, 2));
     assert_false(sm_hex_parse("01g2", raw, 2));
@@ -184,19 +186,27 @@ static void test_secmgr_limit__a_burst_then_the_rate(void **state)
 
     (void)state;
     for (int i = 0; i < 3; i++)
-        assert_true(sm_limit_take(l, "uid:1", 1000));
-    assert_false(sm_limit_take(l, "uid:1", 1000));
-    assert_true(sm_limit_take(l, "uid:2", 1000)); /* each has its own */
-    assert_false(sm_limit_take(l, "uid:1", 1099));
-    assert_true(sm_limit_take(l, "uid:1", 1100));
-    assert_false(sm_limit_take(l, "uid:1", 1100));
+        assert_true(sm_limit_take(l, "uid:1", 1, 1000));
+    assert_false(sm_limit_take(l, "uid:1", 1, 1000));
+    assert_true(sm_limit_take(l, "uid:2", 1, 1000)); /* each has its own */
+    assert_false(sm_limit_take(l, "uid:1", 1, 1099));
+    assert_true(sm_limit_take(l, "uid:1", 1, 1100));
+    assert_false(sm_limit_take(l, "uid:1", 1, 1100));
     for (int i = 0; i < 3; i++)
-        assert_true(sm_limit_take(l, "uid:1", 9000));
-    assert_false(sm_limit_take(l, "uid:1", 9000)); /* no more than a burst is saved up */
+        assert_true(sm_limit_take(l, "uid:1", 1, 9000));
+    assert_false(sm_limit_take(l, "uid:1", 1, 9000)); /* no more than a burst is saved up */
+    sm_limit_free(l);
+    l = sm_limit_new(10, 8);
+    assert_true(sm_limit_take(l, "uid:1", 5, 1000));
+    assert_false(sm_limit_take(l, "uid:1", 5, 1000)); /* takes nothing */
+    assert_true(sm_limit_take(l, "uid:1", 3, 1000));
+    assert_false(sm_limit_take(l, "uid:1", 1000, 1700));
+    assert_true(sm_limit_take(l, "uid:1", 1000, 1800)); /* the whole bucket */
+    assert_false(sm_limit_take(l, "uid:1", 1, 1899));
     sm_limit_free(l);
     l = sm_limit_new(0, 0);
     for (int i = 0; i < 1000; i++)
-        assert_true(sm_limit_take(l, "uid:1", 1));
+        assert_true(sm_limit_take(l, "uid:1", 1, 1));
     sm_limit_free(l);
 }
 
@@ -209,7 +219,7 @@ static void test_secmgr_limit__many_callers(void **state)
     (void)state;
     for (int i = 0; i < 100000; i++) {
         snprintf(name, sizeof(name), "uid:%d", i);
-        assert_true(sm_limit_take(l, name, 5));
+        assert_true(sm_limit_take(l, name, 1, 5));
     }
     sm_limit_free(l);
 }
