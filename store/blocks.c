@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
@@ -24,6 +25,7 @@
 #define WORDS     (BLOCKS_PER_FILE / 64)
 #define WANT_SYNC 8192u /* blocks waiting: 32 MiB */
 #define LOOK_MS   100
+#define REST_S    5 /* until the next try to make a file ahead */
 
 struct data_file {
     int fd;
@@ -53,7 +55,16 @@ struct blocks {
     uint64_t mark;      /* grows with every sync */
     uint64_t looked_ms; /* when available was looked at, 0: never */
     uint64_t available; /* bytes of the file system */
+    uint64_t used;      /* blocks of all files in use or waiting */
+    bool making;        /* file n_files is being made */
+    pthread_cond_t made;
+
+    pthread_t maker;           /* makes files ahead */
+    bool ahead, stop, resting; /* there is one; it shall end; it could make none */
+    pthread_cond_t low;
 };
+
+#define FILE_SIZE ((uint64_t)BLOCKS_PER_FILE * STORE_BLOCK)
 
 static void file_path(const struct blocks *b, uint32_t n, char path[PATH_MAX])
 {
@@ -100,6 +111,18 @@ static osd_status find_reserve(struct blocks *b)
     return OSD_OK;
 }
 
+static void init_locks(struct blocks *b)
+{
+    pthread_condattr_t attr;
+
+    pthread_mutex_init(&b->mutex, NULL);
+    pthread_cond_init(&b->made, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&b->low, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
 osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret)
 {
     struct blocks *b = calloc(1, sizeof(*b));
@@ -107,7 +130,7 @@ osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret)
 
     if (!b)
         return OSD_E_NOMEM;
-    pthread_mutex_init(&b->mutex, NULL);
+    init_locks(b);
     b->read_only = read_only;
     b->mark = 1;
     if (dir) {
@@ -129,10 +152,23 @@ osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret)
     return OSD_OK;
 }
 
+static void stop_maker(struct blocks *b)
+{
+    if (!b->ahead)
+        return;
+    pthread_mutex_lock(&b->mutex);
+    b->stop = true;
+    pthread_cond_signal(&b->low);
+    pthread_mutex_unlock(&b->mutex);
+    pthread_join(b->maker, NULL);
+    b->ahead = false;
+}
+
 void blocks_close(struct blocks *b)
 {
     if (!b)
         return;
+    stop_maker(b);
     for (uint32_t i = 0; i < b->n_files; i++) {
         close(b->files[i]->fd);
         free(b->files[i]->others);
@@ -140,6 +176,8 @@ void blocks_close(struct blocks *b)
     }
     free(b->waiting);
     free(b->dir);
+    pthread_cond_destroy(&b->low);
+    pthread_cond_destroy(&b->made);
     pthread_mutex_destroy(&b->mutex);
     free(b);
 }
@@ -149,18 +187,20 @@ static bool bit_get(const struct data_file *f, uint32_t i)
     return f->map[i / 64] >> (i % 64) & 1;
 }
 
-static void bits_set(struct data_file *f, uint32_t at, uint32_t count)
+static void bits_set(struct blocks *b, struct data_file *f, uint32_t at, uint32_t count)
 {
     for (uint32_t i = at; i < at + count; i++)
         f->map[i / 64] |= 1ULL << (i % 64);
     f->used += count;
+    b->used += count;
 }
 
-static void bits_clear(struct data_file *f, uint32_t at, uint32_t count)
+static void bits_clear(struct blocks *b, struct data_file *f, uint32_t at, uint32_t count)
 {
     for (uint32_t i = at; i < at + count; i++)
         f->map[i / 64] &= ~(1ULL << (i % 64));
     f->used -= count;
+    b->used -= count;
 }
 
 osd_status blocks_mark(struct blocks *b, uint64_t first, uint32_t count)
@@ -173,7 +213,7 @@ osd_status blocks_mark(struct blocks *b, uint64_t first, uint32_t count)
     for (uint32_t i = at; i < at + count; i++)
         if (bit_get(b->files[file], i))
             return OSD_E_CORRUPT;
-    bits_set(b->files[file], at, count);
+    bits_set(b, b->files[file], at, count);
     return OSD_OK;
 }
 
@@ -213,7 +253,7 @@ osd_status blocks_mark_shared(struct blocks *b, uint64_t first, uint32_t count)
         if (bit_get(f, i))
             f->others[i]++;
         else
-            bits_set(f, i, 1);
+            bits_set(b, f, i, 1);
     }
     return st;
 }
@@ -257,7 +297,7 @@ bool blocks_full(struct blocks *b)
     return full;
 }
 
-static int make_file(struct blocks *b, uint32_t n)
+static int make_file(const struct blocks *b, uint32_t n)
 {
     char path[PATH_MAX];
 
@@ -290,31 +330,97 @@ static osd_status reserve_file(const struct blocks *b, int fd, off_t size)
     return b->dir ? sync_directory(b) : OSD_OK;
 }
 
-/* One more file, with its space reserved where the file system can. Caller holds the mutex. */
-static osd_status add_file(struct blocks *b)
+/* Without the mutex: file n, with its space reserved where the file system can. What is not whole
+ * does not stay. */
+static osd_status make_data_file(const struct blocks *b, uint32_t n, struct data_file **ret)
 {
-    const off_t size = (off_t)BLOCKS_PER_FILE * STORE_BLOCK;
-    struct data_file *f;
+    struct data_file *f = calloc(1, sizeof(*f));
+    char path[PATH_MAX];
+    osd_status st;
+
+    if (!f)
+        return OSD_E_NOMEM;
+    f->fd = make_file(b, n);
+    st = f->fd < 0 ? errno_status() : reserve_file(b, f->fd, (off_t)FILE_SIZE);
+    if (!st) {
+        *ret = f;
+        return OSD_OK;
+    }
+    if (f->fd >= 0 && b->dir) {
+        file_path(b, n, path);
+        unlink(path);
+    }
+    if (f->fd >= 0)
+        close(f->fd);
+    free(f);
+    return st;
+}
+
+/* One more file, if `room` bytes more than the reserve are there. Caller holds the mutex, which is
+ * free meanwhile, and has seen that none is being made. */
+static osd_status add_file(struct blocks *b, uint64_t room)
+{
+    struct data_file *f = NULL;
+    osd_status st;
 
     look(b, 0);
-    if (b->n_files == MAX_FILES || (b->dir && b->available < b->reserve + (uint64_t)size))
+    if (b->n_files == MAX_FILES || (b->dir && b->available < b->reserve + room))
         return OSD_E_NO_SPACE;
-    int fd = make_file(b, b->n_files);
-    if (fd < 0)
-        return errno_status();
-    osd_status st = reserve_file(b, fd, size);
-    f = calloc(1, sizeof(*f));
-    if (!st && !f)
-        st = OSD_E_NOMEM;
-    if (st) {
-        free(f);
-        close(fd);
-        return st;
+    b->making = true;
+    pthread_mutex_unlock(&b->mutex);
+    st = make_data_file(b, b->n_files, &f);
+    pthread_mutex_lock(&b->mutex);
+    b->making = false;
+    if (!st) {
+        b->files[b->n_files] = f;
+        __atomic_store_n(&b->n_files, b->n_files + 1, __ATOMIC_RELEASE);
     }
-    f->fd = fd;
-    b->files[b->n_files] = f;
-    __atomic_store_n(&b->n_files, b->n_files + 1, __ATOMIC_RELEASE);
-    return OSD_OK;
+    pthread_cond_broadcast(&b->made);
+    return st;
+}
+
+/* ---- files made ahead ---- */
+
+#define LEAST_AHEAD (BLOCKS_PER_FILE / 2)
+#define MOST_AHEAD  (4 * BLOCKS_PER_FILE)
+
+/* Whether so few blocks are free that the next file should be made: a quarter of all, within the
+ * bounds. A store without data has no file. */
+static bool is_low(const struct blocks *b)
+{
+    uint64_t all = (uint64_t)b->n_files * BLOCKS_PER_FILE, want = all / 4;
+
+    want = want < LEAST_AHEAD ? LEAST_AHEAD : want > MOST_AHEAD ? MOST_AHEAD : want;
+    return b->n_files > 0 && all - b->used < want;
+}
+
+static void *maker_main(void *arg)
+{
+    struct blocks *b = arg;
+    struct timespec until;
+
+    pthread_mutex_lock(&b->mutex);
+    while (!b->stop) {
+        if (!is_low(b) || b->making) {
+            pthread_cond_wait(&b->low, &b->mutex);
+        } else if (add_file(b, 2 * FILE_SIZE) && !b->stop) {
+            clock_gettime(CLOCK_MONOTONIC, &until);
+            until.tv_sec += REST_S;
+            b->resting = true;
+            pthread_cond_timedwait(&b->low, &b->mutex, &until);
+            b->resting = false;
+        }
+    }
+    pthread_mutex_unlock(&b->mutex);
+    return NULL;
+}
+
+osd_status blocks_make_ahead(struct blocks *b)
+{
+    if (!b->dir || b->read_only)
+        return OSD_OK;
+    b->ahead = pthread_create(&b->maker, NULL, maker_main, b) == 0;
+    return b->ahead ? OSD_OK : OSD_E_NOMEM;
 }
 
 /* Longest run of free blocks from `at` on, at most want. */
@@ -350,7 +456,7 @@ static bool take_from(struct blocks *b, uint32_t file, uint32_t at, uint32_t wan
     if (at == BLOCKS_PER_FILE)
         return false;
     uint32_t n = free_run(f, at, want);
-    bits_set(f, at, n);
+    bits_set(b, f, at, n);
     b->hint_file = file;
     b->hint_block = at + n;
     *ret_first = (uint64_t)file * BLOCKS_PER_FILE + at;
@@ -358,20 +464,32 @@ static bool take_from(struct blocks *b, uint32_t file, uint32_t at, uint32_t wan
     return true;
 }
 
-static osd_status alloc_locked(struct blocks *b, uint32_t want, uint64_t *ret_first,
-                               uint32_t *ret_n)
+/* From a file that there is. */
+static bool take_any(struct blocks *b, uint32_t want, uint64_t *ret_first, uint32_t *ret_n)
 {
     for (uint32_t k = 0; k <= b->n_files && b->n_files > 0; k++) {
         uint32_t file = (b->hint_file + k) % b->n_files;
         uint32_t at = k == 0 ? b->hint_block : 0;
         if (take_from(b, file, at, want, ret_first, ret_n))
-            return OSD_OK;
+            return true;
     }
-    osd_status st = add_file(b);
-    if (st)
-        return st;
-    take_from(b, b->n_files - 1, 0, want, ret_first, ret_n);
-    return OSD_OK;
+    return false;
+}
+
+static osd_status alloc_locked(struct blocks *b, uint32_t want, uint64_t *ret_first,
+                               uint32_t *ret_n)
+{
+    osd_status st = OSD_OK;
+
+    while (!st && !take_any(b, want, ret_first, ret_n)) {
+        if (b->making)
+            pthread_cond_wait(&b->made, &b->mutex);
+        else
+            st = add_file(b, FILE_SIZE);
+    }
+    if (b->ahead && !b->resting && is_low(b))
+        pthread_cond_signal(&b->low);
+    return st;
 }
 
 osd_status blocks_alloc(struct blocks *b, uint32_t want, uint64_t *ret_first, uint32_t *ret_n)
@@ -384,7 +502,8 @@ osd_status blocks_alloc(struct blocks *b, uint32_t want, uint64_t *ret_first, ui
 
 static void clear_run(struct blocks *b, uint64_t first, uint32_t count)
 {
-    bits_clear(b->files[first / BLOCKS_PER_FILE], (uint32_t)(first % BLOCKS_PER_FILE), count);
+    bits_clear(b, b->files[first / BLOCKS_PER_FILE], (uint32_t)(first % BLOCKS_PER_FILE),
+               count);
 }
 
 void blocks_release(struct blocks *b, uint64_t first, uint32_t count)
@@ -446,7 +565,7 @@ void blocks_retire_all(struct blocks *b)
         free(b->files[i]->others);
         b->files[i]->others = NULL;
         if (b->files[i]->used) {
-            bits_clear(b->files[i], 0, 0);
+            b->used += BLOCKS_PER_FILE - b->files[i]->used;
             memset(b->files[i]->map, 0xff, sizeof(b->files[i]->map));
             b->files[i]->used = BLOCKS_PER_FILE;
             retire_locked(b, (uint64_t)i * BLOCKS_PER_FILE, BLOCKS_PER_FILE);

@@ -10,6 +10,7 @@
  *      blocks become free in blocks_sync_done(), called after everything was made durable.
  *  (2) A run never crosses a file.
  *  (3) A block in use may have several owners; it is retired when the last of them retires it.
+ *  (4) One file is made at a time, and nobody is kept from existing ones meanwhile.
  * Threads: every function from any thread.
  */
 #ifndef STORE_BLOCKS_H
@@ -33,6 +34,10 @@ struct blocks;
 /** Open the data files below directory dir (created if needed); dir NULL: memory only. A part
  * of the file system, BLOCKS_RESERVE_MIN or more, is never given to data files. */
 osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret);
+/** Have a thread make data files before they are needed, as long as there is room for two: few
+ * commands make one then. Not in memory. */
+osd_status blocks_make_ahead(struct blocks *b);
+/** Ends that thread, too. NULL is allowed. */
 void blocks_close(struct blocks *b);
 
 /** Mark a run as in use while maps are walked at open. OSD_E_CORRUPT when part of it already

@@ -6,8 +6,10 @@
  * to the database: it can be lost from some moment on, as if the process had been killed then.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -21,7 +23,9 @@
 #define FILE_LEN ((uint64_t)BLOCKS_PER_FILE * STORE_BLOCK)
 
 static _Atomic uint64_t available;
-static int fallocate_errno;
+static _Atomic int fallocate_errno;
+static pthread_t commands;                     /* the thread of the test */
+static _Atomic unsigned by_command, ahead;     /* files made by it, and by others */
 static const uint8_t first[STORE_BLOCK] = {1}; /* long enough for a data file */
 
 int __wrap_statvfs64(const char *path, struct statvfs *ret);
@@ -43,6 +47,10 @@ int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
         return -1;
     }
     available -= available < (uint64_t)len ? available : (uint64_t)len;
+    if (pthread_equal(pthread_self(), commands))
+        by_command++;
+    else
+        ahead++;
     return __real_fallocate64(fd, mode, offset, len);
 }
 
@@ -82,6 +90,8 @@ static int setup(void **state)
     fallocate_errno = 0;
     writes_left = -1;
     writes_fail = false;
+    by_command = ahead = 0;
+    commands = pthread_self();
     return rig_setup(state);
 }
 
@@ -224,6 +234,46 @@ static void test_store_space__a_refused_reservation_is_no_failure_of_the_store(v
     assert_false(info.read_only);
     fallocate_errno = EOPNOTSUPP; /* file systems without reservations work as well */
     rig_ok(try_write(r, a, 0, STORE_BLOCK));
+}
+
+static void test_store_space__files_are_made_before_they_are_needed(void **state)
+{
+    struct rig *r = *state;
+    struct store_id a = rig_object(r, rig_partition(r).pid);
+    uint64_t at = 0;
+
+    for (unsigned files = 1; files <= 4; files++) {
+        for (; at + 16 * MIB < files * FILE_LEN; at += MIB)
+            rig_ok(try_write(r, a, at, MIB));
+        while (ahead < files) /* ends with the test's time limit if it never is made */
+            usleep(1000);
+    }
+    assert_int_equal(by_command, 1); /* the first: nobody knew that there would be data */
+    uint64_t left = available;
+    set_available(BLOCKS_RESERVE_MIN + FILE_LEN + 4096); /* for commands alone */
+    unsigned before = ahead;
+    for (; try_write(r, a, at, MIB) == OSD_OK; at += MIB)
+        ;
+    assert_int_equal(ahead, before);
+    assert_int_equal(by_command, 2);
+    set_available(left);
+    rig_ok(try_write(r, a, at, MIB)); /* at once, whoever makes the file */
+    verify(r, a, at / MIB + 1);
+}
+
+static void test_store_space__a_file_that_gets_no_room_does_not_stay(void **state)
+{
+    struct rig *r = *state;
+    struct store_id a = rig_object(r, rig_partition(r).pid);
+    char path[100];
+
+    snprintf(path, sizeof(path), "%s/data/000000", r->dir);
+    fallocate_errno = ENOSPC;
+    rig_fails(try_write(r, a, 0, STORE_BLOCK), OSD_E_NO_SPACE);
+    assert_int_not_equal(access(path, F_OK), 0);
+    fallocate_errno = 0;
+    rig_ok(try_write(r, a, 0, STORE_BLOCK));
+    assert_int_equal(access(path, F_OK), 0);
 }
 
 static struct store_id duplicate(struct rig *r, struct store_id source)
@@ -405,6 +455,8 @@ int main(void)
         SPACE_TEST(test_store_space__overwriting_goes_on_while_full),
         SPACE_TEST(test_store_space__below_half_the_reserve_only_shrinking_is_left),
         SPACE_TEST(test_store_space__a_refused_reservation_is_no_failure_of_the_store),
+        SPACE_TEST(test_store_space__files_are_made_before_they_are_needed),
+        SPACE_TEST(test_store_space__a_file_that_gets_no_room_does_not_stay),
         SPACE_TEST(test_store_space__hundreds_of_snapshots_give_back_every_block),
         SPACE_TEST(test_store_space__a_copy_that_was_cut_off_owns_nothing),
         SPACE_TEST(test_store_space__a_commit_that_cannot_be_written_changes_nothing),
