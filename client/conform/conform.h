@@ -21,6 +21,7 @@ struct conform_exchange {
     size_t cdb_len;
     uint8_t *out; /* Data-Out */
     size_t out_len;
+    bool in_case;  /* a command of a case; otherwise one that prepares for it or clears up */
     bool answered; /* the rest counts */
     uint8_t status;
     uint8_t *sense; /* room for 252 bytes */
@@ -62,7 +63,7 @@ struct conform_options {
                          what stays within partitions of the run's own. memory: always is */
     const char *key_file; /* master key of the device, for cases that sign; NULL: these are
                              skipped (memory: makes a key of its own) */
-    /* Called before each command of a case and after it; may change what it sees. NULL: none. */
+    /* Called before each command and after it; may change what it sees. NULL: none. */
     void (*tamper)(void *arg, struct conform_exchange *x);
     void *tamper_arg;
     void (*report)(void *arg, const struct conform_result *r);

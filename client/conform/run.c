@@ -25,6 +25,7 @@ struct run {
     struct session *session; /* NULL when only listing */
     bool confined;           /* to the partitions p and q, which are the run's own */
     uint64_t p, q;
+    bool spoken[3];               /* generations that the device knows */
     char key[2][ICV_LEN * 2 + 8]; /* master key: generation, authentication, as hex(...); "" */
     struct conform_totals totals;
     struct vars vars;
@@ -217,12 +218,12 @@ static osd_status run_steps(struct run *run, const struct script_case *c,
 {
     osd_status st = OSD_OK;
 
-    session_tamper(run->session, run->opt->tamper, run->opt->tamper_arg);
+    session_in_case(run->session, true);
     for (size_t i = 0; i < c->n_steps && st == OSD_OK; i++) {
         r->line = c->steps[i].line;
         st = session_step(run->session, r->generation, &c->steps[i], &run->vars, &run->rep);
     }
-    session_tamper(run->session, NULL, NULL);
+    session_in_case(run->session, false);
     return st;
 }
 
@@ -285,10 +286,12 @@ static void count(struct run *run, struct conform_result *r)
 }
 
 /* Why a case is not for this device or this run; NULL: it is. */
-static const char *not_for_this(const struct run *run, const struct script_case *c)
+static const char *not_for_this(const struct run *run, const struct script_case *c, int gen)
 {
     if (!run->session)
         return "not run";
+    if (!run->spoken[gen])
+        return gen == 1 ? "the device does not speak OSD-1" : "the device does not speak OSD-2";
     if (c->in_process && !session_in_process(run->session))
         return "cannot pass a kernel target";
     if (c->needs_key && !run->key[0][0])
@@ -310,7 +313,7 @@ static osd_status run_instance(struct run *run, const struct script_case *c, con
                                .outcome = CONFORM_SKIPPED,
                                .script = file,
                                .line = c->line};
-    const char *skip = not_for_this(run, c);
+    const char *skip = not_for_this(run, c, gen);
     char name[256], suffix[128];
     osd_status st = OSD_OK;
 
@@ -420,6 +423,36 @@ static osd_status invent_key(char *path, size_t path_len, int *ret_fd)
     return OSD_OK;
 }
 
+/* Which generations there are, and that commands need no proof: GET ATTRIBUTES is mandatory. */
+static osd_status probe(struct run *run)
+{
+    static const struct script_step unknown = {.text = "GET ATTRIBUTES 0/0 cap=none",
+                                               .expect = {"-> cdb service_action"},
+                                               .n_expect = 1};
+    static const struct script_step refused = {
+        .text = "GET ATTRIBUTES 0/0 cap=none",
+        .expect = {"-> cdb security_method,capability_format"},
+        .n_expect = 1};
+
+    for (int gen = 1; gen <= 2; gen++) {
+        osd_status st = session_step(run->session, gen, &unknown, &run->vars, &run->rep);
+        if (st == OSD_OK)
+            continue;
+        if (st == OSD_E_NOT_FOUND)
+            st = session_step(run->session, gen, &refused, &run->vars, &run->rep);
+        if (st == OSD_OK) {
+            snprintf(run->reason, run->reason_len,
+                     "the device wants proof of every command; the suite needs NOSEC as the "
+                     "default security method of the root");
+            return OSD_E_DENIED;
+        }
+        if (st != OSD_E_NOT_FOUND)
+            return st;
+        run->spoken[gen] = true;
+    }
+    return OSD_OK;
+}
+
 static osd_status open_device(struct run *run)
 {
     const struct conform_options *opt = run->opt;
@@ -441,7 +474,12 @@ static osd_status open_device(struct run *run)
     explicit_bzero(key, sizeof(key));
     if (fd >= 0)
         close(fd);
-    return st == OSD_OK && !opt->destructive && !memory ? confine(run) : st;
+    if (st)
+        return st;
+    session_tamper(run->session, opt->tamper, opt->tamper_arg);
+    if ((st = probe(run)))
+        return st;
+    return !opt->destructive && !memory ? confine(run) : OSD_OK;
 }
 
 osd_status conform_run(const struct conform_options *opt, struct conform_totals *ret,

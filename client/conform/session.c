@@ -25,6 +25,7 @@ struct session {
     uint64_t own[2]; /* partitions */
     void (*tamper)(void *arg, struct conform_exchange *x);
     void *tamper_arg;
+    bool in_case;
     struct words words;
     char line[LINE_MAX_];
 };
@@ -71,6 +72,11 @@ void session_tamper(struct session *s, void (*tamper)(void *arg, struct conform_
 {
     s->tamper = tamper;
     s->tamper_arg = arg;
+}
+
+void session_in_case(struct session *s, bool in_case)
+{
+    s->in_case = in_case;
 }
 
 /* ---- lines ---- */
@@ -180,6 +186,7 @@ static osd_status carry(struct session *s, struct request *r, struct answer *a,
                                     .cdb_len = r->cdb_len,
                                     .out = r->out.data,
                                     .out_len = r->out.len,
+                                    .in_case = s->in_case,
                                     .sense = a->sense};
     osd_status st = osd_buf_put(&a->in, NULL, r->in_len);
 
@@ -275,14 +282,14 @@ static osd_status ask_token(struct session *s, int gen, struct sign_facts *f,
     return st;
 }
 
-/* None of the case's commands: nothing tampers with these. */
+/* None of the case's commands. */
 static osd_status learn(struct session *s, int gen, struct sign_facts *f, struct report *rep)
 {
-    void (*tamper)(void *, struct conform_exchange *) = s->tamper;
+    bool in_case = s->in_case;
     uint8_t clock[6];
     osd_status st;
 
-    s->tamper = NULL;
+    s->in_case = false;
     st = ask_attribute(s, gen, "GET ATTRIBUTES 0/0 get=R+1h/3 cap=none", f->system_id,
                        SYSTEM_ID_LEN, rep);
 
@@ -293,7 +300,7 @@ static osd_status learn(struct session *s, int gen, struct sign_facts *f, struct
         f->clock_ms = be48_get(clock);
     if (st == OSD_OK)
         st = ask_token(s, gen, f, rep);
-    s->tamper = tamper;
+    s->in_case = in_case;
     return st;
 }
 

@@ -45,6 +45,9 @@ void session_confine(struct session *s, uint64_t first, uint64_t second);
 void session_tamper(struct session *s, void (*tamper)(void *arg, struct conform_exchange *x),
                     void *arg);
 
+/** Whether the steps from here on are those of a case. */
+void session_in_case(struct session *s, bool in_case);
+
 /**
  * Carry out one step and check what it says.
  *

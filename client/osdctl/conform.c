@@ -73,6 +73,21 @@ static void report(void *arg, const struct conform_result *r)
         print_tap(*n, r);
 }
 
+/* A case once, whatever its tables and generations. */
+static void report_listed(void *arg, const struct conform_result *r)
+{
+    static char last[256];
+    size_t len = strcspn(r->name, "["), *n = arg;
+
+    *n += 1;
+    if (json_output) {
+        list_item(as_json(r));
+    } else if (len >= sizeof(last) || strlen(last) != len || strncmp(last, r->name, len) != 0) {
+        snprintf(last, sizeof(last), "%.*s", (int)len, r->name);
+        printf("%-45s %-4s %s\n", last, r->clause, r->title);
+    }
+}
+
 static bool is_script(const char *s)
 {
     size_t n = strlen(s);
@@ -85,13 +100,13 @@ static bool is_url(const char *s)
     return strstr(s, ":/") || strncmp(s, "memory:", 7) == 0;
 }
 
-static int finish(size_t n, const struct conform_totals *t)
+static int finish(size_t n, const struct conform_totals *t, bool listed)
 {
     json_t *members = json_pack("{s:I, s:I, s:I}", "passed", (json_int_t)t->passed, "failed",
                                 (json_int_t)t->failed, "skipped", (json_int_t)t->skipped);
     char text[64];
 
-    if (!json_output)
+    if (!json_output && !listed)
         printf("1..%zu\n# %zu passed, %zu failed, %zu skipped\n", n, t->passed, t->failed,
                t->skipped);
     snprintf(text, sizeof(text), "%zu of %zu cases failed", t->failed, n);
@@ -105,12 +120,12 @@ static int run(struct conform_options *co)
     osd_status st;
     size_t n = 0;
 
-    co->report = report;
+    co->report = co->list_only ? report_listed : report;
     co->arg = &n;
     list_open("cases");
     st = conform_run(co, &totals, reason, sizeof(reason));
     if (st == OSD_OK)
-        return finish(n, &totals);
+        return finish(n, &totals, co->list_only);
     if (!json_output)
         printf("Bail out! %s\n", reason);
     return st == OSD_E_INVALID ? usage_error("%s", reason) : fail_with(st, "%s", reason);

@@ -203,6 +203,8 @@ static void tamper(void *arg, struct conform_exchange *x)
 {
     struct bench *b = arg;
 
+    if (!x->in_case)
+        return;
     if (!b->counting && b->at == b->target) {
         if (x->answered)
             break_answer(b, x);

@@ -46,4 +46,13 @@ skipped=$(grep -c '# SKIP' "$work/tap")
 "$osdctl" --json --only read,clause:3.7 conform >"$work/json"
 grep -q '"failed": *0' "$work/json" || die "no JSON of a part"
 "$osdctl" check >/dev/null
+
+# A device that wants proof of everything says so once, and nothing is tried.
+(umask 077 && head -c 40 /dev/urandom | od -An -vtx1 | tr -d ' \n' >"$work/key")
+export OSD_DEVICE=file://$work/secure
+"$osdctl" --create-store --key "$work/key" key install >/dev/null
+rc=0
+"$osdctl" --destructive --key "$work/key" conform >"$work/tap" 2>&1 || rc=$?
+[ $rc -eq 5 ] || die "exit code $rc, not 5: $(head -5 "$work/tap")"
+grep -q "wants proof" "$work/tap" || die "$(cat "$work/tap")"
 echo "$((passed - skipped)) cases beside foreign data, $skipped skipped"

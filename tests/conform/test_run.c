@@ -20,7 +20,7 @@
 
 /* The last result that was reported, copied. */
 struct seen {
-    size_t n;
+    size_t n, passed;
     enum conform_outcome outcome;
     char name[TEXT], why[TEXT], command[TEXT], expected[TEXT], got[TEXT], cdb[TEXT];
     unsigned line;
@@ -32,6 +32,7 @@ static void report(void *arg, const struct conform_result *r)
     struct seen *s = arg;
 
     s->n++;
+    s->passed += r->outcome == CONFORM_PASSED;
     s->outcome = r->outcome;
     s->line = r->line;
     snprintf(s->name, TEXT, "%s", r->name);
@@ -145,6 +146,42 @@ static void test_conform_run__what_need_not_be_offered_is_skipped(void **state)
     assert_int_equal(s.outcome, CONFORM_PASSED);
 }
 
+/* A device that knows OSD-1 only, and no FORMAT OSD. */
+static void old_device(void *arg, struct conform_exchange *x)
+{
+    uint16_t action = be16_get(x->cdb + 8);
+
+    (void)arg;
+    if (!x->answered && x->cdb[0] == 0x7f && (action & 0x80 || action == 0x8801))
+        be16_put(x->cdb + 8, 0x88ff);
+}
+
+static void test_conform_run__a_device_may_lack_a_generation_and_format(void **state)
+{
+    static const char script[] = "clause 2.4 READ\n"
+                                 "case one \"one\"\n"
+                                 "  CREATE PARTITION $p\n"
+                                 "  CREATE $p/$o\n"
+                                 "  CREATE COLLECTION $p/$c\n"
+                                 "end\n"
+                                 "case two \"two\"\n"
+                                 "  LIST 0\n"
+                                 "end\n";
+    struct seen s = {.tamper = old_device};
+    char reason[512];
+
+    (void)state;
+    assert_int_equal(run_script(script, "/one", &s, reason), OSD_OK);
+    assert_int_equal(s.n, 2);
+    assert_int_equal(s.outcome, CONFORM_SKIPPED); /* the later one, of OSD-2 */
+    assert_string_equal(s.why, "the device does not speak OSD-2");
+    assert_int_equal(s.passed, 1);
+    s = (struct seen){.tamper = old_device};
+    assert_int_equal(run_script(script, "/two", &s, reason), OSD_OK);
+    assert_int_equal(s.passed,
+                     0); /* without FORMAT OSD nobody looks at what others have made */
+}
+
 /* One bit of what follows the head of the current command page: the response's value. */
 static void forge(void *arg, struct conform_exchange *x)
 {
@@ -253,6 +290,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conform_run__a_failed_case_says_what_was_sent_expected_and_got),
         cmocka_unit_test(test_conform_run__what_need_not_be_offered_is_skipped),
+        cmocka_unit_test(test_conform_run__a_device_may_lack_a_generation_and_format),
         cmocka_unit_test(test_conform_run__a_forged_answer_is_noticed),
         cmocka_unit_test(test_conform_run__filters_choose_by_name_and_clause),
         cmocka_unit_test(test_conform_run__a_malformed_script_is_named_with_its_line),
