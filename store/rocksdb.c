@@ -25,7 +25,6 @@
 #define VALUE_CACHE   (32 * MIB)
 #define WRITE_BUFFERS (96 * MIB)
 #define HASH_BUCKETS  32768
-#define SKIP_HEIGHT   10 /* of a bucket: 4^10 keys */
 
 /* RocksDB makes families in this order: one with objects but without ids is of version 1. */
 static const char *const cf_names[CF_MAX] = {"default", "ids",     "objects", "attrs",
@@ -312,21 +311,19 @@ static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bo
     rocksdb_options_set_info_log_level(o, 3);
     rocksdb_options_set_wal_recovery_mode(o, 2);               /* point in time */
     rocksdb_options_set_manual_wal_flush(o, 1);                /* commits do, rocksdb_txn.c */
-    rocksdb_options_set_allow_concurrent_memtable_write(o, 0); /* hash_options() */
+    rocksdb_options_set_allow_concurrent_memtable_write(o, 0); /* prefix_options() */
     return o;
 }
 
-/* Options of a family that is hashed in memory by the first bytes of its keys: one key each
- * (whole), of which there may be many versions, or all keys of an object. */
-static rocksdb_options_t *hash_options(rocksdb_options_t *base, size_t prefix, bool whole)
+/* Options of a family whose keys begin with what they are of. Where that is all of the key (whole),
+ * it is hashed in memory; there may be many versions of it. */
+static rocksdb_options_t *prefix_options(rocksdb_options_t *base, size_t prefix, bool whole)
 {
     rocksdb_options_t *o = rocksdb_options_create_copy(base);
 
     rocksdb_options_set_prefix_extractor(o, rocksdb_slicetransform_create_fixed_prefix(prefix));
     if (whole)
         rocksdb_options_set_hash_link_list_rep(o, HASH_BUCKETS);
-    else
-        rocksdb_options_set_hash_skip_list_rep(o, HASH_BUCKETS, SKIP_HEIGHT, 4);
     return o;
 }
 
@@ -359,9 +356,9 @@ static osd_status refuse_old(struct rdb *r, const char *path, char *reason, size
 static char *open_families(struct rdb *r, const char *path, rocksdb_cache_t *cache)
 {
     rocksdb_options_t *o = r->options, *ids = make_options(r, cache, true);
-    rocksdb_options_t *records = hash_options(o, 4, true);
-    rocksdb_options_t *objects = hash_options(o, OBJECT_KEY_LEN, true);
-    rocksdb_options_t *of_objects = hash_options(o, OBJECT_KEY_LEN, false);
+    rocksdb_options_t *records = prefix_options(o, 4, true);
+    rocksdb_options_t *objects = prefix_options(o, OBJECT_KEY_LEN, true);
+    rocksdb_options_t *of_objects = prefix_options(o, OBJECT_KEY_LEN, false);
     const rocksdb_options_t *all[CF_MAX];
     char *err = NULL;
 

@@ -11,8 +11,9 @@
  *   extents   pid oid chunk            -> map chunk other than the first (rocksdb_chunk.c)
  *   records   slot                     -> sequence, nonce, outcome
  *   members   pid cid oid, pid oid cid -> nothing: a membership from both sides
- * All but default and ids are hashed in memory by what identifies the object: cheap to get and put,
- * and to iterate over within one object; whoever goes from object to object reads with ro_all.
+ * objects and records are hashed in memory by their keys: cheap to get and put. Those and all that is
+ * of objects can be iterated over within one object; whoever goes from object to object reads with
+ * ro_all.
  * Not on disk, rebuilt at open: block allocation, used and count of partitions, next object
  * ids, the index of records.
  */
