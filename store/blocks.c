@@ -652,6 +652,9 @@ osd_status blocks_read(struct blocks *b, uint64_t first, uint32_t skip, const st
 osd_status blocks_write(struct blocks *b, uint64_t first, const struct iovec *v, int n,
                         size_t len)
 {
+    osd_status st = transfer(b, true, first, 0, v, n, len);
+
+    /* Not before: a sync meanwhile would take it for its own. */
     __atomic_store_n(&b->files[first / BLOCKS_PER_FILE]->dirty, true, __ATOMIC_RELEASE);
-    return transfer(b, true, first, 0, v, n, len);
+    return st;
 }
