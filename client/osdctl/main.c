@@ -18,7 +18,7 @@
 
 enum needs { DEVICE, NO_DEVICE, INSTALL_DEVICE /* with the word "install" */ };
 
-#define VERB_OPTIONS    "rlycRPqnNIXOT"           /* go with the verbs that name them */
+#define VERB_OPTIONS    "rlycRPqnNIXOTQ"          /* go with the verbs that name them */
 #define MANAGER_OPTIONS "SABD"                    /* name the security manager */
 #define DEVICE_OPTIONS  "CKgkxmH" MANAGER_OPTIONS /* go with verbs that open a session */
 
@@ -53,6 +53,10 @@ static const struct verb {
      "rqPn"},
     {"snapshot", 2, 3, "create|clone PID [NEW] | restore PID FROM...",
      "snapshots and clones of partitions", verb_snapshot, DEVICE, ""},
+    {"collection", 2, 3, "create|track|ls|add|drop|rm PID/CID...",
+     "sets of objects of a partition", verb_collection, DEVICE, ""},
+    {"query", 2, 2, "PID/CID EXPRESSION", "members of a collection by their attributes",
+     verb_query, DEVICE, "Q"},
     {"compare", 2, 2, "PID/OID PID/OID",
      "where an object may differ from another, or its snapshot", verb_compare, DEVICE, ""},
     {"discover", 0, 1, "[HOST[:PORT]]", "URLs of the targets that an iSCSI portal has",
@@ -106,6 +110,7 @@ static const struct option long_options[] = {{"device", required_argument, NULL,
                                              {"count", required_argument, NULL, 'N'},
                                              {"interval", required_argument, NULL, 'I'},
                                              {"dry-run", no_argument, NULL, 'n'},
+                                             {"into", required_argument, NULL, 'Q'},
                                              {"quiet", no_argument, NULL, 'q'},
                                              {"help", no_argument, NULL, 'h'},
                                              {"version", no_argument, NULL, 'V'},
@@ -145,6 +150,7 @@ static int help(void)
            "      --secmgr-cert FILE, --secmgr-key FILE\n"
            "                        own certificate and key, for https\n"
            "  -n, --dry-run         cp: say what would be copied, copy nothing\n"
+           "      --into CID        query: enter the matches into this collection\n"
            "      --progress FD     cp: \"done/total\" lines of bytes to a descriptor\n"
            "      --count N         ping: how often, 0 = until interrupted (default 4)\n"
            "      --interval MS     ping: milliseconds between two (default 1000)\n"
@@ -225,6 +231,8 @@ static bool value_option(int c, struct options *o)
         return true;
     case 'N':
         return osd_number_parse(optarg, &o->count);
+    case 'Q':
+        return osd_number_parse(optarg, &o->into) && o->into >= FIRST_ID;
     case 'I':
         return osd_number_parse(optarg, &o->interval_ms) && o->interval_ms <= 3600000;
     case 'P':

@@ -32,6 +32,7 @@ struct options {
     uint64_t count;       /* ping: how many; 0 = until interrupted */
     uint64_t interval_ms; /* ping: between two */
     uint64_t capacity;
+    uint64_t into; /* query: the matches collection; 0: none */
 };
 
 struct target {

@@ -17,6 +17,8 @@ typedef int verb_function(const struct options *o, struct osd_session *s, int ar
 verb_function verb_info, verb_stat, verb_quota;
 /* verbs_objects.c */
 verb_function verb_ls, verb_mk, verb_create, verb_rm;
+/* verbs_query.c */
+verb_function verb_collection, verb_query;
 /* verbs_data.c */
 verb_function verb_put, verb_get, verb_cat, verb_append;
 /* verbs_attr.c */
