@@ -32,7 +32,7 @@ one_round() {
     osdctl create 0x9000000/0x10000
     osdctl -q cp -r $tree $pid >/run/tmp/copy.log 2>&1 &
     copy=$!
-    "$LOAD" append -c 2 -n 400 -s 300 -a /run/tmp/acked 0x9000000 0x10000 &
+    "$LOAD" append -c 8 -n 150 -s 300 -a /run/tmp/acked 0x9000000 0x10000 &
     load=$!
     sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
     stop_runner KILL
@@ -46,7 +46,7 @@ one_round() {
     rm -rf /run/tmp/back
     osdctl -q cp -r $pid /run/tmp/back
     diff -r $tree /run/tmp/back || die "round $1: trees differ"
-    "$LOAD" verify -c 2 -n 400 -s 300 -a /run/tmp/acked 0x9000000 0x10000 ||
+    "$LOAD" verify -c 8 -n 150 -s 300 -a /run/tmp/acked 0x9000000 0x10000 ||
         die "round $1: appends"
     osdctl rm --contents partition $pid
     osdctl rm --contents partition 0x9000000
