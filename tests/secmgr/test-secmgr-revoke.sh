@@ -140,6 +140,8 @@ osdctl snapshot create 0x10000 0x40000 || die "snapshot"
 osdctl cat 0x40000/0x20000 >/dev/null || die "snapshot"
 osdctl acl set disk1 0x40000/0x20000 cert:CN=alice read || die "acl"
 alice cat 0x40000/0x20000 >/dev/null || die "alice reads the snapshot"
+alice compare 0x10000/0x20000 0x40000/0x20000 >differs || die "alice compares with the snapshot"
+[ -s differs ] && die "a fresh snapshot differs: $(cat differs)"
 osdctl acl rm disk1 0x40000/0x20000 cert:CN=alice || die "acl"
 alice cat 0x40000/0x20000 >/dev/null 2>&1 && die "alice reads the snapshot still"
 
