@@ -1,6 +1,7 @@
 #!/bin/bash
 # test-osdctl-query.sh - collections, queries in words, their results in every form, with an index and
 # without: what a user types finds what it says, and what cannot be asked is refused with a reason
+# shellcheck source=tests/osdctl/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 new_store

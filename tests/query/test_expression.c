@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,22 +167,22 @@ static void test_query_expression__the_place_is_named(void **state)
     expect_reason("size != 1", "character 6:");
 }
 
+#define TEXT_MAX 40000u
+
 static void test_query_expression__what_is_too_long_is_refused(void **state)
 {
-    char *text = malloc(40000);
+    char *text = malloc(TEXT_MAX);
+    size_t len = 0;
 
     assert_non_null(text);
-    strcpy(text, "size > 1");
-    for (int i = 1; i < QUERY_COMPARISONS; i++)
-        strcat(text, " or size > 1");
+    for (int i = 0; i < QUERY_COMPARISONS; i++)
+        len += (size_t)snprintf(text + len, TEXT_MAX - len, i ? " or size > 1" : "size > 1");
     parse(text);
-    strcat(text, " or size > 1");
+    snprintf(text + len, TEXT_MAX - len, " or size > 1");
     expect_reason(text, "more comparisons");
-    strcpy(text, "owner = \"");
-    memset(text + 9, 'a', QUERY_BYTES);
-    strcpy(text + 9 + QUERY_BYTES, "\"");
+    snprintf(text, TEXT_MAX, "owner = \"%0*d\"", QUERY_BYTES, 0);
     parse(text);
-    strcpy(text + 9 + QUERY_BYTES, "a\"");
+    snprintf(text, TEXT_MAX, "owner = \"%0*d\"", QUERY_BYTES + 1, 0);
     expect_reason(text, "too long");
     free(text);
 }
