@@ -20,6 +20,8 @@
 #include "wire/spc.h"
 #include "wire/twophase.h"
 
+#define ROOT_METHOD 0x1 /* attribute of R+5h */
+
 #define SETTING_SERIAL   "interpreter.serial"
 #define SETTING_EPOCH    "interpreter.boot_epoch"
 #define SETTING_CLOCK    "interpreter.clock_offset"
@@ -217,6 +219,29 @@ osd_status device_note_secured(struct osd_device *dev)
     return st;
 }
 
+osd_status device_learn_method(struct osd_device *dev)
+{
+    const struct store_ops *ops = dev->store->ops;
+    const struct store_id root = {0, 0};
+    uint8_t method = dev->default_method;
+    struct store_txn *t;
+    uint32_t len;
+    osd_status st = OSD_OK;
+
+    if (atomic_load(&dev->secured)) {
+        st = ops->begin(dev->store, root, STORE_SHARED, &t);
+        if (st)
+            return st;
+        st =
+            ops->get_attr(t, root, OSD_PAGE_R + OSD_PG_SECURITY, ROOT_METHOD, &method, 1, &len);
+        ops->abort(t);
+    }
+    if (st && st != OSD_E_NOT_FOUND)
+        return st;
+    atomic_store(&dev->root_method, method);
+    return OSD_OK;
+}
+
 static osd_status load_state(const struct osd_device_config *cfg, struct osd_device *dev)
 {
     uint64_t offset = 0;
@@ -231,7 +256,8 @@ static osd_status load_state(const struct osd_device_config *cfg, struct osd_dev
     if (st && st != OSD_E_NOT_FOUND)
         return st;
     atomic_init(&dev->clock_offset, (int64_t)offset);
-    return OSD_OK;
+    dev->store = cfg->store;
+    return device_learn_method(dev);
 }
 
 /* Everything but the store. */
@@ -263,7 +289,6 @@ osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_devic
         free(dev);
         return st;
     }
-    dev->store = cfg->store;
     dev->clock = cfg->clock ? cfg->clock : &osd_clock_system;
     dev->weak_groups = cfg->weak_groups;
     osd_system_id(&dev->identity, dev->system_id);

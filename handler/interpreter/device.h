@@ -47,6 +47,7 @@ struct osd_device {
     uint16_t methods;            /* bit n: method n is offered */
     bool weak_groups;            /* SET MASTER KEY takes the 1024-bit group, too */
     atomic_bool secured;         /* something may ask for another method than NOSEC */
+    atomic_uchar root_method;    /* that of the root, as last committed */
     const struct osd_seal *seal; /* NULL: keys lie open in the store */
     struct osd_seal own_seal;
     struct nonces nonces;
@@ -73,6 +74,9 @@ void device_members_changed(struct osd_device *dev, struct store_id collection);
 /** A number that grows with every change of a collection's members, over restarts too. Other
  *  collections may make it grow as well. */
 uint32_t device_member_changes(struct osd_device *dev, struct store_id collection);
+
+/** Read the root's default security method, after it may have changed. No transaction is open. */
+osd_status device_learn_method(struct osd_device *dev);
 
 /** Remember, also over a restart, that a method other than NOSEC is asked for. */
 osd_status device_note_secured(struct osd_device *dev);

@@ -464,6 +464,8 @@ static void aftermath(struct command *c)
     count_members(c);
     if (c->set_clock)
         device_set_clock(c->dev, c->new_clock);
+    if (c->target_type == OSD_TYPE_ROOT && (c->sets || c->formats))
+        device_learn_method(c->dev);
 }
 
 /* Decode, find the segments, look the nonce up. No transaction yet. */

@@ -112,10 +112,11 @@ static const struct spc_command {
     uint8_t opcode, cdb_len;
     bool (*run)(struct spc *s);
     bool any_time; /* also while FORMAT OSD is at work */
+    bool to_all;   /* also to who has no credential (reference 8.3) */
 } spc_commands[] = {
-    {SPC_TEST_UNIT_READY, 6, do_test_unit_ready},
-    {SPC_REQUEST_SENSE, 6, do_request_sense, true},
-    {SPC_INQUIRY, 6, do_inquiry, true},
+    {SPC_TEST_UNIT_READY, 6, do_test_unit_ready, false, true},
+    {SPC_REQUEST_SENSE, 6, do_request_sense, true, true},
+    {SPC_INQUIRY, 6, do_inquiry, true, true},
     {SPC_START_STOP_UNIT, 6, spc_start_stop},
     {SPC_RECEIVE_DIAGNOSTIC, 6, spc_receive_diagnostic},
     {SPC_SEND_DIAGNOSTIC, 6, spc_send_diagnostic},
@@ -124,7 +125,7 @@ static const struct spc_command {
     {SPC_MODE_SELECT10, 10, spc_mode_select},
     {SPC_MODE_SENSE6, 6, spc_mode_sense},
     {SPC_MODE_SENSE10, 10, spc_mode_sense},
-    {SPC_REPORT_LUNS, 12, do_report_luns, true},
+    {SPC_REPORT_LUNS, 12, do_report_luns, true, true},
     {SPC_MAINTENANCE_IN, 12, do_maintenance_in, true},
 };
 
@@ -136,11 +137,17 @@ static const struct spc_command *find(uint8_t opcode)
     return NULL;
 }
 
+/* Whether the device as a whole asks for no credential. */
+static bool is_open(const struct spc *s)
+{
+    return atomic_load(&s->dev->root_method) == OSD_SEC_NOSEC;
+}
+
 bool spc_run(struct spc *s, size_t cdb_len)
 {
     const struct spc_command *cmd = cdb_len > 0 ? find(s->cdb[0]) : NULL;
 
-    if (!cmd)
+    if (!cmd || (s->direct && !cmd->to_all && !is_open(s)))
         return spc_bad(s, FAULT_OPCODE, 0);
     if (cdb_len < cmd->cdb_len)
         return bad(s, 0);
@@ -153,7 +160,7 @@ bool spc_run(struct spc *s, size_t cdb_len)
 static void answer(struct osd_device *dev, const struct osd_request *req,
                    struct osd_response *ret)
 {
-    struct spc s = {.dev = dev, .cdb = req->cdb, .out = &req->out};
+    struct spc s = {.dev = dev, .cdb = req->cdb, .out = &req->out, .direct = true};
     _cleanup_free_ uint8_t *data = malloc(SPC_DATA_MAX);
     uint64_t len;
 

@@ -17,6 +17,7 @@ struct spc {
     const uint8_t *cdb;
     const struct osd_iov *out;
     uint64_t out_off;    /* where the parameter list begins */
+    bool direct;         /* not inside PERFORM SCSI COMMAND: no capability has been seen */
     struct osd_writer w; /* the answer, SPC_DATA_MAX bytes */
 
     uint32_t alloc;        /* allocation length */

@@ -4,6 +4,7 @@
  *
  * The test signs as a client does, with keys it derives itself.
  */
+#include "interpreter/device.h"
 #include "interpreter/nonces.h"
 #include "interpreter/secure.h"
 #include "security/dh.h"
@@ -619,6 +620,52 @@ static void test_interpreter_security__a_frozen_audit_value_ends_its_capabilitie
     rig_close(&rig);
 }
 
+/* What says or changes something of the device goes through PERFORM SCSI COMMAND, which needs a
+ * capability, once the root asks for one; what finds the device does not. */
+static void test_interpreter_security__spc_commands_need_a_credential_too(void **state)
+{
+    static const struct {
+        uint8_t cdb[12];
+        bool to_all;
+    } commands[] = {
+        {{SPC_TEST_UNIT_READY}, true},
+        {{SPC_REQUEST_SENSE, 0, 0, 0, 96}, true},
+        {{SPC_INQUIRY, 0, 0, 0, 96}, true},
+        {{SPC_REPORT_LUNS, 0, 0, 0, 0, 0, 0, 0, 0, 96}, true},
+        {{SPC_MODE_SENSE10, 0, 0x3f, 0, 0, 0, 0, 0, 96}, false},
+        {{SPC_LOG_SENSE, 0, 0x40, 0, 0, 0, 0, 0, 96}, false},
+        {{SPC_START_STOP_UNIT, 0, 0, 0, 1}, false},
+        {{SPC_MAINTENANCE_IN, SPC_MI_SUPPORTED_TMF, 0, 0, 0, 0, 0, 0, 0, 96}, false}};
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (int asks = 0; asks < 3; asks++) { /* as furnished, by attribute, that taken back */
+        if (asks > 0)
+            rig_set_u(&rig, 0, 0, R5, 1, asks == 1 ? OSD_SEC_CMDRSP : OSD_SEC_NOSEC, 1);
+        for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+            rig.out_len = 0;
+            rig.in_len = 96;
+            rig_run_raw(&rig, commands[i].cdb, sizeof(commands[i].cdb));
+            if (asks != 1 || commands[i].to_all)
+                expect_good(&rig);
+            else
+                expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_INVALID_OPCODE);
+        }
+        if (asks == 1) { /* the method was set behind a capability, and is taken back so */
+            const struct store_id root = {0, 0};
+            struct store_txn *t;
+            assert_int_equal(rig.store->ops->begin(rig.store, root, STORE_EXCLUSIVE, &t),
+                             OSD_OK);
+            assert_int_equal(rig.store->ops->set_attr(t, root, R5, 1, "", 1), OSD_OK);
+            assert_int_equal(rig.store->ops->commit(t, 0), OSD_OK);
+            trusted_expire(&rig.dev->trusted);
+        }
+    }
+    rig_close(&rig);
+}
+
 /* Would catch: a FORMAT OSD that locks its owner out, or leaves keys to the next partition. */
 static void test_interpreter_security__format_keeps_the_keys_of_the_device(void **state)
 {
@@ -832,6 +879,7 @@ int main(void)
         cmocka_unit_test(test_interpreter_security__keys_have_their_consequences),
         cmocka_unit_test(test_interpreter_security__set_key_checks_its_fields),
         cmocka_unit_test(test_interpreter_security__a_frozen_audit_value_ends_its_capabilities),
+        cmocka_unit_test(test_interpreter_security__spc_commands_need_a_credential_too),
         cmocka_unit_test(test_interpreter_security__format_keeps_the_keys_of_the_device),
         cmocka_unit_test(
             test_interpreter_security__new_credentials_of_a_known_key_follow_every_change),
