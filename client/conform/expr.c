@@ -207,8 +207,12 @@ static osd_status do_repeat(const struct call *c)
 {
     osd_status st = c->n[0] > EXPR_MAX ? OSD_E_NOMEM : OSD_OK;
 
-    for (uint64_t i = 0; st == OSD_OK && i < c->n[0]; i++)
+    for (uint64_t i = 0; st == OSD_OK && i < c->n[0]; i++) {
+        size_t before = c->out->len;
         st = bytes(c->last, c->last_len, c->gen, c->out);
+        if (c->out->len == before) /* nothing, however often */
+            break;
+    }
     return st;
 }
 

@@ -19,6 +19,7 @@
 
 #define INSTANCES_MAX 16384
 #define SENSE_HEAD    8
+#define JUDGED        100 /* fewer broken devices of a kind say little */
 
 enum kind {
     ERROR_AS_GOOD,  /* what was refused is said to be GOOD */
@@ -271,7 +272,7 @@ static int summary(const struct bench *b)
 
     for (int i = 0; i < KINDS; i++) {
         unsigned percent = b->broken[i] ? 100 * b->noticed[i] / b->broken[i] : 0;
-        bool less = percent < kinds[i].least;
+        bool less = b->broken[i] >= JUDGED && percent < kinds[i].least;
         printf("%3u %% of %5u noticed: %s%s\n", percent, b->broken[i], kinds[i].name,
                less ? ": less than before" : "");
         broken += b->broken[i];
