@@ -37,6 +37,7 @@ static const struct key {
     {"listen.certificate", TEXT, AT(certificate), SIZE(certificate), 0, 0},
     {"listen.private_key", TEXT, AT(private_key), SIZE(private_key), 0, 0},
     {"listen.client_ca", TEXT, AT(client_ca), SIZE(client_ca), 0, 0},
+    {"listen.client_crl", TEXT, AT(client_crl), SIZE(client_crl), 0, 0},
     {"listen.keytab", TEXT, AT(keytab), SIZE(keytab), 0, 0},
     {"database.kind", TEXT, AT(database), SIZE(database), 0, 0},
     {"database.where", TEXT, AT(where), SIZE(where), 0, 0},
@@ -301,6 +302,8 @@ osd_status sm_config_check(const struct sm_config *c, char *why, size_t why_len)
         bad = "[listen] https needs certificate and private_key";
     else if (c->https[0] && !c->client_ca[0] && !c->keytab[0])
         bad = "[listen] https needs client_ca (or keytab): callers must prove who they are";
+    else if (c->client_crl[0] && !c->client_ca[0])
+        bad = "[listen] client_crl needs client_ca, which signs it";
     else if (strcmp(c->database, "sqlite") != 0 && strcmp(c->database, "postgresql") != 0)
         bad = "[database] kind is sqlite or postgresql";
     else if (!c->passphrase[0])

@@ -23,7 +23,8 @@ struct sm_config {
     uint64_t unix_mode;
     char https[128]; /* address:port; "" = none */
     char certificate[SM_PATH], private_key[SM_PATH], client_ca[SM_PATH];
-    char keytab[SM_PATH]; /* Kerberos Negotiate; "" = none */
+    char client_crl[SM_PATH]; /* revocation lists; "" = none */
+    char keytab[SM_PATH];     /* Kerberos Negotiate; "" = none */
     /* [database] */
     char database[16]; /* "sqlite", "postgresql" */
     char where[SM_PATH];

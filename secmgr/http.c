@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "crl.h"
 #include "negotiate.h"
 #include "requests.h"
 
@@ -42,6 +43,7 @@ struct sm_http {
     struct sm_api *api;
     struct listener unix_, https;
     char *certificate, *private_key, *client_ca;
+    struct sm_crl *crl; /* NULL: no revocation lists */
 };
 
 /* One request under way; MHD calls for its header, for pieces of its body, for its end. */
@@ -108,7 +110,7 @@ static bool subject_of(const gnutls_datum_t *raw, char *dst, size_t len)
     return good;
 }
 
-static void from_certificate(struct MHD_Connection *c, struct caller *ret)
+static void from_certificate(struct listener *l, struct MHD_Connection *c, struct caller *ret)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
@@ -122,6 +124,8 @@ static void from_certificate(struct MHD_Connection *c, struct caller *ret)
     if (gnutls_certificate_verify_peers2(session, &trouble) < 0 || trouble != 0)
         ret->refusal = trouble & GNUTLS_CERT_EXPIRED ? "the client certificate has expired"
                                                      : "the client certificate is not trusted";
+    else if (l->http->crl && sm_crl_lists(l->http->crl, list, n))
+        ret->refusal = "the client certificate is revoked";
     else if (!subject_of(&list[0], ret->who.name, sizeof(ret->who.name)))
         ret->refusal = "the client certificate's subject is too long or not printable";
     else
@@ -133,7 +137,7 @@ static void from_tls(struct listener *l, struct MHD_Connection *c, struct caller
     const char *header;
 
     peer_address(c, ret);
-    from_certificate(c, ret);
+    from_certificate(l, c, ret);
     if (ret->known || !l->http->config->keytab[0])
         return;
     header = MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Authorization");
@@ -371,6 +375,8 @@ static osd_status start_https(struct sm_http *h, char *why, size_t why_len)
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)CIPHERS},
         {h->client_ca ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, h->client_ca},
         {MHD_OPTION_END, 0, NULL}};
+    if (c->client_crl[0] && sm_crl_open(c->client_crl, h->client_ca, &h->crl, why, why_len))
+        return OSD_E_IO;
     fd = listen_tcp(c->https, why, why_len);
     if (fd < 0)
         return OSD_E_IO;
@@ -408,6 +414,12 @@ osd_status sm_http_start(const struct sm_config *c, struct sm_api *api, struct s
     return OSD_OK;
 }
 
+void sm_http_reload(struct sm_http *h)
+{
+    if (h->crl)
+        sm_crl_reload(h->crl);
+}
+
 void sm_http_stop(struct sm_http *h)
 {
     if (!h)
@@ -418,6 +430,7 @@ void sm_http_stop(struct sm_http *h)
     }
     if (h->https.daemon)
         MHD_stop_daemon(h->https.daemon);
+    sm_crl_close(h->crl);
     free(h->certificate);
     free(h->private_key);
     free(h->client_ca);

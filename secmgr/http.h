@@ -4,7 +4,7 @@
  * who the caller is
  *
  * On the Unix socket the kernel says who connected (SO_PEERCRED); over TLS it is the subject of
- * a certificate that the configured authority signed, or Kerberos where it is built in.
+ * a certificate that the configured authority signed and has not revoked, or Kerberos where it is built in.
  */
 #ifndef SECMGR_HTTP_H
 #define SECMGR_HTTP_H
@@ -16,6 +16,8 @@ struct sm_http;
 /** Listen as configured. OSD_E_IO with a sentence. */
 osd_status sm_http_start(const struct sm_config *c, struct sm_api *api, struct sm_http **ret,
                          char *why, size_t why_len);
+/** Look at the revocation lists now. */
+void sm_http_reload(struct sm_http *h);
 /** Stop listening, let requests under way end. NULL is allowed. */
 void sm_http_stop(struct sm_http *h);
 

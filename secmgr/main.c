@@ -2,7 +2,7 @@
 /*
  * secmgr/main.c - osd-secmgr(8): start, readiness, rotation of keys, signals, end
  *
- * SIGTERM and SIGINT end it, SIGHUP opens the audit log again. Nothing is kept in memory that
+ * SIGTERM and SIGINT end it, SIGHUP opens the audit log and the revocation lists again. Nothing is kept in memory that
  * another manager on the same database would miss.
  */
 #include <errno.h>
@@ -242,6 +242,7 @@ static bool take_signal(struct service *s, int fd)
         return false;
     if (sm_audit_reopen(s->audit))
         osd_log(OSD_LOG_ERROR, "audit log %s: %s", s->config.audit, strerror(errno));
+    sm_http_reload(s->http);
     return true;
 }
 

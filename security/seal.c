@@ -107,8 +107,10 @@ osd_status osd_seal_passphrase(const char *path, uint8_t dst[OSD_SEAL_PASS_MAX],
         snprintf(credential, sizeof(credential), "%s/liosd-passphrase", dir);
     st =
         osd_secret_read(path ? path : credential, (char *)dst, OSD_SEAL_PASS_MAX, why, why_len);
-    if (st == OSD_E_NOT_FOUND && !path)
+    if (st == OSD_E_NOT_FOUND && !path) {
+        why[0] = 0; /* no failure */
         return OSD_OK;
+    }
     if (st)
         return st;
     *ret_len = strcspn((char *)dst, "\r\n");

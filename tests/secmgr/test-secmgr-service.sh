@@ -93,3 +93,29 @@ wait "$MANAGER_PID"
 echo "some other passphrase" >passphrase
 "$BUILD/secmgr/osd-secmgr" -c one.conf 2>wrong && die "another passphrase is taken"
 grep -q "not the passphrase" wrong || die "$(cat wrong)"
+
+echo "== the passphrase as a systemd credential: the same keys open; a store's keys are sealed under one, too"
+mkdir -m 700 credentials
+(umask 077 && echo "a passphrase for tests only" >credentials/vault)
+sed 's,^passphrase_file = .*,passphrase_file = credential:vault,' one.conf >unit.conf
+sed -i "s,^unix = .*,unix = $T/unit.socket," unit.conf
+env -u CREDENTIALS_DIRECTORY "$BUILD/secmgr/osd-secmgr" -c unit.conf 2>wrong && die "no directory of credentials"
+export CREDENTIALS_DIRECTORY=$T/credentials
+start_manager unit
+ask 200 POST /v1/credentials '{"osd":"disk1","type":"root","permissions":["read"]}'
+kill "$MANAGER_PID"
+wait "$MANAGER_PID"
+echo "$MASTER" >store.key && chmod 600 store.key
+(umask 077 && echo "the passphrase of a store" >credentials/liosd-passphrase)
+sealed() {
+    osdctl -d "file://$T/store" --key store.key "$@"
+}
+sealed --create-store key install >/dev/null || die "key install"
+sealed mk partition 0x10000 >/dev/null || die "mk"
+sealed ls >/dev/null || die "ls"
+mv credentials/liosd-passphrase credentials/other
+sealed ls 2>wrong && die "the store opens without its passphrase"
+grep -q 'sealed' wrong || die "$(cat wrong)"
+mv credentials/other credentials/liosd-passphrase
+sealed ls >/dev/null || die "ls again"
+exit 0

@@ -6,8 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 command -v certtool >/dev/null || { echo "certtool (gnutls-bin) is not installed"; exit 77; }
 
-certificate ca self 'cn = authority' ca cert_signing_key 'expiration_days = 9'
-certificate other-ca self 'cn = authority' ca cert_signing_key 'expiration_days = 9'
+certificate ca self 'cn = authority' ca cert_signing_key crl_signing_key 'expiration_days = 9'
+certificate other-ca self 'cn = authority' ca cert_signing_key crl_signing_key 'expiration_days = 9'
 certificate server ca 'cn = localhost' 'dns_name = localhost' tls_www_server signing_key 'expiration_days = 9'
 certificate alice ca 'cn = alice' 'organization = example' tls_www_client signing_key 'expiration_days = 9'
 certificate admin ca 'cn = admin' tls_www_client signing_key 'expiration_days = 9'
@@ -67,4 +67,70 @@ osdctl --secmgr-ca other-ca.crt -d "$DEVICE" cat 0x10000/0x10000 2>err && die "a
 [ $? -eq 6 ] || true
 grep -qi certificate err || die "$(cat err)"
 osdctl --secmgr "https://127.0.0.1:$port" -d "$DEVICE" cat 0x10000/0x10000 2>err && die "another name"
+
+echo "== certificates that are revoked, also on a connection that is open"
+# revoke AUTHORITY NAME... - the certificates on AUTHORITY.crl
+revoke() {
+    local ca=$1
+    shift
+    cat "${@/%/.crt}" >revoked.crt
+    printf 'crl_next_update = 9\ncrl_number = 1\n' >crl.tmpl
+    certtool --generate-crl --load-ca-privkey "$ca.key" --load-ca-certificate "$ca.crt" \
+        --load-certificate revoked.crt --template crl.tmpl --outfile "$ca.crl.new" 2>err ||
+        die "certtool: $(cat err)"
+    mv "$ca.crl.new" "$ca.crl"
+}
+certificate bob ca 'cn = bob' tls_www_client signing_key 'expiration_days = 9'
+kill "$MANAGER_PID"
+wait "$MANAGER_PID"
+cp one.conf two.conf
+sed -i "s,^client_ca = .*,&\nclient_crl = $T/crl," two.conf
+revoke other-ca bob
+cp other-ca.crl crl
+"$BUILD/secmgr/osd-secmgr" -c two.conf 2>err && die "a list that somebody else signed"
+grep -q 'not signed by client_ca' err || die "$(cat err)"
+revoke ca bob
+cp ca.crl crl
+start_manager two
+[ "$(https --cert bob.crt --key bob.key $url/v1/status)" = 401 ] || die "bob: $(cat .reply err)"
+holds '"revoked" in error["message"]'
+
+# open_connection NAME - asks on one connection until it is refused
+open_connection() {
+    python3 - "$port" "$1" <<'END' &
+import http.client, ssl, sys, time
+tls = ssl.create_default_context(cafile="ca.crt")
+tls.load_cert_chain(sys.argv[2] + ".crt", sys.argv[2] + ".key")
+c = http.client.HTTPSConnection("localhost", int(sys.argv[1]), context=tls)
+status, first = 200, None
+while status == 200:
+    c.request("GET", "/v1/status")
+    assert c.sock is (first := first or c.sock), "another connection"
+    r = c.getresponse()
+    r.read()
+    status = r.status
+    open("asked", "w").close()
+    time.sleep(0.05)
+assert status == 401, status
+END
+    CONNECTION=$!
+    for _ in $(seq 200); do
+        [ -e asked ] && return
+        sleep 0.05
+    done
+    die "no request"
+}
+open_connection alice
+echo "no list" >crl # a file that holds none does not count
+wait_for two.log 'stay in force'
+kill -0 "$CONNECTION" || die "alice is refused for a file without lists"
+[ "$(https --cert bob.crt --key bob.key $url/v1/status)" = 401 ] || die "bob again: $(cat .reply err)"
+revoke ca bob alice
+cp ca.crl crl.new
+mv crl.new crl
+wait "$CONNECTION" || die "alice's connection"
+[ "$(https --cert admin.crt --key admin.key $url/v1/status)" = 200 ] || die "admin: $(cat .reply err)"
+rm crl
+kill -HUP "$MANAGER_PID"
+[ "$(https --cert alice.crt --key alice.key $url/v1/status)" = 401 ] || die "without a file: $(cat .reply err)"
 exit 0

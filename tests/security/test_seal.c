@@ -2,12 +2,16 @@
 /*
  * tests/security/test_seal.c - sealed keys: what opens them, what does not
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -81,12 +85,63 @@ static void test_security_seal__short_passphrases_are_refused(void **state)
         OSD_E_INVALID);
 }
 
+/* A file in a directory of its own, as systemd lays credentials down. */
+static void put_file(const char *dir, const char *name, const char *text, mode_t mode)
+{
+    char path[200];
+    int fd;
+
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    unlink(path);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    assert_int_equal(fchmod(fd, mode), 0);
+    close(fd);
+}
+
+/* Would catch: a unit with LoadCredential= whose store keeps its keys in the clear. */
+static void test_security_seal__the_passphrase_is_a_systemd_credential(void **state)
+{
+    char dir[] = "/tmp/seal-test.XXXXXX", file[64], credential[64], why[200] = "";
+    uint8_t got[OSD_SEAL_PASS_MAX];
+    size_t len = 7;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(file, sizeof(file), "%s/file", dir);
+    snprintf(credential, sizeof(credential), "%s/liosd-passphrase", dir);
+    unsetenv("CREDENTIALS_DIRECTORY");
+    assert_int_equal(osd_seal_passphrase(NULL, got, &len, why, sizeof(why)), OSD_OK);
+    assert_int_equal(len, 0); /* none, and nothing is sealed */
+    setenv("CREDENTIALS_DIRECTORY", dir, 1);
+    assert_int_equal(osd_seal_passphrase(NULL, got, &len, why, sizeof(why)), OSD_OK);
+    assert_int_equal(len, 0); /* others, not this one */
+    assert_string_equal(why, "");
+    put_file(dir, "liosd-passphrase", "correct horse battery\n", 0400);
+    assert_int_equal(osd_seal_passphrase(NULL, got, &len, why, sizeof(why)), OSD_OK);
+    assert_int_equal(len, 21);
+    assert_memory_equal(got, "correct horse battery", 21);
+    put_file(dir, "file", "another one, of a file", 0400);
+    assert_int_equal(osd_seal_passphrase(file, got, &len, why, sizeof(why)), OSD_OK);
+    assert_memory_equal(got, "another one", 11); /* what was named comes first */
+    put_file(dir, "liosd-passphrase", "too short", 0400);
+    assert_int_equal(osd_seal_passphrase(NULL, got, &len, why, sizeof(why)), OSD_E_INVALID);
+    assert_non_null(strstr(why, "liosd-passphrase"));
+    put_file(dir, "liosd-passphrase", "correct horse battery\n", 0444);
+    assert_int_not_equal(osd_seal_passphrase(NULL, got, &len, why, sizeof(why)), OSD_OK);
+    unsetenv("CREDENTIALS_DIRECTORY");
+    unlink(file);
+    unlink(credential);
+    rmdir(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_security_seal__opens_for_the_right_one_only),
         cmocka_unit_test(test_security_seal__the_same_is_never_sealed_alike),
         cmocka_unit_test(test_security_seal__short_passphrases_are_refused),
+        cmocka_unit_test(test_security_seal__the_passphrase_is_a_systemd_credential),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
