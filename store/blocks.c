@@ -415,10 +415,43 @@ static void *maker_main(void *arg)
     return NULL;
 }
 
+static void spare_path(const char *dir, char path[PATH_MAX])
+{
+    snprintf(path, PATH_MAX, "%s/spare", dir);
+}
+
+void blocks_give_spare(const char *dir)
+{
+    char path[PATH_MAX];
+    struct statvfs vfs;
+
+    spare_path(dir, path);
+    if (statvfs(dir, &vfs) == 0 && (uint64_t)vfs.f_bavail * vfs.f_frsize < BLOCKS_SPARE &&
+        unlink(path) == 0)
+        osd_log(OSD_LOG_WARN, "%s: the file system is full; the spare file is given up", dir);
+}
+
+/* Without it the store works as well, so failures do not count. */
+static void make_spare(struct blocks *b)
+{
+    char path[PATH_MAX];
+
+    spare_path(b->dir, path);
+    look(b, 0);
+    if (b->available < b->reserve + FILE_SIZE + BLOCKS_SPARE || access(path, F_OK) == 0)
+        return;
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0 && fallocate(fd, 0, 0, BLOCKS_SPARE) != 0)
+        unlink(path);
+    if (fd >= 0)
+        close(fd);
+}
+
 osd_status blocks_make_ahead(struct blocks *b)
 {
     if (!b->dir || b->read_only)
         return OSD_OK;
+    make_spare(b);
     b->ahead = pthread_create(&b->maker, NULL, maker_main, b) == 0;
     return b->ahead ? OSD_OK : OSD_E_NOMEM;
 }

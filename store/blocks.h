@@ -29,13 +29,21 @@
 #define BLOCKS_RESERVE_MIN (64 * MIB)
 #define BLOCKS_RESERVE_MAX (1024 * MIB)
 
+/* A file of this size is kept beside the data files, to be given up when the store has to be opened
+ * on a file system that has less: what is in the log is put into tables then. */
+#define BLOCKS_SPARE (32 * MIB)
+
 struct blocks;
+
+/** Before the database is opened: give that file up if the file system below dir needs it. */
+void blocks_give_spare(const char *dir);
 
 /** Open the data files below directory dir (created if needed); dir NULL: memory only. A part
  * of the file system, BLOCKS_RESERVE_MIN or more, is never given to data files. */
 osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret);
 /** Have a thread make data files before they are needed, as long as there is room for two: few
- * commands make one then. Not in memory. */
+ * commands make one then. Makes the spare file if there is none, and room for it and a data file.
+ * Not in memory. */
 osd_status blocks_make_ahead(struct blocks *b);
 /** Ends that thread, too. NULL is allowed. */
 void blocks_close(struct blocks *b);

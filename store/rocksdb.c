@@ -637,8 +637,11 @@ static osd_status lock_directory(struct rdb *r, char *reason, size_t reason_len)
 static osd_status open_parts(struct rdb *r, const char *db, const char *data, char *reason,
                              size_t reason_len)
 {
-    osd_status st = open_db(r, db, reason, reason_len);
+    osd_status st;
 
+    if (!r->cfg.read_only)
+        blocks_give_spare(data);
+    st = open_db(r, db, reason, reason_len);
     if (st)
         return st;
     st = blocks_open(data, r->cfg.read_only, &r->blocks);

@@ -47,6 +47,8 @@ int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
         return -1;
     }
     available -= available < (uint64_t)len ? available : (uint64_t)len;
+    if (len != FILE_LEN) /* the spare file */
+        return __real_fallocate64(fd, mode, offset, len);
     if (pthread_equal(pthread_self(), commands))
         by_command++;
     else
@@ -276,6 +278,33 @@ static void test_store_space__a_file_that_gets_no_room_does_not_stay(void **stat
     assert_int_equal(access(path, F_OK), 0);
 }
 
+static bool has_spare(const struct rig *r)
+{
+    char path[100];
+
+    snprintf(path, sizeof(path), "%s/data/spare", r->dir);
+    return access(path, F_OK) == 0;
+}
+
+static void test_store_space__a_spare_file_is_given_up_to_open_a_full_one(void **state)
+{
+    struct rig *r = *state;
+
+    assert_true(has_spare(r));
+    set_available(BLOCKS_SPARE);
+    rig_reopen(r);
+    assert_true(has_spare(r)); /* there is enough */
+    set_available(BLOCKS_SPARE - 4096);
+    rig_reopen(r);
+    assert_false(has_spare(r));
+    set_available(BLOCKS_RESERVE_MIN + FILE_LEN); /* nor is data kept from room */
+    rig_reopen(r);
+    assert_false(has_spare(r));
+    set_available(FS_SIZE);
+    rig_reopen(r);
+    assert_true(has_spare(r));
+}
+
 static struct store_id duplicate(struct rig *r, struct store_id source)
 {
     struct store_meta m = rig_meta(STORE_PARTITION);
@@ -457,6 +486,7 @@ int main(void)
         SPACE_TEST(test_store_space__a_refused_reservation_is_no_failure_of_the_store),
         SPACE_TEST(test_store_space__files_are_made_before_they_are_needed),
         SPACE_TEST(test_store_space__a_file_that_gets_no_room_does_not_stay),
+        SPACE_TEST(test_store_space__a_spare_file_is_given_up_to_open_a_full_one),
         SPACE_TEST(test_store_space__hundreds_of_snapshots_give_back_every_block),
         SPACE_TEST(test_store_space__a_copy_that_was_cut_off_owns_nothing),
         SPACE_TEST(test_store_space__a_commit_that_cannot_be_written_changes_nothing),
