@@ -111,6 +111,8 @@ static osd_status refine(osd_status st, const struct verb *v, const struct osd_c
 
     if (v->flags & VERB_NAMES_SOURCE && s->has_field && s->field_in_cdb && s->field == 40)
         return OSD_E_NOT_FOUND;
+    if (v->op == OSD_OP_READ_MAPS_AND_COMPARE && s->asc == ASC_INVALID_FIELD_PARAM)
+        return OSD_E_NOT_FOUND; /* the second object, all that Data-Out names */
     if (st != OSD_E_NOT_FOUND)
         return st;
     if (v->flags & VERB_MAKES_IDS && !makes_partition && v->op != OSD_OP_APPEND &&

@@ -12,8 +12,9 @@
 #include "pages.h"
 #include "secure.h"
 
-#define FIRST_CLIENT 0x10000u    /* offsets of client-defined pages ... */
-#define LAST_CLIENT  0x1fffffffu /* ... reference 4.1 */
+#define STANDARD_LAST 0x7fu
+#define FIRST_CLIENT  0x10000u    /* offsets of client-defined pages ... */
+#define LAST_CLIENT   0x1fffffffu /* ... reference 4.1 */
 
 struct page {
     uint32_t page;
@@ -119,11 +120,15 @@ bool attr_page_fits(const struct attr_object *o, uint32_t page)
 
 /* ---- one value ---- */
 
-static void put_identification(const char *name, uint8_t dst[OSD_PAGE_ID_LEN])
+/* Whose page it is, and its name. */
+static void put_identification(const struct page *p, uint8_t dst[OSD_PAGE_ID_LEN])
 {
+    const char *whose = osd_page_offset(p->page) <= STANDARD_LAST ? "INCITS  T10 " : "LIOSD   ";
+    size_t at = strlen(whose);
+
     memset(dst, 0, OSD_PAGE_ID_LEN);
-    memcpy(dst, "INCITS  T10 ", 12);
-    memcpy(dst + 12, name, strnlen(name, OSD_PAGE_ID_LEN - 13));
+    memcpy(dst, whose, at);
+    memcpy(dst + at, p->name, strnlen(p->name, OSD_PAGE_ID_LEN - 1 - at));
 }
 
 static osd_status page_identification(struct command *c, const struct attr_object *o,
@@ -133,7 +138,7 @@ static osd_status page_identification(struct command *c, const struct attr_objec
 
     if (!p)
         return stored_load(c, o->id, (struct osd_attr_id){page, 0}, ret);
-    put_identification(p->name, c->small);
+    put_identification(p, c->small);
     *ret = (struct attr_value){.data = c->small, .len = OSD_PAGE_ID_LEN};
     return OSD_OK;
 }

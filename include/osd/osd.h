@@ -288,7 +288,7 @@ OSD_API osd_status osd_each_id(struct osd_session *s, uint64_t pid, uint64_t fro
  * as zeros there, the second one has data. What the second one has behind the end of the first is
  * not visited. visit returns false to stop.
  *
- * OSD_E_UNSUPPORTED in OSD-1, and with a credential file: two capabilities are needed.
+ * OSD_E_NOT_FOUND: one of the two is not there. OSD_E_UNSUPPORTED in OSD-1, and with a credential file: two capabilities are needed.
  */
 typedef bool osd_range_visit(void *arg, uint64_t start, uint64_t length, bool hole);
 OSD_API osd_status osd_compare(struct osd_session *s, uint64_t pid, uint64_t oid,

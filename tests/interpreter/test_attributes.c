@@ -198,6 +198,8 @@ static void test_interpreter_attributes__a_page_is_identified_by_attribute_zero(
     memset(full, 'x', sizeof(full));
     assert_int_equal(rig_get(rig, OSD_GEN2, RIG_PID, RIG_OID, U1, 0, value), 40);
     assert_string_equal((char *)value, "INCITS  T10 User Object Information");
+    assert_int_equal(rig_get(rig, OSD_GEN2, RIG_PID, 0, OSD_PAGE_P + 0xf000, 0, value), 40);
+    assert_string_equal((char *)value, "LIOSD   Partition Indexes"); /* docs/query.md */
     assert_int_equal(rig_get(rig, OSD_GEN2, RIG_PID, RIG_OID, 0x10000, 0, value), -1);
     rig_set(rig, OSD_GEN2, RIG_PID, RIG_OID, 0x10000, 7, "v", 1);
     /* The directory shows the page, without a name yet. */

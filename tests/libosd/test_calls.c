@@ -665,7 +665,8 @@ static void test_libosd_calls__compare_tells_what_changed_since_a_snapshot(void 
     r.n = 0;
     assert_int_equal(osd_compare(s, PID, OID, PID + 1, OID, take_range, &r), OSD_OK);
     assert_int_equal(r.n, 13);
-    assert_int_equal(osd_compare(s, PID, OID, PID + 1, OID + 1, take_range, &r), OSD_E_INVALID);
+    assert_int_equal(osd_compare(s, PID, OID, PID + 1, OID + 1, take_range, &r),
+                     OSD_E_NOT_FOUND);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_libosd_calls__##name, setup, teardown)

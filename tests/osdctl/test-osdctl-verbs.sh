@@ -42,6 +42,8 @@ says "snapshot"
 expect 0 osdctl compare 0x10000/0x10009 0x30000/0x10009
 [ "$out" = "data 0 9" ] || die "compare said $out"
 expect 2 osdctl compare 0x10000 0x30000/0x10009
+expect 3 osdctl compare 0x10000/0x10009 0x30000/0x7777777
+expect 3 osdctl compare 0x10000/0x10009 0x7777777/0x10009
 expect 0 osdctl stat 0x30000
 case $out in *"duplicate                snapshot"*"source                   0x10000"*) ;; *) die "$out" ;; esac
 expect 0 osdctl put in "$clone/0x10009"
