@@ -16,4 +16,4 @@ if [ "$2" = file ]; then
     key=(--key "$work/master.key")
 fi
 exec 3>&1
-"$osdctl" --destructive "${key[@]}" conform "$url" | { grep -v "^ok" >&3 || true; } | cat
+"$osdctl" --destructive "${key[@]}" conform "$url" | { grep -v '^ok [^#]*$' >&3 || true; } | cat

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# test-conform-careful.sh OSDCTL - without --destructive the suite leaves alone what is on a device.
+# test-conform-careful.sh OSDCTL [PART,...] - without --destructive the suite leaves alone what is on a device.
 # Would catch: a case that changes anything outside of the partitions of its run, a partition that
 # stays behind, a run that skips more than it says.
 set -euo pipefail
 osdctl=$1
+only=(${2:+--only "$2"})
 dir=/dev/shm
 [ -w $dir ] || dir=${TMPDIR:-/tmp}
 work=$(mktemp -d "$dir/conform-careful.XXXXXX")
@@ -37,7 +38,7 @@ head -c 100000 /dev/urandom >"$work/file"
 "$osdctl" quota 0x10000 objects 50 >/dev/null
 look >"$work/before"
 
-"$osdctl" conform >"$work/tap" || die "$(grep -A14 '^not ok' "$work/tap")"
+"$osdctl" "${only[@]}" conform >"$work/tap" || die "$(grep -A14 '^not ok' "$work/tap")"
 look >"$work/after"
 diff "$work/before" "$work/after" || die "the suite has changed what was there"
 passed=$(grep -c '^ok.*' "$work/tap")
