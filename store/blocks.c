@@ -437,8 +437,11 @@ static void make_spare(struct blocks *b)
     char path[PATH_MAX];
 
     spare_path(b->dir, path);
+    pthread_mutex_lock(&b->mutex);
     look(b, 0);
-    if (b->available < b->reserve + FILE_SIZE + BLOCKS_SPARE || access(path, F_OK) == 0)
+    bool room = b->available >= b->reserve + FILE_SIZE + BLOCKS_SPARE;
+    pthread_mutex_unlock(&b->mutex);
+    if (!room || access(path, F_OK) == 0)
         return;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd >= 0 && fallocate(fd, 0, 0, BLOCKS_SPARE) != 0)

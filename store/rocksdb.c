@@ -663,9 +663,9 @@ static osd_status open_parts(struct rdb *r, const char *db, const char *data, ch
     if (!st && !r->cfg.read_only)
         st = dups_resume(r);
     if (!st && !r->cfg.read_only && !r->cfg.idle)
-        st = keeper_start(r);
-    if (!st && !r->cfg.read_only && !r->cfg.idle)
         st = blocks_make_ahead(r->blocks);
+    if (!st && !r->cfg.read_only && !r->cfg.idle)
+        st = keeper_start(r);
     if (st && reason_len > 0 && reason[0] == 0)
         snprintf(reason, reason_len, "store %s: %s; run osdctl check", r->path,
                  osd_status_text(st));
