@@ -18,6 +18,7 @@
 #include "figures.h"
 #include "initiator/initiator.h"
 #include "ops.h"
+#include "signer.h"
 
 #define MAX_DEPTH 16
 #define SPREAD    (32 * MIB) /* of the object or disk that is used */
@@ -28,6 +29,7 @@
 #define CALIBRATE 64
 #define OP_STEPS  200u
 #define BLOCK     512u
+#define NO_LUN    UINT64_MAX
 
 enum lun_kind { LUN_OSD, LUN_EMPTY, LUN_BLOCK, LUN_KINDS };
 
@@ -266,6 +268,7 @@ struct options {
     unsigned pairs, slice_ms;
     const char *only; /* a load or a table of them; NULL: all */
     uint64_t luns[LUN_KINDS];
+    uint64_t secured; /* a LUN with bench_signer_first_key(); NO_LUN: there is none */
     bool only_block;
 };
 
@@ -563,6 +566,47 @@ static void measure_clients(const struct options *o, json_t *root)
     json_object_set_new(root, "clients", list);
 }
 
+/* ---- security methods ---- */
+
+#define MOST_OVER 1.05 /* what CMDRSP may cost over CAPKEY */
+
+/* In process the difference is a few integrity values; here it is seen beside everything else. */
+static void measure_secured(const struct options *o, struct side *side, json_t *root)
+{
+    static const char *const ops[] = {"read_4k", "write_4k"};
+    struct bench_signer *s = bench_signer_over(target_of(side));
+    struct bench_target to = bench_signer_target(s);
+    json_t *list = json_array();
+    struct bench_work w;
+
+    bench_work_init(&w, &to, "/", 0, BENCH_PID, 0);
+    bench_report_head("security methods at QD1, us");
+    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+        struct bench_series us[BENCH_METHODS] = {0}, ratio;
+        struct bench_op op = *bench_op_find(ops[i]);
+        char what[128];
+        op.batch = o->slice_ms < 10 ? 10 : OP_STEPS;
+        for (unsigned round = 0; round <= o->pairs; round++)
+            for (int m = 0; m < BENCH_METHODS; m++) {
+                double t = bench_signer_batch(s, &w, &op, (enum bench_method)m);
+                if (round > 0)
+                    bench_series_add(&us[m], t);
+            }
+        for (int m = 0; m < BENCH_METHODS; m++) {
+            snprintf(what, sizeof(what), "%s, %s", op.what, bench_method_names[m]);
+            bench_report(list, ops[i], what, "us", &us[m], 0, true);
+            bench_report_tag(list, "method", (uint64_t)m);
+        }
+        ratio = bench_series_ratio(&us[BENCH_CMDRSP], &us[BENCH_CAPKEY]);
+        snprintf(what, sizeof(what), "%s, CMDRSP / CAPKEY", op.what);
+        bench_report(list, ops[i], what, "", &ratio, MOST_OVER, true);
+        bench_report_tag(list, "method", BENCH_METHODS);
+    }
+    bench_work_end(&w);
+    bench_signer_close(s);
+    json_object_set_new(root, "secured", list);
+}
+
 /* ---- the program ---- */
 
 /* What the loads find; the empty handler nods at all of it. */
@@ -582,20 +626,23 @@ static void furnish(struct side *side)
 static noreturn void usage(void)
 {
     fputs("usage: lio --url iscsi://HOST/TARGET [--osd LUN] [--empty LUN] [--block LUN]\n"
-          "           [--only-block] [--only LOAD] [--pairs N] [--slice MS] [--json FILE]\n"
-          "  --only  one load or table of loads, named as in the output\n",
+          "           [--secured LUN] [--only-block] [--only LOAD] [--pairs N] [--slice MS]\n"
+          "           [--json FILE] | --first-key\n"
+          "  --secured  an object LUN with security=nosec and the master key that --first-key "
+          "prints\n"
+          "  --only     one load or table of loads, named as in the output; or: secured\n",
           stderr);
     exit(2);
 }
 
 static struct options parse(int argc, char **argv)
 {
-    static const struct option longs[] = {{"url", 1, NULL, 'u'},   {"osd", 1, NULL, 'o'},
-                                          {"empty", 1, NULL, 'e'}, {"block", 1, NULL, 'b'},
-                                          {"pairs", 1, NULL, 'p'}, {"slice", 1, NULL, 's'},
-                                          {"json", 1, NULL, 'j'},  {"only-block", 0, NULL, 'y'},
-                                          {"only", 1, NULL, 'n'},  {NULL, 0, NULL, 0}};
-    struct options o = {.pairs = 7, .slice_ms = 300, .luns = {0, 1, 2}};
+    static const struct option longs[] = {
+        {"url", 1, NULL, 'u'},     {"osd", 1, NULL, 'o'},        {"empty", 1, NULL, 'e'},
+        {"block", 1, NULL, 'b'},   {"pairs", 1, NULL, 'p'},      {"slice", 1, NULL, 's'},
+        {"json", 1, NULL, 'j'},    {"only-block", 0, NULL, 'y'}, {"only", 1, NULL, 'n'},
+        {"secured", 1, NULL, 'x'}, {"first-key", 0, NULL, 'f'},  {NULL, 0, NULL, 0}};
+    struct options o = {.pairs = 7, .slice_ms = 300, .luns = {0, 1, 2}, .secured = NO_LUN};
 
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
@@ -626,6 +673,12 @@ static struct options parse(int argc, char **argv)
         case 'n':
             o.only = optarg;
             break;
+        case 'x':
+            o.secured = bench_number(optarg);
+            break;
+        case 'f':
+            puts(bench_signer_first_key());
+            exit(0);
         default:
             usage();
         }
@@ -656,6 +709,11 @@ int main(int argc, char **argv)
     if (!o.only_block && !o.only) {
         measure_ops(&o, sides, root);
         measure_clients(&o, root);
+    }
+    if (o.secured != NO_LUN && (!o.only || strcmp(o.only, "secured") == 0)) {
+        struct side side = {session, o.secured, LUN_OSD, true};
+        settle(&side);
+        measure_secured(&o, &side, root);
     }
     if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
         bench_die("cannot write %s", o.json);

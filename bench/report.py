@@ -22,7 +22,7 @@ LISTS = {"inproc": ["operations", "ratios", "threads"], "memory": ["operations",
          "disk": ["operations", "ratios"], "secured": ["secured", "added"], "growth": ["growth", "space", "attributes", "partitions",
                                                       "sparse"],
          "lio": ["depth_times", "depth_ratios", "sizes_times", "sizes_ratios", "lio_latency",
-                 "clients"],
+                 "clients", "secured"],
          "guest": ["operations", "ratios"], "tgtd": ["depth_times", "sizes_times"], "sustain": ["sustain"]}
 
 
@@ -205,6 +205,16 @@ def secured(res):
     return table(["µs per command, in process"] + methods, lines)
 
 
+def lio_secured(res):
+    methods = ["NOSEC", "NOSEC, nonce", "CAPKEY", "CMDRSP", "ALLDATA"]
+    lines = []
+    for n in dict.fromkeys(r["name"] for r in rows(res, "lio", "secured")):
+        cells = [spread(row(res, "lio", "secured", name=n, method=m)) for m in range(6)]
+        last = row(res, "lio", "secured", name=n, method=5)
+        lines.append([last["what"].rsplit(", ", 1)[0]] + cells + [goal(last, True)])
+    return table(["µs per command, over iSCSI and LIO"] + methods + ["CMDRSP ÷ CAPKEY", "goal"], lines)
+
+
 def secured_added(res):
     return table(["added by security", "", "goal"],
                  [[r["what"], spread(r) + (" µs" if r["unit"] == "us" else ""), goal(r, True)]
@@ -265,7 +275,7 @@ def parts(res):
 
 
 TABLES = {f.__name__: f for f in (operations, ratios, threads, lio_depth, lio_costs, lio_floor, lio_clients, lio_sizes, latency,
-                                  secured, secured_added,
+                                  secured, secured_added, lio_secured,
                                   growth, attributes, partitions, sparse, space, sustain, parts)}
 
 

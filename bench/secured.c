@@ -19,8 +19,6 @@
 #include "security/icv.h"
 #include "signer.h"
 
-static const char *const names[BENCH_METHODS] = {"NOSEC", "NOSEC, nonce", "CAPKEY", "CMDRSP",
-                                                 "ALLDATA"};
 static const char *const ops[] = {
     "create_partition", "create",    "list_1k", "list_root", "set_1",
     "write_4k",         "append_64", "read_4k", "get_page",  "remove",
@@ -75,22 +73,6 @@ struct options {
     unsigned rounds, batch;
 };
 
-/* bench_batch(), with only the steps signed and timed. */
-static double batch(struct bench_signer *s, struct bench_work *w, const struct bench_op *op,
-                    enum bench_method method)
-{
-    w->turn++;
-    bench_signer_start(s, BENCH_NOSEC);
-    op->prepare(w, op);
-    bench_signer_start(s, method);
-    for (unsigned i = 0; i < op->batch; i++)
-        op->step(w, op, i);
-    double us = (double)bench_signer_spent(s) / 1000.0 / op->batch;
-    bench_signer_start(s, BENCH_NOSEC);
-    op->tidy(w, op);
-    return us;
-}
-
 /* What the goals are about. Commands that change something are compared with those that carry a
  * nonce: to record their outcome is no matter of credentials. */
 static void report_added(json_t *list, const struct bench_series us[N_OPS][BENCH_METHODS],
@@ -105,7 +87,8 @@ static void report_added(json_t *list, const struct bench_series us[N_OPS][BENCH
         for (int m = BENCH_CAPKEY; small && m <= BENCH_CMDRSP; m++) {
             struct bench_series more = added(us[i], (enum bench_method)m,
                                              m == BENCH_CAPKEY ? BENCH_NOSEC : BENCH_NONCE);
-            snprintf(what, sizeof(what), "%s, %s", bench_op_find(ops[i])->what, names[m]);
+            snprintf(what, sizeof(what), "%s, %s", bench_op_find(ops[i])->what,
+                     bench_method_names[m]);
             bench_report(list, ops[i], what, "us", &more, ALL_OF_4, true);
         }
         if (!large)
@@ -132,7 +115,7 @@ static void measure(const struct options *o, struct bench_signer *s, struct benc
             for (int m = 0; m < BENCH_METHODS; m++) {
                 struct bench_op op = *bench_op_find(ops[i]);
                 op.batch = op.batch < o->batch ? op.batch : o->batch;
-                double t = batch(s, w, &op, (enum bench_method)m);
+                double t = bench_signer_batch(s, w, &op, (enum bench_method)m);
                 if (round > 0)
                     bench_series_add(&us[i][m], t);
             }
@@ -140,7 +123,8 @@ static void measure(const struct options *o, struct bench_signer *s, struct benc
     bench_report_head("security methods, us per command");
     for (size_t i = 0; i < N_OPS; i++)
         for (int m = 0; m < BENCH_METHODS; m++) {
-            snprintf(what, sizeof(what), "%s, %s", bench_op_find(ops[i])->what, names[m]);
+            snprintf(what, sizeof(what), "%s, %s", bench_op_find(ops[i])->what,
+                     bench_method_names[m]);
             bench_report(list, ops[i], what, "us", &us[i][m], 0, true);
             bench_report_tag(list, "method", (uint64_t)m);
         }

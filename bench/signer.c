@@ -20,6 +20,9 @@
 #define COUNTS_IN   16
 #define LIST_PID    (BENCH_PID + 1)
 
+const char *const bench_method_names[BENCH_METHODS] = {"NOSEC", "NOSEC, nonce", "CAPKEY",
+                                                       "CMDRSP", "ALLDATA"};
+
 enum { ROOT_KEY = 1, PARTITION_KEY = 2, WORKING_KEY = 3 };
 
 struct key {
@@ -27,7 +30,8 @@ struct key {
 };
 
 struct bench_signer {
-    struct osd_device *dev;
+    struct osd_device *dev; /* NULL: somebody else's unit */
+    struct bench_target plain;
     enum bench_method method;
     uint64_t spent, nonces;
     struct key master, root, working[3];
@@ -164,13 +168,12 @@ static void sign(struct bench_signer *s, struct bench_cmd *c)
 static uint64_t run_signed(void *arg, const struct bench_cmd *command)
 {
     struct bench_signer *s = arg;
-    struct bench_target plain = bench_unit_target(s->dev);
     struct bench_cmd c = *command;
 
     if (s->method != BENCH_NOSEC)
         sign(s, &c);
     uint64_t t0 = bench_now_ns();
-    uint64_t n = bench_cmd_run(&plain, &c);
+    uint64_t n = bench_cmd_run(&s->plain, &c);
     s->spent += bench_now_ns() - t0;
     return n;
 }
@@ -180,7 +183,6 @@ static uint64_t run_signed(void *arg, const struct bench_cmd *command)
 static void set_key(struct bench_signer *s, uint8_t which, uint64_t pid, const uint8_t *secret,
                     const struct key *parent, struct key *ret)
 {
-    struct bench_target plain = bench_unit_target(s->dev);
     struct osd_cdb c = osd_cdb_make(OSD_OP_SET_KEY, OSD_GEN2, pid, 0);
     struct bench_cmd cmd = {0};
     uint8_t key[OSD_KEY_LEN];
@@ -196,7 +198,7 @@ static void set_key(struct bench_signer *s, uint8_t which, uint64_t pid, const u
     else
         c.cap.object_type = OSD_TYPE_PARTITION;
     seal(s, &c, secret, &cmd, key);
-    bench_cmd_run(&plain, &cmd);
+    bench_cmd_run(&s->plain, &cmd);
     for (int part = 0; part < 2; part++)
         must(osd_key_derive(parent->part[OSD_KEY_GENERATION],
                             (struct osd_bytes){c.seed, sizeof(c.seed)}, (enum osd_key_part)part,
@@ -208,17 +210,16 @@ static void learn(struct bench_signer *s)
 {
     static const uint8_t token[6] = {0x12, 1, 0xb1, 0, 255, 0};
     static const uint8_t names[6] = {0x12, 1, 0x83, 0, 255, 0};
-    struct bench_target plain = bench_unit_target(s->dev);
     uint8_t in[255];
     struct bench_cmd c;
 
     bench_cmd_raw(&c, token, sizeof(token));
     c.in = (struct iovec){in, sizeof(in)};
-    bench_cmd_run(&plain, &c);
+    bench_cmd_run(&s->plain, &c);
     memcpy(s->token, in + 4, sizeof(s->token));
     bench_cmd_raw(&c, names, sizeof(names));
     c.in = (struct iovec){in, sizeof(in)};
-    uint64_t len = bench_cmd_run(&plain, &c);
+    uint64_t len = bench_cmd_run(&s->plain, &c);
     for (uint64_t at = 4; at + 4 <= len; at += 4u + in[at + 3])
         if ((in[at + 1] & 0xf) == 3) { /* NAA */
             memcpy(s->system_id, in + at, 4u + in[at + 3]);
@@ -227,17 +228,23 @@ static void learn(struct bench_signer *s)
     bench_die("the unit has no NAA name");
 }
 
-struct bench_signer *bench_signer_open(const char *kind, const char *path)
+const char *bench_signer_first_key(void)
+{
+    static char digits[4 * OSD_KEY_LEN + 1];
+
+    for (size_t i = 0; i < 2 * OSD_KEY_LEN; i++)
+        snprintf(digits + 2 * i, 3, "%02x", MASTER_BYTE);
+    return digits;
+}
+
+struct bench_signer *bench_signer_over(struct bench_target plain)
 {
     struct bench_signer *s = calloc(1, sizeof(*s));
-    uint8_t first[2 * OSD_KEY_LEN];
 
     if (!s)
         bench_die("out of memory");
-    memset(first, MASTER_BYTE, sizeof(first));
+    s->plain = plain;
     memset(&s->master, MASTER_BYTE, sizeof(s->master));
-    s->dev = bench_unit_open_keyed(kind, path, first);
-    struct bench_target plain = bench_unit_target(s->dev);
     bench_furnish(&plain, 0);
     learn(s);
     set_key(s, ROOT_KEY, 0, s->master.part[OSD_KEY_AUTHENTICATION], &s->master, &s->root);
@@ -251,9 +258,23 @@ struct bench_signer *bench_signer_open(const char *kind, const char *path)
     return s;
 }
 
+struct bench_signer *bench_signer_open(const char *kind, const char *path)
+{
+    uint8_t first[2 * OSD_KEY_LEN];
+    struct osd_device *dev;
+    struct bench_signer *s;
+
+    memset(first, MASTER_BYTE, sizeof(first));
+    dev = bench_unit_open_keyed(kind, path, first);
+    s = bench_signer_over(bench_unit_target(dev));
+    s->dev = dev;
+    return s;
+}
+
 void bench_signer_close(struct bench_signer *s)
 {
-    osd_device_close(s->dev);
+    if (s->dev)
+        osd_device_close(s->dev);
     free(s);
 }
 
@@ -268,7 +289,17 @@ void bench_signer_start(struct bench_signer *s, enum bench_method method)
     s->spent = 0;
 }
 
-uint64_t bench_signer_spent(const struct bench_signer *s)
+double bench_signer_batch(struct bench_signer *s, struct bench_work *w,
+                          const struct bench_op *op, enum bench_method method)
 {
-    return s->spent;
+    w->turn++;
+    bench_signer_start(s, BENCH_NOSEC);
+    op->prepare(w, op);
+    bench_signer_start(s, method);
+    for (unsigned i = 0; i < op->batch; i++)
+        op->step(w, op, i);
+    double us = (double)s->spent / 1000.0 / op->batch;
+    bench_signer_start(s, BENCH_NOSEC);
+    op->tidy(w, op);
+    return us;
 }

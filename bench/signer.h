@@ -8,6 +8,7 @@
 #ifndef BENCH_SIGNER_H
 #define BENCH_SIGNER_H
 
+#include "ops.h"
 #include "unit.h"
 
 /** What a command carries: BENCH_NONCE is NOSEC with a nonce, so that the outcome is recorded. */
@@ -20,10 +21,18 @@ enum bench_method {
     BENCH_METHODS
 };
 
+/** For people. */
+extern const char *const bench_method_names[BENCH_METHODS];
+
 struct bench_signer;
+
+/** 80 digits: the first master key of every unit here. */
+const char *bench_signer_first_key(void);
 
 /** Open a unit with keys for what bench_furnish() makes in it (ops.h), and furnish it. */
 struct bench_signer *bench_signer_open(const char *kind, const char *path);
+/** The same with a unit that is there, with that first key and NOSEC. */
+struct bench_signer *bench_signer_over(struct bench_target plain);
 void bench_signer_close(struct bench_signer *s);
 
 struct bench_target bench_signer_target(struct bench_signer *s);
@@ -31,7 +40,9 @@ struct bench_target bench_signer_target(struct bench_signer *s);
 /** From now on: method, and the clock of the unit's time at zero. */
 void bench_signer_start(struct bench_signer *s, enum bench_method method);
 
-/** Nanoseconds inside the unit since the start. */
-uint64_t bench_signer_spent(const struct bench_signer *s);
+/** One batch of an operation, of which the steps alone are signed and timed: microseconds of the
+ *  unit for one step. w works with the signer's target. */
+double bench_signer_batch(struct bench_signer *s, struct bench_work *w,
+                          const struct bench_op *op, enum bench_method method);
 
 #endif
