@@ -81,10 +81,11 @@ osd_status keeper_start(struct rdb *r)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&k->bell, &attr);
     pthread_condattr_destroy(&attr);
-    if (pthread_create(&k->thread, NULL, keeper_main, r) != 0)
-        return OSD_E_NOMEM;
-    k->running = true;
-    return OSD_OK;
+    k->running = true; /* the thread looks at it */
+    if (pthread_create(&k->thread, NULL, keeper_main, r) == 0)
+        return OSD_OK;
+    k->running = false;
+    return OSD_E_NOMEM;
 }
 
 void keeper_ring(struct rdb *r)
