@@ -205,7 +205,7 @@ static void expect_in_map(struct rig *rig)
 
 static void test_interpreter_scrub__finds_all_damage_while_others_work(void **state)
 {
-    struct rig rig;
+    struct rig rig = {0};
     uint8_t got[BLOCK];
 
     (void)state;
@@ -248,7 +248,7 @@ static void wait_for_bytes(struct rig *rig, uint64_t bytes)
 
 static void test_interpreter_scrub__goes_on_where_it_was(void **state)
 {
-    struct rig rig;
+    struct rig rig = {0};
 
     (void)state;
     rig_open(&rig);
@@ -282,7 +282,7 @@ static uint64_t now_ms(void)
 
 static void test_interpreter_scrub__reads_no_faster_than_it_may(void **state)
 {
-    struct rig rig;
+    struct rig rig = {0};
 
     (void)state;
     rig_open(&rig);
@@ -298,7 +298,7 @@ static void test_interpreter_scrub__reads_no_faster_than_it_may(void **state)
 
 static void test_interpreter_scrub__a_slow_one_ends_with_the_device(void **state)
 {
-    struct rig rig;
+    struct rig rig = {0};
 
     (void)state;
     rig_open(&rig);
@@ -330,7 +330,7 @@ static void test_interpreter_scrub__damage_anywhere_does_not_stop_it(void **stat
 {
     uint64_t nth = 0, calls = 1, seen = 0;
     struct osd_store *faulty;
-    struct rig rig;
+    struct rig rig = {0};
 
     (void)state;
     rig_open(&rig);
