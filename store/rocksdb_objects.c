@@ -55,14 +55,16 @@ uint64_t txn_next_part(const struct txn *t, uint64_t from)
 osd_status rdb_get_meta(struct store_txn *base, struct store_id id, struct store_meta *ret)
 {
     struct txn *t = (struct txn *)base;
+    /* looked up once: it may be removed at any time while no more than the root is locked */
+    struct part *p = id.oid ? NULL : txn_part(t, id.pid);
     struct store_meta m;
-    osd_status st = txn_load(t, id, &m);
+    osd_status st = id.oid || p ? txn_load(t, id, &m) : OSD_E_NOT_FOUND;
 
     if (st)
         return st;
     touch_apply(t->rdb, id, &m);
-    if (id.oid == 0)
-        txn_counters(t, txn_part(t, id.pid), &m);
+    if (p)
+        txn_counters(t, p, &m);
     t->shown_id = id;
     t->shown = m;
     *ret = m;

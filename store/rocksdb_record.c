@@ -246,7 +246,8 @@ osd_status txn_record(struct txn *t, struct store_id id, struct record *ret)
     if (!p)
         return OSD_E_NOT_FOUND;
     txn_part_record(t, p, ret);
-    return OSD_OK;
+    return ret->id.pid == id.pid ? OSD_OK
+                                 : OSD_E_NOT_FOUND; /* gone, and another one's memory */
 }
 
 void txn_record_put(struct txn *t, const struct record *rec)

@@ -368,6 +368,16 @@ static void check_answer(struct hostile *h, const struct osd_response *r)
     h->failed += r->status != SAM_GOOD;
 }
 
+/* While FORMAT OSD works others are told so at once: without waiting, most commands of a run could
+ * meet nothing but a FORMAT on a busy machine. */
+static bool device_formats(const struct osd_response *r)
+{
+    struct osd_sense s;
+
+    return r->sense_len > 0 && osd_sense_decode(r->sense, r->sense_len, &s) == OSD_OK &&
+           s.key == SENSE_NOT_READY;
+}
+
 static void execute(struct hostile *h)
 {
     uint8_t *cdb = malloc(h->raw_len + 1), *out = malloc(h->out_len + 1);
@@ -394,6 +404,10 @@ static void execute(struct hostile *h)
             req.in = req.out;
         osd_device_weigh(h->dev, cdb, h->raw_len, &scope);
         osd_device_execute(h->dev, &req, &r);
+        for (unsigned i = 0; i < 1000 && device_formats(&r); i++) {
+            usleep(1000);
+            osd_device_execute(h->dev, &req, &r);
+        }
         check_answer(h, &r);
     }
     free(cdb);

@@ -348,12 +348,75 @@ static void test_store_threads__appends_neither_tear_nor_vanish(void **state)
     }
 }
 
+/* ---- partitions that go while somebody looks at them with nothing but the root locked ---- */
+
+#define COMING 3 /* partitions that come and go, one per thread */
+
+static void *come_and_go(void *arg)
+{
+    struct worker *w = arg;
+    const struct store_id root = {0, 0};
+
+    for (unsigned i = 0; i < 10 * ROUNDS; i++) {
+        struct store_meta m = {.kind = STORE_PARTITION, .created = w->p.pid};
+        struct store_id id = w->p;
+        struct store_txn *t;
+        note(w, w->r->ops->begin(w->r->s, root, STORE_SHARED, &t));
+        note(w, w->r->ops->create(t, id, &m, &id));
+        note(w, w->r->ops->commit(t, 0));
+        note(w, w->r->ops->begin(w->r->s, id, STORE_EXCLUSIVE, &t));
+        note(w, w->r->ops->remove(t, id, true));
+        note(w, w->r->ops->commit(t, 0));
+    }
+    __atomic_store_n(&w->want_length, 1, __ATOMIC_RELEASE); /* ready */
+    return NULL;
+}
+
+/* Would catch: a partition that is there, and gone when its counters are looked up (a null pointer);
+ * one that is shown with what another has. */
+static void test_store_threads__a_partition_may_go_while_it_is_looked_at(void **state)
+{
+    struct rig *r = *state;
+    struct worker *workers = calloc(COMING, sizeof(*workers));
+    const struct store_id root = {0, 0};
+    pthread_t threads[COMING];
+    unsigned ready = 0;
+
+    assert_non_null(workers);
+    for (unsigned i = 0; i < COMING; i++) {
+        workers[i] = (struct worker){.r = r, .p = {STORE_ID_FIRST + i, 0}, .number = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, &workers[i]), 0);
+    }
+    while (ready < COMING) {
+        struct store_txn *t;
+        assert_int_equal(r->ops->begin(r->s, root, STORE_SHARED, &t), OSD_OK);
+        for (unsigned i = 0; i < 100; i++) {
+            struct store_meta m;
+            struct store_id id = workers[i % COMING].p;
+            osd_status st = r->ops->get_meta(t, id, &m);
+            assert_true(st == OSD_OK || st == OSD_E_NOT_FOUND);
+            if (st == OSD_OK)
+                assert_int_equal(m.created, id.pid);
+        }
+        r->ops->abort(t);
+        ready = 0;
+        for (unsigned i = 0; i < COMING; i++)
+            ready += __atomic_load_n(&workers[i].want_length, __ATOMIC_ACQUIRE) != 0;
+    }
+    for (unsigned i = 0; i < COMING; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(workers[i].wrong, 0);
+    }
+    free(workers);
+}
+
 int suite_threads(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_store_threads__random_work_leaves_what_each_thread_expects),
         RIG_TEST(test_store_threads__creators_of_many_objects_do_not_hinder_each_other),
         RIG_TEST(test_store_threads__appends_neither_tear_nor_vanish),
+        RIG_TEST(test_store_threads__a_partition_may_go_while_it_is_looked_at),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
