@@ -337,13 +337,17 @@ void osd_device_close(struct osd_device *dev)
 
 uint64_t device_now(struct osd_device *dev)
 {
-    return osd_clock_now(dev->clock) + (uint64_t)atomic_load(&dev->clock_offset);
+    uint64_t now = osd_clock_now(dev->clock) + (uint64_t)atomic_load(&dev->clock_offset);
+    uint64_t least = atomic_load(&dev->clock_least);
+
+    return now > least ? now : least;
 }
 
 osd_status device_set_clock(struct osd_device *dev, uint64_t now_ms)
 {
     uint64_t offset = now_ms - osd_clock_now(dev->clock);
 
+    atomic_store(&dev->clock_least, now_ms);
     atomic_store(&dev->clock_offset, (int64_t)offset);
     return put_number(dev->store, SETTING_CLOCK, offset);
 }

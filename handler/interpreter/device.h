@@ -37,6 +37,9 @@ struct osd_device {
     struct osd_store *store;
     const struct osd_clock *clock;
     atomic_int_fast64_t clock_offset; /* adjustable clock: added to the clock, ms */
+    atomic_uint_fast64_t
+        clock_least; /* ... and never below what it was set to last: threads read
+                                         the clock up to 1 ms late (osd_clock_frequent) */
     struct osd_identity identity;
     uint8_t system_id[OSD_SYSTEM_ID_LEN];
     uint8_t security_token[SECURITY_TOKEN_LEN];

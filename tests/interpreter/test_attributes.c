@@ -685,8 +685,12 @@ static void test_interpreter_attributes__the_clock_can_be_set(void **state)
     rig_set_u(rig, 0, 0, OSD_PAGE_R + 5, 9, 1000000, 6);
     expect_good(rig);
     assert_int_equal(rig_get_u(rig, 0, 0, R1, 0x100), 1000000);
-    rig->now += 5;
+    rig->now--; /* another thread's reading may be older */
+    assert_int_equal(rig_get_u(rig, 0, 0, R1, 0x100), 1000000);
+    rig->now += 6;
     assert_int_equal(rig_get_u(rig, 0, 0, R1, 0x100), 1000005);
+    rig_set_u(rig, 0, 0, OSD_PAGE_R + 5, 9, 500000, 6);
+    assert_int_equal(rig_get_u(rig, 0, 0, R1, 0x100), 500000);
 }
 
 static void test_interpreter_attributes__values_out_of_range(void **state)
