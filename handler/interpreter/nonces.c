@@ -7,12 +7,14 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/hash.h"
 
-#define BUCKETS (2 * NONCES)
+#define BUCKETS     (2 * NONCES)
+#define BUCKETS_LEN (BUCKETS * sizeof(uint32_t))
 
 struct nonce_slot {
     uint8_t nonce[OSD_NONCE_LEN];
@@ -29,7 +31,8 @@ void nonces_init(struct nonces *n, uint64_t floor)
 void nonces_destroy(struct nonces *n)
 {
     free(n->slots);
-    free(n->buckets);
+    if (n->buckets)
+        munmap(n->buckets, BUCKETS_LEN);
     pthread_mutex_destroy(&n->lock);
 }
 
@@ -71,6 +74,16 @@ static void evict(struct nonces *n, struct nonce_slot *s)
         n->floor = stamp + 1;
 }
 
+/* Empty buckets, in memory from the beginning: nonces spread over all of it, so that each of the
+ * first thousands of commands would have the kernel find another page. */
+static uint32_t *make_buckets(void)
+{
+    void *p = mmap(NULL, BUCKETS_LEN, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
 static osd_status use(struct nonces *n, const uint8_t *nonce)
 {
     struct nonce_slot *s;
@@ -81,7 +94,7 @@ static osd_status use(struct nonces *n, const uint8_t *nonce)
         n->slots = calloc(NONCES, sizeof(*n->slots));
     }
     if (!n->buckets)
-        n->buckets = calloc(BUCKETS, sizeof(*n->buckets));
+        n->buckets = make_buckets();
     if (!n->slots || !n->buckets)
         return OSD_E_NOMEM;
     if (is_known(n, nonce))
