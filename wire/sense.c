@@ -207,6 +207,7 @@ static const struct {
     {SENSE_ILLEGAL_REQUEST, ASC_NONCE_NOT_UNIQUE, OSD_E_DENIED},
     {SENSE_ILLEGAL_REQUEST, ASC_NONCE_TIMESTAMP, OSD_E_DENIED},
     {SENSE_ILLEGAL_REQUEST, ASC_RESOURCE_FAILURE, OSD_E_BUSY},
+    {SENSE_ABORTED_COMMAND, ASC_COMMANDS_CLEARED, OSD_E_INTERRUPTED},
     {SENSE_ABORTED_COMMAND, 0xffff, OSD_E_IO},
 };
 
@@ -269,6 +270,7 @@ static const struct {
     {0x2900, "power on or reset occurred"},
     {ASC_SEQUENCE_ERROR, "command sequence error"},
     {ASC_NOT_EMPTY, "partition or collection contains user objects"},
+    {ASC_COMMANDS_CLEARED, "commands cleared by another initiator"},
     {ASC_FORMAT_FAILED, "format command failed"},
     {ASC_READ_PAST_END, "read past end of user object"},
     {ASC_INTERNAL_FAILURE, "internal target failure"},

@@ -58,6 +58,7 @@ enum osd_sense_key {
 #define ASC_WRITE_PROTECTED      0x2700 /* LIO: no LUN is mapped */
 #define ASC_SEQUENCE_ERROR       0x2c00
 #define ASC_NOT_EMPTY            0x2c0a
+#define ASC_COMMANDS_CLEARED     0x2f00 /* by another initiator */
 #define ASC_FORMAT_FAILED        0x3101
 #define ASC_READ_PAST_END        0x3b17
 #define ASC_INTERNAL_FAILURE     0x4400

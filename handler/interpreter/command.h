@@ -39,6 +39,7 @@ enum fault_kind {
     FAULT_PROTECTED,  /* 27h/00h: a snapshot */
     FAULT_NOT_READY,  /* 04h/07h: FORMAT OSD is at work */
     FAULT_ROOM,       /* 55h/00h */
+    FAULT_ABORTED,    /* 2Fh/00h: by PERFORM TASK MANAGEMENT FUNCTION */
     FAULT_OPCODE      /* 20h/00h */
 };
 
@@ -89,6 +90,7 @@ enum mutates {
 #define ACT_FROZEN  0x08 /* may change a snapshot */
 #define ACT_PAIR    0x10 /* looks at the data of a second object */
 #define ACT_LOOKS   0x20 /* looks first, with few locks, and calls command_lock() to change */
+#define ACT_LONG    0x40 /* may be aborted while it works (tasks.h) */
 
 struct command;
 
@@ -181,6 +183,8 @@ struct command {
     /* exactly once */
     struct replay replay;
 
+    struct task task;
+
     /* security */
     bool verified;      /* its integrity value was right */
     enum osd_hmac hmac; /* of a signed command */
@@ -207,10 +211,20 @@ osd_status fail_param(struct command *c, uint64_t at);
 osd_status fail_kind(struct command *c, enum fault_kind kind);
 osd_status fail_quota(struct command *c, uint32_t page, uint32_t number);
 
+/** Whether the command may work on: fails when it was aborted. */
+static inline osd_status go_on(struct command *c)
+{
+    return task_aborted(&c->task) ? fail_kind(c, FAULT_ABORTED) : OSD_OK;
+}
+
 /** Count one attribute or member looked at: lists, members and criteria multiply, and nobody
- *  may hold a worker for ever. */
+ *  may hold a worker for ever, or after it was aborted. */
 static inline osd_status spend(struct command *c)
 {
+    osd_status st = go_on(c);
+
+    if (st)
+        return st;
     return ++c->steps <= c->dev->max_steps ? OSD_OK : fail_kind(c, FAULT_ROOM);
 }
 

@@ -41,7 +41,9 @@ static osd_status copy_run(struct command *c, struct store_id from, uint64_t off
         uint64_t part = len - done < PIECE ? len - done : PIECE;
         struct iovec v = {.iov_base = piece, .iov_len = part};
         struct osd_iov iov = osd_iov_make(&v, 1);
-        st = ops->read(c->txn, from, off + done, part, &iov, 0);
+        st = go_on(c);
+        if (st == OSD_OK)
+            st = ops->read(c->txn, from, off + done, part, &iov, 0);
         if (st == OSD_OK)
             st = ops->write(c->txn, c->object.id, off + done, part, &iov, 0);
     }

@@ -264,6 +264,7 @@ static osd_status load_state(const struct osd_device_config *cfg, struct osd_dev
 static void release(struct osd_device *dev)
 {
     staging_destroy(&dev->staging);
+    tasks_destroy(&dev->tasks);
     inflight_destroy(&dev->inflight);
     nonces_destroy(&dev->nonces);
     trusted_destroy(&dev->trusted);
@@ -299,6 +300,7 @@ osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_devic
     trusted_init(&dev->trusted);
     pthread_mutex_init(&dev->exchange.lock, NULL);
     staging_init(&dev->staging);
+    tasks_init(&dev->tasks);
     st = scrub_start(dev, cfg);
     if (st) {
         release(dev);

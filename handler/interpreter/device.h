@@ -3,8 +3,8 @@
  * handler/interpreter/device.h - the logical unit's own state
  *
  * Everything that is not in the store. Set at open and then constant, except the atomics, the
- * nonces in flight (replay.h) and the staged commands (staging.h), which have locks of their
- * own.
+ * nonces in flight (replay.h), the staged commands (staging.h) and the long ones (tasks.h), which
+ * have locks of their own.
  */
 #ifndef INTERPRETER_DEVICE_H
 #define INTERPRETER_DEVICE_H
@@ -18,6 +18,7 @@
 #include "security/dh.h"
 #include "security/seal.h"
 #include "staging.h"
+#include "tasks.h"
 #include "trust.h"
 
 #define SECURITY_TOKEN_LEN 16
@@ -58,6 +59,7 @@ struct osd_device {
     struct exchange exchange;
     struct inflight inflight;
     struct staging staging;
+    struct tasks tasks;
     atomic_uint formatting; /* FORMAT OSD commands at work: others get NOT READY */
     struct scrub scrub;
     atomic_uint_fast64_t commands, failures, replays;

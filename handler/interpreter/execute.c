@@ -409,6 +409,8 @@ static osd_status finish(struct command *c, osd_status st)
     if (st)
         return st;
     c->function = OSD_FN_COMMAND;
+    if (c->act->flags & ACT_LONG && !task_settle(&c->task))
+        return fail_kind(c, FAULT_ABORTED);
     st = ops_of(c)->commit(c->txn, flags);
     c->txn = NULL;
     secure_note_change(c);
@@ -501,6 +503,8 @@ static osd_status execute(struct command *c)
 
     if (st == OSD_OK)
         st = require_ready(c);
+    if (st == OSD_OK && c->act->flags & ACT_LONG)
+        task_enter(&c->dev->tasks, &c->task, task_tag(c->cdb.sec.nonce));
     if (st == OSD_OK)
         st = replay_enter(c);
     c->looking = c->act && c->act->flags & ACT_LOOKS;
@@ -540,6 +544,7 @@ void command_execute(struct osd_device *dev, const struct osd_request *req,
     respond(&c, st, ret);
     if (c.txn)
         ops_of(&c)->abort(c.txn);
+    task_leave(&dev->tasks, &c.task);
     if (c.formats)
         atomic_fetch_sub(&dev->formatting, 1);
     if (st == OSD_OK)

@@ -4,8 +4,9 @@
  * (reference 2.4)
  *
  * The embedded command is one of spc.c; its fields are reported where they stand in the OSD
- * CDB. Task management is carried out by the transport's target before a logical unit hears of
- * it, so every function on tasks is rejected here, in words the standard has for it.
+ * CDB. Task management that comes as such is carried out by the transport's target, and a logical
+ * unit hears nothing of it; the function here ends commands that may take long (tasks.h), named by
+ * what the device knows of them. It takes no lock that they hold.
  */
 #include <stdlib.h>
 
@@ -67,42 +68,94 @@ osd_status run_scsi(struct command *c)
 
 /* ---- PERFORM TASK MANAGEMENT FUNCTION ---- */
 
-#define SERVICE_COMPLETE 0x00
-#define SERVICE_REJECTED 0x08
-#define ANSWER_LEN       8
+enum service { SERVICE_COMPLETE = 0x00, SERVICE_SUCCEEDED = 0x05, SERVICE_REJECTED = 0x08 };
 
+#define ANSWER_LEN 8
+
+static enum service abort_one(struct command *c)
+{
+    tasks_abort(&c->dev->tasks, c->cdb.tm_tag);
+    return SERVICE_COMPLETE;
+}
+
+static enum service abort_all(struct command *c)
+{
+    tasks_abort_all(&c->dev->tasks);
+    return SERVICE_COMPLETE;
+}
+
+static enum service query_one(struct command *c)
+{
+    return tasks_find(&c->dev->tasks, c->cdb.tm_tag) ? SERVICE_SUCCEEDED : SERVICE_COMPLETE;
+}
+
+static enum service query_all(struct command *c)
+{
+    return tasks_any(&c->dev->tasks) ? SERVICE_SUCCEEDED : SERVICE_COMPLETE;
+}
+
+static enum service query_attention(struct command *c)
+{
+    (void)c; /* there is none here */
+    return SERVICE_COMPLETE;
+}
+
+/* run: NULL where the transport alone could do it. osd1: its status GOOD says enough. */
 static const struct {
     uint8_t function;
-    uint8_t response; /* of OSD-2 */
+    bool osd1;
+    enum service (*run)(struct command *c);
 } functions[] = {
-    {0x01, SERVICE_REJECTED}, /* ABORT TASK */
-    {0x02, SERVICE_REJECTED}, /* ABORT TASK SET */
-    {0x04, SERVICE_REJECTED}, /* CLEAR TASK SET */
-    {0x08, SERVICE_REJECTED}, /* LOGICAL UNIT RESET */
-    {0x10, SERVICE_REJECTED}, /* I_T NEXUS RESET */
-    {0x40, SERVICE_REJECTED}, /* CLEAR ACA */
-    {0x80, SERVICE_REJECTED}, /* QUERY TASK */
-    {0x81, SERVICE_REJECTED}, /* QUERY TASK SET */
-    {0x82, SERVICE_COMPLETE}, /* QUERY UNIT ATTENTION: there is none here */
+    {0x01, true, abort_one},        /* ABORT TASK */
+    {0x02, true, abort_all},        /* ABORT TASK SET */
+    {0x04, true, abort_all},        /* CLEAR TASK SET */
+    {0x08, true, abort_all},        /* LOGICAL UNIT RESET */
+    {0x10, false, NULL},            /* I_T NEXUS RESET */
+    {0x40, false, NULL},            /* CLEAR ACA */
+    {0x80, false, query_one},       /* QUERY TASK */
+    {0x81, false, query_all},       /* QUERY TASK SET */
+    {0x82, false, query_attention}, /* QUERY UNIT ATTENTION */
 };
 
-/* OSD-1 has no way of saying "rejected" but a CHECK CONDITION. */
-osd_status run_task_management(struct command *c)
+#define N_FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
+
+static size_t find_function(uint8_t function)
+{
+    size_t i = 0;
+
+    while (i < N_FUNCTIONS && functions[i].function != function)
+        i++;
+    return i;
+}
+
+static uint64_t answer_len(const struct command *c)
+{
+    return c->cdb.tm_alloc_len < ANSWER_LEN ? c->cdb.tm_alloc_len : ANSWER_LEN;
+}
+
+/* The command itself has ended well: now, and only now, others are ended. */
+static osd_status carry_out(struct command *c)
 {
     uint8_t raw[ANSWER_LEN] = {0, ANSWER_LEN - 2};
-    uint16_t at = by_gen(c, 43, 39);
-    size_t i = 0, n = sizeof(functions) / sizeof(functions[0]);
-    uint64_t len = c->cdb.tm_alloc_len < ANSWER_LEN ? c->cdb.tm_alloc_len : ANSWER_LEN;
+    size_t i = find_function(c->cdb.tm_function);
 
-    while (i < n && functions[i].function != c->cdb.tm_function)
-        i++;
-    if (i == n || c->cdb.gen == OSD_GEN1)
-        return fail_cdb(c, at);
-    if (len > 0 && c->keeps_in)
+    raw[4] = (uint8_t)(functions[i].run ? functions[i].run(c) : SERVICE_REJECTED);
+    if (c->cdb.gen == OSD_GEN2)
+        c->data_in_len = osd_iov_write(&c->req->in, 0, raw, answer_len(c));
+    return OSD_OK;
+}
+
+/* OSD-1 has no way of saying anything but "complete" or, by a CHECK CONDITION, "rejected". */
+osd_status run_task_management(struct command *c)
+{
+    size_t i = find_function(c->cdb.tm_function);
+
+    if (i == N_FUNCTIONS || (c->cdb.gen == OSD_GEN1 && !functions[i].osd1))
+        return fail_cdb(c, by_gen(c, 43, 39));
+    if (answer_len(c) > 0 && c->keeps_in)
         return fail_cdb(c, 32);
-    if (c->gets && len > c->cdb.attr.retrieved_off)
+    if (c->gets && answer_len(c) > c->cdb.attr.retrieved_off)
         return fail_cdb(c, c->cdb.attr.format == OSD_ATTR_LIST ? 64 : 60);
-    raw[4] = functions[i].response;
-    c->data_in_len = osd_iov_write(&c->req->in, 0, raw, len);
+    c->after = carry_out;
     return OSD_OK;
 }

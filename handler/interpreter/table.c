@@ -26,7 +26,8 @@
 static const struct action actions[OSD_OP_MAX] = {
     [OSD_OP_APPEND] = {TARGET_USER, W_S_G, YES, TM, TM, run_append},
     [OSD_OP_CLEAR] = {TARGET_USER, W_S_G, YES, TM, TM, run_clear},
-    [OSD_OP_COPY_USER_OBJECTS] = {TARGET_NEW_USER, W_S_G, YES, 0, TM, run_copy, ACT_WHOLE},
+    [OSD_OP_COPY_USER_OBJECTS] = {TARGET_NEW_USER, W_S_G, YES, 0, TM, run_copy,
+                                  ACT_WHOLE | ACT_LONG},
     [OSD_OP_CREATE_CLONE] = {TARGET_SOURCE, W_S_G, YES, 0, 0, run_create_duplicate, SNAPSHOTS},
     [OSD_OP_CREATE_SNAPSHOT] = {TARGET_SOURCE, W_S_G, YES, 0, 0, run_create_duplicate,
                                 SNAPSHOTS},
@@ -35,7 +36,7 @@ static const struct action actions[OSD_OP_MAX] = {
     [OSD_OP_CREATE_COLLECTION] = {TARGET_NEW_COLLECTION, W_S_G, YES, 0, TM,
                                   run_create_collection},
     [OSD_OP_CREATE_USER_TRACKING_COLLECTION] = {TARGET_NEW_COLLECTION, W_S_G, YES, 0, TM,
-                                                run_create_tracking, ACT_WHOLE},
+                                                run_create_tracking, ACT_WHOLE | ACT_LONG},
     [OSD_OP_CREATE_PARTITION] = {TARGET_NEW_PARTITION, W_S_G, YES, 0, 0, run_create_partition},
     [OSD_OP_DETACH_CLONE] = {TARGET_PARTITION, W_S_G, YES, 0, 0, run_detach, SNAPSHOTS},
     [OSD_OP_FLUSH] = {TARGET_USER, W_S_G, NO, 0, 0, run_flush},
@@ -45,7 +46,7 @@ static const struct action actions[OSD_OP_MAX] = {
     [OSD_OP_FORMAT_OSD] = {TARGET_ROOT, W_S_G, YES, 0, 0, run_format},
     [OSD_OP_GET_ATTRIBUTES] = {TARGET_ANY, G_S, NO, 0, 0, run_none},
     [OSD_OP_GET_MEMBER_ATTRIBUTES] = {TARGET_COLLECTION, G_S, NO, 0, 0, run_none,
-                                      ACT_WHOLE | ACT_MEMBERS},
+                                      ACT_WHOLE | ACT_MEMBERS | ACT_LONG},
     [OSD_OP_LIST_COLLECTION] = {TARGET_COLLECTIONS, W_S_G, NO, TA, 0, run_list},
     [OSD_OP_LIST] = {TARGET_CONTAINER, W_S_G, NO, TA, 0, run_list},
     [OSD_OP_OBJECT_STRUCTURE_CHECK] = {TARGET_CONTAINER, W_S_G, NO, 0, 0, run_structure_check},
@@ -53,25 +54,27 @@ static const struct action actions[OSD_OP_MAX] = {
     [OSD_OP_PERFORM_TASK_MANAGEMENT] = {TARGET_ROOT, W_S_G, NO, 0, 0, run_task_management},
     [OSD_OP_PUNCH] = {TARGET_USER, W_S_G, YES, TM, TM, run_punch},
     [OSD_OP_QUERY] = {TARGET_COLLECTION, W_S_G, SECOND, TA, 0, run_query,
-                      ACT_WHOLE | ACT_LOOKS},
+                      ACT_WHOLE | ACT_LOOKS | ACT_LONG},
     [OSD_OP_READ] = {TARGET_USER, W_S_G, NO, TA, TA, run_read},
     [OSD_OP_READ_MAP] = {TARGET_USER, W_S_G, NO, 0, 0, run_read_map},
-    [OSD_OP_READ_MAPS_AND_COMPARE] = {TARGET_USER, W_S_G, NO, 0, 0, run_compare, ACT_PAIR},
+    [OSD_OP_READ_MAPS_AND_COMPARE] = {TARGET_USER, W_S_G, NO, 0, 0, run_compare,
+                                      ACT_PAIR | ACT_LONG},
     [OSD_OP_REFRESH_SNAPSHOT_OR_CLONE] = {TARGET_PARTITION, W_S_G, YES, 0, 0, run_refresh,
                                           SNAPSHOTS},
     [OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT] = {TARGET_PARTITION, W_S_G, YES, 0, 0, run_restore,
                                                 ACT_DEVICE},
     [OSD_OP_REMOVE] = {TARGET_USER, S_G_W, YES, 0, TM, run_remove},
     [OSD_OP_REMOVE_COLLECTION] = {TARGET_COLLECTION, S_G_W, YES, 0, TM, run_remove_collection,
-                                  ACT_WHOLE},
+                                  ACT_WHOLE | ACT_LONG},
     [OSD_OP_REMOVE_MEMBER_OBJECTS] = {TARGET_COLLECTION, W_S_G, YES, TM, TM, run_remove_members,
-                                      ACT_WHOLE},
-    [OSD_OP_REMOVE_PARTITION] = {TARGET_PARTITION, S_G_W, YES, 0, 0, run_remove, ACT_FROZEN},
+                                      ACT_WHOLE | ACT_LONG},
+    [OSD_OP_REMOVE_PARTITION] = {TARGET_PARTITION, S_G_W, YES, 0, 0, run_remove,
+                                 ACT_FROZEN | ACT_LONG},
     [OSD_OP_SET_ATTRIBUTES] = {TARGET_ANY, W_S_G, NO, 0, 0, run_none},
     [OSD_OP_SET_KEY] = {TARGET_KEY, W_S_G, YES, 0, 0, run_set_key, ACT_FROZEN},
     [OSD_OP_SET_MASTER_KEY] = {TARGET_ROOT, W_S_G, STEP, 0, 0, run_set_master_key},
     [OSD_OP_SET_MEMBER_ATTRIBUTES] = {TARGET_COLLECTION, W_S_G, YES, 0, 0, run_set_members,
-                                      ACT_WHOLE | ACT_MEMBERS},
+                                      ACT_WHOLE | ACT_MEMBERS | ACT_LONG},
     [OSD_OP_WRITE] = {TARGET_USER, W_S_G, YES, TM, TM, run_write},
 };
 
@@ -154,6 +157,7 @@ static enum osd_weight weigh_work(const struct osd_cdb *c)
     case OSD_OP_FLUSH_COLLECTION:
     case OSD_OP_FLUSH_OSD:
     case OSD_OP_FLUSH_PARTITION:
+    case OSD_OP_PERFORM_TASK_MANAGEMENT:
     case OSD_OP_REMOVE:
         return OSD_WEIGHT_LONG;
     case OSD_OP_REMOVE_PARTITION:
@@ -180,12 +184,15 @@ static bool works_unlocked(enum osd_op op)
            op == OSD_OP_FLUSH_PARTITION || op == OSD_OP_OBJECT_STRUCTURE_CHECK;
 }
 
-/* What the command will lock for long, or more (execute.c, lock_id()). */
+/* What the command will lock for long, or more (execute.c, lock_id()). Task management goes past
+ * the commands that it is to end. */
 static struct osd_scope scope_of(const struct osd_cdb *c, const struct action *a)
 {
     struct osd_scope s = {.pid = c->pid, .oid = c->oid};
 
-    if (works_unlocked(c->op) && !command_changes(c))
+    bool passes = works_unlocked(c->op) || c->op == OSD_OP_PERFORM_TASK_MANAGEMENT;
+
+    if (passes && !command_changes(c))
         return (struct osd_scope){.nothing = true};
     if (a->flags & ACT_DEVICE)
         return (struct osd_scope){.pid = 0};

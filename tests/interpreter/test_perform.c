@@ -2,6 +2,9 @@
 /*
  * tests/interpreter/test_perform.c - PERFORM SCSI COMMAND, PERFORM TASK MANAGEMENT FUNCTION
  */
+#include <pthread.h>
+#include <semaphore.h>
+
 #include "rig.h"
 #include "wire/spc.h"
 
@@ -126,36 +129,417 @@ static void test_interpreter_perform__one_buffer_serves_one_direction(void **sta
     rig->shared = false;
 }
 
-static void test_interpreter_perform__task_management_is_the_transports(void **state)
+/* ---- task management ---- */
+
+#define COMPLETE  0x00
+#define SUCCEEDED 0x05
+#define REJECTED  0x08
+#define TAG       0x1122334455667788ULL
+#define MEMBERS   5
+
+/* The store of a rig in which one call of a thread waits; one test at a time. */
+static struct held {
+    struct store_ops ops, inner;
+    bool at_commit; /* else at the first look at members */
+    sem_t begun, go;
+} held;
+
+static _Thread_local bool waits; /* once, in the thread that set it */
+
+static void hold_here(void)
 {
-    static const uint8_t rejected[] = {0x01, 0x02, 0x04, 0x08, 0x10, 0x40, 0x80, 0x81};
-    struct rig *rig = *state;
+    if (!waits)
+        return;
+    waits = false;
+    sem_post(&held.begun);
+    while (sem_wait(&held.go)) {
+    }
+}
+
+static osd_status held_members(struct store_txn *t, struct store_id id, uint64_t from,
+                               uint64_t *ids, size_t max, size_t *ret_n, uint64_t *ret_next)
+{
+    if (!held.at_commit)
+        hold_here();
+    return held.inner.members(t, id, from, ids, max, ret_n, ret_next);
+}
+
+static osd_status held_read(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len,
+                            const struct osd_iov *dst, uint64_t at)
+{
+    if (!held.at_commit)
+        hold_here();
+    return held.inner.read(t, id, off, len, dst, at);
+}
+
+static osd_status held_commit(struct store_txn *t, unsigned flags)
+{
+    if (held.at_commit)
+        hold_here();
+    return held.inner.commit(t, flags);
+}
+
+static void hold(struct rig *rig, bool at_commit)
+{
+    held.inner = held.ops = *rig->store->ops;
+    held.ops.members = held_members;
+    held.ops.read = held_read;
+    held.ops.commit = held_commit;
+    held.at_commit = at_commit;
+    rig->store->ops = &held.ops;
+    sem_init(&held.begun, 0, 0);
+    sem_init(&held.go, 0, 0);
+}
+
+/** A command in a thread of its own, with what it answered. */
+struct runner {
+    struct rig rig;
+    struct osd_cdb c;
+    pthread_t thread;
+};
+
+static void *run_command(void *arg)
+{
+    struct runner *r = arg;
+
+    waits = true;
+    rig_run(&r->rig, &r->c);
+    if (waits) /* it never came there: the test fails by what it answered */
+        sem_post(&held.begun);
+    return NULL;
+}
+
+/* Ends when the command stands in the store. */
+static void start(struct runner *r, struct rig *rig, const struct osd_cdb *c)
+{
+    *r = (struct runner){
+        .rig = {.dev = rig->dev, .out = malloc(RIG_BUF), .in = malloc(RIG_BUF)}, .c = *c};
+    memcpy(r->rig.out, rig->out, 1024);
+    r->rig.out_len = rig->out_len;
+    r->rig.in_len = rig->in_len;
+    assert_int_equal(pthread_create(&r->thread, NULL, run_command, r), 0);
+    while (sem_wait(&held.begun)) {
+    }
+}
+
+static void end(struct runner *r)
+{
+    sem_post(&held.go);
+    pthread_join(r->thread, NULL);
+    free(r->rig.out);
+    free(r->rig.in);
+}
+
+static uint8_t manage(struct rig *rig, uint8_t function, uint64_t tag)
+{
     struct osd_cdb c = rig_cmd(OSD_OP_PERFORM_TASK_MANAGEMENT, OSD_GEN2, 0, 0);
 
-    rig->in_len = 20;
-    c.tm_alloc_len = 20;
-    for (size_t i = 0; i < sizeof(rejected); i++) {
-        c.tm_function = rejected[i];
-        rig_run(rig, &c);
-        expect_good(rig);
-        assert_int_equal(rig->r.in_len, 8);
-        assert_int_equal(be16_get(rig->in), 6);
-        assert_int_equal(rig->in[4], 0x08);
-    }
-    c.tm_function = 0x82;
+    c.tm_alloc_len = 8;
+    c.tm_function = function;
+    c.tm_tag = tag;
+    rig->out_len = 0;
+    rig->in_len = 8;
     rig_run(rig, &c);
     expect_good(rig);
-    assert_int_equal(rig->in[4], 0);
+    assert_int_equal(rig->r.in_len, 8);
+    assert_int_equal(be16_get(rig->in), 6);
+    return rig->in[4];
+}
+
+static void expect_aborted(const struct rig *rig)
+{
+    assert_int_equal(rig->r.status, SAM_CHECK_CONDITION);
+    expect_asc(rig, SENSE_ABORTED_COMMAND, ASC_COMMANDS_CLEARED);
+}
+
+/* Collections RIG_CID (linked) and RIG_CID + 1 (tracking) with all objects, and one without. */
+static void make_members(struct rig *rig)
+{
+    uint64_t ids[MEMBERS];
+
+    rig_partition(rig, RIG_PID);
+    rig_collection(rig, RIG_PID, RIG_CID);
+    for (uint64_t i = 0; i < MEMBERS; i++) {
+        rig_object(rig, RIG_PID, RIG_OID + i);
+        rig_join(rig, RIG_OID + i, 1, RIG_CID);
+    }
+    rig_write(rig, RIG_OID, 0, "abc", 3);
+    rig_tracking(rig, RIG_PID, RIG_CID + 1, RIG_CID);
+    rig_tracking(rig, RIG_PID, RIG_CID + 2, 0);
+    assert_int_equal(rig_members(rig, RIG_CID + 1, ids, MEMBERS), MEMBERS);
+}
+
+/* Everything of the rig's partition that a command on members could change. */
+static void expect_untouched(struct rig *rig)
+{
+    uint64_t ids[MEMBERS + 1];
+    uint8_t value[8];
+
+    assert_int_equal(rig_members(rig, RIG_CID, ids, MEMBERS + 1), MEMBERS);
+    assert_int_equal(rig_members(rig, RIG_CID + 1, ids, MEMBERS + 1), MEMBERS);
+    assert_int_equal(rig_members(rig, RIG_CID + 2, ids, MEMBERS + 1), 0);
+    assert_int_equal(rig_members(rig, 0, ids, MEMBERS + 1), 3);
+    for (uint64_t i = 0; i < MEMBERS; i++)
+        assert_int_equal(
+            rig_get(rig, OSD_GEN2, RIG_PID, RIG_OID + i, OSD_PAGE_U + 0x10001, 7, value), -1);
+}
+
+/* A continuation segment: a query list that every member meets, or a source for a copy. */
+static void put_continuation(struct rig *rig, enum osd_op op)
+{
+    bool copies = op == OSD_OP_COPY_USER_OBJECTS;
+    uint8_t *p = rig->out;
+
+    memset(p, 0, 256);
+    p[0] = 1;
+    be16_put(p + 2, osd_op_info(op)->action[OSD_GEN2]);
+    be16_put(p + 40, copies ? 0x0101 : 2);
+    p[43] = 4;
+    be32_put(p + 44, copies ? 20 : 4);
+    be64_put(p + 48, copies ? RIG_PID : 0);
+    be64_put(p + 56, copies ? RIG_OID : 0);
+}
+
+static struct osd_cdb long_command(struct rig *rig, enum osd_op op, uint64_t cid)
+{
+    struct osd_cdb c = rig_cmd(op, OSD_GEN2, RIG_PID, cid);
+
+    rig->out_len = rig->in_len = 0;
+    if (op == OSD_OP_QUERY || op == OSD_OP_COPY_USER_OBJECTS) {
+        put_continuation(rig, op);
+        c.cont_len = op == OSD_OP_QUERY ? 56 : 72;
+        rig->out_len = c.cont_len;
+    }
+    if (op == OSD_OP_SET_MEMBER_ATTRIBUTES) {
+        c.attr.format = OSD_ATTR_LIST;
+        c.attr.set_off = 0;
+        c.attr.set_len = (uint32_t)rig_set_list(
+            rig, OSD_GEN2, 0, (struct osd_attr_id){OSD_PAGE_U + 0x10001, 7}, "seven", 5);
+        rig->out_len = c.attr.set_len;
+    }
+    if (op == OSD_OP_CREATE_USER_TRACKING_COLLECTION || op == OSD_OP_QUERY)
+        c.start = op == OSD_OP_QUERY ? RIG_CID + 2 : RIG_CID;
+    if (op == OSD_OP_REMOVE_COLLECTION)
+        c.option = 1;
+    be64_put(c.sec.nonce + 4, TAG);
+    return c;
+}
+
+static const struct {
+    enum osd_op op;
+    uint64_t cid;
+} long_commands[] = {
+    {OSD_OP_REMOVE_MEMBER_OBJECTS, RIG_CID},
+    {OSD_OP_QUERY, RIG_CID + 1},
+    {OSD_OP_SET_MEMBER_ATTRIBUTES, RIG_CID},
+    {OSD_OP_CREATE_USER_TRACKING_COLLECTION, RIG_CID + 9},
+    {OSD_OP_REMOVE_COLLECTION, RIG_CID},
+    {OSD_OP_COPY_USER_OBJECTS, RIG_OID + 90},
+};
+
+#define N_LONG (sizeof(long_commands) / sizeof(long_commands[0]))
+
+static void test_interpreter_tasks__what_is_aborted_leaves_everything_as_it_was(void **state)
+{
+    static const uint8_t functions[] = {0x01, 0x02, 0x04, 0x08};
+    struct rig *rig = *state;
+    struct osd_cdb c;
+    struct runner r;
+
+    make_members(rig);
+    hold(rig, false);
+    for (size_t i = 0; i < N_LONG; i++)
+        for (size_t f = 0; f < sizeof(functions); f++) {
+            c = long_command(rig, long_commands[i].op, long_commands[i].cid);
+            start(&r, rig, &c);
+            assert_int_equal(manage(rig, functions[f], TAG), COMPLETE);
+            end(&r);
+            expect_aborted(&r.rig);
+            expect_untouched(rig);
+        }
+    rig->out_len = rig->in_len = 0;
+    c = long_command(rig, OSD_OP_REMOVE_MEMBER_OBJECTS, RIG_CID);
+    rig_good(rig, &c); /* and under its nonce it is none that was carried out */
+    assert_int_equal(rig_members(rig, RIG_CID, &(uint64_t){0}, 1), 0);
+}
+
+static void test_interpreter_tasks__a_query_to_the_initiator_ends_without_data(void **state)
+{
+    struct rig *rig = *state;
+    struct osd_cdb c;
+    struct runner r;
+
+    make_members(rig);
+    hold(rig, false);
+    c = long_command(rig, OSD_OP_QUERY, RIG_CID + 1);
+    c.start = 0;
+    c.length = rig->in_len = 1000;
+    start(&r, rig, &c);
+    manage(rig, 0x02, 0);
+    end(&r);
+    expect_aborted(&r.rig);
+    assert_int_equal(r.rig.r.in_len, 0);
+}
+
+static void test_interpreter_tasks__a_tag_means_the_command_with_that_nonce(void **state)
+{
+    static const uint64_t others[] = {0, TAG + 1};
+    struct rig *rig = *state;
+    struct osd_cdb c;
+    struct runner r;
+
+    make_members(rig);
+    hold(rig, false);
+    c = long_command(rig, OSD_OP_REMOVE_MEMBER_OBJECTS, RIG_CID);
+    assert_int_equal(manage(rig, 0x80, TAG), COMPLETE);
+    assert_int_equal(manage(rig, 0x81, 0), COMPLETE);
+    rig->out_len = rig->in_len = 0;
+    start(&r, rig, &c);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(manage(rig, 0x80, others[i]), COMPLETE);
+        assert_int_equal(manage(rig, 0x01, others[i]), COMPLETE);
+    }
+    assert_int_equal(manage(rig, 0x80, TAG), SUCCEEDED);
+    assert_int_equal(manage(rig, 0x81, 0), SUCCEEDED);
+    end(&r);
+    expect_good(&r.rig);
+    assert_int_equal(manage(rig, 0x80, TAG), COMPLETE);
+    assert_int_equal(manage(rig, 0x81, 0), COMPLETE);
+}
+
+static void test_interpreter_tasks__one_of_two_is_aborted(void **state)
+{
+    struct rig *rig = *state;
+    struct runner r[2];
+
+    make_members(rig);
+    hold(rig, false);
+    for (size_t i = 0; i < 2; i++) {
+        struct osd_cdb c = long_command(rig, OSD_OP_QUERY, RIG_CID + 1);
+        c.start = 0;
+        c.length = rig->in_len = 1000;
+        be64_put(c.sec.nonce + 4, TAG + i);
+        start(&r[i], rig, &c);
+    }
+    assert_int_equal(manage(rig, 0x01, TAG), COMPLETE);
+    sem_post(&held.go);
+    end(&r[0]);
+    end(&r[1]);
+    expect_aborted(&r[0].rig);
+    expect_good(&r[1].rig);
+    assert_int_equal(r[1].rig.r.in_len, 12 + 8 * MEMBERS);
+    assert_int_equal(manage(rig, 0x81, 0), COMPLETE);
+}
+
+/* A command without a nonce has no tag: not even the tag zero. */
+static void test_interpreter_tasks__commands_without_a_nonce_have_no_tag(void **state)
+{
+    struct rig *rig = *state;
+    struct osd_cdb c;
+    struct runner r;
+
+    make_members(rig);
+    hold(rig, false);
+    c = long_command(rig, OSD_OP_REMOVE_MEMBER_OBJECTS, RIG_CID);
+    memset(c.sec.nonce, 0, sizeof(c.sec.nonce));
+    start(&r, rig, &c);
+    assert_int_equal(manage(rig, 0x01, 0), COMPLETE);
+    assert_int_equal(manage(rig, 0x80, 0), COMPLETE);
+    assert_int_equal(manage(rig, 0x81, 0), SUCCEEDED);
+    end(&r);
+    expect_good(&r.rig);
+}
+
+static void test_interpreter_tasks__what_commits_can_no_longer_be_aborted(void **state)
+{
+    struct rig *rig = *state;
+    struct osd_cdb c;
+    struct runner r;
+    uint64_t id;
+
+    make_members(rig);
+    hold(rig, true);
+    c = long_command(rig, OSD_OP_REMOVE_MEMBER_OBJECTS, RIG_CID);
+    start(&r, rig, &c);
+    assert_int_equal(manage(rig, 0x02, 0), COMPLETE);
+    end(&r);
+    expect_good(&r.rig);
+    assert_int_equal(rig_members(rig, RIG_CID, &id, 1), 0);
+}
+
+static void test_interpreter_tasks__what_fails_aborts_nothing(void **state)
+{
+    struct rig *rig = *state;
+    struct osd_cdb c, tm = rig_cmd(OSD_OP_PERFORM_TASK_MANAGEMENT, OSD_GEN2, 0, 0);
+    struct runner r;
+
+    make_members(rig);
+    hold(rig, false);
+    c = long_command(rig, OSD_OP_REMOVE_MEMBER_OBJECTS, RIG_CID);
+    start(&r, rig, &c);
+    tm.tm_function = 0x02;
+    tm.tm_alloc_len = 8;
+    tm.attr.get_page = OSD_PAGE_CURRENT; /* upon the answer */
+    tm.attr.get_alloc_len = 100;
+    tm.attr.retrieved_off = 0;
+    rig->out_len = 0;
+    rig->in_len = 100;
+    rig_run(rig, &tm);
+    expect_cdb(rig, 60);
+    end(&r);
+    expect_good(&r.rig);
+}
+
+static void test_interpreter_perform__functions_on_tasks_and_their_answers(void **state)
+{
+    static const struct {
+        uint8_t function, response;
+        bool osd1;
+    } cases[] = {
+        {0x01, COMPLETE, true},  {0x02, COMPLETE, true},  {0x04, COMPLETE, true},
+        {0x08, COMPLETE, true},  {0x10, REJECTED, false}, {0x40, REJECTED, false},
+        {0x80, COMPLETE, false}, {0x81, COMPLETE, false}, {0x82, COMPLETE, false},
+    };
+    struct rig *rig = *state;
+    struct osd_cdb c;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(manage(rig, cases[i].function, 0), cases[i].response);
+        c = rig_cmd(OSD_OP_PERFORM_TASK_MANAGEMENT, OSD_GEN1, 0, 0);
+        c.tm_function = cases[i].function;
+        rig->in_len = 0;
+        rig_run(rig, &c);
+        if (cases[i].osd1)
+            expect_good(rig);
+        else
+            expect_cdb(rig, 43);
+    }
+    c = rig_cmd(OSD_OP_PERFORM_TASK_MANAGEMENT, OSD_GEN2, 0, 0);
+    c.tm_function = 0x82;
     c.tm_alloc_len = 3;
+    rig->in_len = 20;
     rig_run(rig, &c);
+    expect_good(rig);
     assert_int_equal(rig->r.in_len, 3);
     c.tm_function = 0x03;
     rig_run(rig, &c);
     expect_cdb(rig, 39);
-    c = rig_cmd(OSD_OP_PERFORM_TASK_MANAGEMENT, OSD_GEN1, 0, 0);
-    c.tm_function = 0x01;
-    rig_run(rig, &c);
-    expect_cdb(rig, 43);
+}
+
+/* Where commands arrive it neither waits for the long ones nor holds up anybody. */
+static void test_interpreter_perform__task_management_goes_past_long_commands(void **state)
+{
+    struct rig *rig = *state;
+    uint8_t raw[OSD_CDB_MAX];
+    struct osd_scope scope;
+    size_t len;
+
+    for (BOTH(g)) {
+        struct osd_cdb c = rig_cmd(OSD_OP_PERFORM_TASK_MANAGEMENT, g, 0, 0);
+        assert_int_equal(osd_cdb_encode(&c, raw, &len), OSD_OK);
+        assert_int_equal(osd_device_weigh(rig->dev, raw, len, &scope), OSD_WEIGHT_LONG);
+        assert_true(scope.nothing);
+    }
 }
 
 int main(void)
@@ -165,7 +549,15 @@ int main(void)
         rig_test(test_interpreter_perform__attributes_come_behind_the_data),
         rig_test(test_interpreter_perform__faults_point_into_the_embedded_cdb),
         rig_test(test_interpreter_perform__one_buffer_serves_one_direction),
-        rig_test(test_interpreter_perform__task_management_is_the_transports),
+        rig_test(test_interpreter_perform__functions_on_tasks_and_their_answers),
+        rig_test(test_interpreter_perform__task_management_goes_past_long_commands),
+        rig_test(test_interpreter_tasks__what_is_aborted_leaves_everything_as_it_was),
+        rig_test(test_interpreter_tasks__a_query_to_the_initiator_ends_without_data),
+        rig_test(test_interpreter_tasks__a_tag_means_the_command_with_that_nonce),
+        rig_test(test_interpreter_tasks__one_of_two_is_aborted),
+        rig_test(test_interpreter_tasks__commands_without_a_nonce_have_no_tag),
+        rig_test(test_interpreter_tasks__what_commits_can_no_longer_be_aborted),
+        rig_test(test_interpreter_tasks__what_fails_aborts_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
