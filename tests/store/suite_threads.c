@@ -357,7 +357,7 @@ static void *come_and_go(void *arg)
     struct worker *w = arg;
     const struct store_id root = {0, 0};
 
-    for (unsigned i = 0; i < 10 * ROUNDS; i++) {
+    for (unsigned i = 0; i < ROUNDS; i++) {
         struct store_meta m = {.kind = STORE_PARTITION, .created = w->p.pid};
         struct store_id id = w->p;
         struct store_txn *t;
