@@ -5,11 +5,13 @@
  * Write-ahead log and full synchronisation: a rule or key that was acknowledged survives the
  * machine. Statements are kept prepared.
  */
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sql.h"
 
@@ -36,6 +38,16 @@ static void close_sqlite(struct sql_conn *c)
     free(c);
 }
 
+/* A new file is its owner's alone; SQLite gives the files beside it the same mode. One that is
+ * there must not be opened here: closing it would drop the locks of other connections. */
+static void make_private(const char *where)
+{
+    int fd = open(where, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        close(fd);
+}
+
 static osd_status open_sqlite(const char *where, struct sql_conn **ret, char *why,
                               size_t why_len)
 {
@@ -43,6 +55,7 @@ static osd_status open_sqlite(const char *where, struct sql_conn **ret, char *wh
 
     if (!c)
         return OSD_E_NOMEM;
+    make_private(where);
     if (sqlite3_open_v2(where, &c->db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX,
                         NULL) != SQLITE_OK ||

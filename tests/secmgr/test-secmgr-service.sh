@@ -61,6 +61,11 @@ assert all(len(l["request_id"]) == 32 and l["time"].endswith("Z") for l in lines
 END
 grep -q "$MASTER" audit.jsonl one.log secmgr.db* && die "the master key is in the clear"
 
+echo "== the database is its owner's alone"
+for f in secmgr.db*; do
+    [ "$(stat -c %a "$f")" = 600 ] || die "mode of $f: $(stat -c %a "$f")"
+done
+
 echo "== figures"
 curl -s --unix-socket "$T/one.socket" http://x/metrics >metrics
 grep -qx 'osd_secmgr_grants_total 1' metrics || die "metrics: $(cat metrics)"
