@@ -192,7 +192,7 @@ static void remove_dir(const char *dir)
 
 static void copy_dir(const char *from, const char *to)
 {
-    char line[200];
+    char line[256];
 
     remove_dir(to);
     snprintf(line, sizeof(line), "cp -a --sparse=always %s %s", from, to);
