@@ -170,15 +170,33 @@ void part_drop(struct rdb *r, uint64_t pid)
         part_free(r, p);
 }
 
-void parts_clear(struct rdb *r)
+/* All partitions as one list; from here on nobody finds them. */
+static struct part *parts_take(struct rdb *r)
 {
+    struct part *all = NULL;
+
+    pthread_rwlock_wrlock(&r->parts_lock);
     r->ordered = NULL;
     for (size_t i = 0; i < PART_BUCKETS; i++)
         while (r->parts[i]) {
             struct part *p = r->parts[i];
             r->parts[i] = p->next;
-            part_free(r, p);
+            p->next = all;
+            all = p;
         }
+    pthread_rwlock_unlock(&r->parts_lock);
+    return all;
+}
+
+void parts_clear(struct rdb *r)
+{
+    struct part *all = parts_take(r);
+
+    while (all) {
+        struct part *p = all;
+        all = p->next;
+        part_free(r, p);
+    }
 }
 
 void parts_free(struct rdb *r)
