@@ -12,10 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "osd/osd.h"
+#include "plain.h"
 
 #define MATCHES  100u
 #define AT_ONCE  50000u /* objects made by one command */
@@ -32,22 +31,6 @@ static uint64_t pid, tracking, last; /* last: the greatest id of a member */
 static unsigned members = 1000000;
 static int wrong;
 
-static double now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static void must(osd_status st, const char *what)
-{
-    if (st == OSD_OK)
-        return;
-    fprintf(stderr, "%s: %s\n", what, osd_last_error());
-    exit(2);
-}
-
 static void put64(uint8_t *dst, uint64_t v)
 {
     for (int i = 7; i >= 0; i--, v >>= 8)
@@ -62,9 +45,9 @@ static void make_members(void)
     uint8_t cid[8];
     struct osd_attr set[] = {{4, 1, cid, 8}, {PAGE, 1, "blue", 4}};
 
-    must(osd_create_partition(session, 0, &pid), "partition");
+    bench_must(osd_create_partition(session, 0, &pid), "partition");
     collection.pid = pid;
-    must(osd_execute(session, &collection), "collection");
+    bench_must(osd_execute(session, &collection), "collection");
     put64(cid, collection.ret_oid);
     for (unsigned made = 0; made < members;) {
         unsigned n = members - made < AT_ONCE ? members - made : AT_ONCE;
@@ -74,13 +57,13 @@ static void make_members(void)
                              .set = set,
                              .n_set = 2,
                              .no_results = true};
-        must(osd_execute(session, &c), "create");
+        bench_must(osd_execute(session, &c), "create");
         made += n;
     }
     last = collection.ret_oid + members; /* ids follow each other in a new partition */
     track = (struct osd_call){
         .verb = OSD_V_CREATE_TRACKING, .pid = pid, .start = collection.ret_oid};
-    must(osd_execute(session, &track), "tracking collection");
+    bench_must(osd_execute(session, &track), "tracking collection");
     tracking = track.ret_oid;
 }
 
@@ -90,8 +73,9 @@ static void paint(void)
     struct osd_attr red = {PAGE, 1, "red", 3};
 
     for (unsigned i = 0; i < MATCHES; i++)
-        must(osd_set_attrs(session, pid, last - (uint64_t)i * (members / MATCHES), &red, 1),
-             "paint");
+        bench_must(
+            osd_set_attrs(session, pid, last - (uint64_t)i * (members / MATCHES), &red, 1),
+            "paint");
 }
 
 static bool count(void *arg, uint64_t id)
@@ -104,12 +88,12 @@ static bool count(void *arg, uint64_t id)
 static double query_ms(void)
 {
     struct osd_criterion red = {PAGE, 1, "red", "red", 3, 3};
-    double begun = now_ms();
+    double begun = bench_now_ms();
     unsigned n = 0;
 
-    must(osd_query(session, pid, tracking, true, &red, 1, count, &n), "query");
+    bench_must(osd_query(session, pid, tracking, true, &red, 1, count, &n), "query");
     wrong |= n != MATCHES;
-    return now_ms() - begun;
+    return bench_now_ms() - begun;
 }
 
 static int by_value(const void *a, const void *b)
@@ -144,9 +128,9 @@ static void *set_attributes(void *arg)
 
     while (!__atomic_load_n(&o->stop, __ATOMIC_RELAXED)) {
         uint64_t oid = last - (o->n * 7919u) % members;
-        double begun = now_ms();
-        must(osd_set_attrs(session, pid, oid, &size, 1), "set");
-        double took = now_ms() - begun;
+        double begun = bench_now_ms();
+        bench_must(osd_set_attrs(session, pid, oid, &size, 1), "set");
+        double took = bench_now_ms() - begun;
         o->longest = took > o->longest ? took : o->longest;
         o->sum += took;
         o->n++;
@@ -176,13 +160,13 @@ static void build_index(void)
     double begun;
 
     put64(spec, (uint64_t)PAGE << 32 | 1);
-    begun = now_ms();
-    must(osd_set_attrs(session, pid, 0, &ask, 1), "index");
+    begun = bench_now_ms();
+    bench_must(osd_set_attrs(session, pid, 0, &ask, 1), "index");
     while (state != COMPLETE) {
         usleep(10000);
-        must(osd_get_attrs(session, pid, 0, &got, 1), "state");
+        bench_must(osd_get_attrs(session, pid, 0, &got, 1), "state");
     }
-    printf("index built in %.1f s\n", (now_ms() - begun) / 1e3);
+    printf("index built in %.1f s\n", (bench_now_ms() - begun) / 1e3);
 }
 
 /* Attribute 1 is indexed, 3 is not; each gets a new value each time. */
@@ -194,9 +178,9 @@ static void set_in_turn(void)
         char value[16];
         struct osd_attr a = {PAGE, i % 2 ? 3 : 1, value, 0};
         a.len = (uint16_t)snprintf(value, sizeof(value), "value-%07u", i);
-        double begun = now_ms();
-        must(osd_set_attrs(session, pid, last - members / MATCHES / 2, &a, 1), "set");
-        ms[i % 2][i / 2] = now_ms() - begun;
+        double begun = bench_now_ms();
+        bench_must(osd_set_attrs(session, pid, last - members / MATCHES / 2, &a, 1), "set");
+        ms[i % 2][i / 2] = bench_now_ms() - begun;
     }
     for (int k = 0; k < 2; k++)
         qsort(ms[k], SETS, sizeof(ms[k][0]), by_value);
@@ -207,11 +191,11 @@ static void set_in_turn(void)
 static void everything(void)
 {
     unsigned n = 0;
-    double begun = now_ms();
+    double begun = bench_now_ms();
 
-    must(osd_query(session, pid, tracking, true, NULL, 0, count, &n), "query");
+    bench_must(osd_query(session, pid, tracking, true, NULL, 0, count, &n), "query");
     wrong |= n != members;
-    printf("QUERY of all %u: %.0f ms\n", n, now_ms() - begun);
+    printf("QUERY of all %u: %.0f ms\n", n, bench_now_ms() - begun);
 }
 
 int main(int argc, char **argv)
@@ -228,7 +212,7 @@ int main(int argc, char **argv)
     if (members < MATCHES)
         return 2;
     snprintf(url, sizeof(url), "file://%s", argv[1]);
-    must(osd_open(url, &options, &session), "open");
+    bench_must(osd_open(url, &options, &session), "open");
     make_members();
     paint();
     report_queries("without an index", SCANS);

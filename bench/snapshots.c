@@ -11,9 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "osd/osd.h"
+#include "plain.h"
 
 #define OBJECTS 100000u
 #define LENGTH  53688u /* times OBJECTS: 5 GiB */
@@ -22,22 +21,6 @@
 
 static struct osd_session *session;
 static uint64_t source;
-
-static double now_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static void must(osd_status st, const char *what)
-{
-    if (st == OSD_OK)
-        return;
-    fprintf(stderr, "%s: %s\n", what, osd_last_error());
-    exit(2);
-}
 
 static void fill(uint8_t *dst, uint64_t seed)
 {
@@ -56,16 +39,16 @@ static void write_one(unsigned i, uint64_t seed)
     uint8_t bytes[LENGTH];
 
     fill(bytes, seed);
-    must(osd_write(session, source, FIRST + i, 0, bytes, LENGTH), "write");
+    bench_must(osd_write(session, source, FIRST + i, 0, bytes, LENGTH), "write");
 }
 
 static void fill_source(void)
 {
     uint64_t oid;
 
-    must(osd_create_partition(session, 0, &source), "partition");
+    bench_must(osd_create_partition(session, 0, &source), "partition");
     for (unsigned i = 0; i < OBJECTS; i++) {
-        must(osd_create(session, source, FIRST + i, &oid), "create");
+        bench_must(osd_create(session, source, FIRST + i, &oid), "create");
         write_one(i, i);
     }
 }
@@ -82,9 +65,9 @@ static void *overwrite(void *arg)
     struct writer *w = arg;
 
     while (w->n < OBJECTS && !__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
-        double begun = now_ms();
+        double begun = bench_now_ms();
         write_one(OBJECTS - 1 - w->n, OBJECTS - 1 - w->n + LATER);
-        double took = now_ms() - begun;
+        double took = bench_now_ms() - begun;
         w->longest = took > w->longest ? took : w->longest;
         w->sum += took;
         w->n++;
@@ -95,10 +78,10 @@ static void *overwrite(void *arg)
 static uint64_t take_snapshot(const char *what)
 {
     struct osd_call call = {.verb = OSD_V_CREATE_SNAPSHOT, .start = source};
-    double begun = now_ms();
+    double begun = bench_now_ms();
 
-    must(osd_execute(session, &call), what);
-    printf("%s: %.2f ms\n", what, now_ms() - begun);
+    bench_must(osd_execute(session, &call), what);
+    printf("%s: %.2f ms\n", what, bench_now_ms() - begun);
     return call.ret_pid;
 }
 
@@ -110,7 +93,7 @@ static unsigned compare(uint64_t pid)
 
     for (unsigned i = 0; i < OBJECTS; i++) {
         size_t n = 0;
-        must(osd_read(session, pid, FIRST + i, 0, got, LENGTH, &n), "read");
+        bench_must(osd_read(session, pid, FIRST + i, 0, got, LENGTH, &n), "read");
         fill(want, i);
         wrong += n != LENGTH || memcmp(got, want, LENGTH) != 0;
     }
@@ -124,9 +107,9 @@ static unsigned read_beside_writer(uint64_t pid)
 
     if (pthread_create(&thread, NULL, overwrite, &w) != 0)
         exit(2);
-    double begun = now_ms();
+    double begun = bench_now_ms();
     unsigned wrong = compare(pid);
-    double took = now_ms() - begun;
+    double took = bench_now_ms() - begun;
     __atomic_store_n(&w.stop, 1, __ATOMIC_RELAXED);
     pthread_join(thread, NULL);
     printf("read of all of it: %.0f ms, %u objects wrong\n", took, wrong);
@@ -147,17 +130,17 @@ int main(int argc, char **argv)
         return 2;
     }
     snprintf(url, sizeof(url), "file://%s", argv[1]);
-    must(osd_open(url, &options, &session), "open");
+    bench_must(osd_open(url, &options, &session), "open");
     fill_source();
     unsigned wrong = read_beside_writer(take_snapshot("CREATE SNAPSHOT"));
     uint64_t second = take_snapshot("CREATE SNAPSHOT once more");
-    begun = now_ms();
-    must(osd_remove_partition(session, second, true), "remove");
-    printf("REMOVE PARTITION of that at once: %.2f ms\n", now_ms() - begun);
+    begun = bench_now_ms();
+    bench_must(osd_remove_partition(session, second, true), "remove");
+    printf("REMOVE PARTITION of that at once: %.2f ms\n", bench_now_ms() - begun);
     refresh.pid = take_snapshot("CREATE SNAPSHOT a third time");
-    begun = now_ms();
-    must(osd_execute(session, &refresh), "refresh");
-    printf("REFRESH of that at once: %.2f ms\n", now_ms() - begun);
+    begun = bench_now_ms();
+    bench_must(osd_execute(session, &refresh), "refresh");
+    printf("REFRESH of that at once: %.2f ms\n", bench_now_ms() - begun);
     osd_close(session);
     return wrong ? 1 : 0;
 }
