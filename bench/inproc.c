@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -24,7 +25,6 @@
 #include "ops.h"
 
 #define MAX_THREADS 16
-#define THREAD_OPS  500u /* per thread and batch, at most */
 
 struct ratio {
     const char *name, *a, *b; /* speed of a / speed of b */
@@ -48,7 +48,8 @@ static const struct {
     double target;
 } scaled[] = {{"create", 2.5},         {"set_1", 2.5},          {"get_1", 2.5},
               {"read_4k", 2.5},        {"write_4k", 2.5},       {"write_64k", 2.0},
-              {"peer_rocksdb_put", 0}, {"peer_rocksdb_get", 0}, {"peer_write_64k", 0}};
+              {"peer_rocksdb_put", 0}, {"peer_rocksdb_get", 0}, {"peer_write_64k", 0},
+              {"peer_compute", 0}};
 static const unsigned threads[] = {1, 4, 2, 8, 16}; /* 4 right after 1 */
 #define N_THREADS (sizeof(threads) / sizeof(threads[0]))
 
@@ -122,7 +123,13 @@ struct runner {
     pthread_barrier_t *start;
     struct bench_work *work;
     const struct bench_op *op;
-    uint64_t from, to; /* ns */
+    uint64_t from, to, cpu; /* ns; cpu: time of this thread */
+};
+
+/** What threads did together. */
+struct rate {
+    double speed; /* thousand commands per second */
+    double cpu;   /* us of a thread per command */
 };
 
 static cpu_set_t everywhere; /* where the process may run, before pin() */
@@ -137,6 +144,14 @@ static void pin(int cpu)
         bench_die("cannot run on CPU %d: %m", cpu);
 }
 
+static uint64_t thread_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
 static void *run_batch(void *arg)
 {
     struct runner *r = arg;
@@ -147,21 +162,23 @@ static void *run_batch(void *arg)
     w->turn++;
     r->op->prepare(w, r->op);
     pthread_barrier_wait(r->start);
+    r->cpu = thread_ns();
     r->from = bench_now_ns();
     for (unsigned i = 0; i < r->op->batch; i++)
         r->op->step(w, r->op, i);
     r->to = bench_now_ns();
+    r->cpu = thread_ns() - r->cpu;
     pthread_barrier_wait(r->start);
     r->op->tidy(w, r->op);
     return NULL;
 }
 
-/* Thousand commands per second of n threads together. */
-static double rate(struct bench_work *works, const struct bench_op *op, unsigned n)
+/* A batch by each of n threads at once. */
+static struct rate rate(struct bench_work *works, const struct bench_op *op, unsigned n)
 {
     struct runner r[MAX_THREADS];
     pthread_barrier_t start;
-    uint64_t from = UINT64_MAX, to = 0;
+    uint64_t from = UINT64_MAX, to = 0, cpu = 0;
 
     pthread_barrier_init(&start, NULL, n);
     for (unsigned i = 0; i < n; i++) {
@@ -173,15 +190,18 @@ static double rate(struct bench_work *works, const struct bench_op *op, unsigned
         pthread_join(r[i].thread, NULL);
         from = r[i].from < from ? r[i].from : from;
         to = r[i].to > to ? r[i].to : to;
+        cpu += r[i].cpu;
     }
     pthread_barrier_destroy(&start);
-    return 1e6 * n * op->batch / (double)(to - from);
+    double commands = (double)n * op->batch;
+    return (struct rate){1e6 * commands / (double)(to - from), (double)cpu / 1e3 / commands};
 }
 
 static void report_threads(const struct bench_op *op, const struct bench_series *rates,
-                           double target, json_t *list)
+                           const struct bench_series *cpu, double target, json_t *list)
 {
     struct bench_series four = bench_series_ratio(&rates[1], &rates[0]);
+    struct bench_series cost = bench_series_ratio(&cpu[1], &cpu[0]);
     char what[128];
 
     for (size_t k = 0; k < N_THREADS; k++) {
@@ -191,6 +211,8 @@ static void report_threads(const struct bench_op *op, const struct bench_series 
     }
     snprintf(what, sizeof(what), "%s, 4 threads / 1", op->what);
     bench_report(list, op->name, what, "ratio", &four, target, false);
+    snprintf(what, sizeof(what), "%s, CPU time of one, 4 threads / 1", op->what);
+    bench_report(list, op->name, what, "cpu", &cost, 0, true);
 }
 
 static void measure_threads(const struct options *o, struct bench_work *works, json_t *list)
@@ -198,15 +220,18 @@ static void measure_threads(const struct options *o, struct bench_work *works, j
     bench_report_head("threads");
     for (unsigned i = 0; i < sizeof(scaled) / sizeof(scaled[0]); i++) {
         struct bench_op op = limited(o, bench_op_find(scaled[i].op));
-        struct bench_series rates[N_THREADS] = {0};
-        op.batch = op.batch < THREAD_OPS ? op.batch : THREAD_OPS;
+        struct bench_series rates[N_THREADS] = {0}, cpu[N_THREADS] = {0};
+        if (o->only && strcmp(o->only, op.name) != 0)
+            continue;
         for (unsigned round = 0; round <= o->rounds; round++)
             for (size_t k = 0; k < N_THREADS; k++) {
-                double r = rate(works, &op, threads[k]);
-                if (round > 0)
-                    bench_series_add(&rates[k], r);
+                struct rate r = rate(works, &op, threads[k]);
+                if (round > 0) {
+                    bench_series_add(&rates[k], r.speed);
+                    bench_series_add(&cpu[k], r.cpu);
+                }
             }
-        report_threads(&op, rates, scaled[i].target, list);
+        report_threads(&op, rates, cpu, scaled[i].target, list);
     }
 }
 

@@ -361,6 +361,19 @@ static void peer_nothing(struct bench_work *w, const struct bench_op *op, unsign
     syscall(SYS_getppid);
 }
 
+/* Nothing but registers: what the machine makes of several threads. */
+static void peer_compute(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    uint64_t x = w->turn + i + 1;
+
+    for (unsigned k = 0; k < 1000; k++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+    }
+    w->computed = x;
+}
+
 static void peer_map(struct bench_work *w, const struct bench_op *op)
 {
     w->pages = mmap(NULL, op->batch * op->size, PROT_READ | PROT_WRITE,
@@ -494,6 +507,7 @@ const struct bench_op bench_ops[] = {
      peer_rocksdb_get, nothing},
     {"peer_nothing", "a system call that does nothing", 0, 4000, 0, nothing, peer_nothing,
      nothing},
+    {"peer_compute", "a loop in registers", 0, 4000, 0, nothing, peer_compute, nothing},
     {"peer_touch", "a page of memory touched for the first time", 0, 1000, 4096, peer_map,
      peer_touch, peer_unmap},
     {"create_and_write_4k", "CREATE AND WRITE 4 KiB", 0, 1000, 4096, prepare_create_and_write,

@@ -29,6 +29,7 @@ struct bench_work {
     uint8_t list[512], in[512];
     uint8_t *buf;   /* BENCH_BUF bytes */
     uint8_t *pages; /* nobody touched them yet */
+    volatile uint64_t computed;
     int fd;
     struct bench_raw *raw; /* opened by its first use */
 };

@@ -94,9 +94,10 @@ def threads(res):
         cells = [number(row(res, "inproc", "threads", name=n, threads=c)["median"])
                  for c in counts]
         lines.append([four["what"].split(", 4 threads")[0]] + cells +
-                     [spread(four), goal(four, False)])
+                     [spread(four), goal(four, False),
+                      spread(row(res, "inproc", "threads", name=n, unit="cpu"))])
     return table(["thousand commands per second"] + [f"{c} threads" for c in counts] +
-                 ["4 ÷ 1", "goal"], lines)
+                 ["4 ÷ 1", "goal", "CPU time of one, 4 ÷ 1"], lines)
 
 
 def lio_depth(res):
