@@ -200,7 +200,7 @@ static void everything(void)
 
 int main(int argc, char **argv)
 {
-    struct osd_options options = {.create = true};
+    struct osd_options options = {.create = true, .method = -1};
     char url[4096];
 
     if (argc < 2 || argc > 3 || argv[1][0] != '/') {

@@ -120,7 +120,7 @@ static unsigned read_beside_writer(uint64_t pid)
 
 int main(int argc, char **argv)
 {
-    struct osd_options options = {.create = true};
+    struct osd_options options = {.create = true, .method = -1};
     struct osd_call refresh = {.verb = OSD_V_REFRESH};
     char url[4096];
     double begun;

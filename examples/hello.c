@@ -52,7 +52,8 @@ static osd_status show(struct osd_session *s, uint64_t oid)
 
 int main(int argc, char **argv)
 {
-    const struct osd_options options = {.create = true}; /* counts for file:// only */
+    /* For file:// only: a new store lets everybody do everything. */
+    const struct osd_options options = {.create = true, .method = -1};
     struct osd_session *s;
     uint64_t oid;
     osd_status st;

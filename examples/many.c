@@ -79,7 +79,7 @@ static void run_all(struct run *run)
 
 int main(int argc, char **argv)
 {
-    const struct osd_options options = {.create = true, .in_flight = WINDOW};
+    const struct osd_options options = {.create = true, .method = -1, .in_flight = WINDOW};
     struct run run = {0};
     osd_status st;
 

@@ -62,12 +62,18 @@ static osd_status first_key(void *arg, uint8_t ret[OSD_MASTER_LEN])
     return osd_keyfile_read(k->path, ret, k->why, k->why_len);
 }
 
+/* A store that lets everybody do everything is made only for who says so. */
+static bool may_create(const struct osd_options *opt)
+{
+    return opt && opt->create && (opt->key_file || opt->method < 0);
+}
+
 static osd_status open_store(struct transport *t, const char *path, bool memory,
                              const struct osd_options *opt, char *reason, size_t reason_len)
 {
     struct store_config sc = {
         .path = path,
-        .create = opt && opt->create,
+        .create = may_create(opt),
         .read_only = opt && opt->read_only,
         .capacity = opt ? opt->capacity : 0,
         .clock = &osd_clock_system,

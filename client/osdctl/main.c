@@ -136,12 +136,14 @@ static int help(void)
            "  -y, --yes             format, conform: yes, remove everything\n"
            "      --contents        rm partition: with everything in it\n"
            "      --repair          check: repair what can be repaired\n"
-           "      --create-store    file:// URLs: make the store if there is none\n"
+           "      --create-store    file:// URLs: make the store if there is none, with --key\n"
+           "                        or --method nosec\n"
            "      --capacity SIZE   of a store made by --create-store\n"
            "  -g, --generation N    speak OSD-1 or OSD-2 (default 2)\n"
            "      --key FILE        the device's master key; every command gets a credential\n"
            "      --credential FILE a credential, for what it allows\n"
-           "      --method METHOD   with --key: capkey, cmdrsp (default) or alldata\n"
+           "      --method METHOD   with --key: capkey, cmdrsp (default) or alldata;\n"
+           "                        with --create-store: nosec (everybody may do everything)\n"
            "      --hmac NAME       with --key: sha1 (the standard's, default) or sha256\n"
            "      --secmgr URL      security manager to fetch credentials from: unix:/path or\n"
            "                        https://host[:port], several with commas (default:\n"
@@ -177,11 +179,14 @@ static bool flag_option(int c, struct options *o)
 
 static bool parse_method(const char *s, int *ret)
 {
-    static const char *const names[] = {"capkey", "cmdrsp", "alldata"};
+    static const struct {
+        const char *name;
+        int method; /* of struct osd_options */
+    } names[] = {{"nosec", -1}, {"capkey", 1}, {"cmdrsp", 2}, {"alldata", 3}};
 
-    for (int i = 0; i < 3; i++) {
-        if (strcmp(s, names[i]) == 0) {
-            *ret = i + 1;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(s, names[i].name) == 0) {
+            *ret = names[i].method;
             return true;
         }
     }
@@ -299,13 +304,17 @@ static const struct verb *find_verb(const char *name)
     return NULL;
 }
 
-static int open_failure(osd_status st, const char *device)
+static int open_failure(osd_status st, const struct options *o)
 {
     if (st == OSD_E_INVALID)
         return usage_error("%s", osd_last_error());
-    if (st == OSD_E_NOT_FOUND && strncmp(device, "file://", 7) == 0 &&
+    if (st == OSD_E_NOT_FOUND && strncmp(o->device, "file://", 7) == 0 &&
         strstr(osd_last_error(), "not an OSD store"))
-        return fail_with(st, "%s; --create-store makes one", osd_last_error());
+        return fail_with(st, "%s; %s", osd_last_error(),
+                         o->create
+                             ? "to make one give --key FILE, or --method nosec if everybody "
+                               "may do everything"
+                             : "--create-store makes one");
     return fail(st);
 }
 
@@ -325,7 +334,9 @@ static int run_with_session(const struct options *o, const struct verb *v, int a
         return usage_error("--capacity is that of a new store: say --create-store, too");
     if (o->key && o->credential)
         return usage_error("--key or --credential, not both");
-    if (o->method && !o->key)
+    if (o->method < 0 && (o->key || !o->create))
+        return usage_error("--method nosec goes with --create-store, and without --key");
+    if (o->method > 0 && !o->key)
         return usage_error("--method goes with --key; a credential has its own");
     so.generation = o->generation;
     so.create = o->create;
@@ -339,7 +350,7 @@ static int run_with_session(const struct options *o, const struct verb *v, int a
         so.secmgr = NULL;
     st = osd_open(o->device, &so, &s);
     if (st)
-        return open_failure(st, o->device);
+        return open_failure(st, o);
     rc = v->run(o, s, argc, argv);
     osd_close(s);
     return rc;

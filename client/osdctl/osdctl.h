@@ -27,7 +27,7 @@ struct options {
     const char *key, *credential; /* files */
     const char *secmgr;           /* URLs; then files: */
     const char *secmgr_ca, *secmgr_cert, *secmgr_key;
-    int method;           /* with key: 1-3, 0 = default */
+    int method;           /* with key: 1-3, 0 = default; -1: a store may be made without */
     int progress_fd;      /* -1: none asked for */
     uint64_t count;       /* ping: how many; 0 = until interrupted */
     uint64_t interval_ms; /* ping: between two */

@@ -390,10 +390,13 @@ static const char *const methods[] = {"capkey", "cmdrsp", "alldata"};
 static int key_enrol(const struct options *o, char **argv)
 {
     char text[MASTER_DIGITS + 2] = "";
-    int fd = open_input(argv[2]);
-    ssize_t n;
     json_t *body;
+    ssize_t n;
+    int fd;
 
+    if (o->method < 0)
+        return usage_error("there are no credentials for nosec: capkey, cmdrsp or alldata");
+    fd = open_input(argv[2]);
     if (fd < 0)
         return fail_errno(argv[2]);
     n = read_full(fd, text, sizeof(text) - 1);
@@ -403,7 +406,7 @@ static int key_enrol(const struct options *o, char **argv)
         return fail_with(OSD_E_INVALID, "%s: a master key has 80 hexadecimal digits", argv[2]);
     body = json_pack("{s:s, s:s, s:s}", "name", argv[0], "url", argv[1], "master_key", text);
     explicit_bzero(text, sizeof(text));
-    if (o->method)
+    if (o->method > 0)
         json_object_set_new(body, "method", json_string(methods[o->method - 1]));
     return change(o, "POST", "/v1/osds", body);
 }

@@ -130,6 +130,16 @@ static osd_status find_capacity(struct osd_store *s, uint64_t *ret)
     return put_number(s, SETTING_CAPACITY, *ret);
 }
 
+osd_status osd_device_made_with(struct osd_store *store, uint8_t *ret_method)
+{
+    uint64_t method = 0;
+    osd_status st = get_number(store, SETTING_METHOD, &method);
+
+    if (st == OSD_OK)
+        *ret_method = (uint8_t)method;
+    return st;
+}
+
 /* The method a device is made with stays; what configures it later does not count. */
 static osd_status find_method(const struct osd_device_config *cfg, struct osd_device *dev)
 {

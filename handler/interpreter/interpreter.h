@@ -50,6 +50,10 @@ struct osd_device_config {
  *  store stays the caller's on failure. */
 osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_device **ret);
 
+/** Security method that a store's device was made with. OSD_E_NOT_FOUND: it has no device yet;
+ *  OSD_E_IO, OSD_E_CORRUPT. */
+osd_status osd_device_made_with(struct osd_store *store, uint8_t *ret_method);
+
 /** Security method that the device asks for unless a partition says otherwise: the one it was
  *  made with. */
 uint8_t osd_device_method(const struct osd_device *dev);

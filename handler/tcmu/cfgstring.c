@@ -75,14 +75,21 @@ static osd_status key_capacity(struct parse *p, const char *v)
     return OSD_OK;
 }
 
+static const char *const methods[] = {[OSD_SEC_NOSEC] = "nosec",
+                                      [OSD_SEC_CAPKEY] = "capkey",
+                                      [OSD_SEC_CMDRSP] = "cmdrsp",
+                                      [OSD_SEC_ALLDATA] = "alldata"};
+
+#define N_METHODS (sizeof(methods) / sizeof(methods[0]))
+
+const char *osd_cfgstring_method(uint8_t method)
+{
+    return method < N_METHODS ? methods[method] : "unknown";
+}
+
 static osd_status key_security(struct parse *p, const char *v)
 {
-    static const char *const methods[] = {[OSD_SEC_NOSEC] = "nosec",
-                                          [OSD_SEC_CAPKEY] = "capkey",
-                                          [OSD_SEC_CMDRSP] = "cmdrsp",
-                                          [OSD_SEC_ALLDATA] = "alldata"};
-
-    for (uint8_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+    for (uint8_t i = 0; i < N_METHODS; i++) {
         if (strcmp(v, methods[i]) == 0) {
             p->cfg.method = i;
             return OSD_OK;

@@ -23,7 +23,8 @@ struct osd_cfg {
     uint64_t capacity; /* bytes; 0 = the LUN's size */
     bool sync_always;  /* sync=always */
     bool memory;       /* store=memory: for tests, forgets everything */
-    uint8_t method;    /* security method of a store that is made; default CMDRSP */
+    uint8_t method;    /* security method of a store that is made, and the least of one that is
+                          there; default CMDRSP */
     bool weak_groups;  /* dh1024=allow */
     char master_key_file[OSD_CFGSTRING_MAX + 1]; /* "" = master.key in the store's directory */
     char passphrase_file[OSD_CFGSTRING_MAX + 1]; /* "" = the systemd credential, if any */
@@ -38,5 +39,8 @@ struct osd_cfg {
 /** Parse. OSD_E_INVALID with a sentence naming the offending part and an example in reason. */
 osd_status osd_cfgstring_parse(const char *s, struct osd_cfg *ret, char *reason,
                                size_t reason_len);
+
+/** What security= is given for a method, OSD_SEC_*. */
+const char *osd_cfgstring_method(uint8_t method);
 
 #endif

@@ -258,6 +258,25 @@ static osd_status open_store(const struct osd_cfg *cfg, uint64_t lun_size,
                        : store_rocksdb_open(&sc, ret, why, why_len);
 }
 
+/* A store that asks for less than the configuration does opens only when that is said. */
+static osd_status check_method(const struct osd_cfg *cfg, struct osd_store *store, char *why,
+                               size_t why_len)
+{
+    uint8_t method;
+    osd_status st = osd_device_made_with(store, &method);
+
+    if (st)
+        return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+    if (method >= cfg->method)
+        return OSD_OK;
+    snprintf(why, why_len,
+             "%s was made with security method %s, which is weaker than %s: say security=%s if "
+             "that is meant",
+             cfg->path, osd_method_name(method), osd_method_name(cfg->method),
+             osd_cfgstring_method(method));
+    return OSD_E_DENIED;
+}
+
 static osd_status open_device(struct lun *lun, const struct osd_cfg *cfg, char *why,
                               size_t why_len)
 {
@@ -271,7 +290,9 @@ static osd_status open_device(struct lun *lun, const struct osd_cfg *cfg, char *
 
     if (st)
         return st;
-    st = osd_key_source_set(&source, &dc);
+    st = check_method(cfg, dc.store, why, why_len);
+    if (!st)
+        st = osd_key_source_set(&source, &dc);
     if (!st)
         st = osd_device_open(&dc, &lun->osd);
     osd_key_source_wipe(&source);
@@ -319,7 +340,7 @@ static int open_lun(struct tcmu_device *dev, bool reopen)
     tcmur_dev_set_private(dev, lun);
     osd_log(OSD_LOG_INFO, "opened %s, security method %s", cfg.path,
             osd_method_name(osd_device_method(lun->osd)));
-    if (osd_device_method(lun->osd) != cfg.method)
+    if (osd_device_method(lun->osd) > cfg.method)
         osd_log(OSD_LOG_WARN, "%s keeps the security method it was made with", cfg.path);
     pthread_setcancelstate(old, NULL);
     return 0;
@@ -361,7 +382,8 @@ int handler_init(void)
         .cfg_desc =
             "/absolute/path/of/the/store[;key=value]...\n"
             "keys: capacity=SIZE (k, m, g, t; default: the LUN's size),\n"
-            "security=cmdrsp|capkey|alldata|nosec (default cmdrsp; nosec: no credentials),\n"
+            "security=cmdrsp|capkey|alldata|nosec (default cmdrsp; nosec: no credentials;\n"
+            "a store made with a weaker method is refused),\n"
             "master_key_file=/path (default: master.key in the store), dh1024=refuse|allow,\n"
             "passphrase_file=/path (keys are sealed in the store),\n"
             "sync=normal|always, store=rocksdb|memory, threads=N,\n"

@@ -43,7 +43,8 @@ struct osd_options {
     const char *key_file; /* the device's master key: every command gets a credential. A store
                              made here gets this key, and asks for the method */
     const char *passphrase_file; /* file:// only: the keys in the store are sealed under it */
-    int method;                  /* with key_file: 1 CAPKEY, 2 CMDRSP, 3 ALLDATA; 0 = 2 */
+    int method; /* with key_file: 1 CAPKEY, 2 CMDRSP, 3 ALLDATA; 0 = 2. Without it: -1 says that
+                   a store made here may let everybody do everything; else none is made */
     bool
         hmac_sha256; /* with key_file: HMAC-SHA256, which liosd offers beside the standard's SHA1 */
     /* Security managers to fetch credentials from, instead of the files: unix:/path or

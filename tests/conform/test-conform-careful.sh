@@ -29,7 +29,7 @@ look() {
 }
 
 head -c 100000 /dev/urandom >"$work/file"
-"$osdctl" --create-store mk partition 0x10000 >/dev/null
+"$osdctl" --create-store --method nosec mk partition 0x10000 >/dev/null
 "$osdctl" mk partition 0x20000 >/dev/null
 "$osdctl" put "$work/file" 0x10000/0x10005 >/dev/null
 "$osdctl" put "$work/file" 0x20000/0x10006 >/dev/null

@@ -51,10 +51,11 @@ static int make_key_file(void)
 
 static int setup(void **state)
 {
-    struct osd_options opt = {.generation = generation, .create = true, .method = method};
+    struct osd_options opt = {.generation = generation, .create = true, .method = -1};
 
     if (method)
-        opt.key_file = key_file;
+        opt = (struct osd_options){
+            .generation = generation, .create = true, .method = method, .key_file = key_file};
     opt.hmac_sha256 = sha256;
     if (osd_open(url, &opt, &s)) {
         print_error("%s\n", osd_last_error());

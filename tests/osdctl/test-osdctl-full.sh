@@ -14,7 +14,7 @@ mkdir small && mount -t tmpfs -o size=400m tmpfs small || exit 77
 export OSD_DEVICE=file://$T/small/store
 
 echo "== filled to the last byte by somebody else"
-osdctl --create-store mk partition 0x10000 >/dev/null || die "cannot make a store"
+osdctl --create-store --method nosec mk partition 0x10000 >/dev/null || die "cannot make a store"
 for i in 1 2 3 4 5; do
     head -c 50000 /dev/urandom >"file$i"
     osdctl put "file$i" "0x10000/0x1000$i" >/dev/null || die "cannot put an object"

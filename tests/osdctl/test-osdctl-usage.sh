@@ -76,6 +76,9 @@ is not a page number|attr get 0x10000 0xffffffff 1
 is not a page number|attr rm 0x10000 0xffffffff 1
 --create-store makes stores in directories|-d iscsi://127.0.0.1:1/iqn.x:y/0 --create-store info
 say --create-store|--capacity 1g info
+--method nosec goes with --create-store|--method nosec info
+without --key|--create-store --key x --method nosec info
+no credentials for nosec|--method nosec key enrol x file:///x /dev/null
 check has no option --create-store|check --create-store
 discover has no option --generation|discover -g 1
 is not the directory of a store|check iscsi://127.0.0.1:1/iqn.x:y/0

@@ -8,7 +8,12 @@ echo "== a store is made only when asked for"
 expect 3 osdctl info
 says "$T/store"
 says --create-store
+expect 3 osdctl --create-store info
+says "$T/store"
+says "--method nosec"
+[ ! -e "$T/store" ] || die "a store for everybody was made although nobody asked for it"
 new_store --capacity 1g
+expect 0 osdctl --create-store info
 expect 0 osdctl info
 case $out in *"total_capacity           1073741824"*) ;; *) die "capacity: $out" ;; esac
 

@@ -571,6 +571,18 @@ static void test_tcmu_handler__check_config(void **state)
     free(reason);
 }
 
+/* Does not open, and says why with these words. */
+static void open_and_fail(const char *cfg, const char *words)
+{
+    struct tcmu_device *dev = runner_device(cfg, LBAS, NULL);
+
+    runner_last_error[0] = 0;
+    assert_int_equal(runner_handler->open(dev, false), -1);
+    if (!strstr(runner_last_error, words))
+        fail_msg("no \"%s\" in \"%s\"", words, runner_last_error);
+    runner_device_free(dev);
+}
+
 /* A restored configuration was not checked: open() refuses it, in words, in the log. */
 static void test_tcmu_handler__open_checks_again(void **state)
 {
@@ -582,14 +594,8 @@ static void test_tcmu_handler__open_checks_again(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
-        struct tcmu_device *dev = runner_device(wrong[i].cfg, LBAS, NULL);
-        runner_last_error[0] = 0;
-        assert_int_equal(runner_handler->open(dev, false), -1);
-        if (!strstr(runner_last_error, wrong[i].words))
-            fail_msg("no \"%s\" in \"%s\"", wrong[i].words, runner_last_error);
-        runner_device_free(dev);
-    }
+    for (size_t i = 0; i < 2; i++)
+        open_and_fail(wrong[i].cfg, wrong[i].words);
 }
 
 /* ---- keys ---- */
@@ -656,8 +662,39 @@ static void test_tcmu_handler__nosec_has_no_key_file(void **state)
     snprintf(path, sizeof(path), "%s/store/" OSD_OWN_KEY_FILE, dir);
     open_and_try(cfg, 0);
     assert_int_equal(stat(path, &s), -1);
-    snprintf(cfg, sizeof(cfg), "osd/%s/store", dir); /* nor does it ask for one later */
-    open_and_try(cfg, 0);
+    open_and_try(cfg, 0); /* nor does it ask for one later */
+    assert_int_equal(stat(path, &s), -1);
+    nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Would catch: a store that was made for everybody, exported by somebody who asked for nothing of
+ * the kind and believes that it is protected. */
+static void test_tcmu_handler__a_weaker_store_is_refused_unless_it_is_asked_for(void **state)
+{
+    static const char *const methods[] = {"nosec", "capkey", "cmdrsp", "alldata"};
+    char cfg[160], words[160], key[160], dir[] = "/tmp/handler-XXXXXX";
+    struct stat s;
+
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    for (int made = 0; made < 4; made++) {
+        snprintf(cfg, sizeof(cfg), "osd/%s/%d;security=%s", dir, made, methods[made]);
+        open_and_try(cfg, made ? 80 : 0);
+        for (int asked = 0; asked < 4; asked++) {
+            snprintf(cfg, sizeof(cfg), "osd/%s/%d;security=%s", dir, made, methods[asked]);
+            snprintf(words, sizeof(words), "%s/%d was made with", dir, made);
+            if (asked > made)
+                open_and_fail(cfg, words);
+            else
+                open_and_try(cfg, made ? 80 : 0);
+        }
+    }
+    snprintf(cfg, sizeof(cfg), "osd/%s/0", dir);
+    open_and_fail(cfg, "say security=nosec");
+    snprintf(key, sizeof(key), "%s/0/" OSD_OWN_KEY_FILE, dir);
+    assert_int_equal(stat(key, &s), -1); /* and was not changed */
+    snprintf(cfg, sizeof(cfg), "osd/%s/1", dir);
+    open_and_fail(cfg, "say security=capkey");
     nftw(dir, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -752,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_tcmu_handler__open_checks_again),
         cmocka_unit_test(test_tcmu_handler__stores_are_born_secure),
         cmocka_unit_test(test_tcmu_handler__nosec_has_no_key_file),
+        cmocka_unit_test(test_tcmu_handler__a_weaker_store_is_refused_unless_it_is_asked_for),
         cmocka_unit_test(test_tcmu_handler__a_key_file_is_its_owners),
         cmocka_unit_test(test_tcmu_handler__capacity),
         on_device(test_tcmu_handler__serial_number_is_the_wwn),

@@ -32,6 +32,18 @@ for path in "$STORE/file" /proc/liosd; do
     [ $rc -ne 0 ] || die "a store in $path was created"
     grep -q "osd:0: .*$path" /var/log/tcmu-runner.log || die "no reason in the log for $path"
 done
+echo "== a store for everybody is served only where that is said"
+osdctl -d "file://$STORE/open" --create-store --method nosec mk partition 0x10000
+open="size=4T cfgstring=$STORE/open;capacity=1G"
+for asked in "" ";security=cmdrsp"; do
+    rc=0
+    targetcli "/backstores/user:osd create name=open $open$asked" || rc=$?
+    [ $rc -ne 0 ] || die "a store without security is served although nobody asked for it"
+    grep "osd:0: .*$STORE/open" /var/log/tcmu-runner.log | grep -q "say security=nosec" ||
+        die "no remedy in the log: $(tail -3 /var/log/tcmu-runner.log)"
+done
+targetcli "/backstores/user:osd create name=open $open;security=nosec"
+targetcli "/backstores/user:osd delete open"
 echo "wrong configurations are explained"
 
 create_osd osd0
