@@ -278,8 +278,7 @@ static void release(struct osd_device *dev)
     inflight_destroy(&dev->inflight);
     nonces_destroy(&dev->nonces);
     trusted_destroy(&dev->trusted);
-    pthread_mutex_destroy(&dev->exchange.lock);
-    OPENSSL_cleanse(&dev->exchange, sizeof(dev->exchange));
+    exchange_destroy(&dev->exchange);
     OPENSSL_cleanse(&dev->own_seal, sizeof(dev->own_seal));
     free(dev);
 }
@@ -308,7 +307,7 @@ osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_devic
     inflight_init(&dev->inflight);
     nonces_init(&dev->nonces, device_now(dev));
     trusted_init(&dev->trusted);
-    pthread_mutex_init(&dev->exchange.lock, NULL);
+    exchange_init(&dev->exchange);
     staging_init(&dev->staging);
     tasks_init(&dev->tasks);
     st = scrub_start(dev, cfg);

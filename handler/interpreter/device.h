@@ -11,26 +11,17 @@
 
 #include <stdatomic.h>
 
+#include "exchange.h"
 #include "interpreter.h"
 #include "nonces.h"
 #include "replay.h"
 #include "scrub.h"
-#include "security/dh.h"
 #include "security/seal.h"
 #include "staging.h"
 #include "tasks.h"
 #include "trust.h"
 
 #define SECURITY_TOKEN_LEN 16
-
-/** SET MASTER KEY between its two steps; one at a time, the newest wins. */
-struct exchange {
-    pthread_mutex_t lock;
-    size_t len; /* of the values; 0: none under way */
-    uint8_t group, id[OSD_KEY_ID_LEN];
-    uint8_t secret[OSD_DH_MAX], client[OSD_DH_MAX], device[OSD_DH_MAX];
-    uint64_t deadline; /* monotonic ms */
-};
 
 #define MEMBER_COUNTERS 4096
 

@@ -15,7 +15,6 @@
 #define RECORD_LEN    (8 + 2 * OSD_KEY_LEN + OSD_KEY_ID_LEN)
 #define STORED_MAX    (RECORD_LEN + OSD_SEAL_MORE)
 #define LABEL_LEN     12
-#define EXCHANGE_MS   10000
 #define FROZEN_NUMBER 0x5u /* of P+5h: mask of frozen working keys */
 
 static const struct store_id root = {0, 0};
@@ -276,11 +275,8 @@ static osd_status seed_exchange(struct command *c)
     x->len = len;
     x->group = c->cdb.dh_group;
     memcpy(x->id, c->cdb.key_id, OSD_KEY_ID_LEN);
-    x->deadline = osd_monotonic_ms() + EXCHANGE_MS;
     osd_iov_read(&c->req->out, c->data_off, x->client, len);
-    st = osd_dh_make(x->group, x->secret, x->device);
-    if (st)
-        x->len = 0;
+    st = exchange_begin(x);
     be32_put(answer, (uint32_t)len);
     memcpy(answer + 4, x->device, len);
     pthread_mutex_unlock(&x->lock);
@@ -308,7 +304,7 @@ static osd_status check_exchange(struct command *c, const struct exchange *x)
     uint64_t at = c->data_off;
     osd_status st;
 
-    if (x->len == 0 || osd_monotonic_ms() > x->deadline)
+    if (!exchange_lives(x))
         return fail_kind(c, FAULT_SEQUENCE);
     if (x->group != c->cdb.dh_group)
         return fail_cdb(c, 24);
@@ -354,10 +350,8 @@ static osd_status change_master(struct command *c)
     st = check_exchange(c, x);
     if (st == OSD_OK)
         st = install(c, x);
-    if (st == OSD_OK) {
-        OPENSSL_cleanse(x->secret, sizeof(x->secret));
-        x->len = 0;
-    }
+    if (st == OSD_OK)
+        exchange_end(x);
     pthread_mutex_unlock(&x->lock);
     return st;
 }

@@ -4,6 +4,8 @@
  *
  * The test signs as a client does, with keys it derives itself.
  */
+#include <unistd.h>
+
 #include "interpreter/device.h"
 #include "interpreter/nonces.h"
 #include "interpreter/secure.h"
@@ -860,6 +862,51 @@ static void test_interpreter_security__the_master_key_changes_hands(void **state
     rig_close(&rig);
 }
 
+static bool is_wiped(struct exchange *x)
+{
+    uint8_t bits = 0;
+
+    pthread_mutex_lock(&x->lock);
+    for (size_t i = 0; i < sizeof(x->secret); i++)
+        bits |= x->secret[i];
+    pthread_mutex_unlock(&x->lock);
+    return bits == 0;
+}
+
+/* Would catch: a client that begins an exchange and goes away leaves the device's secret in its
+ * memory until it is closed. */
+static void test_interpreter_security__an_abandoned_exchange_is_wiped(void **state)
+{
+    uint8_t x[OSD_DH_MAX], mine[OSD_DH_MAX];
+    struct request r;
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    assert_int_equal(osd_dh_make(OSD_DH_1024, x, mine), OSD_OK);
+    for (int i = 0; i < 2; i++) { /* what is wiped is no hindrance to the next one */
+        rig.dev->exchange.lifetime = EXCHANGE_MS;
+        memcpy(rig.out, mine, 128);
+        r = master_step(&rig, 0, 128, &k);
+        signed_run(&rig, &r);
+        expect_good(&rig);
+        assert_false(is_wiped(&rig.dev->exchange));
+        rig.dev->exchange.lifetime = 1;
+        r = master_step(&rig, 0, 128, &k); /* the newest counts, and lives shorter */
+        signed_run(&rig, &r);
+        expect_good(&rig);
+        while (!is_wiped(&rig.dev->exchange)) { /* which its thread is told only here */
+            pthread_cond_signal(&rig.dev->exchange.bell);
+            usleep(1000);
+        }
+        r = master_step(&rig, 1, 264, &k);
+        signed_run(&rig, &r);
+        expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_SEQUENCE_ERROR);
+    }
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -885,6 +932,7 @@ int main(void)
             test_interpreter_security__new_credentials_of_a_known_key_follow_every_change),
         cmocka_unit_test(test_interpreter_security__keys_stay_inside),
         cmocka_unit_test(test_interpreter_security__the_master_key_changes_hands),
+        cmocka_unit_test(test_interpreter_security__an_abandoned_exchange_is_wiped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
