@@ -258,6 +258,22 @@ osd_status osd_mac_secret(const uint8_t key[OSD_KEY_LEN], const struct osd_bytes
     return mac(OSD_HMAC_SHA1, key, true, pieces, n, ret);
 }
 
+osd_status osd_digest(const void *data, size_t len, uint8_t ret[OSD_DIGEST_LEN])
+{
+    struct osd_mac *m;
+    bool good;
+
+    pthread_once(&once, prepare);
+    m = take_mac(OSD_HMAC_SHA256, false);
+    if (!m)
+        return OSD_E_NOMEM;
+    good = EVP_DigestInit_ex2(m->ctx, m->digest, NULL) == 1 &&
+           EVP_DigestUpdate(m->ctx, data, len) == 1 &&
+           EVP_DigestFinal_ex(m->ctx, ret, NULL) == 1;
+    osd_mac_drop(m);
+    return good ? OSD_OK : OSD_E_NOMEM;
+}
+
 bool osd_icv_equal(const uint8_t value[OSD_KEY_LEN], const uint8_t *field, size_t len)
 {
     return CRYPTO_memcmp(value, field, OSD_KEY_LEN) == 0 &&

@@ -55,6 +55,10 @@ void osd_mac_drop(struct osd_mac *m);
 osd_status osd_mac_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
                       const struct osd_bytes *pieces, size_t n, uint8_t ret[OSD_KEY_LEN]);
 
+/** SHA-256 of bytes. */
+#define OSD_DIGEST_LEN 32
+osd_status osd_digest(const void *data, size_t len, uint8_t ret[OSD_DIGEST_LEN]);
+
 /** The same with a key that must not stay in any context. */
 osd_status osd_mac_secret(const uint8_t key[OSD_KEY_LEN], const struct osd_bytes *pieces,
                           size_t n, uint8_t ret[OSD_KEY_LEN]);

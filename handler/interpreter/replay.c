@@ -11,9 +11,11 @@
 #include <string.h>
 
 #include "command.h"
-#include "common/crc32c.h"
 
-#define OUTCOME_LEN 48
+/* Of a record: its format, the digest, what was answered. The first format had 48 bytes without a
+ * number, which begin with a weaker digest. */
+#define OUTCOME_LEN 72
+#define FORMAT      2u
 
 void inflight_init(struct inflight *f)
 {
@@ -66,36 +68,25 @@ static void inflight_del(struct inflight *f, struct inflight_entry *e)
 
 /* ---- records ---- */
 
-static uint64_t fnv1a(const uint8_t *p, size_t len)
-{
-    uint64_t h = 0xcbf29ce484222325;
-
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ p[i]) * 0x100000001b3;
-    return h;
-}
-
 static void encode(const struct outcome *o, uint8_t dst[OUTCOME_LEN])
 {
-    memset(dst, 0, OUTCOME_LEN);
-    be64_put(dst, o->digest);
-    be32_put(dst + 8, o->digest2);
-    be32_put(dst + 12, o->n_objects);
-    be64_put(dst + 16, o->pid);
-    be64_put(dst + 24, o->oid);
-    be64_put(dst + 32, o->append_start);
-    be64_put(dst + 40, (uint64_t)o->used_change);
+    be32_put(dst, FORMAT);
+    be32_put(dst + 4, o->n_objects);
+    memcpy(dst + 8, o->digest, OSD_DIGEST_LEN);
+    be64_put(dst + 40, o->pid);
+    be64_put(dst + 48, o->oid);
+    be64_put(dst + 56, o->append_start);
+    be64_put(dst + 64, (uint64_t)o->used_change);
 }
 
 static void decode(const uint8_t src[OUTCOME_LEN], struct outcome *o)
 {
-    *o = (struct outcome){.digest = be64_get(src),
-                          .digest2 = be32_get(src + 8),
-                          .n_objects = be32_get(src + 12),
-                          .pid = be64_get(src + 16),
-                          .oid = be64_get(src + 24),
-                          .append_start = be64_get(src + 32),
-                          .used_change = (int64_t)be64_get(src + 40)};
+    *o = (struct outcome){.n_objects = be32_get(src + 4),
+                          .pid = be64_get(src + 40),
+                          .oid = be64_get(src + 48),
+                          .append_start = be64_get(src + 56),
+                          .used_change = (int64_t)be64_get(src + 64)};
+    memcpy(o->digest, src + 8, OSD_DIGEST_LEN);
 }
 
 static bool is_zero(const uint8_t *p, size_t len)
@@ -118,11 +109,11 @@ static osd_status look_up(struct command *c)
         return OSD_OK;
     if (st)
         return st;
-    if (len != OUTCOME_LEN)
-        return OSD_E_CORRUPT;
+    r->found = r->foreign = true;
+    if (len != OUTCOME_LEN || be32_get(raw) != FORMAT)
+        return OSD_OK;
     decode(raw, &seen);
-    r->found = true;
-    r->foreign = seen.digest != r->outcome.digest || seen.digest2 != r->outcome.digest2;
+    r->foreign = memcmp(seen.digest, r->outcome.digest, OSD_DIGEST_LEN) != 0;
     if (!r->foreign)
         r->outcome = seen;
     return OSD_OK;
@@ -132,6 +123,7 @@ osd_status replay_enter(struct command *c)
 {
     size_t len = c->cdb.gen == OSD_GEN1 ? OSD1_CDB_LEN : OSD2_CDB_LEN;
     struct replay *r = &c->replay;
+    osd_status st;
 
     if (is_zero(c->cdb.sec.nonce, OSD_NONCE_LEN) || !(c->mutating || c->sets))
         return OSD_OK;
@@ -139,9 +131,8 @@ osd_status replay_enter(struct command *c)
     if (!inflight_add(&c->dev->inflight, &r->entry))
         return OSD_E_BUSY;
     r->active = r->entered = true;
-    r->outcome.digest = fnv1a(c->req->cdb, len);
-    r->outcome.digest2 = osd_crc32c(0, c->req->cdb, len);
-    return look_up(c);
+    st = osd_digest(c->req->cdb, len, r->outcome.digest);
+    return st ? st : look_up(c);
 }
 
 osd_status replay_record(struct command *c)

@@ -4,7 +4,8 @@
  *
  * A state-changing command with a non-zero nonce is remembered, in its own transaction, by
  * nonce: a digest of its CDB and what it answered. The same bytes again are answered from the
- * record; other bytes under the nonce are refused.
+ * record; other bytes under the nonce are refused. So is every command under a nonce whose record is of
+ * another format: what it was is not known, only that it was carried out.
  */
 #ifndef INTERPRETER_REPLAY_H
 #define INTERPRETER_REPLAY_H
@@ -15,6 +16,7 @@
 #include <stdint.h>
 
 #include "osd/status.h"
+#include "security/icv.h"
 #include "wire/cdb.h"
 
 #define INFLIGHT_SHARDS 64
@@ -37,10 +39,9 @@ void inflight_destroy(struct inflight *f);
 
 /** What was answered the first time. */
 struct outcome {
-    uint64_t digest;    /* FNV-1a of the CDB */
-    uint32_t digest2;   /* CRC32C of the CDB: 96 bits together, against accidents only */
-    uint64_t pid, oid;  /* object created or addressed */
-    uint32_t n_objects; /* consecutive ids from oid on */
+    uint8_t digest[OSD_DIGEST_LEN]; /* of the CDB */
+    uint64_t pid, oid;              /* object created or addressed */
+    uint32_t n_objects;             /* consecutive ids from oid on */
     uint64_t append_start;
     int64_t used_change;
 };

@@ -4,6 +4,7 @@
  */
 #include <pthread.h>
 
+#include "common/crc32c.h"
 #include "rig.h"
 
 static void set_nonce(struct osd_cdb *c, uint8_t n)
@@ -157,6 +158,51 @@ static void test_interpreter_replay__failures_are_not_recorded(void **state)
     assert_int_equal(replays(rig), 0);
     rig_good(rig, &c);
     assert_int_equal(replays(rig), 1);
+}
+
+/* A record as the first format had it: FNV-1a and CRC32C of the CDB, then what was answered. */
+static void record_of_format_1(struct rig *rig, const struct osd_cdb *c)
+{
+    const struct store_id id = {c->pid, c->oid};
+    uint64_t fnv = 0xcbf29ce484222325;
+    uint8_t cdb[OSD_CDB_MAX], raw[48] = {0};
+    struct store_txn *t;
+    size_t len;
+
+    assert_int_equal(osd_cdb_encode(c, cdb, &len), OSD_OK);
+    for (size_t i = 0; i < len; i++)
+        fnv = (fnv ^ cdb[i]) * 0x100000001b3;
+    be64_put(raw, fnv);
+    be32_put(raw + 8, osd_crc32c(0, cdb, len));
+    be32_put(raw + 12, 1);
+    be64_put(raw + 16, c->pid);
+    be64_put(raw + 24, c->oid);
+    assert_int_equal(rig->store->ops->begin(rig->store, id, STORE_EXCLUSIVE, &t), OSD_OK);
+    assert_int_equal(rig->store->ops->record(t, c->sec.nonce, raw, sizeof(raw)), OSD_OK);
+    assert_int_equal(rig->store->ops->commit(t, 0), OSD_OK);
+}
+
+/* Would catch: a command that was carried out before the program was replaced by a newer one, and is
+ * carried out again after it. */
+static void test_interpreter_replay__a_record_of_another_format_keeps_its_nonce_used(
+    void **state)
+{
+    struct rig *rig = *state;
+
+    rig_objects(rig);
+    for (BOTH(g)) {
+        struct osd_cdb c = rig_cmd(OSD_OP_APPEND, g, RIG_PID, RIG_OID);
+        c.length = 5;
+        set_nonce(&c, (uint8_t)g);
+        record_of_format_1(rig, &c);
+        for (int i = 0; i < 2; i++) {
+            rig->out_len = 5;
+            rig_run(rig, &c);
+            expect_asc(rig, SENSE_ILLEGAL_REQUEST, ASC_NONCE_NOT_UNIQUE);
+            c.length = 4;
+        }
+        assert_int_equal(rig_get_u(rig, RIG_PID, RIG_OID, 1, 0x82), 0);
+    }
 }
 
 /* What it set then is not set again, what it reads is read again. */
@@ -688,6 +734,7 @@ int main(void)
         rig_test(test_interpreter_replay__a_removal_repeated_is_good),
         rig_test(test_interpreter_replay__another_command_under_the_nonce_is_refused),
         rig_test(test_interpreter_replay__failures_are_not_recorded),
+        rig_test(test_interpreter_replay__a_record_of_another_format_keeps_its_nonce_used),
         rig_test(test_interpreter_replay__sets_are_skipped_and_reads_repeated),
         rig_test(test_interpreter_staging__two_phases_make_one_command),
         rig_test(test_interpreter_staging__a_repeated_collect_is_safe_by_the_nonce),

@@ -198,6 +198,30 @@ static void test_security_icv__by_hmac_sha256(void **state)
     assert_false(osd_hmac_of_index(3, &hmac));
 }
 
+/* FIPS 180-2, appendix B; and what a code that is being computed meanwhile comes to. */
+static void test_security_icv__digest_is_sha256(void **state)
+{
+    static const uint8_t abc[OSD_DIGEST_LEN] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea,
+                                                0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23,
+                                                0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c,
+                                                0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad};
+    const uint8_t key[OSD_KEY_LEN] = {1};
+    const struct osd_bytes piece = {(const uint8_t *)"abc", 3};
+    uint8_t d[OSD_DIGEST_LEN], one[OSD_KEY_LEN], other[OSD_KEY_LEN];
+    struct osd_mac *m;
+
+    (void)state;
+    assert_int_equal(osd_mac_by(OSD_HMAC_SHA256, key, &piece, 1, one), OSD_OK);
+    assert_int_equal(osd_mac_begin_by(OSD_HMAC_SHA256, key, &m), OSD_OK);
+    assert_int_equal(osd_digest("abc", 3, d), OSD_OK);
+    assert_memory_equal(d, abc, sizeof(abc));
+    assert_int_equal(osd_mac_add(m, "abc", 3), OSD_OK);
+    assert_int_equal(osd_mac_end(m, other), OSD_OK);
+    assert_memory_equal(one, other, sizeof(one));
+    assert_int_equal(osd_digest("abc", 3, d), OSD_OK); /* in the context that was used */
+    assert_memory_equal(d, abc, sizeof(abc));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_security_icv__of_a_continuation_leaves_its_field_out),
         cmocka_unit_test(test_security_icv__fields_are_filled_from_the_left),
         cmocka_unit_test(test_security_icv__by_hmac_sha256),
+        cmocka_unit_test(test_security_icv__digest_is_sha256),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
