@@ -82,6 +82,18 @@ probe() {
     "$BUILD/tests/initiator/iscsi_probe" -p 000000000000 "${@:1:$#-1}" "$OSD_DEVICE" "$cdb"
 }
 
+# cdb ACTION BYTE=HEX... - an OSD-2 CDB without a capability, these bytes set, in hexadecimal
+cdb() {
+    local c field at
+    c=$(printf '%0472d' 0)
+    for field in 0=7f 7=e4 "8=$1" "${@:2}"; do
+        at=$((2 * ${field%%=*}))
+        field=${field#*=}
+        c=${c:0:at}$field${c:at+${#field}}
+    done
+    echo "$c"
+}
+
 # expect RC COMMAND... - it ends with this exit code, a program within 60 s
 expect() {
     local want=$1 rc=0

@@ -12,8 +12,7 @@ OBJECTS=60000
 raw() { timeout 60 "$ROOT/tests/uml/raw_iscsi.py" 127.0.0.1:3260 "$IQN" 0 "$@"; }
 
 # a long command: CREATE of so many user objects in partition 10000h, all or none
-create=7f000000000000e4888200200000000000000000000100000000000000000000$(printf %04x $OBJECTS)
-create=$create$(printf "%0$((472 - ${#create}))d" 0)
+create=$(cdb 8882 11=20 16=0000000000010000 32="$(printf %04x $OBJECTS)")
 
 # created N - so many times the objects are there
 created() {
