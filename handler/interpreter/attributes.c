@@ -201,8 +201,10 @@ static osd_status call_member(struct command *c, uint64_t oid, void *arg)
 {
     struct attr_object o = {.id = {c->target.pid, oid}, .type = OSD_TYPE_USER, .exists = true};
     const struct member_call *call = arg;
+    osd_status st = call->fn(c, &o, call->arg);
 
-    return call->fn(c, &o, call->arg);
+    count_processed(c, 1);
+    return st;
 }
 
 /* Every object whose attributes the command means: the members, or n_objects from object on. */

@@ -3,8 +3,8 @@
  * handler/interpreter/collections.c - CREATE, REMOVE COLLECTION, CREATE USER TRACKING
  * COLLECTION, REMOVE MEMBER OBJECTS, members (reference 2.4, 9.2)
  *
- * Commands that work on many members hold the whole partition. A tracked command with IMMED_TR
- * is carried out before its status like any other, so its collection never shows one under way.
+ * Commands that work on many members hold the whole partition. What of the tracking page is as in a
+ * collection without tracked commands is not stored.
  */
 #include "collections.h"
 
@@ -159,7 +159,10 @@ static osd_status remove_member(struct command *c, uint64_t oid, void *arg)
     osd_status st = collections_of_changed(c, id);
 
     ++*n;
-    return st ? st : ops_of(c)->remove(c->txn, id, false);
+    if (st == OSD_OK)
+        st = ops_of(c)->remove(c->txn, id, false);
+    count_processed(c, 1);
+    return st;
 }
 
 osd_status run_remove_members(struct command *c)
@@ -190,21 +193,58 @@ osd_status run_set_members(struct command *c)
 
 /* ---- tracking ---- */
 
-static osd_status track(struct command *c, uint32_t number, uint64_t value)
+static osd_status track_bytes(struct command *c, uint32_t number, const uint8_t *value,
+                              size_t len)
 {
-    uint8_t raw[8];
-
-    be64_put(raw, value);
     return ops_of(c)->set_attr(c->txn, c->object.id, OSD_PAGE_C + OSD_PG_COLLECTIONS, number,
-                               raw, sizeof(raw));
+                               value, (uint32_t)len);
+}
+
+/** A number of the page; len 0: what it is when no command is under way. */
+struct track {
+    uint32_t number;
+    uint8_t len;
+    uint64_t value;
+};
+
+static osd_status track(struct command *c, const struct track *t, size_t n)
+{
+    osd_status st = OSD_OK;
+
+    for (size_t i = 0; i < n && st == OSD_OK; i++) {
+        uint8_t raw[8];
+        be64_put(raw, t[i].value);
+        st = track_bytes(c, t[i].number, raw + 8 - t[i].len, t[i].len);
+    }
+    return st;
+}
+
+osd_status tracking_begin(struct command *c)
+{
+    const struct track page[] = {
+        {TRACK_PERCENT, 1, 0},   {TRACK_ACTIVE, 2, be16_get(c->req->cdb + 8)},
+        {TRACK_SENSE, 0, 0},     {TRACK_STATUS, 2, TRACK_RUNNING},
+        {TRACK_PROCESSED, 8, 0}, {TRACK_MEMBERS, 8, 0},
+    };
+
+    return track(c, page, sizeof(page) / sizeof(page[0]));
 }
 
 osd_status tracking_finish(struct command *c, uint64_t members, uint64_t processed)
 {
-    osd_status st;
+    const struct track page[] = {
+        {TRACK_PERCENT, 0, 0}, {TRACK_ACTIVE, 0, 0},        {TRACK_STATUS, 0, 0},
+        {TRACK_SENSE, 0, 0},   {TRACK_MEMBERS, 8, members}, {TRACK_PROCESSED, 8, processed},
+    };
 
-    if (!c->cdb.immed_tr)
-        return OSD_OK;
-    st = track(c, TRACK_MEMBERS, members);
-    return st ? st : track(c, TRACK_PROCESSED, processed);
+    return c->cdb.immed_tr ? track(c, page, sizeof(page) / sizeof(page[0])) : OSD_OK;
+}
+
+osd_status tracking_fail(struct command *c, const uint8_t *sense, size_t len)
+{
+    static const struct track page[] = {{TRACK_ACTIVE, 0, 0},
+                                        {TRACK_STATUS, 2, SAM_CHECK_CONDITION}};
+    osd_status st = track(c, page, sizeof(page) / sizeof(page[0]));
+
+    return st ? st : track_bytes(c, TRACK_SENSE, sense, len);
 }

@@ -20,6 +20,8 @@
 #define TRACK_PROCESSED 0x11u
 #define TRACK_NEWER     0x12u /* and 13h: skipped because newer, because missing */
 
+#define TRACK_RUNNING 0xffffu /* TRACK_STATUS of a command under way */
+
 /** Remember that the members of a collection of the command's partition change: its data
  *  modified time follows after the commit. */
 void collection_changed(struct command *c, uint64_t cid);
@@ -32,7 +34,10 @@ typedef osd_status (*member_visit)(struct command *c, uint64_t oid, void *arg);
 osd_status members_each(struct command *c, struct store_id collection, member_visit visit,
                         void *arg);
 
-/** Put the numbers of a finished tracked command into the tracking page of its collection. */
+/** The tracking page of a tracked command's collection: it is under way; it is done; it has failed
+ *  with this sense data, and so has done nothing. finish: does nothing without IMMED_TR. */
+osd_status tracking_begin(struct command *c);
 osd_status tracking_finish(struct command *c, uint64_t members, uint64_t processed);
+osd_status tracking_fail(struct command *c, const uint8_t *sense, size_t len);
 
 #endif

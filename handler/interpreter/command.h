@@ -136,9 +136,12 @@ struct command {
     const struct action *act;
     uint64_t now;
     struct store_txn *txn;
-    bool check_only; /* the phases will not be run */
-    bool mutating;   /* changes objects by itself */
-    bool looking;    /* the transaction only reads (ACT_LOOKS) */
+    bool check_only;   /* the phases will not be run */
+    bool mutating;     /* changes objects by itself */
+    bool looking;      /* the transaction only reads (ACT_LOOKS) */
+    bool tracked;      /* the work will come after the status (tracker.h) */
+    struct job *job;   /* of which this is the work; NULL: a request */
+    struct job *later; /* of a tracked command: what it leaves behind; reserved */
 
     /* what is addressed, as it was when the transaction began */
     struct store_id target;
@@ -183,7 +186,7 @@ struct command {
     /* exactly once */
     struct replay replay;
 
-    struct task task;
+    struct task *task, own_task; /* that of the job, or its own */
 
     /* security */
     bool verified;      /* its integrity value was right */
@@ -214,7 +217,7 @@ osd_status fail_quota(struct command *c, uint32_t page, uint32_t number);
 /** Whether the command may work on: fails when it was aborted. */
 static inline osd_status go_on(struct command *c)
 {
-    return task_aborted(&c->task) ? fail_kind(c, FAULT_ABORTED) : OSD_OK;
+    return task_aborted(c->task) ? fail_kind(c, FAULT_ABORTED) : OSD_OK;
 }
 
 /** Count one attribute or member looked at: lists, members and criteria multiply, and nobody
@@ -226,6 +229,13 @@ static inline osd_status spend(struct command *c)
     if (st)
         return st;
     return ++c->steps <= c->dev->max_steps ? OSD_OK : fail_kind(c, FAULT_ROOM);
+}
+
+/** Count members that a tracked command is done with. */
+static inline void count_processed(struct command *c, uint64_t n)
+{
+    if (c->job)
+        atomic_fetch_add_explicit(&c->job->processed, n, memory_order_relaxed);
 }
 
 /** Pick the pointer of the command's generation. */
@@ -261,6 +271,9 @@ void command_execute(struct osd_device *dev, const struct osd_request *req,
  *  limits are not looked at. Fills ret (GOOD or the command's own CHECK CONDITION). */
 void command_check(struct osd_device *dev, const struct osd_request *req,
                    struct osd_response *ret);
+
+/** Carry out what a tracked command left to do, and put into its page how it ended. */
+void command_work_on(struct osd_device *dev, struct job *job);
 
 /** status and c->fault to SAM status and sense data (respond.c): the only maker of sense for
  *  OSD commands. */

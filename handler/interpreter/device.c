@@ -274,6 +274,7 @@ static osd_status load_state(const struct osd_device_config *cfg, struct osd_dev
 static void release(struct osd_device *dev)
 {
     staging_destroy(&dev->staging);
+    tracker_destroy(&dev->tracker);
     tasks_destroy(&dev->tasks);
     inflight_destroy(&dev->inflight);
     nonces_destroy(&dev->nonces);
@@ -310,6 +311,7 @@ osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_devic
     exchange_init(&dev->exchange);
     staging_init(&dev->staging);
     tasks_init(&dev->tasks);
+    tracker_init(&dev->tracker);
     st = scrub_start(dev, cfg);
     if (st) {
         release(dev);
@@ -341,9 +343,15 @@ void osd_device_close(struct osd_device *dev)
     if (!dev)
         return;
     struct osd_store *store = dev->store;
+    tracker_stop(&dev->tracker);
     scrub_stop(dev);
     release(dev);
     store->ops->close(store);
+}
+
+void osd_device_settle(struct osd_device *dev)
+{
+    tracker_settle(&dev->tracker);
 }
 
 uint64_t device_now(struct osd_device *dev)

@@ -3,8 +3,8 @@
  * handler/interpreter/device.h - the logical unit's own state
  *
  * Everything that is not in the store. Set at open and then constant, except the atomics, the
- * nonces in flight (replay.h), the staged commands (staging.h) and the long ones (tasks.h), which
- * have locks of their own.
+ * nonces in flight (replay.h), the staged commands (staging.h), the long ones (tasks.h) and those
+ * that work on after their status (tracker.h), which have locks of their own.
  */
 #ifndef INTERPRETER_DEVICE_H
 #define INTERPRETER_DEVICE_H
@@ -19,6 +19,7 @@
 #include "security/seal.h"
 #include "staging.h"
 #include "tasks.h"
+#include "tracker.h"
 #include "trust.h"
 
 #define SECURITY_TOKEN_LEN 16
@@ -51,6 +52,7 @@ struct osd_device {
     struct inflight inflight;
     struct staging staging;
     struct tasks tasks;
+    struct tracker tracker;
     atomic_uint formatting; /* FORMAT OSD commands at work: others get NOT READY */
     struct scrub scrub;
     atomic_uint_fast64_t commands, failures, replays;

@@ -7,12 +7,14 @@
  * under way, so respond.c can tell how far the command got.
  */
 #include <openssl/crypto.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "attributes.h"
 #include "authorize.h"
 #include "collections.h"
 #include "continuation.h"
+#include "query.h"
 #include "recovery.h"
 #include "secure.h"
 #include "segments.h"
@@ -92,7 +94,7 @@ static struct store_id lock_id(const struct command *c)
         return root_id;
     if (c->second.len && second_object(c).pid != c->target.pid)
         return root_id; /* two partitions */
-    if (c->looking)
+    if (c->looking || c->tracked)
         return c->target;
     if (creates_inside(c) || needs_whole(c) || c->second.len)
         return (struct store_id){c->target.pid, 0};
@@ -370,7 +372,7 @@ static osd_status run_phases(struct command *c)
     return st;
 }
 
-/* ---- begin to end ---- */
+/* ---- outcome ---- */
 
 /* The outcome of the first time, where it cannot be computed again. */
 static void take_outcome(struct command *c)
@@ -409,7 +411,7 @@ static osd_status finish(struct command *c, osd_status st)
     if (st)
         return st;
     c->function = OSD_FN_COMMAND;
-    if (c->act->flags & ACT_LONG && !task_settle(&c->task))
+    if (c->act->flags & ACT_LONG && !task_settle(c->task))
         return fail_kind(c, FAULT_ABORTED);
     st = ops_of(c)->commit(c->txn, flags);
     c->txn = NULL;
@@ -450,7 +452,7 @@ static void aftermath(struct command *c)
     const struct store_ops *ops = ops_of(c);
     unsigned touch = c->act->touch | c->touch;
 
-    if (c->replay.found)
+    if (c->replay.found || c->tracked)
         return;
     if (c->mutating || c->sets)
         touch &= ~(unsigned)(STORE_TOUCH_DATA_MODIFIED | STORE_TOUCH_ATTR_MODIFIED);
@@ -497,6 +499,92 @@ static osd_status require_ready(struct command *c)
     return atomic_load(&c->dev->formatting) ? fail_kind(c, FAULT_NOT_READY) : OSD_OK;
 }
 
+/* ---- tracked commands ---- */
+
+/* Whether the work may come after the status: what brings attributes home cannot do without it. */
+static bool may_be_tracked(const struct command *c)
+{
+    return c->cdb.immed_tr && c->mutating && !c->gets;
+}
+
+/* How much of Data-Out the work needs. */
+static uint64_t out_needed(const struct command *c)
+{
+    const struct osd_attr_params *a = &c->cdb.attr;
+    uint64_t lists = c->set_list.len ? a->set_off + c->set_list.len : 0;
+
+    return lists > c->cdb.cont_len ? lists : c->cdb.cont_len;
+}
+
+static struct job *make_job(const struct command *c, size_t out_len)
+{
+    struct job *j = calloc(1, sizeof(*j));
+
+    if (!j)
+        return NULL;
+    j->out = malloc(out_len + 1);
+    if (!j->out) {
+        free(j);
+        return NULL;
+    }
+    j->collection = c->target;
+    j->meta = c->meta;
+    j->partition = c->partition;
+    j->action = be16_get(c->req->cdb + 8);
+    j->cdb_len = c->req->cdb_len < OSD_CDB_MAX ? c->req->cdb_len : OSD_CDB_MAX;
+    memcpy(j->cdb, c->req->cdb, j->cdb_len);
+    j->out_len = osd_iov_read(&c->req->out, 0, j->out, out_len);
+    return j;
+}
+
+/* The command becomes the job of its collection, unless that has one. */
+static osd_status reserve(struct command *c)
+{
+    uint64_t len = out_needed(c);
+    struct job *j;
+    osd_status st;
+
+    if (len > JOB_OUT_MAX)
+        return fail_kind(c, FAULT_ROOM);
+    j = make_job(c, len);
+    if (!j)
+        return OSD_E_NOMEM;
+    st = tracker_reserve(c->dev, j, task_tag(c->cdb.sec.nonce));
+    if (st == OSD_OK)
+        c->later = j;
+    else
+        job_free(j);
+    if (st == OSD_E_BUSY)
+        return fail_cdb(c, 24);
+    return st == OSD_E_NO_SPACE ? fail_kind(c, FAULT_ROOM) : st;
+}
+
+/* Instead of the phases: all that can be told before the work, and the page that says it is under
+ * way. Collections that clients fill have no such page, and their commands are as without
+ * IMMED_TR. */
+static osd_status accept(struct command *c)
+{
+    osd_status st = OSD_OK;
+
+    if (c->replay.found)
+        return OSD_OK;
+    c->function = OSD_FN_COMMAND;
+    if (c->meta.type != COLLECTION_TRACKING) {
+        c->tracked = false;
+        st = c->act->flags & ACT_LOOKS ? OSD_OK : command_lock(c);
+        return st ? st : run_phases(c);
+    }
+    if (c->cdb.op == OSD_OP_QUERY)
+        st = query_check(c);
+    if (st == OSD_OK)
+        st = reserve(c);
+    if (st == OSD_OK)
+        st = command_lock(c);
+    return st ? st : tracking_begin(c);
+}
+
+/* ---- begin to end ---- */
+
 static osd_status execute(struct command *c)
 {
     osd_status st = prepare(c, true);
@@ -504,10 +592,11 @@ static osd_status execute(struct command *c)
     if (st == OSD_OK)
         st = require_ready(c);
     if (st == OSD_OK && c->act->flags & ACT_LONG)
-        task_enter(&c->dev->tasks, &c->task, task_tag(c->cdb.sec.nonce));
+        task_enter(&c->dev->tasks, c->task, task_tag(c->cdb.sec.nonce));
     if (st == OSD_OK)
         st = replay_enter(c);
-    c->looking = c->act && c->act->flags & ACT_LOOKS;
+    c->tracked = st == OSD_OK && may_be_tracked(c);
+    c->looking = c->act && (c->act->flags & ACT_LOOKS || c->tracked);
     if (st == OSD_OK)
         st = begin(c);
     if (st == OSD_OK)
@@ -515,7 +604,7 @@ static osd_status execute(struct command *c)
     if (st == OSD_OK)
         st = find_replayed(c);
     if (st == OSD_OK)
-        st = run_phases(c);
+        st = c->tracked ? accept(c) : run_phases(c);
     return finish(c, st);
 }
 
@@ -528,23 +617,41 @@ static void note_damage(const struct command *c)
         damage_found(c->dev, c->target, attrs ? DAMAGED_ATTRS : DAMAGED_DATA, c->now);
 }
 
+static void command_init(struct command *c, struct osd_device *dev,
+                         const struct osd_request *req)
+{
+    memset(c, 0, offsetof(struct command, small));
+    c->dev = dev;
+    c->req = req;
+    c->now = device_now(dev);
+    c->task = &c->own_task;
+    c->big = NULL;
+    c->cache_valid = false;
+}
+
+/* What was promised begins, or will not be. */
+static void hand_over(struct command *c, osd_status st)
+{
+    if (c->later && st == OSD_OK)
+        tracker_submit(c->dev, c->later);
+    else if (c->later)
+        tracker_drop(c->dev, c->later);
+    c->later = NULL;
+}
+
 void command_execute(struct osd_device *dev, const struct osd_request *req,
                      struct osd_response *ret)
 {
     struct command c;
     osd_status st;
 
-    memset(&c, 0, offsetof(struct command, small));
-    c.dev = dev;
-    c.req = req;
-    c.now = device_now(dev);
-    c.big = NULL;
-    c.cache_valid = false;
+    command_init(&c, dev, req);
     st = execute(&c);
     respond(&c, st, ret);
     if (c.txn)
         ops_of(&c)->abort(c.txn);
-    task_leave(&dev->tasks, &c.task);
+    task_leave(&dev->tasks, c.task);
+    hand_over(&c, st);
     if (c.formats)
         atomic_fetch_sub(&dev->formatting, 1);
     if (st == OSD_OK)
@@ -566,12 +673,7 @@ void command_check(struct osd_device *dev, const struct osd_request *req,
     struct command c;
     osd_status st;
 
-    memset(&c, 0, offsetof(struct command, small));
-    c.dev = dev;
-    c.req = req;
-    c.now = device_now(dev);
-    c.big = NULL;
-    c.cache_valid = false;
+    command_init(&c, dev, req);
     c.check_only = true;
     st = prepare(&c, false);
     if (st == OSD_OK)
@@ -585,5 +687,105 @@ void command_check(struct osd_device *dev, const struct osd_request *req,
         ops_of(&c)->abort(c.txn);
     if (c.verified)
         OPENSSL_cleanse(c.cap_key, sizeof(c.cap_key));
+    segments_free(&c);
+}
+
+/* ---- after the status ---- */
+
+/* The collection must be the one the command was accepted for. */
+static osd_status begin_job(struct command *c)
+{
+    osd_status st = begin(c);
+
+    if (st == OSD_OK && (!c->has_partition || !is_same(&c->partition, &c->job->partition)))
+        return fail_cdb(c, 16);
+    if (st == OSD_OK && (!c->exists || !is_same(&c->meta, &c->job->meta)))
+        return fail_cdb(c, 24);
+    return st ? st : require_target(c);
+}
+
+#define COUNT_CHUNK 256
+
+/* For the percentage; they may become more or less. */
+static osd_status count_ahead(struct command *c)
+{
+    uint64_t ids[COUNT_CHUNK], next = 0;
+    size_t n = 0;
+    osd_status st;
+
+    do {
+        st = go_on(c);
+        if (st == OSD_OK)
+            st = ops_of(c)->members(c->txn, c->target, next, ids, COUNT_CHUNK, &n, &next);
+        if (st == OSD_OK)
+            atomic_fetch_add_explicit(&c->job->members, n, memory_order_relaxed);
+    } while (st == OSD_OK && next);
+    return st;
+}
+
+static osd_status execute_job(struct command *c)
+{
+    osd_status st = prepare(c, true);
+
+    c->function = OSD_FN_COMMAND;
+    c->looking = c->act && c->act->flags & ACT_LOOKS;
+    if (st == OSD_OK)
+        st = require_ready(c);
+    if (st == OSD_OK)
+        st = go_on(c);
+    if (st == OSD_OK)
+        st = begin_job(c);
+    if (st == OSD_OK)
+        st = count_ahead(c);
+    if (st == OSD_OK)
+        st = run_phases(c);
+    return finish(c, st);
+}
+
+/* In a transaction of its own: that of the work is gone. Where it fails too, the page reads as that
+ * of a command that went with its process (pages_collections.c). */
+static osd_status put_failure(struct command *c, const struct osd_response *r)
+{
+    const struct store_ops *ops = ops_of(c);
+    struct store_meta m;
+    osd_status st = ops->begin(c->dev->store, c->job->collection, STORE_EXCLUSIVE, &c->txn);
+
+    if (st)
+        return st;
+    c->object.id = c->job->collection;
+    st = ops->get_meta(c->txn, c->object.id, &m);
+    if (st == OSD_OK && !is_same(&m, &c->job->meta))
+        st = OSD_E_NOT_FOUND;
+    if (st == OSD_OK)
+        st = tracking_fail(c, r->sense, r->sense_len);
+    if (st == OSD_OK)
+        st = ops->commit(c->txn, 0);
+    else
+        ops->abort(c->txn);
+    c->txn = NULL;
+    return st;
+}
+
+void command_work_on(struct osd_device *dev, struct job *job)
+{
+    struct iovec piece = {.iov_base = job->out, .iov_len = job->out_len};
+    struct osd_request req = {
+        .cdb = job->cdb, .cdb_len = job->cdb_len, .out = osd_iov_make(&piece, 1)};
+    struct osd_response r;
+    struct command c;
+    osd_status st;
+
+    command_init(&c, dev, &req);
+    c.job = job;
+    c.task = &job->task;
+    st = execute_job(&c);
+    respond(&c, st, &r);
+    if (c.txn)
+        ops_of(&c)->abort(c.txn);
+    c.txn = NULL;
+    if (st == OSD_OK)
+        aftermath(&c);
+    else
+        put_failure(&c, &r);
     segments_free(&c);
 }

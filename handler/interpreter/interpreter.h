@@ -62,7 +62,8 @@ uint8_t osd_device_method(const struct osd_device *dev);
  *  no change; longer than 64 characters is cut. Before the first osd_device_execute(). */
 void osd_device_set_serial(struct osd_device *dev, const char *serial);
 
-/** Ends the device after all osd_device_execute() calls returned; closes the store. */
+/** Ends the device after all osd_device_execute() calls returned; closes the store. What works on
+ *  after its status is aborted first. */
 void osd_device_close(struct osd_device *dev);
 
 /** One command. With shared_buffer (TCMU: one buffer, its direction is in the CDB) out and in
@@ -86,6 +87,9 @@ struct osd_response {
 /** Execute. Blocks; any number of threads at once. */
 void osd_device_execute(struct osd_device *dev, const struct osd_request *req,
                         struct osd_response *ret);
+
+/** Wait until no command works on after its status (IMMED_TR). Any thread. */
+void osd_device_settle(struct osd_device *dev);
 
 /** Before somebody is told of these responses: what their commands changed with `later`, or may
  *  have seen of others that did, survives the death of the process when it returns. When the store

@@ -119,22 +119,96 @@ osd_status page_set_membership(const struct ask *a, const uint8_t *value, uint32
 
 /* ---- command tracking ---- */
 
+/** What a page that says "under way" is to be taken for. */
+enum view { VIEW_STORED, VIEW_RUNNING, VIEW_LOST };
+
+static osd_status says_running(const struct ask *a, bool *ret)
+{
+    struct osd_attr_id id = {a->id.page, TRACK_STATUS};
+    struct attr_value v;
+    osd_status st = stored_load(a->c, a->o->id, id, &v);
+
+    *ret = st == OSD_OK && row_be_value(v.data, v.len) == TRACK_RUNNING;
+    return st;
+}
+
+/* A command may end between the two looks: then the page says so by now. */
+static osd_status find_view(const struct ask *a, enum view *ret, struct progress *ret_p)
+{
+    bool running;
+    osd_status st = says_running(a, &running);
+
+    *ret = VIEW_STORED;
+    if (st || !running)
+        return st;
+    *ret = VIEW_RUNNING;
+    if (tracker_find(&a->c->dev->tracker, a->o->id, ret_p))
+        return OSD_OK;
+    st = says_running(a, &running);
+    *ret = running ? VIEW_LOST : VIEW_STORED;
+    return st;
+}
+
+static osd_status get_running(const struct ask *a, const struct progress *p,
+                              struct attr_value *ret)
+{
+    switch (a->id.number) {
+    case TRACK_PERCENT:
+        return row_number(a, p->percent, ret);
+    case TRACK_MEMBERS:
+        return row_number(a, p->members, ret);
+    case TRACK_PROCESSED:
+        return row_number(a, p->processed, ret);
+    default:
+        return row_get_default(a, ret);
+    }
+}
+
+/* The process that carried the command out is gone, or could not say how it ended; nothing of it
+ * was done. */
+static osd_status get_lost(const struct ask *a, struct attr_value *ret)
+{
+    struct osd_response r;
+
+    switch (a->id.number) {
+    case TRACK_ACTIVE:
+        return row_number(a, 0, ret);
+    case TRACK_STATUS:
+        return row_number(a, SAM_CHECK_CONDITION, ret);
+    case TRACK_SENSE:
+        respond_plain(FAULT_ABORTED, 0, &r);
+        memcpy(a->c->small, r.sense, r.sense_len);
+        *ret = (struct attr_value){.data = a->c->small, .len = (uint32_t)r.sense_len};
+        return OSD_OK;
+    default:
+        return row_get_default(a, ret);
+    }
+}
+
 /* Collections that no tracked command can work on have none of it. */
 static osd_status get_tracking(const struct ask *a, struct attr_value *ret)
 {
+    struct progress p = {0};
     struct store_meta m;
+    enum view view;
     osd_status st = ops_of(a->c)->get_meta(a->c->txn, a->o->id, &m);
 
+    if (st == OSD_OK && m.type != COLLECTION_TRACKING)
+        return row_get_undefined(a, ret);
+    if (st == OSD_OK)
+        st = find_view(a, &view, &p);
     if (st)
         return st;
-    return m.type == COLLECTION_TRACKING ? row_get_default(a, ret) : row_get_undefined(a, ret);
+    if (view == VIEW_RUNNING)
+        return get_running(a, &p, ret);
+    return view == VIEW_LOST ? get_lost(a, ret) : row_get_default(a, ret);
 }
 
 static const struct row rows_tracking_c[] = {
     {TRACK_PERCENT, 1, 1, GEN2, get_tracking, NULL, 100},
     {TRACK_ACTIVE, 1, 2, GEN2, get_tracking, NULL, 0},
     {TRACK_STATUS, 1, 2, GEN2, get_tracking, NULL, 0},
-    {TRACK_SENSE, 1, 0, GEN2, row_get_undefined, NULL, 0},
+    {TRACK_SENSE, 1, 0, GEN2, get_tracking, NULL, 0},
     {TRACK_MEMBERS, 1, 8, GEN2, get_tracking, NULL, 0},
     {TRACK_PROCESSED, 1, 8, GEN2, get_tracking, NULL, 0},
     {TRACK_NEWER, 2, 8, GEN2, get_tracking, NULL, 0},

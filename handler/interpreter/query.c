@@ -236,6 +236,7 @@ static osd_status scan(struct command *c, struct result *r)
             if ((st = spend(c)) == OSD_OK)
                 st = examine(c, ids[i], r);
         r->members += n;
+        count_processed(c, n);
         if (st == OSD_OK && next)
             st = command_pause(c);
     } while (st == OSD_OK && next);
@@ -477,10 +478,8 @@ static osd_status to_collection(struct command *c)
 {
     struct result r = {.ids = osd_buf_make(FOUND_MAX)};
     struct store_id target = {c->target.pid, c->cdb.start};
-    osd_status st = check_matches(c, target);
+    osd_status st = search(c, &r);
 
-    if (st == OSD_OK)
-        st = search(c, &r);
     if (st == OSD_OK)
         st = command_lock(c);
     if (st == OSD_OK)
@@ -494,11 +493,12 @@ static osd_status to_collection(struct command *c)
     return st ? st : tracking_finish(c, r.members, r.members);
 }
 
-osd_status run_query(struct command *c)
+osd_status query_check(struct command *c)
 {
     bool data_in = c->cdb.length != 0, collection = c->cdb.start != 0;
 
-    if (c->meta.type != COLLECTION_TRACKING)
+    if (c->meta.type != COLLECTION_TRACKING ||
+        (!c->job && tracker_find(&c->dev->tracker, c->target, NULL)))
         return fail_cdb(c, 24);
     if (data_in == collection)
         return fail_cdb(c, 32);
@@ -506,5 +506,15 @@ osd_status run_query(struct command *c)
         return fail_cdb(c, 11);
     if (c->query.len == 0)
         return fail_cdb(c, 48);
-    return collection ? to_collection(c) : to_data_in(c);
+    return collection ? check_matches(c, (struct store_id){c->target.pid, c->cdb.start})
+                      : OSD_OK;
+}
+
+osd_status run_query(struct command *c)
+{
+    osd_status st = query_check(c);
+
+    if (st)
+        return st;
+    return c->cdb.start ? to_collection(c) : to_data_in(c);
 }

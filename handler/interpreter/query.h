@@ -7,6 +7,9 @@
 
 #include "attributes.h"
 
+/** What the CDB and the collections must be like; OSD_OK or what the client is told. */
+osd_status query_check(struct command *c);
+
 /** Call check (may be NULL) for the attribute of every criterion; a malformed list fails. */
 osd_status query_each(struct command *c, attr_check check, void *arg);
 

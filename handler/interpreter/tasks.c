@@ -59,12 +59,17 @@ bool task_settle(struct task *k)
     return leave_running(k, TASK_SETTLED);
 }
 
+void task_abort(struct task *k)
+{
+    leave_running(k, TASK_ABORTED);
+}
+
 static void abort_if(struct tasks *t, bool all, uint64_t tag)
 {
     pthread_mutex_lock(&t->lock);
     for (struct task *k = t->head; k; k = k->next)
         if (all || k->tag == tag)
-            leave_running(k, TASK_ABORTED);
+            task_abort(k);
     pthread_mutex_unlock(&t->lock);
 }
 

@@ -29,7 +29,7 @@ struct task {
 
 struct tasks {
     pthread_mutex_t lock;
-    struct task *head; /* tasks lie on their threads' stacks */
+    struct task *head; /* of commands on their threads' stacks, and of jobs (tracker.h) */
 };
 
 void tasks_init(struct tasks *t);
@@ -51,6 +51,9 @@ static inline bool task_aborted(const struct task *k)
 {
     return atomic_load_explicit(&k->state, memory_order_relaxed) == TASK_ABORTED;
 }
+
+/** Abort one task, unless it is settled. Any thread. */
+void task_abort(struct task *k);
 
 /** Abort the tasks with this tag, or all. Those that are settled run on. Waits for no task. Any
  *  thread. */
