@@ -103,6 +103,7 @@ static uint8_t run(struct osd_device *dev, const uint8_t *cdb, size_t cdb_len, u
         req.in = req.out;
     osd_device_weigh(dev, cdb, cdb_len, &scope);
     osd_device_execute(dev, &req, &r);
+    osd_device_settle(dev);
     check_response(&r);
     if (!shared)
         check_in(&r, in, in_len);
@@ -361,6 +362,7 @@ static void give_keys(struct osd_device *dev)
     struct osd_response r;
 
     osd_device_execute(dev, &req, &r);
+    osd_device_settle(dev);
     require(osd_system_id_of_page(page, r.in_len, keys.system_id));
     keys.nonces = 0;
     keys.given = true;

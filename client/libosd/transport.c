@@ -179,6 +179,7 @@ static osd_status try_local(struct transport *t, struct exchange *x)
     if (!t->device)
         return OSD_E_UNSUPPORTED;
     osd_device_execute(t->device, &req, &r);
+    osd_device_settle(t->device); /* nobody else could look at it meanwhile */
     x->status = r.status;
     x->sense_len = r.sense_len;
     memcpy(x->sense, r.sense, r.sense_len);

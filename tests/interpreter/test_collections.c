@@ -612,6 +612,7 @@ static void test_interpreter_collections__members_are_removed_at_once(void **sta
     struct osd_cdb c = rig_cmd(OSD_OP_REMOVE_MEMBER_OBJECTS, OSD_GEN2, RIG_PID, RIG_CID + 1);
     c.immed_tr = true;
     rig_good(rig, &c);
+    osd_device_settle(rig->dev);
     assert_int_equal(rig_members(rig, RIG_CID, ids, 8), 0);
     assert_int_equal(rig_members(rig, RIG_CID + 1, ids, 8), 0);
     assert_int_equal(rig_get_u(rig, RIG_PID, 0, OSD_PAGE_P + 1, 0xc1), 3);

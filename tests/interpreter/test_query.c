@@ -202,6 +202,7 @@ static void test_interpreter_query__into_a_collection(void **state)
         ask(&d);
         expect_good(rig);
         assert_int_equal(rig->r.in_len, 0);
+        osd_device_settle(rig->dev);
         assert_int_equal(rig_members(rig, RIG_CID + 2, ids, 16), 4);
         assert_int_equal(ids[0], RIG_OID + 6);
     }

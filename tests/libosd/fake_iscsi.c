@@ -142,6 +142,7 @@ static void carry_out(struct iscsi_command *c)
     if (out)
         osd_iov_read(&c->out, 0, buffer, len);
     osd_device_execute(device, &req, &r);
+    osd_device_settle(device);
     if (!out)
         osd_iov_write(&c->in, 0, buffer, len);
     c->scsi_status = r.status;

@@ -80,6 +80,7 @@ static void run_device(struct bench *b)
     q.out = osd_iov_make(&out, r->out.len ? 1 : 0);
     q.in = osd_iov_make(&in, r->in_len ? 1 : 0);
     osd_device_execute(b->dev, &q, &b->got);
+    osd_device_settle(b->dev);
     if (b->broken && be16_get(r->cdb + 8) == 0x8885 && b->got.status == 0 && b->got.in_len > 0)
         b->in[0] ^= 1;
 }
