@@ -213,6 +213,22 @@ static osd_status clean(struct run *run)
     return st;
 }
 
+#define UNTIL_TRIES    200
+#define UNTIL_PAUSE_US 50000
+
+/* In this process nothing goes on after a status: once is enough. */
+static osd_status run_step(struct run *run, const struct script_step *step, int gen)
+{
+    int tries = step->until && !session_in_process(run->session) ? UNTIL_TRIES : 1;
+    osd_status st = session_step(run->session, gen, step, &run->vars, &run->rep);
+
+    while (st == OSD_E_NOT_FOUND && --tries > 0) {
+        usleep(UNTIL_PAUSE_US);
+        st = session_step(run->session, gen, step, &run->vars, &run->rep);
+    }
+    return st;
+}
+
 static osd_status run_steps(struct run *run, const struct script_case *c,
                             struct conform_result *r)
 {
@@ -221,7 +237,7 @@ static osd_status run_steps(struct run *run, const struct script_case *c,
     session_in_case(run->session, true);
     for (size_t i = 0; i < c->n_steps && st == OSD_OK; i++) {
         r->line = c->steps[i].line;
-        st = session_step(run->session, r->generation, &c->steps[i], &run->vars, &run->rep);
+        st = run_step(run, &c->steps[i], r->generation);
     }
     session_in_case(run->session, false);
     return st;

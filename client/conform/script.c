@@ -266,7 +266,10 @@ static osd_status take_step(struct reader *r)
     s->let = strcmp(r->w.w[0], "let") == 0;
     if (s->let && (r->w.n != 4 || strcmp(r->w.w[2], "=") != 0))
         return bad(r, "let NAME = VALUE");
-    s->text = rest(r, 0);
+    s->until = strcmp(r->w.w[0], "until") == 0;
+    if (s->until && r->w.n < 2)
+        return bad(r, "until COMMAND");
+    s->text = rest(r, s->until ? 1 : 0);
     return s->text ? OSD_OK : OSD_E_NOMEM;
 }
 

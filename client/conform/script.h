@@ -22,11 +22,12 @@
 #define STEPS_MAX  256
 #define EXPECT_MAX 16
 
-/** A command line and what is expected of it. let: "let NAME = VALUE" instead of a command. */
+/** A command line and what is expected of it. let: "let NAME = VALUE" instead of a command. until:
+ *  again and again until it is so. */
 struct script_step {
     unsigned line;
     const char *text;
-    bool let;
+    bool let, until;
     const char *expect[EXPECT_MAX];
     size_t n_expect;
 };
