@@ -455,8 +455,8 @@ static enum osd_weight weigh_wrapper(struct osd_device *dev, const struct osd_tw
     return seen ? command_weigh(cdb, len, ret_scope) : OSD_WEIGHT_LONG;
 }
 
-enum osd_weight osd_device_weigh(struct osd_device *dev, const uint8_t *cdb, size_t cdb_len,
-                                 struct osd_scope *ret_scope)
+static enum osd_weight weigh(struct osd_device *dev, const uint8_t *cdb, size_t cdb_len,
+                             struct osd_scope *ret_scope)
 {
     struct osd_twophase wrapper;
 
@@ -466,6 +466,16 @@ enum osd_weight osd_device_weigh(struct osd_device *dev, const uint8_t *cdb, siz
     if (osd_twophase_decode(cdb, cdb_len, &wrapper) == OSD_OK)
         return weigh_wrapper(dev, &wrapper, ret_scope);
     return command_weigh(cdb, cdb_len, ret_scope);
+}
+
+/* What works on after its status may hold its partition for as long as a heavy command. */
+enum osd_weight osd_device_weigh(struct osd_device *dev, const uint8_t *cdb, size_t cdb_len,
+                                 struct osd_scope *ret_scope)
+{
+    enum osd_weight own = weigh(dev, cdb, cdb_len, ret_scope);
+    bool waits = !ret_scope->nothing && tracker_meets(&dev->tracker, ret_scope->pid);
+
+    return waits ? OSD_WEIGHT_HEAVY : own;
 }
 
 bool osd_scopes_meet(struct osd_scope a, struct osd_scope b)

@@ -191,6 +191,19 @@ bool tracker_find(struct tracker *t, struct store_id collection, struct progress
     return j;
 }
 
+bool tracker_meets(struct tracker *t, uint64_t pid)
+{
+    bool met = false;
+
+    if (atomic_load(&t->n) == 0)
+        return false;
+    pthread_mutex_lock(&t->lock);
+    for (const struct job *j = t->head; j && !met; j = j->next)
+        met = pid == 0 || j->collection.pid == pid;
+    pthread_mutex_unlock(&t->lock);
+    return met;
+}
+
 void tracker_settle(struct tracker *t)
 {
     pthread_mutex_lock(&t->lock);

@@ -53,7 +53,7 @@ struct tracker {
     pthread_t thread;
     bool running, stop;
     struct job *head;
-    unsigned n;
+    atomic_uint n; /* changes under the lock */
 };
 
 /** What is known of a command under way. */
@@ -81,6 +81,9 @@ void job_free(struct job *job);
 
 /** Whether the collection has a job; ret may be NULL. Any thread. */
 bool tracker_find(struct tracker *t, struct store_id collection, struct progress *ret);
+
+/** Whether there is a job in the partition; 0: in any. Cheap when there is none. Any thread. */
+bool tracker_meets(struct tracker *t, uint64_t pid);
 
 /** Wait until there is no job. */
 void tracker_settle(struct tracker *t);

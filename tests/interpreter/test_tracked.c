@@ -210,6 +210,36 @@ static void test_interpreter_tracked__progress_is_seen_while_it_works(void **sta
     assert_int_equal(matches(rig), MANY);
 }
 
+static enum osd_weight weigh(struct rig *rig, enum osd_op op, uint64_t pid, uint64_t oid)
+{
+    struct osd_cdb c = rig_cmd(op, OSD_GEN2, pid, oid);
+    uint8_t raw[OSD_CDB_MAX];
+    struct osd_scope scope;
+    size_t len;
+
+    assert_int_equal(osd_cdb_encode(&c, raw, &len), OSD_OK);
+    return osd_device_weigh(rig->dev, raw, len, &scope);
+}
+
+/* Where commands arrive none may be run that has to wait for it. */
+static void test_interpreter_tracked__commands_beside_it_are_heavy(void **state)
+{
+    struct rig *rig = *state;
+    struct osd_cdb c;
+
+    make_all(rig, 5);
+    hold(rig, 2);
+    c = query(rig, RIG_PID);
+    run_good(rig, &c);
+    wait_until_held();
+    assert_int_equal(weigh(rig, OSD_OP_READ, RIG_PID, LAST), OSD_WEIGHT_HEAVY);
+    assert_int_equal(weigh(rig, OSD_OP_SET_ATTRIBUTES, 0, 0), OSD_WEIGHT_HEAVY);
+    assert_int_equal(weigh(rig, OSD_OP_READ, RIG_PID + 1, LAST), OSD_WEIGHT_SHORT);
+    assert_int_equal(weigh(rig, OSD_OP_PERFORM_TASK_MANAGEMENT, 0, 0), OSD_WEIGHT_LONG);
+    let_go(rig);
+    assert_int_equal(weigh(rig, OSD_OP_READ, RIG_PID, LAST), OSD_WEIGHT_SHORT);
+}
+
 static void test_interpreter_tracked__one_at_a_time_on_a_collection(void **state)
 {
     struct rig *rig = *state;
@@ -527,6 +557,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         rig_test(test_interpreter_tracked__progress_is_seen_while_it_works),
+        rig_test(test_interpreter_tracked__commands_beside_it_are_heavy),
         rig_test(test_interpreter_tracked__one_at_a_time_on_a_collection),
         rig_test(test_interpreter_tracked__a_repetition_begins_nothing),
         rig_test(test_interpreter_tracked__what_is_aborted_says_so),
