@@ -94,6 +94,7 @@ struct cmd {
     uint64_t
         got[2 * M_OBJECTS]; /* ids (pid, oid) of others whose attributes were brought home */
     size_t n_got;
+    bool accepted;   /* a tracked command: its status is GOOD, what it has to say is in the page */
     uint64_t beyond; /* bytes of READ MAP that are not even kept */
 };
 
@@ -122,6 +123,10 @@ void m_stamp_always(struct cmd *c, struct m_object *o, unsigned bits);
 
 /** Attributes of an object other than the one addressed were brought home. */
 void m_got(struct cmd *c, const struct m_object *o);
+
+/** A tracked command that was accepted has failed: after the state of before has come back, what the
+ *  page says of it. */
+void m_track_failure(struct cmd *c);
 
 /** The command's own work. False: a fault was noted. */
 bool m_work(struct cmd *c);

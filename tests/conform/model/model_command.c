@@ -1156,6 +1156,12 @@ void model_execute(struct model *m, const struct m_request *r, struct m_answer *
     model_begin(m);
     ok = execute(&c);
     model_end(m, ok);
+    if (!ok && c.accepted) {
+        model_begin(m);
+        m_track_failure(&c);
+        model_end(m, true);
+        ret->n_faults = 0;
+    }
     if (!ok) {
         m->clock_offset = offset_before;
         ret->in_len = 0;

@@ -29,6 +29,7 @@ enum what {
     W_NAMED, /* learned (never empty) until set, any length */
     W_NONE,  /* undefined */
     W_TRACK, /* arg in tracking collections, undefined in others */
+    W_SENSE, /* of a tracked command that failed; its bytes are not known */
 };
 
 #define S    0x01 /* settable */
@@ -96,6 +97,7 @@ static const struct row rows[] = {
     {C + 3, 0x1, 5, 6, 0, W_TIME, 0},
     {C + 4, 0x1, 1, 1, G2, W_TRACK, 100},
     {C + 4, 0x2, 2, 2, G2, W_TRACK, 0},
+    {C + 4, 0x4, 1, 0, G2, W_SENSE, 0},
     {C + 4, 0x10, 4, 8, G2, W_TRACK, 0},
     {C + 5, 0x40000001, 1, 4, S, W_STORED, 0},
     {C + 6, 0x1, 1, 1, G2, W_CONST, 0},
@@ -288,6 +290,10 @@ static void get_row(const struct m_view *v, const struct m_object *o, const stru
         break;
     case W_TEXT:
         put_attr(ret, a);
+        break;
+    case W_SENSE:
+        put_attr(ret, a);
+        ret->known = 0;
         break;
     case W_TRACK:
         if (o->collection_type != 1)

@@ -454,6 +454,30 @@ static bool work_remove_partition(struct cmd *c)
 
 /* ---- tracking ---- */
 
+#define TRACKING 0x60000004u
+
+static const uint8_t zero[8];
+
+/* Before the work: the page says that it is under way, where the work comes after the status. */
+static bool accept(struct cmd *c)
+{
+    static const uint8_t running[2] = {0xff, 0xff};
+    uint64_t before = model_used(c->m, m_partition(c));
+    struct m_object *o;
+
+    if (!c->immed || c->gets || c->target->collection_type != 1)
+        return true;
+    o = model_own(c->m, model_find(c->m, c->pid, c->oid));
+    model_put_attr(o, TRACKING, 0x1, zero, 1);
+    model_put_attr(o, TRACKING, 0x2, zero, 2);
+    model_put_attr(o, TRACKING, 0x3, running, 2);
+    model_put_attr(o, TRACKING, 0x4, NULL, 0);
+    model_put_attr(o, TRACKING, 0x10, zero, 8);
+    model_put_attr(o, TRACKING, 0x11, zero, 8);
+    c->accepted = fits(c, before);
+    return c->accepted;
+}
+
 static bool track(struct cmd *c, uint64_t members)
 {
     struct m_object *o;
@@ -465,9 +489,31 @@ static bool track(struct cmd *c, uint64_t members)
     o = model_own(c->m, model_find(c->m, c->pid, c->oid));
     for (int i = 0; i < 8; i++)
         raw[i] = (uint8_t)(members >> 8 * (7 - i));
-    model_put_attr(o, 0x60000004, 0x10, raw, 8);
-    model_put_attr(o, 0x60000004, 0x11, raw, 8);
+    for (uint32_t n = 0x1; n <= 0x4; n++)
+        model_put_attr(o, TRACKING, n, NULL, 0);
+    model_put_attr(o, TRACKING, 0x10, raw, 8);
+    model_put_attr(o, TRACKING, 0x11, raw, 8);
     return fits(c, before);
+}
+
+/* Head, object, then field and attribute as the fault has them. */
+static uint32_t sense_len(const struct m_fault *f)
+{
+    return 8 + 32 + (f->where ? 8 : 0) + (f->page ? 12 : 0);
+}
+
+void m_track_failure(struct cmd *c)
+{
+    static const uint8_t check_condition[2] = {0, 2};
+    static const uint8_t sense[64];
+    struct m_object *o = model_own(c->m, model_find(c->m, c->pid, c->oid));
+
+    model_put_attr(o, TRACKING, 0x1, zero, 1);
+    model_put_attr(o, TRACKING, 0x2, NULL, 0);
+    model_put_attr(o, TRACKING, 0x3, check_condition, 2);
+    model_put_attr(o, TRACKING, 0x4, sense, sense_len(&c->a->faults[0]));
+    model_put_attr(o, TRACKING, 0x10, zero, 8);
+    model_put_attr(o, TRACKING, 0x11, zero, 8);
 }
 
 static bool work_remove_members(struct cmd *c)
@@ -475,6 +521,8 @@ static bool work_remove_members(struct cmd *c)
     struct m_object *collection = model_own(c->m, c->target);
     uint64_t n = collection->n_members;
 
+    if (!accept(c))
+        return false;
     while (collection->n_members > 0)
         drop(c, model_find(c->m, c->pid, collection->members[0]));
     return track(c, n);
@@ -482,7 +530,7 @@ static bool work_remove_members(struct cmd *c)
 
 static bool work_set_members(struct cmd *c)
 {
-    return track(c, c->target->n_members);
+    return accept(c) && track(c, c->target->n_members);
 }
 
 /* ---- QUERY (reference 3.5) ---- */
@@ -628,7 +676,9 @@ static bool work_query(struct cmd *c)
         ok = BAD(c, 40);
     if (!ok)
         return false;
-    return to ? query_to_collection(c, to) : query_to_data(c);
+    if (!to)
+        return query_to_data(c);
+    return accept(c) && query_to_collection(c, to);
 }
 
 /* ---- LIST (reference 3.1) ---- */
