@@ -531,6 +531,7 @@ static struct job *make_job(const struct command *c, size_t out_len)
     j->meta = c->meta;
     j->partition = c->partition;
     j->action = be16_get(c->req->cdb + 8);
+    j->validated = c->validated;
     j->cdb_len = c->req->cdb_len < OSD_CDB_MAX ? c->req->cdb_len : OSD_CDB_MAX;
     memcpy(j->cdb, c->req->cdb, j->cdb_len);
     j->out_len = osd_iov_read(&c->req->out, 0, j->out, out_len);
@@ -778,6 +779,7 @@ void command_work_on(struct osd_device *dev, struct job *job)
     command_init(&c, dev, &req);
     c.job = job;
     c.task = &job->task;
+    c.validated = job->validated;
     st = execute_job(&c);
     respond(&c, st, &r);
     if (c.txn)

@@ -8,7 +8,8 @@
  * Invariants:
  *  (1) osd_device_execute() always fills the response and writes every byte of request.in
  *      (what the command does not fill is zero), also on errors.
- *  (2) One command is one store transaction; a failing command changes nothing.
+ *  (2) One command is one store transaction; a failing command changes nothing. Those that work on
+ *      after their status (tracker.h) have another one for the work.
  *  (3) A state-changing command with a non-zero nonce executes at most once within the store's
  *      window of records; a repetition is answered from the record.
  */

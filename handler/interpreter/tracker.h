@@ -38,8 +38,9 @@ struct job {
     struct task task;
     struct store_id collection;
     struct store_meta meta,
-        partition;   /* of the collection, of its partition: it must be these */
-    uint16_t action; /* service action */
+        partition;      /* of the collection, of its partition: it must be these */
+    uint16_t action;    /* service action */
+    uint32_t validated; /* functions that the request has passed */
     uint8_t cdb[OSD_CDB_MAX];
     size_t cdb_len;
     uint8_t *out; /* owned */

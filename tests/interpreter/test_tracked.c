@@ -27,7 +27,8 @@ static struct {
     struct store_ops ops, inner;
     atomic_uint nth; /* look at members by another thread than the test's at which it waits */
     sem_t begun, go;
-    unsigned at_close; /* ended status of ASKED when the store was closed */
+    bool cannot_commit; /* threads of the device */
+    unsigned at_close;  /* ended status of ASKED when the store was closed */
 } held;
 
 static _Thread_local bool is_test;
@@ -41,6 +42,14 @@ static osd_status held_members(struct store_txn *t, struct store_id id, uint64_t
         }
     }
     return held.inner.members(t, id, from, ids, max, ret_n, ret_next);
+}
+
+static osd_status held_commit(struct store_txn *t, unsigned flags)
+{
+    if (is_test || !held.cannot_commit)
+        return held.inner.commit(t, flags);
+    held.inner.abort(t);
+    return OSD_E_IO;
 }
 
 static unsigned stored_status(struct osd_store *s, struct store_id id)
@@ -67,6 +76,8 @@ static void hold(struct rig *rig, unsigned nth)
     held.inner = held.ops = *rig->store->ops;
     held.ops.members = held_members;
     held.ops.close = held_close;
+    held.ops.commit = held_commit;
+    held.cannot_commit = false;
     rig->store->ops = &held.ops;
     sem_init(&held.begun, 0, 0);
     sem_init(&held.go, 0, 0);
@@ -320,6 +331,44 @@ static void test_interpreter_tracked__what_is_aborted_says_so(void **state)
     expect_no_sense(rig);
 }
 
+/* One that has not begun yet: the one before it goes on. */
+static void test_interpreter_tracked__one_that_waits_can_be_aborted(void **state)
+{
+    struct rig *rig = *state;
+
+    make_all(rig, 1);
+    make_members(rig, RIG_PID + 1, 1);
+    rig_tracking(rig, RIG_PID + 1, MATCHES, 0);
+    hold(rig, 1);
+    for (uint64_t i = 0; i < 2; i++) {
+        struct osd_cdb c = query(rig, RIG_PID + 1 - i);
+        be64_put(c.sec.nonce + 4, TAG + i);
+        run_good(rig, &c);
+    }
+    wait_until_held();
+    assert_int_equal(manage(rig, 0x01, TAG + 1), 0x00);
+    let_go(rig);
+    expect_page_of(rig, RIG_PID + 1, 100, 0, 0, 1, 1);
+    expect_failed(rig, SENSE_ABORTED_COMMAND, ASC_COMMANDS_CLEARED);
+}
+
+/* The store takes neither what it did nor how it ended. */
+static void test_interpreter_tracked__what_cannot_be_said_reads_as_aborted(void **state)
+{
+    struct rig *rig = *state;
+    struct osd_cdb c;
+
+    make_all(rig, 5);
+    hold(rig, 0);
+    held.cannot_commit = true;
+    c = query(rig, RIG_PID);
+    run_good(rig, &c);
+    osd_device_settle(rig->dev);
+    assert_int_equal(stored_status(rig->store, (struct store_id){RIG_PID, ASKED}), RUNNING);
+    expect_failed(rig, SENSE_ABORTED_COMMAND, ASC_COMMANDS_CLEARED);
+    assert_int_equal(matches(rig), 1);
+}
+
 /* What a process that ended in the middle leaves in the store. */
 static void put_lost_page(struct rig *rig)
 {
@@ -561,6 +610,8 @@ int main(void)
         rig_test(test_interpreter_tracked__one_at_a_time_on_a_collection),
         rig_test(test_interpreter_tracked__a_repetition_begins_nothing),
         rig_test(test_interpreter_tracked__what_is_aborted_says_so),
+        rig_test(test_interpreter_tracked__one_that_waits_can_be_aborted),
+        rig_test(test_interpreter_tracked__what_cannot_be_said_reads_as_aborted),
         rig_test(test_interpreter_tracked__a_restart_in_the_middle_ends_it),
         rig_test(test_interpreter_tracked__closing_the_device_ends_it),
         rig_test(test_interpreter_tracked__too_many_are_refused),
