@@ -94,7 +94,8 @@ struct cmd {
     uint64_t
         got[2 * M_OBJECTS]; /* ids (pid, oid) of others whose attributes were brought home */
     size_t n_got;
-    bool accepted;   /* a tracked command: its status is GOOD, what it has to say is in the page */
+    bool
+        accepted; /* a tracked command: its status is GOOD, what it has to say is in the page */
     uint64_t beyond; /* bytes of READ MAP that are not even kept */
 };
 
