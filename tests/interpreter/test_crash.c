@@ -4,7 +4,9 @@
  *
  * A worker process carries one large command out and is killed somewhere in it. The store must
  * then hold what it held before, or what the finished command leaves, and nothing else; the
- * latter if the command had been answered (after loss of power: answered with FUA).
+ * latter if the command had been answered (after loss of power: answered with FUA), or, when it is
+ * tracked (IMMED_TR), had ended. Of a tracked one that had its status and did not happen, the page
+ * of its collection says that it was aborted.
  * CRASH_ROUNDS in the environment changes how often, CRASH_SEED when.
  */
 #include <fcntl.h>
@@ -122,6 +124,7 @@ static const struct {
     const char *name;
     enum osd_op op;
     void (*make)(struct rig *rig, struct osd_cdb *c);
+    bool tracked;
 } commands[] = {
     {"FORMAT OSD", OSD_OP_FORMAT_OSD, make_format},
     {"REMOVE PARTITION", OSD_OP_REMOVE_PARTITION, make_removal},
@@ -132,6 +135,9 @@ static const struct {
     {"SET MEMBER ATTRIBUTES", OSD_OP_SET_MEMBER_ATTRIBUTES, make_set_members},
     {"PUNCH", OSD_OP_PUNCH, make_punch},
     {"WRITE", OSD_OP_WRITE, make_write},
+    {"QUERY, tracked", OSD_OP_QUERY, make_query, true},
+    {"REMOVE MEMBER OBJECTS, tracked", OSD_OP_REMOVE_MEMBER_OBJECTS, make_members, true},
+    {"SET MEMBER ATTRIBUTES, tracked", OSD_OP_SET_MEMBER_ATTRIBUTES, make_set_members, true},
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -140,6 +146,7 @@ static void run_command(struct rig *rig, unsigned n, bool fua)
     struct osd_cdb c = rig_cmd(commands[n].op, OSD_GEN2, RIG_PID, RIG_OID);
 
     c.fua = fua;
+    c.immed_tr = commands[n].tracked;
     rig->out_len = rig->in_len = 0;
     commands[n].make(rig, &c);
     rig_run(rig, &c);
@@ -201,7 +208,7 @@ static void copy_dir(const char *from, const char *to)
 
 /* ---- the worker ---- */
 
-enum { STARTING, BEGUN, ANSWERED };
+enum { STARTING, BEGUN, ANSWERED, ENDED };
 
 static int worker_main(char **argv)
 {
@@ -219,6 +226,8 @@ static int worker_main(char **argv)
     if (rig.r.status != SAM_GOOD)
         return 3;
     *flag = ANSWERED;
+    osd_device_settle(rig.dev);
+    *flag = ENDED;
     pause();
     return 4;
 }
@@ -252,6 +261,32 @@ struct world {
     unsigned old, new;
 };
 
+/* The length of a line without what it says of the capacity that a container uses, if it does. */
+static size_t until_used(const char *line, size_t len)
+{
+    const char *used = memmem(line, len, " used ", 6);
+
+    return used && strncmp(line, "  meta kind 4 ", 14) != 0 ? (size_t)(used - line) : len;
+}
+
+/* Takes the command tracking pages, and the capacity that they use, out of a dump. */
+static void pass_over_tracking(char *text)
+{
+    char *to = text;
+
+    for (char *at = text; *at;) {
+        size_t len = strcspn(at, "\n") + 1;
+        if (strncmp(at, "  attr 60000004.", 16) != 0) {
+            size_t keep = until_used(at, len - 1);
+            memmove(to, at, keep);
+            to += keep;
+            *to++ = '\n';
+        }
+        at += len;
+    }
+    *to = 0;
+}
+
 static char *dump_of(const char *dir)
 {
     struct store_check_result result;
@@ -262,6 +297,7 @@ static char *dump_of(const char *dir)
     assert_int_equal(result.findings, 0);
     char *text = store_dump(rig.store, 0);
     assert_non_null(text);
+    pass_over_tracking(text);
     rig_close(&rig);
     return text;
 }
@@ -288,6 +324,7 @@ static void foresee(struct world *w)
         assert_int_equal(open_dir(&rig, w->dir), OSD_OK);
         uint64_t begin = now_us();
         run_command(&rig, n, true);
+        osd_device_settle(rig.dev);
         w->after[n].us = now_us() - begin;
         expect_good(&rig);
         rig_close(&rig);
@@ -336,8 +373,8 @@ static uint64_t next_random(struct world *w)
     return w->seed >> 33;
 }
 
-/* Kill a worker within command n; whether the command had been answered. */
-static bool interrupt_command(struct world *w, unsigned n, bool power)
+/* Kill a worker within command n; how far that was. */
+static int interrupt_command(struct world *w, unsigned n, bool power)
 {
     int status;
 
@@ -351,23 +388,40 @@ static bool interrupt_command(struct world *w, unsigned n, bool power)
     kill(pid, SIGKILL);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    return *w->flag == ANSWERED;
+    return *w->flag;
+}
+
+/* What the page of the collection says of a tracked command that had its status. */
+static void expect_page(const char *dir, bool happened)
+{
+    const uint32_t page = OSD_PAGE_C + OSD_PG_COLLECTIONS;
+    struct rig rig;
+
+    assert_int_equal(open_dir(&rig, dir), OSD_OK);
+    assert_int_equal(rig_get_u(&rig, RIG_PID, TRACKED, page, 1), happened ? 100 : 0);
+    assert_int_equal(rig_get_u(&rig, RIG_PID, TRACKED, page, 2), 0);
+    assert_int_equal(rig_get_u(&rig, RIG_PID, TRACKED, page, 3),
+                     happened ? SAM_GOOD : SAM_CHECK_CONDITION);
+    rig_close(&rig);
 }
 
 static void one_round(struct world *w, unsigned n, bool power)
 {
-    bool answered = interrupt_command(w, n, power);
+    int far = interrupt_command(w, n, power);
+    bool must = far >= (commands[n].tracked ? ENDED : ANSWERED);
 
     if (power)
         powerloss_cut(w->dir, w->writes, next_random(w));
     char *text = dump_of(w->dir);
     bool happened = strcmp(text, w->after[n].text) == 0;
-    if (!happened && (answered || strcmp(text, w->before) != 0)) {
+    if (!happened && (must || strcmp(text, w->before) != 0)) {
         print_error("%s, %s, %s:\n%s\n", commands[n].name, power ? "power" : "kill",
-                    answered ? "answered" : "not answered", text);
+                    must ? "answered" : "not answered", text);
         fail();
     }
     free(text);
+    if (commands[n].tracked && far >= ANSWERED)
+        expect_page(w->dir, happened);
     w->old += !happened;
     w->new += happened;
 }
