@@ -2,8 +2,8 @@
 /*
  * store/locks.c - lock table of the stores; invariants in locks.h
  *
- * The device lock is an array of shards: a reader takes the shard of its thread, a writer takes
- * all of them in order. Readers of different shards share no cache line.
+ * Every command reads the device's lock and that of a partition: readers of these share no cache
+ * line (spread.h). Objects have many locks, each in its own.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -11,21 +11,22 @@
 #include "common/clock.h"
 #include "common/hash.h"
 #include "locks.h"
+#include "spread.h"
 
-#define SHARDS  16u
-#define STRIPES 1024u
-#define CLAIMS  4096u /* hash buckets */
+#define PARTITIONS 256u
+#define OBJECTS    4096u
+#define CLAIMS     4096u /* hash buckets */
 
-struct shard {
+struct object_lock {
     _Alignas(64) pthread_rwlock_t lock;
 };
 
 struct store_locks {
     uint64_t seed;
-    struct shard device[SHARDS];
-    pthread_rwlock_t partition[STRIPES];
-    pthread_rwlock_t object[STRIPES];
-    pthread_mutex_t claims_lock;
+    struct spread_lock device;
+    struct spread_lock partition[PARTITIONS];
+    struct object_lock object[OBJECTS];
+    _Alignas(64) pthread_mutex_t claims_lock;
     struct store_claim *claims[CLAIMS];
 };
 
@@ -34,44 +35,14 @@ static uint64_t hash_id(const struct store_locks *l, struct store_id id)
     return osd_hash(l->seed, id.pid, id.oid);
 }
 
-static pthread_rwlock_t *partition_lock(struct store_locks *l, struct store_id id)
+static struct spread_lock *partition_lock(struct store_locks *l, struct store_id id)
 {
-    return &l->partition[hash_id(l, (struct store_id){id.pid, 0}) % STRIPES];
+    return &l->partition[hash_id(l, (struct store_id){id.pid, 0}) % PARTITIONS];
 }
 
 static pthread_rwlock_t *object_lock(struct store_locks *l, struct store_id id)
 {
-    return &l->object[hash_id(l, id) % STRIPES];
-}
-
-/* A number per thread, handed out round robin so that few threads never share a shard. */
-static unsigned my_shard(void)
-{
-    static unsigned next;
-    static _Thread_local unsigned mine;
-
-    if (mine == 0)
-        mine = 1 + __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) % SHARDS;
-    return mine - 1;
-}
-
-static void lock_mode(pthread_rwlock_t *lock, enum store_mode mode)
-{
-    if (mode == STORE_EXCLUSIVE)
-        pthread_rwlock_wrlock(lock);
-    else
-        pthread_rwlock_rdlock(lock);
-}
-
-static void init_locks(pthread_rwlock_t *locks, size_t n)
-{
-    pthread_rwlockattr_t attr;
-
-    pthread_rwlockattr_init(&attr);
-    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    for (size_t i = 0; i < n; i++)
-        pthread_rwlock_init(&locks[i], &attr);
-    pthread_rwlockattr_destroy(&attr);
+    return &l->object[hash_id(l, id) % OBJECTS].lock;
 }
 
 struct store_locks *store_locks_new(void)
@@ -81,10 +52,11 @@ struct store_locks *store_locks_new(void)
     if (!l)
         return NULL;
     osd_random(&l->seed, sizeof(l->seed));
-    for (unsigned i = 0; i < SHARDS; i++)
-        init_locks(&l->device[i].lock, 1);
-    init_locks(l->partition, STRIPES);
-    init_locks(l->object, STRIPES);
+    spread_init(&l->device);
+    for (unsigned i = 0; i < PARTITIONS; i++)
+        spread_init(&l->partition[i]);
+    for (unsigned i = 0; i < OBJECTS; i++)
+        rwlock_init_fair(&l->object[i].lock);
     pthread_mutex_init(&l->claims_lock, NULL);
     for (unsigned i = 0; i < CLAIMS; i++)
         l->claims[i] = NULL;
@@ -95,12 +67,11 @@ void store_locks_free(struct store_locks *l)
 {
     if (!l)
         return;
-    for (unsigned i = 0; i < SHARDS; i++)
-        pthread_rwlock_destroy(&l->device[i].lock);
-    for (unsigned i = 0; i < STRIPES; i++) {
-        pthread_rwlock_destroy(&l->partition[i]);
-        pthread_rwlock_destroy(&l->object[i]);
-    }
+    spread_destroy(&l->device);
+    for (unsigned i = 0; i < PARTITIONS; i++)
+        spread_destroy(&l->partition[i]);
+    for (unsigned i = 0; i < OBJECTS; i++)
+        pthread_rwlock_destroy(&l->object[i].lock);
     pthread_mutex_destroy(&l->claims_lock);
     free(l);
 }
@@ -118,32 +89,27 @@ static bool same_id(struct store_id a, struct store_id b)
 void store_locks_acquire(struct store_locks *l, struct store_id id, enum store_mode mode,
                          struct store_held *ret)
 {
-    *ret = (struct store_held){.id = id, .mode = mode, .shard = my_shard()};
-    if (is_root(id) && mode == STORE_EXCLUSIVE) {
-        for (unsigned i = 0; i < SHARDS; i++)
-            pthread_rwlock_wrlock(&l->device[i].lock);
-        return;
-    }
-    pthread_rwlock_rdlock(&l->device[ret->shard].lock);
+    bool write = mode == STORE_EXCLUSIVE;
+
+    *ret = (struct store_held){.id = id, .mode = mode};
+    (is_root(id) && write ? spread_write : spread_read)(&l->device);
     if (is_root(id))
         return;
-    lock_mode(partition_lock(l, id), id.oid == 0 ? mode : STORE_SHARED);
+    (id.oid == 0 && write ? spread_write : spread_read)(partition_lock(l, id));
     if (id.oid != 0)
-        lock_mode(object_lock(l, id), mode);
+        (write ? pthread_rwlock_wrlock : pthread_rwlock_rdlock)(object_lock(l, id));
 }
 
 void store_locks_release(struct store_locks *l, const struct store_held *held)
 {
-    if (is_root(held->id) && held->mode == STORE_EXCLUSIVE) {
-        for (unsigned i = SHARDS; i-- > 0;)
-            pthread_rwlock_unlock(&l->device[i].lock);
-        return;
-    }
-    if (held->id.oid != 0)
-        pthread_rwlock_unlock(object_lock(l, held->id));
-    if (!is_root(held->id))
-        pthread_rwlock_unlock(partition_lock(l, held->id));
-    pthread_rwlock_unlock(&l->device[held->shard].lock);
+    struct store_id id = held->id;
+    bool write = held->mode == STORE_EXCLUSIVE;
+
+    if (id.oid != 0)
+        pthread_rwlock_unlock(object_lock(l, id));
+    if (!is_root(id))
+        (id.oid == 0 && write ? spread_write_end : spread_read_end)(partition_lock(l, id));
+    (is_root(id) && write ? spread_write_end : spread_read_end)(&l->device);
 }
 
 bool store_held_covers(const struct store_held *held, struct store_id id)

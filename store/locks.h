@@ -11,8 +11,10 @@
  *  (1) One holder takes at most one lock of partitions and one of objects, in that order, so
  *      holders cannot wait for each other in a circle. A thread holds one at a time.
  *  (2) Partitions and objects share striped locks: two ids may exclude each other by chance,
- * the same id always does. (3) A waiting writer goes before later readers. (4) An id is claimed
- * by at most one claim. Claims never wait.
+ *      the same id always does.
+ *  (3) A waiting writer goes before later readers, place by place where a lock is spread
+ *      (spread.h).
+ *  (4) An id is claimed by at most one claim. Claims never wait.
  */
 #ifndef STORE_LOCKS_H
 #define STORE_LOCKS_H
@@ -25,7 +27,6 @@ struct store_locks;
 struct store_held {
     struct store_id id;
     enum store_mode mode;
-    unsigned shard; /* of the device lock, when that is held shared */
 };
 
 /** An id being created. Memory of the caller, unmoved while claimed. */

@@ -464,7 +464,7 @@ static void rdb_close(struct osd_store *s)
         rocksdb_column_family_handle_destroy(r->cf[i]);
     if (r->db)
         rocksdb_close(r->db);
-    for (size_t i = 0; i < TXN_SPARE; i++)
+    for (size_t i = 0; i < OSD_PLACES; i++)
         txn_destroy(r->ended[i].txn);
     if (r->ro)
         rocksdb_readoptions_destroy(r->ro);
@@ -481,7 +481,8 @@ static void rdb_close(struct osd_store *s)
         close(r->lock_fd);
     store_locks_free(r->locks);
     cache_free(r->cache);
-    pthread_rwlock_destroy(&r->parts_lock);
+    spread_destroy(&r->parts_lock);
+    pthread_mutex_destroy(&r->spare_lock);
     pthread_rwlock_destroy(&r->dups_lock);
     pthread_mutex_destroy(&r->record_lock);
     pthread_mutex_destroy(&r->flush_lock);
@@ -546,7 +547,8 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
         r->cfg.clock = &osd_clock_system;
     r->locks = store_locks_new();
     r->cache = cache_new(VALUE_CACHE);
-    pthread_rwlock_init(&r->parts_lock, NULL);
+    spread_init(&r->parts_lock);
+    pthread_mutex_init(&r->spare_lock, NULL);
     pthread_rwlock_init(&r->dups_lock, NULL);
     touch_init(r);
     pthread_mutex_init(&r->record_lock, NULL);

@@ -36,11 +36,11 @@ void txn_counters(const struct txn *t, struct part *p, struct store_meta *m)
     for (int i = 0; i < t->n_deltas; i++)
         if (t->deltas[i].part == p)
             d = &t->deltas[i];
-    pthread_mutex_lock(&p->mutex);
     bool empty = t->formatted && p->pid == 0;
-    m->used = (empty ? 0 : p->used) + (uint64_t)d->used;
-    m->count = (empty ? 0 : p->count) + (uint64_t)d->count;
-    pthread_mutex_unlock(&p->mutex);
+    uint64_t used = empty ? 0 : __atomic_load_n(&p->used, __ATOMIC_RELAXED);
+    uint64_t count = empty ? 0 : __atomic_load_n(&p->count, __ATOMIC_RELAXED);
+    m->used = used + (uint64_t)d->used;
+    m->count = count + (uint64_t)d->count;
 }
 
 static uint64_t growth(int64_t delta)
@@ -137,8 +137,8 @@ void deltas_end(struct txn *t, bool commit)
         d->part->used_open -= growth(d->used);
         d->part->count_open -= growth(d->count);
         if (commit) {
-            d->part->used += (uint64_t)d->used;
-            d->part->count += (uint64_t)d->count;
+            part_counted(d->part, d->part->used + (uint64_t)d->used,
+                         d->part->count + (uint64_t)d->count);
             d->part->changes += d->changed;
         }
         pthread_mutex_unlock(&d->part->mutex);

@@ -635,7 +635,7 @@ static void choose(struct rdb *r)
     struct index_build *b = &r->index_build;
 
     __atomic_store_n(&r->index_wanted, false, __ATOMIC_RELEASE);
-    pthread_rwlock_rdlock(&r->parts_lock);
+    spread_read(&r->parts_lock);
     for (size_t i = 0; i < PART_BUCKETS && !b->serial; i++)
         for (struct part *p = r->parts[i]; p && !b->serial; p = p->next) {
             pthread_mutex_lock(&p->mutex);
@@ -646,7 +646,7 @@ static void choose(struct rdb *r)
             if (buildable)
                 __atomic_store_n(&r->index_wanted, true, __ATOMIC_RELEASE);
         }
-    pthread_rwlock_unlock(&r->parts_lock);
+    spread_read_end(&r->parts_lock);
 }
 
 /* The index that is being built, if it still is there. */

@@ -29,6 +29,7 @@
 #include "store/cache.h"
 #include "store/locks.h"
 #include "store/rocksdb_codec.h"
+#include "store/spread.h"
 #include "store/store.h"
 
 enum cf {
@@ -52,8 +53,9 @@ struct part {
     struct part *before, *after; /* below it in the treap: lesser ids, greater ones */
     bool dropped;                /* created and removed in one transaction */
     pthread_mutex_t mutex;
-    struct record record;           /* committed; under mutex */
-    uint64_t used, count;           /* committed; under mutex */
+    struct record
+        record; /* committed; changed under mutex and by who has the partition alone */
+    uint64_t used, count; /* committed; atomic, changed under mutex (part_counted()) */
     uint64_t used_open, count_open; /* what open transactions may still add; under mutex */
     uint64_t next_oid;              /* atomic; hint */
     uint64_t changes;               /* atomic */
@@ -108,8 +110,6 @@ struct index_build {
     uint64_t next; /* objects before this one are in it */
 };
 
-#define TXN_SPARE 16u
-
 /** A transaction that ended, for the next one; atomic. */
 struct txn_place {
     _Alignas(64) struct txn *txn;
@@ -126,24 +126,30 @@ struct rdb {
     rocksdb_readoptions_t *ro, *ro_all; /* ro_all: iterators over all of a family */
     rocksdb_readoptions_t *ro_page;     /* short walks: keys are not copied, blocks stay */
     rocksdb_writeoptions_t *wo;
-    struct txn_place ended[TXN_SPARE];
+    struct txn_place ended[OSD_PLACES];
     struct blocks *blocks;
     struct store_locks *locks;
-    struct cache *cache;       /* committed objects and chunks: txn_get_hot() */
-    uint64_t capacity;         /* atomic */
-    bool failed;               /* a write below failed; atomic */
-    uint64_t later, published; /* rdb_publish(); atomic */
-    int64_t batch_room;        /* what open transactions may still put into batches; atomic */
-    uint64_t seed;             /* of the hash tables */
-
-    pthread_rwlock_t parts_lock;
+    struct cache *cache; /* committed objects and chunks: txn_get_hot() */
+    uint64_t capacity;   /* atomic */
+    bool failed;         /* a write below failed; atomic */
+    uint64_t seed;       /* of the hash tables */
+    uint64_t max_parts;  /* how many there may be, whatever the quota says */
+    uint32_t format;     /* at open; FORMAT_... */
+    unsigned n_dups;     /* atomic */
+    unsigned n_indexed;  /* partitions with an index; atomic */
+    bool index_wanted;   /* one may have to be built; atomic */
+    struct part *root;
+    struct spread_lock parts_lock;
     struct part *parts[PART_BUCKETS];
     struct part *ordered; /* the same in a treap */
-    struct part *root;
-    struct part *spare;   /* removed ones; under parts_lock */
+
+    /* What comes before is read by every command; from here on it changes with some. */
+    _Alignas(64) uint64_t later, published; /* rdb_publish(); atomic */
+    int64_t batch_room;   /* what open transactions may still put into batches; atomic */
     uint64_t next_pid;    /* atomic */
-    uint64_t max_parts;   /* how many there may be, whatever the quota says */
     uint64_t last_serial; /* of a partition; atomic */
+    pthread_mutex_t spare_lock;
+    struct part *spare; /* removed ones; under spare_lock */
 
     struct touch_shard touch[TOUCH_SHARDS];
 
@@ -154,12 +160,8 @@ struct rdb {
 
     pthread_rwlock_t dups_lock;
     struct dup *dups; /* partitions being made from others; under dups_lock */
-    unsigned n_dups;  /* atomic */
 
-    uint32_t format;       /* at open; FORMAT_... */
-    unsigned n_indexed;    /* partitions with an index; atomic */
     uint64_t index_serial; /* the last one given to an index; atomic */
-    bool index_wanted;     /* one may have to be built; atomic */
     struct index_build index_build;
     uint64_t index_rest_until; /* ms; after a failure; the keeper's */
 
@@ -236,6 +238,7 @@ struct txn {
     bool deferring; /* charges add up here, for a change that frees after it has taken */
     int64_t deferred;
     struct store_held held;
+    struct part *part;       /* the partition held, once it was looked for and found */
     struct created *created; /* ids claimed, newest first */
     struct part *new_parts;  /* partitions created here */
     struct removed *removed; /* partitions removed here */
@@ -336,6 +339,12 @@ osd_status txn_charge(struct txn *t, struct store_id id, struct store_meta *m, i
 /** Count an object in or out. */
 osd_status count_objects(struct txn *t, struct part *p, int64_t delta, uint64_t limit,
                          enum store_quota quota);
+/** What is committed becomes this. Under the mutex, for whoever reads without it. */
+static inline void part_counted(struct part *p, uint64_t used, uint64_t count)
+{
+    __atomic_store_n(&p->used, used, __ATOMIC_RELAXED);
+    __atomic_store_n(&p->count, count, __ATOMIC_RELAXED);
+}
 /** End of the transaction's claims on counters; with commit they become the counters. */
 void deltas_end(struct txn *t, bool commit);
 

@@ -37,7 +37,13 @@ struct part *txn_part(struct txn *t, uint64_t pid)
 
     if (p)
         return p;
-    return is_gone(t, pid) ? NULL : part_find(t->rdb, pid);
+    if (is_gone(t, pid))
+        return NULL;
+    if (pid == 0 || pid != t->held.id.pid)
+        return part_find(t->rdb, pid);
+    if (!t->part) /* as long as it is held, nobody else removes it */
+        t->part = part_find(t->rdb, pid);
+    return t->part;
 }
 
 uint64_t txn_next_part(const struct txn *t, uint64_t from)

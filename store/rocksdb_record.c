@@ -40,6 +40,10 @@ void txn_part_record(const struct txn *t, struct part *p, struct record *ret)
         *ret = *own;
         return;
     }
+    if (p == t->part) { /* held: nobody else changes it */
+        *ret = p->record;
+        return;
+    }
     pthread_mutex_lock(&p->mutex);
     *ret = p->record;
     pthread_mutex_unlock(&p->mutex);

@@ -23,11 +23,11 @@ struct part *part_find(struct rdb *r, uint64_t pid)
 
     if (pid == 0)
         return r->root;
-    pthread_rwlock_rdlock(&r->parts_lock);
+    spread_read(&r->parts_lock);
     p = r->parts[osd_hash(r->seed, pid, 0) % PART_BUCKETS];
     while (p && p->pid != pid)
         p = p->next;
-    pthread_rwlock_unlock(&r->parts_lock);
+    spread_read_end(&r->parts_lock);
     return p;
 }
 
@@ -89,13 +89,13 @@ uint64_t part_next(struct rdb *r, uint64_t from)
 {
     uint64_t found = 0;
 
-    pthread_rwlock_rdlock(&r->parts_lock);
+    spread_read(&r->parts_lock);
     for (const struct part *p = r->ordered; p;) {
         if (p->pid >= from)
             found = p->pid;
         p = p->pid < from ? p->after : p->before;
     }
-    pthread_rwlock_unlock(&r->parts_lock);
+    spread_read_end(&r->parts_lock);
     return found;
 }
 
@@ -103,11 +103,11 @@ uint64_t part_next(struct rdb *r, uint64_t from)
 
 static struct part *part_from_spare(struct rdb *r)
 {
-    pthread_rwlock_wrlock(&r->parts_lock);
+    pthread_mutex_lock(&r->spare_lock);
     struct part *p = r->spare;
     if (p)
         r->spare = p->next;
-    pthread_rwlock_unlock(&r->parts_lock);
+    pthread_mutex_unlock(&r->spare_lock);
     return p;
 }
 
@@ -124,7 +124,8 @@ struct part *part_new(struct rdb *r, const struct record *rec)
     pthread_mutex_lock(&p->mutex);
     p->pid = rec->id.pid;
     p->record = *rec;
-    p->used = p->count = p->used_open = p->count_open = p->changes = 0;
+    part_counted(p, 0, 0);
+    p->used_open = p->count_open = p->changes = 0;
     p->next_oid = STORE_ID_FIRST;
     p->dropped = false;
     p->dup = NULL;
@@ -136,28 +137,28 @@ void part_insert(struct rdb *r, struct part *p)
 {
     struct part **head = &r->parts[osd_hash(r->seed, p->pid, 0) % PART_BUCKETS];
 
-    pthread_rwlock_wrlock(&r->parts_lock);
+    spread_write(&r->parts_lock);
     p->next = *head;
     *head = p;
     order_add(r, p);
-    pthread_rwlock_unlock(&r->parts_lock);
+    spread_write_end(&r->parts_lock);
 }
 
 void part_free(struct rdb *r, struct part *p)
 {
     if (p->index)
         index_replace(r, p, NULL);
-    pthread_rwlock_wrlock(&r->parts_lock);
+    pthread_mutex_lock(&r->spare_lock);
     p->next = r->spare;
     r->spare = p;
-    pthread_rwlock_unlock(&r->parts_lock);
+    pthread_mutex_unlock(&r->spare_lock);
 }
 
 void part_drop(struct rdb *r, uint64_t pid)
 {
     struct part **at = &r->parts[osd_hash(r->seed, pid, 0) % PART_BUCKETS], *p;
 
-    pthread_rwlock_wrlock(&r->parts_lock);
+    spread_write(&r->parts_lock);
     while (*at && (*at)->pid != pid)
         at = &(*at)->next;
     p = *at;
@@ -165,7 +166,7 @@ void part_drop(struct rdb *r, uint64_t pid)
         *at = p->next;
         order_drop(r, p);
     }
-    pthread_rwlock_unlock(&r->parts_lock);
+    spread_write_end(&r->parts_lock);
     if (p)
         part_free(r, p);
 }
@@ -175,7 +176,7 @@ static struct part *parts_take(struct rdb *r)
 {
     struct part *all = NULL;
 
-    pthread_rwlock_wrlock(&r->parts_lock);
+    spread_write(&r->parts_lock);
     r->ordered = NULL;
     for (size_t i = 0; i < PART_BUCKETS; i++)
         while (r->parts[i]) {
@@ -184,7 +185,7 @@ static struct part *parts_take(struct rdb *r)
             p->next = all;
             all = p;
         }
-    pthread_rwlock_unlock(&r->parts_lock);
+    spread_write_end(&r->parts_lock);
     return all;
 }
 

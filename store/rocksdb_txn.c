@@ -278,8 +278,7 @@ static void txn_clear(struct txn *t)
 /* One that ended before, or a new one; NULL. */
 static struct txn *txn_new(struct rdb *r, unsigned place)
 {
-    struct txn *t =
-        __atomic_exchange_n(&r->ended[place % TXN_SPARE].txn, NULL, __ATOMIC_ACQUIRE);
+    struct txn *t = __atomic_exchange_n(&r->ended[place].txn, NULL, __ATOMIC_ACQUIRE);
 
     if (!t)
         t = calloc(1, sizeof(*t));
@@ -310,7 +309,7 @@ static void txn_keep(struct rdb *r, struct txn *t, unsigned place)
     if (t->plain)
         rocksdb_writebatch_clear(t->plain);
     txn_clear(t);
-    txn_destroy(__atomic_exchange_n(&r->ended[place % TXN_SPARE].txn, t, __ATOMIC_ACQ_REL));
+    txn_destroy(__atomic_exchange_n(&r->ended[place].txn, t, __ATOMIC_ACQ_REL));
 }
 
 /* RocksDB counts what a thread does there, which nobody looks at here, and which costs a tenth of a
@@ -332,7 +331,7 @@ osd_status rdb_begin(struct osd_store *s, struct store_id id, enum store_mode mo
 
     be_uncounted();
     store_locks_acquire(r->locks, id, mode, &held);
-    struct txn *t = txn_new(r, held.shard);
+    struct txn *t = txn_new(r, osd_thread_place());
     if (!t) {
         store_locks_release(r->locks, &held);
         return OSD_E_NOMEM;
@@ -371,9 +370,10 @@ static void txn_free(struct txn *t)
         rocksdb_writebatch_wi_destroy(t->batch);
     if (t->ro)
         rocksdb_readoptions_destroy(t->ro);
-    __atomic_add_fetch(&r->batch_room, t->batch_granted, __ATOMIC_RELAXED);
+    if (t->batch_granted)
+        __atomic_add_fetch(&r->batch_room, t->batch_granted, __ATOMIC_RELAXED);
     struct store_held held = t->held;
-    txn_keep(r, t, held.shard);
+    txn_keep(r, t, osd_thread_place());
     store_locks_release(r->locks, &held);
 }
 
@@ -589,8 +589,7 @@ static void apply_format(struct txn *t)
     blocks_retire_all(r->blocks);
     touch_clear(r);
     pthread_mutex_lock(&r->root->mutex);
-    r->root->count = 0;
-    r->root->used = 0;
+    part_counted(r->root, 0, 0);
     r->root->changes++;
     pthread_mutex_unlock(&r->root->mutex);
     if (t->new_capacity)

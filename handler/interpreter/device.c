@@ -291,9 +291,10 @@ osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_devic
 
     if (cfg->default_method > OSD_SEC_ALLDATA)
         return OSD_E_UNSUPPORTED;
-    dev = calloc(1, sizeof(*dev));
+    dev = aligned_alloc(_Alignof(struct osd_device), sizeof(*dev));
     if (!dev)
         return OSD_E_NOMEM;
+    memset(dev, 0, sizeof(*dev));
     st = load_state(cfg, dev);
     if (st) {
         OPENSSL_cleanse(&dev->own_seal, sizeof(dev->own_seal));
@@ -423,10 +424,12 @@ static void dispatch(struct osd_device *dev, const struct osd_request *req,
 void osd_device_execute(struct osd_device *dev, const struct osd_request *req,
                         struct osd_response *ret)
 {
+    struct counts *mine = &dev->counts[osd_thread_place()];
+
     dispatch(dev, req, ret);
-    atomic_fetch_add_explicit(&dev->commands, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&mine->commands, 1, memory_order_relaxed);
     if (ret->status != SAM_GOOD)
-        atomic_fetch_add_explicit(&dev->failures, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&mine->failures, 1, memory_order_relaxed);
 }
 
 void osd_device_publish(struct osd_device *dev, struct osd_response *responses, size_t n)
@@ -487,10 +490,23 @@ bool osd_scopes_meet(struct osd_scope a, struct osd_scope b)
     return a.pid == b.pid && (a.oid == 0 || b.oid == 0 || a.oid == b.oid);
 }
 
+uint64_t device_failures(struct osd_device *dev)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < OSD_PLACES; i++)
+        sum += atomic_load(&dev->counts[i].failures);
+    return sum;
+}
+
 void osd_device_stats(struct osd_device *dev, struct osd_device_stats *ret)
 {
-    *ret = (struct osd_device_stats){.commands = atomic_load(&dev->commands),
-                                     .failures = atomic_load(&dev->failures),
+    uint64_t commands = 0;
+
+    for (unsigned i = 0; i < OSD_PLACES; i++)
+        commands += atomic_load(&dev->counts[i].commands);
+    *ret = (struct osd_device_stats){.commands = commands,
+                                     .failures = device_failures(dev),
                                      .replays = atomic_load(&dev->replays),
                                      .staged_bytes = staging_bytes(&dev->staging),
                                      .scrub_ended = atomic_load(&dev->scrub.ended)};

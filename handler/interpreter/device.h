@@ -11,6 +11,7 @@
 
 #include <stdatomic.h>
 
+#include "common/thread.h"
 #include "exchange.h"
 #include "interpreter.h"
 #include "nonces.h"
@@ -25,6 +26,12 @@
 #define SECURITY_TOKEN_LEN 16
 
 #define MEMBER_COUNTERS 4096
+
+/** What threads of one place counted. */
+struct counts {
+    _Alignas(64) atomic_uint_fast64_t commands;
+    atomic_uint_fast64_t failures;
+};
 
 struct osd_device {
     struct osd_store *store;
@@ -55,13 +62,17 @@ struct osd_device {
     struct tracker tracker;
     atomic_uint formatting; /* FORMAT OSD commands at work: others get NOT READY */
     struct scrub scrub;
-    atomic_uint_fast64_t commands, failures, replays;
+    atomic_uint_fast64_t replays;
+    struct counts counts[OSD_PLACES];
     /* how often members of collections came or went, by a hash of the collection's id */
     atomic_uint member_changes[MEMBER_COUNTERS];
 };
 
 /** The device's clock: ms since 1970. */
 uint64_t device_now(struct osd_device *dev);
+
+/** Commands that did not end GOOD since the start. */
+uint64_t device_failures(struct osd_device *dev);
 
 /** Set the device's clock; survives a restart. */
 osd_status device_set_clock(struct osd_device *dev, uint64_t now_ms);

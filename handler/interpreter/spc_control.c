@@ -105,7 +105,7 @@ static void put_failures(struct spc *s, uint16_t from)
     osd_writer_be16(&s->w, 0);
     osd_writer_u8(&s->w, 0x03); /* binary list */
     osd_writer_u8(&s->w, 8);
-    osd_writer_be64(&s->w, atomic_load(&s->dev->failures));
+    osd_writer_be64(&s->w, device_failures(s->dev));
 }
 
 bool spc_log_sense(struct spc *s)

@@ -3,7 +3,9 @@
  * tests/store/test_locks.c - the lock table and the claims of ids being created
  */
 #include <pthread.h>
+#include <sched.h>
 
+#include "common/thread.h"
 #include "rig.h"
 #include "store/locks.h"
 
@@ -123,12 +125,51 @@ static void test_store_locks__holders_exclude_each_other_on_every_level(void **s
     store_locks_free(g.l);
 }
 
+static bool written;
+
+static void *read_until_written(void *arg)
+{
+    struct store_locks *l = arg;
+    struct store_held held;
+
+    while (!__atomic_load_n(&written, __ATOMIC_ACQUIRE)) {
+        store_locks_acquire(l, (struct store_id){5, 7}, STORE_SHARED, &held);
+        sched_yield();
+        store_locks_release(l, &held);
+    }
+    return NULL;
+}
+
+/* Several readers in each place, so that there is nearly always one. Would catch: later readers
+ * that go before a waiting writer (time out). */
+static void test_store_locks__readers_that_keep_coming_let_writers_in(void **state)
+{
+    static const struct store_id ids[] = {{5, 7}, {5, 0}, {0, 0}};
+    struct store_locks *l = store_locks_new();
+    pthread_t readers[3 * OSD_PLACES];
+    struct store_held held;
+
+    assert_non_null(l);
+    written = false;
+    for (unsigned i = 0; i < 3 * OSD_PLACES; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, read_until_written, l), 0);
+    for (unsigned i = 0; i < 30; i++) {
+        store_locks_acquire(l, ids[i % 3], STORE_EXCLUSIVE, &held);
+        store_locks_release(l, &held);
+    }
+    __atomic_store_n(&written, true, __ATOMIC_RELEASE);
+    for (unsigned i = 0; i < 3 * OSD_PLACES; i++)
+        pthread_join(readers[i], NULL);
+    store_locks_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_store_locks__exclusive_covers_what_lies_inside),
         cmocka_unit_test(test_store_locks__an_id_is_claimed_once_until_given_back),
         cmocka_unit_test(test_store_locks__holders_exclude_each_other_on_every_level),
+        cmocka_unit_test(test_store_locks__readers_that_keep_coming_let_writers_in),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
