@@ -259,6 +259,8 @@ static unsigned http_status(osd_status st)
         return 404;
     case OSD_E_EXISTS:
         return 409;
+    case OSD_E_UNSUPPORTED:
+        return 501;
     case OSD_E_BUSY:
     case OSD_E_UNREACHABLE:
     case OSD_E_TIMEOUT:

@@ -61,19 +61,47 @@ static json_t *public_url(const char *url)
     return json_string(text);
 }
 
+struct osd_list {
+    struct sm_keys *keys;
+    enum osd_wish wish;
+    json_t *items;
+};
+
+/* icv_algorithm: of its credentials; icv_algorithms: all that it lists. Without the former it
+ * does not have what is asked for, or was not asked yet: then the latter is empty, too. */
+static void describe_algorithms(const struct osd_list *l, const struct sm_osd *o, json_t *item)
+{
+    struct osd_algorithms a;
+    struct osd_algorithm one;
+    json_t *all = json_array();
+
+    if (sm_keys_algorithms(l->keys, o, &a) == OSD_OK) {
+        for (enum osd_wish w = OSD_WISH_SHA1; w < OSD_WISH_BEST; w++)
+            if (osd_algorithm_choose(&a, w, &one))
+                json_array_append_new(all, json_string(osd_wish_name(w)));
+        if (osd_algorithm_choose(&a, l->wish, &one))
+            json_object_set_new(item, "icv_algorithm", json_string(osd_hmac_name(one.hmac)));
+    }
+    json_object_set_new(item, "icv_algorithms", all);
+}
+
 static void list_osd(void *arg, const struct sm_osd *o)
 {
-    json_array_append_new(arg, json_pack("{s:s, s:s, s:o, s:s}", "name", o->name, "osd_id",
-                                         o->id, "url", public_url(o->url), "method",
-                                         method_name(o->method)));
+    const struct osd_list *l = arg;
+    json_t *item = json_pack("{s:s, s:s, s:o, s:s}", "name", o->name, "osd_id", o->id, "url",
+                             public_url(o->url), "method", method_name(o->method));
+
+    describe_algorithms(l, o, item);
+    json_array_append_new(l->items, item);
 }
 
 osd_status api_osds(struct ask *a)
 {
-    json_t *list = json_array();
+    struct osd_list l = {.keys = a->api->parts.keys, .items = json_array()};
 
-    a->data = json_pack("{s:o}", "osds", list);
-    return db_status(a, sm_db_osd_each(a->api->parts.db, list_osd, list), "");
+    osd_wish_parse(a->api->parts.config->icv_algorithm, &l.wish);
+    a->data = json_pack("{s:o}", "osds", l.items);
+    return db_status(a, sm_db_osd_each(a->api->parts.db, list_osd, &l), "");
 }
 
 osd_status api_enrol(struct ask *a)

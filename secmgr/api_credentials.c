@@ -79,11 +79,11 @@ static json_t *answer(const struct ask *a, const struct grant *g, const struct s
 
     sm_hex_format(c->capability, c->len, capability);
     sm_hex_format(c->key, sizeof(c->key), key);
-    data =
-        json_pack("{s:s, s:i, s:s, s:s, s:I, s:s, s:i, s:o}", "osd_id", a->osd.id, "generation",
-                  (int)g->req.ask.gen, "capability", capability, "key", key, "expires",
-                  (json_int_t)g->expires, "method", methods[a->osd.method % 4], "key_version",
-                  g->with.version, "permissions", json_perms(g->req.ask.perms));
+    data = json_pack("{s:s, s:i, s:s, s:s, s:I, s:s, s:s, s:i, s:o}", "osd_id", a->osd.id,
+                     "generation", (int)g->req.ask.gen, "capability", capability, "key", key,
+                     "expires", (json_int_t)g->expires, "method", methods[a->osd.method % 4],
+                     "icv_algorithm", osd_hmac_name(g->with.algorithm.hmac), "key_version",
+                     g->with.version, "permissions", json_perms(g->req.ask.perms));
     OPENSSL_cleanse(key, sizeof(key));
     return data;
 }
@@ -97,9 +97,10 @@ static osd_status make(struct ask *a, const struct grant *g, struct sm_credentia
     if (!sm_hex_parse(a->osd.id, system_id, sizeof(system_id)))
         return OSD_E_CORRUPT;
     memcpy(audit, a->id, sizeof(a->id));
-    sm_capability_fill(&g->req.ask, a->osd.method, g->with.version, g->expires, g->tag, audit,
-                       &cap);
-    return sm_credential_make(&cap, g->req.ask.gen, g->with.key, system_id, ret);
+    sm_capability_fill(&g->req.ask, a->osd.method, g->with.algorithm.index, g->with.version,
+                       g->expires, g->tag, audit, &cap);
+    return sm_credential_make(&cap, g->with.algorithm.hmac, g->req.ask.gen, g->with.key,
+                              system_id, ret);
 }
 
 /* Key and tag, first set right where the device refused what was given out before. */
@@ -135,6 +136,7 @@ static osd_status grant(struct ask *a, struct grant *g, struct sm_credential *re
     e = describe(a, g);
     json_object_set_new(e, "expires", json_integer((json_int_t)g->expires));
     json_object_set_new(e, "key_version", json_integer(g->with.version));
+    json_object_set_new(e, "icv_algorithm", json_string(osd_hmac_name(g->with.algorithm.hmac)));
     json_object_set_new(e, "policy_tag", json_integer(g->tag));
     st = ask_audit(a, "credential", "granted", e);
     if (!st)
@@ -212,9 +214,10 @@ static void note_granted(struct lists *l, const struct grant *g, const struct sm
     sm_hex_format(c->capability, c->len, capability);
     sm_hex_format(c->key, sizeof(c->key), key);
     json_array_append_new(l->granted,
-                          json_pack("{s:o, s:s, s:s, s:I}", "oid", json_id(g->req.ask.oid),
+                          json_pack("{s:o, s:s, s:s, s:I, s:s}", "oid", json_id(g->req.ask.oid),
                                     "capability", capability, "key", key, "expires",
-                                    (json_int_t)g->expires));
+                                    (json_int_t)g->expires, "icv_algorithm",
+                                    osd_hmac_name(g->with.algorithm.hmac)));
     OPENSSL_cleanse(key, sizeof(key));
 }
 

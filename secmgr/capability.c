@@ -163,14 +163,14 @@ static uint8_t descriptor(const struct sm_ask *ask)
                                                                     : OSD_DESC_USER;
 }
 
-void sm_capability_fill(const struct sm_ask *ask, uint8_t method, uint8_t key_version,
-                        uint64_t expires_ms, uint32_t tag, const uint8_t audit[20],
-                        struct osd_capability *ret)
+void sm_capability_fill(const struct sm_ask *ask, uint8_t method, uint8_t icv_algorithm,
+                        uint8_t key_version, uint64_t expires_ms, uint32_t tag,
+                        const uint8_t audit[20], struct osd_capability *ret)
 {
     *ret = (struct osd_capability){
         .format = (uint8_t)ask->gen,
         .key_version = key_version,
-        .icv_algorithm = 1,
+        .icv_algorithm = icv_algorithm,
         .method = method,
         .expiration = expires_ms,
         .created = ask->created,

@@ -57,8 +57,8 @@ uint64_t sm_ask_key_partition(const struct sm_ask *ask);
 
 /** The capability for a question that was answered with yes; discriminator random, audit as
  *  given. */
-void sm_capability_fill(const struct sm_ask *ask, uint8_t method, uint8_t key_version,
-                        uint64_t expires_ms, uint32_t tag, const uint8_t audit[20],
-                        struct osd_capability *ret);
+void sm_capability_fill(const struct sm_ask *ask, uint8_t method, uint8_t icv_algorithm,
+                        uint8_t key_version, uint64_t expires_ms, uint32_t tag,
+                        const uint8_t audit[20], struct osd_capability *ret);
 
 #endif

@@ -13,6 +13,7 @@
 #include "common/buf.h"
 #include "common/number.h"
 #include "identity.h"
+#include "security/algorithms.h"
 
 #define FILE_MAX (64u << 10)
 #define LINE_MAX 1024
@@ -46,6 +47,7 @@ static const struct key {
     {"keys.dh_bits", NUMBER, AT(dh_bits), 0, 1024, 2048},
     {"credentials.lifetime", DURATION, AT(lifetime_s), 0, 10, 30 * DAY},
     {"credentials.max_lifetime", DURATION, AT(max_lifetime_s), 0, 10, 30 * DAY},
+    {"credentials.icv_algorithm", TEXT, AT(icv_algorithm), SIZE(icv_algorithm), 0, 0},
     {"access.admin", LIST, AT(admins), 0, 0, 0},
     {"limits.requests_per_second", NUMBER, AT(requests_per_second), 0, 0, 1000000},
     {"limits.burst", NUMBER, AT(burst), 0, 1, 1000000},
@@ -71,6 +73,7 @@ void sm_config_defaults(struct sm_config *ret)
         .dh_bits = 2048,
         .lifetime_s = 3600,
         .max_lifetime_s = DAY,
+        .icv_algorithm = "sha1",
         .n_admins = 1,
         .admins = {"uid:0"},
         .requests_per_second = 2000,
@@ -295,6 +298,7 @@ osd_status sm_config_load(struct sm_config *c, const char *path, char *why, size
 osd_status sm_config_check(const struct sm_config *c, char *why, size_t why_len)
 {
     const char *bad = NULL;
+    enum osd_wish wish;
 
     if (!c->unix_path[0] && !c->https[0])
         bad = "nothing to listen on: [listen] unix or https";
@@ -310,6 +314,8 @@ osd_status sm_config_check(const struct sm_config *c, char *why, size_t why_len)
         bad = "[keys] passphrase_file is missing: keys are not kept in the clear";
     else if (c->lifetime_s > c->max_lifetime_s)
         bad = "[credentials] lifetime is longer than max_lifetime";
+    else if (!osd_wish_parse(c->icv_algorithm, &wish))
+        bad = "[credentials] icv_algorithm is sha1, sha256 or best";
     else if (c->rotate_s && c->rotate_s * 15 < c->max_lifetime_s)
         bad = "[keys] rotate: 15 rotations must take longer than [credentials] max_lifetime";
     if (!bad)

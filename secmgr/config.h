@@ -34,6 +34,7 @@ struct sm_config {
     uint64_t dh_bits;
     /* [credentials] */
     uint64_t lifetime_s, max_lifetime_s;
+    char icv_algorithm[16]; /* "sha1", "sha256", "best" */
     /* [access] */
     int n_admins;
     char admins[SM_ADMINS][256];

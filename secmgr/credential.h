@@ -16,9 +16,10 @@ struct sm_credential {
     uint8_t key[OSD_KEY_LEN]; /* capability key = credential integrity check value */
 };
 
-/** For a CDB of generation gen, whose layout the capability takes. OSD_E_NOMEM. Any thread. */
-osd_status sm_credential_make(const struct osd_capability *cap, enum osd_gen gen,
-                              const uint8_t secret[OSD_KEY_LEN],
+/** For a CDB of generation gen, whose layout the capability takes; hmac: what its
+ *  index means on the device. OSD_E_NOMEM. Any thread. */
+osd_status sm_credential_make(const struct osd_capability *cap, enum osd_hmac hmac,
+                              enum osd_gen gen, const uint8_t secret[OSD_KEY_LEN],
                               const uint8_t system_id[OSD_SYSTEM_ID_LEN],
                               struct sm_credential *ret);
 

@@ -14,6 +14,7 @@
 #include "security/grants.h"
 #include "wire/attrs.h"
 #include "wire/sense.h"
+#include "wire/spc.h"
 
 #define ICV_AT      184
 #define CREDENTIAL  3600000u /* ms that the manager's own capabilities are valid */
@@ -69,7 +70,7 @@ osd_status sm_link_open_url(const char *url, struct sm_link **ret, char *why, si
 osd_status sm_device_system_id(struct sm_link *l, uint8_t ret[OSD_SYSTEM_ID_LEN], char *why,
                                size_t why_len)
 {
-    static const uint8_t inquiry[6] = {0x12, 0x01, 0x83, 0, VPD_ROOM, 0};
+    static const uint8_t inquiry[6] = {SPC_INQUIRY, 0x01, 0x83, 0, VPD_ROOM, 0};
     uint8_t page[VPD_ROOM] = {0};
     struct iovec v = {page, sizeof(page)};
     struct exchange x = {.cdb = inquiry, .cdb_len = sizeof(inquiry), .in = osd_iov_make(&v, 1)};
@@ -126,6 +127,8 @@ static struct osd_cdb command(enum osd_op op, uint64_t pid, uint8_t type, uint16
 /* Room behind Data-Out for the integrity information of ALLDATA: byte counts and a value. */
 #define COUNTS_LEN 24
 #define INFO_LEN   (COUNTS_LEN + OSD_ICV2_LEN)
+#define IN_COUNTS  16 /* and behind Data-In */
+#define IN_INFO    (IN_COUNTS + OSD_ICV2_LEN)
 #define OUT_ROOM   (2 * (4 + OSD_DH_MAX) + 8 + INFO_LEN)
 
 struct signed_command {
@@ -133,18 +136,19 @@ struct signed_command {
     size_t len;
     uint8_t out[OUT_ROOM];
     size_t out_len;
+    uint8_t key[OSD_KEY_LEN]; /* capability key; wiped when the answer is there */
 };
 
-/* The counts and the value over command data and counts (reference 6.3). */
-static osd_status sign_data(struct signed_command *s, size_t data_len,
-                            const uint8_t key[OSD_KEY_LEN])
+/* The counts and the value over what there is, command data or a get list (reference 6.3). */
+static osd_status sign_data(struct signed_command *s, size_t len, size_t get_len)
 {
     uint8_t *info = s->out + s->out_len - INFO_LEN, icv[OSD_KEY_LEN];
-    const struct osd_bytes pieces[] = {{s->out, data_len}, {info, COUNTS_LEN}};
+    const struct osd_bytes pieces[] = {{s->out, len}, {info, COUNTS_LEN}};
     osd_status st;
 
-    be64_put(info, data_len);
-    st = osd_mac(key, pieces, 2, icv);
+    be64_put(info, len - get_len);
+    be64_put(info + 16, get_len);
+    st = osd_mac(s->key, pieces, 2, icv);
     if (!st)
         osd_icv_put(icv, info + COUNTS_LEN, OSD_ICV2_LEN);
     return st;
@@ -156,7 +160,7 @@ static osd_status sign(struct osd_cdb *c, const uint8_t system_id[OSD_SYSTEM_ID_
 {
     struct osd_bytes cap = {ret->raw + OSD_CAPABILITY_AT, OSD2_CAPABILITY_LEN};
     bool all = c->cap.method == OSD_SEC_ALLDATA && out.iov_len > 0;
-    uint8_t key[OSD_KEY_LEN], icv[OSD_KEY_LEN];
+    uint8_t icv[OSD_KEY_LEN];
     osd_status st;
 
     memset(ret->out, 0, sizeof(ret->out));
@@ -169,15 +173,36 @@ static osd_status sign(struct osd_cdb *c, const uint8_t system_id[OSD_SYSTEM_ID_
     }
     st = osd_cdb_encode(c, ret->raw, &ret->len);
     if (!st)
-        st = osd_capability_key(secret, cap, system_id, key);
+        st = osd_capability_key(secret, cap, system_id, ret->key);
     if (!st && all)
-        st = sign_data(ret, out.iov_len, key);
+        st = sign_data(ret, out.iov_len, c->attr.get_list_len);
     if (!st)
-        st = osd_request_icv(key, OSD_GEN2, ret->raw, icv);
+        st = osd_request_icv(ret->key, OSD_GEN2, ret->raw, icv);
     if (!st)
         osd_icv_put(icv, ret->raw + ICV_AT, OSD_ICV2_LEN);
-    OPENSSL_cleanse(key, sizeof(key));
     return st;
+}
+
+/* Attributes at the front of Data-In, then counts and value where they were asked for. */
+static osd_status verify_data(const struct osd_cdb *c, const struct signed_command *s,
+                              struct iovec in, char *why, size_t why_len)
+{
+    const uint8_t *data = in.iov_base, *info;
+    uint8_t icv[OSD_KEY_LEN];
+    uint64_t attrs;
+
+    if (c->sec.data_in_icv_off == OSD_OFFSET_UNUSED)
+        return OSD_OK;
+    info = data + c->sec.data_in_icv_off;
+    attrs = be64_get(info + 8);
+    if (be64_get(info) == 0 && attrs <= c->attr.get_alloc_len) {
+        const struct osd_bytes pieces[] = {{data, attrs}, {info, IN_COUNTS}};
+        if (!osd_mac(s->key, pieces, 2, icv) &&
+            osd_icv_equal(icv, info + IN_COUNTS, OSD_ICV2_LEN))
+            return OSD_OK;
+    }
+    snprintf(why, why_len, "the answer does not have the device's signature");
+    return OSD_E_PROTOCOL;
 }
 
 static osd_status judge(const struct exchange *x, int64_t *ret_ahead_ms, char *why,
@@ -230,7 +255,12 @@ static osd_status send_signed(struct sm_link *l, struct osd_cdb *c,
     x.out = osd_iov_make(&all, 1);
     if (!st)
         st = l->execute(l, &x, why, why_len);
-    return st ? st : judge(&x, ret_ahead_ms, why, why_len);
+    if (!st)
+        st = judge(&x, ret_ahead_ms, why, why_len);
+    if (!st)
+        st = verify_data(c, &s, in, why, why_len);
+    OPENSSL_cleanse(s.key, sizeof(s.key));
+    return st;
 }
 
 /* ---- SET KEY ---- */
@@ -293,6 +323,100 @@ osd_status sm_device_probe(struct sm_link *l, const uint8_t system_id[OSD_SYSTEM
         c.cap.key_version = version;
         st = send_signed(l, &c, system_id, secret, none, none, &ahead, why, why_len);
     }
+    return st;
+}
+
+/* ---- integrity algorithms ---- */
+
+#define LIST_ROOM   512 /* of either list */
+#define INQUIRY_LEN 36
+
+static osd_status vendor_is_ours(struct sm_link *l, bool *ret, char *why, size_t why_len)
+{
+    static const uint8_t inquiry[6] = {SPC_INQUIRY, 0, 0, 0, INQUIRY_LEN, 0};
+    uint8_t data[INQUIRY_LEN] = {0};
+    struct iovec v = {data, sizeof(data)};
+    struct exchange x = {.cdb = inquiry, .cdb_len = sizeof(inquiry), .in = osd_iov_make(&v, 1)};
+    osd_status st = l->execute(l, &x, why, why_len);
+
+    *ret = !st && x.status == SAM_GOOD && osd_inquiry_is_ours(data, sizeof(data));
+    return st;
+}
+
+static size_t put_questions(uint8_t dst[LIST_ROOM])
+{
+    struct osd_writer w = osd_writer_make(dst, LIST_ROOM);
+
+    osd_attr_list_open(&w, OSD_GEN2, OSD_LIST_GET);
+    for (uint32_t i = 0; i < OSD_ALGORITHMS; i++)
+        osd_attr_put_get(
+            &w, OSD_GEN2,
+            (struct osd_attr_id){OSD_PAGE_R + OSD_PG_SECURITY, OSD_ALGORITHM_FIRST + i});
+    osd_attr_list_close(&w, OSD_GEN2, 0);
+    return w.full;
+}
+
+static osd_status take_answers(const uint8_t *list, struct osd_algorithms *ret, char *why,
+                               size_t why_len)
+{
+    const struct osd_bytes raw = {list, LIST_ROOM};
+    struct osd_attr_cursor cur;
+    struct osd_attr_entry e;
+    struct osd_wire_error err;
+
+    if (osd_attr_cursor_open(raw, OSD_GEN2, OSD_LIST_SET, true, &cur, &err)) {
+        snprintf(why, why_len, "the device sent no attribute list: %s", err.what);
+        return OSD_E_PROTOCOL;
+    }
+    while (osd_attr_cursor_next(&cur, &e, &err) == OSD_OK) {
+        uint32_t index = e.id.number - OSD_ALGORITHM_FIRST;
+        if (e.id.page == OSD_PAGE_R + OSD_PG_SECURITY && index < OSD_ALGORITHMS &&
+            !e.undefined && e.value.len == 1)
+            ret->code[index] = e.value.data[0];
+    }
+    return OSD_OK;
+}
+
+static osd_status ask_algorithms(struct sm_link *l, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+                                 uint8_t version, const uint8_t secret[OSD_KEY_LEN],
+                                 uint8_t in[LIST_ROOM + IN_INFO], int64_t *ahead_ms, char *why,
+                                 size_t why_len)
+{
+    uint8_t nonce[OSD_NONCE_LEN], list[LIST_ROOM];
+    struct iovec out = {list, put_questions(list)};
+    bool all = l->method == OSD_SEC_ALLDATA;
+    struct osd_cdb c;
+
+    sm_nonce_make(nonce, *ahead_ms);
+    c = command(OSD_OP_GET_ATTRIBUTES, 0, OSD_TYPE_ROOT, OSD_PERM_GET_ATTR | OSD_PERM_POL_SEC,
+                nonce);
+    c.cap.key_version = version;
+    c.attr = (struct osd_attr_params){.format = OSD_ATTR_LIST,
+                                      .get_list_len = (uint32_t)out.iov_len,
+                                      .get_alloc_len = LIST_ROOM,
+                                      .set_off = OSD_OFFSET_UNUSED};
+    if (all)
+        c.sec.data_in_icv_off = LIST_ROOM;
+    return send_signed(l, &c, system_id, secret, out,
+                       (struct iovec){in, LIST_ROOM + (all ? IN_INFO : 0)}, ahead_ms, why,
+                       why_len);
+}
+
+osd_status sm_device_algorithms(struct sm_link *l, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+                                uint8_t version, const uint8_t secret[OSD_KEY_LEN],
+                                struct osd_algorithms *ret, char *why, size_t why_len)
+{
+    uint8_t in[LIST_ROOM + IN_INFO] = {0};
+    struct osd_algorithms found = {0};
+    int64_t ahead = 0;
+    osd_status st = vendor_is_ours(l, &found.ours, why, why_len);
+
+    for (int i = 0; i < 2 && (i == 0 ? !st : st == OSD_E_TIMEOUT); i++)
+        st = ask_algorithms(l, system_id, version, secret, in, &ahead, why, why_len);
+    if (!st)
+        st = take_answers(in, &found, why, why_len);
+    if (!st)
+        *ret = found;
     return st;
 }
 

@@ -5,12 +5,16 @@
  *
  * A SET KEY is completely determined by its arguments: the same arguments are the same bytes,
  * nonce included, and the device carries those out once however often they arrive.
+ *
+ * All of it is signed with HMAC-SHA1, as keys are derived: it works before anything is known of a
+ * device and after it was replaced or restored, and is the same bytes whatever managers are
+ * configured to give out.
  */
 #ifndef SECMGR_DEVICE_H
 #define SECMGR_DEVICE_H
 
 #include "libosd/transport.h"
-#include "security/icv.h"
+#include "security/algorithms.h"
 
 /** A way to one device; tests have their own. */
 struct sm_link {
@@ -71,6 +75,13 @@ osd_status sm_device_set_key(struct sm_link *l, const uint8_t system_id[OSD_SYST
 osd_status sm_device_probe(struct sm_link *l, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
                            uint64_t pid, uint8_t version, const uint8_t secret[OSD_KEY_LEN],
                            char *why, size_t why_len);
+
+/** Which integrity algorithms the device lists, read with a working key of partition zero. Under
+ *  ALLDATA the answer is the device's own word; otherwise it may be changed on its way. Errors as
+ *  above; OSD_E_PROTOCOL: the answer is none, or somebody changed it. */
+osd_status sm_device_algorithms(struct sm_link *l, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+                                uint8_t version, const uint8_t secret[OSD_KEY_LEN],
+                                struct osd_algorithms *ret, char *why, size_t why_len);
 
 /** A policy access tag of a partition, or of a collection or user object in it. */
 struct sm_set_tag {

@@ -9,10 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FORMAT     1
-#define PART_TAGS  2 /* format of partitions with tags; without them they have format 1 */
-#define PLAIN_ROOM 900
-#define LABEL_ROOM 80
+#define FORMAT           1
+#define PART_TAGS        2 /* format of partitions with tags; without them they have format 1 */
+#define ALGORITHMS_KNOWN 2 /* likewise of devices with what they said of their algorithms */
+#define PLAIN_ROOM       900
+#define LABEL_ROOM       80
 
 void sm_osd_keys_wipe(struct sm_osd_keys *k)
 {
@@ -126,6 +127,7 @@ osd_status sm_osd_keys_load(struct sm_vault *v, const struct sm_osd *o, struct s
     _cleanup_osd_keys_ struct sm_osd_keys k = {0};
     uint8_t plain[PLAIN_ROOM];
     char label[LABEL_ROOM];
+    uint8_t format;
     size_t len;
     osd_status st =
         sm_vault_unseal(v, osd_label(o, label), o->secret, plain, sizeof(plain), &len);
@@ -133,13 +135,19 @@ osd_status sm_osd_keys_load(struct sm_vault *v, const struct sm_osd *o, struct s
     if (st)
         return st;
     struct reader r = {plain, plain + len, false};
-    r.bad = take_u8(&r) != FORMAT;
+    format = take_u8(&r);
+    r.bad = format != FORMAT && format != ALGORITHMS_KNOWN;
     take_key(&r, &k.master);
     take_key(&r, &k.root);
     take_key(&r, &k.next_master);
     k.has_next = take_u8(&r) != 0;
     k.has_root = take_u8(&r) != 0;
     take_pending(&r, &k.pending);
+    if (format == ALGORITHMS_KNOWN) {
+        k.knows_algorithms = take_u8(&r) != 0;
+        k.algorithms.ours = take_u8(&r) != 0;
+        take(&r, k.algorithms.code, sizeof(k.algorithms.code));
+    }
     OPENSSL_cleanse(plain, sizeof(plain));
     if (!at_good_end(&r))
         return OSD_E_CORRUPT;
@@ -154,13 +162,16 @@ osd_status sm_osd_keys_store(struct sm_vault *v, const struct sm_osd_keys *k, st
     struct osd_writer w = osd_writer_make(plain, sizeof(plain));
     osd_status st;
 
-    osd_writer_u8(&w, FORMAT);
+    osd_writer_u8(&w, ALGORITHMS_KNOWN);
     put_key(&w, &k->master);
     put_key(&w, &k->root);
     put_key(&w, &k->next_master);
     osd_writer_u8(&w, k->has_next);
     osd_writer_u8(&w, k->has_root);
     put_pending(&w, &k->pending);
+    osd_writer_u8(&w, k->knows_algorithms);
+    osd_writer_u8(&w, k->algorithms.ours);
+    osd_writer_put(&w, k->algorithms.code, sizeof(k->algorithms.code));
     st = sm_vault_seal(v, osd_label(o, label), plain, w.full, o->secret, sizeof(o->secret));
     OPENSSL_cleanse(plain, sizeof(plain));
     return st;

@@ -20,6 +20,8 @@ struct sm_osd_keys {
     struct sm_key next_master; /* may be the device's already */
     bool has_next, has_root;
     struct sm_set_key pending; /* kind SM_KEY_ROOT or NONE */
+    bool knows_algorithms;
+    struct osd_algorithms algorithms; /* as the device said when it was asked last */
 };
 
 /** A policy access tag: what the device has, or shall have. */

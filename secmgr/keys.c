@@ -443,21 +443,107 @@ static osd_status set_up(struct sm_keys *k, const struct sm_osd *o, uint64_t pid
     return st;
 }
 
+/* ---- integrity algorithms ---- */
+
+/* Ask the device, in a job on partition zero whose keys are settled. */
+static osd_status read_algorithms(struct sm_job *j)
+{
+    uint8_t v = j->keys.current;
+    osd_status st = sm_job_link(j);
+
+    if (!st)
+        st = sm_device_algorithms(j->link, j->system_id, v, j->keys.working[v].key,
+                                  &j->osd_keys.algorithms, j->why, j->why_len);
+    if (st)
+        return st;
+    j->osd_keys.knows_algorithms = true;
+    st = job_save_osd(j);
+    return st == OSD_E_BUSY ? OSD_OK : st; /* another manager writes what it knows */
+}
+
+/* Where something else was the task: what is not known is asked for when it is needed. */
+static void note_algorithms(struct sm_job *j)
+{
+    osd_status st = read_algorithms(j);
+
+    if (st)
+        osd_log(OSD_LOG_WARN, "%s does not say which integrity algorithms it has: %s",
+                j->osd.name, j->why[0] ? j->why : osd_status_text(st));
+}
+
+static osd_status refresh_algorithms(struct sm_keys *k, const struct sm_osd *o,
+                                     struct osd_algorithms *ret, char *why, size_t why_len)
+{
+    SM_JOB(j, k);
+    osd_status st = sm_job_begin(&j, o, 0);
+
+    if (!st)
+        st = sm_job_settle(&j);
+    if (!st)
+        st = read_algorithms(&j);
+    *ret = j.osd_keys.algorithms;
+    sm_job_end(&j, st);
+    return st;
+}
+
+osd_status sm_keys_algorithms(struct sm_keys *k, const struct sm_osd *o,
+                              struct osd_algorithms *ret)
+{
+    _cleanup_osd_keys_ struct sm_osd_keys keys = {0};
+    osd_status st = sm_osd_keys_load(k->cfg.vault, o, &keys);
+
+    if (!st && !keys.knows_algorithms)
+        st = OSD_E_NOT_FOUND;
+    if (!st)
+        *ret = keys.algorithms;
+    return st;
+}
+
+/* The standard's own algorithm is taken for granted until the device is known. */
+static osd_status choose(struct sm_keys *k, const struct sm_osd *o, bool known,
+                         struct osd_algorithms *a, struct osd_algorithm *ret, char *why,
+                         size_t why_len)
+{
+    char text[OSD_ALGORITHMS_TEXT];
+    osd_status st = OSD_OK;
+
+    *ret = OSD_ALGORITHM_STANDARD;
+    if (!known && k->cfg.wish == OSD_WISH_SHA1)
+        return OSD_OK;
+    if (!known)
+        st = refresh_algorithms(k, o, a, why, why_len);
+    if (st || osd_algorithm_choose(a, k->cfg.wish, ret))
+        return st;
+    snprintf(
+        why, why_len,
+        "%s has no integrity algorithm %s, which icv_algorithm of the security manager asks "
+        "for: it lists %s",
+        o->name, osd_wish_name(k->cfg.wish), osd_algorithms_format(a, text));
+    return OSD_E_UNSUPPORTED;
+}
+
 osd_status sm_keys_working(struct sm_keys *k, const struct sm_osd *o, uint64_t pid,
                            struct sm_working *ret, char *why, size_t why_len)
 {
     _cleanup_part_keys_ struct sm_part_keys keys = {0};
+    struct osd_algorithms algorithms;
+    bool known;
     SM_JOB(j, k);
     osd_status st = begin_part(&j, o, pid);
 
     keys = j.keys;
+    algorithms = j.osd_keys.algorithms;
+    known = j.osd_keys.knows_algorithms;
     close_job(&j);
     if (!st && (!keys.has_current || missing_tag(&keys, pid)))
         st = set_up(k, o, pid, &keys, why, why_len);
+    if (!st)
+        st = choose(k, o, known, &algorithms, &ret->algorithm, why, why_len);
     if (st)
         return st;
-    *ret = (struct sm_working){
-        .version = keys.current, .own_tag = keys.own_tag.value, .new_tag = keys.new_tag.value};
+    ret->version = keys.current;
+    ret->own_tag = keys.own_tag.value;
+    ret->new_tag = keys.new_tag.value;
     memcpy(ret->key, keys.working[keys.current].key, OSD_KEY_LEN);
     return OSD_OK;
 }
@@ -504,6 +590,8 @@ osd_status sm_job_verify(struct sm_job *j)
 osd_status sm_keys_verify(struct sm_keys *k, const struct sm_osd *o, uint64_t pid, char *why,
                           size_t why_len)
 {
+    struct osd_algorithms now;
+    char ignored[400];
     SM_JOB(j, k);
     osd_status st;
 
@@ -513,6 +601,8 @@ osd_status sm_keys_verify(struct sm_keys *k, const struct sm_osd *o, uint64_t pi
     if (!st)
         st = sm_job_verify(&j);
     sm_job_end(&j, st);
+    if (!st && k->cfg.wish != OSD_WISH_SHA1) /* refused at the same byte when it is gone */
+        refresh_algorithms(k, o, &now, ignored, sizeof(ignored));
     return st;
 }
 
@@ -552,6 +642,8 @@ static osd_status rotate(struct sm_job *j, uint64_t age_ms, bool *ret_done)
     if (!st)
         st = sm_job_settle(j);
     *ret_done = !st;
+    if (!st && j->part.pid == 0)
+        note_algorithms(j);
     return st;
 }
 
@@ -698,7 +790,11 @@ static osd_status set_all(struct sm_job *j)
         st = set_root(j);
     if (!st)
         st = job_load_part(j, 0);
-    return st ? st : sm_job_settle(j);
+    if (!st)
+        st = sm_job_settle(j);
+    if (!st)
+        note_algorithms(j);
+    return st;
 }
 
 static osd_status add_record(struct sm_job *j, const char *name, const char *url,

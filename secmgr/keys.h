@@ -28,6 +28,7 @@ struct sm_keys_config {
     sm_link_open *open_link; /* NULL: sm_link_open_url */
     uint8_t dh_group;        /* OSD_DH_1024, OSD_DH_2048; 0 = the latter */
     uint64_t overlap_ms;     /* longest life of a credential */
+    enum osd_wish wish;      /* for the integrity algorithm of credentials */
 };
 
 /** OSD_E_NOMEM. */
@@ -54,6 +55,7 @@ osd_status sm_keys_reenrol(struct sm_keys *k, const char *name, bool new_master,
 
 /** What new credentials on a partition are made with. */
 struct sm_working {
+    struct osd_algorithm algorithm;
     uint8_t version;
     uint8_t key[OSD_KEY_LEN];
     uint32_t own_tag,
@@ -61,9 +63,14 @@ struct sm_working {
 };
 
 /** The partition is set up when it has no keys or tags. OSD_E_NOT_FOUND: the device has no such
- *  partition. */
+ *  partition; OSD_E_UNSUPPORTED: it does not list the algorithm that is wished for. */
 osd_status sm_keys_working(struct sm_keys *k, const struct sm_osd *o, uint64_t pid,
                            struct sm_working *ret, char *why, size_t why_len);
+
+/** What the device said of its integrity algorithms: at enrolment, at the rotation of partition
+ *  zero, and when it refused a key. OSD_E_NOT_FOUND: it has not been asked yet. */
+osd_status sm_keys_algorithms(struct sm_keys *k, const struct sm_osd *o,
+                              struct osd_algorithms *ret);
 
 /** A client says that the device refuses credentials of the current key: ask the device, and set
  *  up the partition's keys again if it does not have them. At most once in some seconds for one

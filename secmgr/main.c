@@ -125,6 +125,7 @@ static osd_status start(struct service *s, char *why, size_t why_len)
                                 .dh_group = s->config.dh_bits < 2048 ? 1 : 2};
     osd_status st = sm_audit_open(s->config.audit, &s->audit);
 
+    osd_wish_parse(s->config.icv_algorithm, &kc.wish);
     if (st)
         snprintf(why, why_len, "audit log %.200s: %s", s->config.audit, strerror(errno));
     if (!st)

@@ -13,17 +13,14 @@
 
 #define HEAD "liosd credential 1\n"
 
-osd_status osd_credential_make(const struct osd_capability *cap, enum osd_gen gen,
-                               const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+osd_status osd_credential_make(const struct osd_capability *cap, enum osd_hmac hmac,
+                               enum osd_gen gen, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
                                const uint8_t secret[OSD_KEY_LEN], struct osd_credential *ret)
 {
     struct osd_credential c = {.gen = gen};
     size_t len = osd_capability_encode(cap, gen, c.capability);
-    enum osd_hmac hmac;
     osd_status st;
 
-    if (!osd_hmac_of_index(cap->icv_algorithm, &hmac))
-        return OSD_E_UNSUPPORTED;
     memcpy(c.system_id, system_id, OSD_SYSTEM_ID_LEN);
     st = osd_capability_key_by(hmac, secret, (struct osd_bytes){c.capability, len}, system_id,
                                c.key);

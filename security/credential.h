@@ -24,9 +24,9 @@ struct osd_credential {
 };
 
 /** Make a credential with a secret key (a working key, or what SET KEY asks for), by the
- *  capability's algorithm. OSD_E_UNSUPPORTED: none of ours. */
-osd_status osd_credential_make(const struct osd_capability *cap, enum osd_gen gen,
-                               const uint8_t system_id[OSD_SYSTEM_ID_LEN],
+ *  algorithm that the capability's index means on the device. OSD_E_NOMEM. */
+osd_status osd_credential_make(const struct osd_capability *cap, enum osd_hmac hmac,
+                               enum osd_gen gen, const uint8_t system_id[OSD_SYSTEM_ID_LEN],
                                const uint8_t secret[OSD_KEY_LEN], struct osd_credential *ret);
 
 /** Length of the capability. */

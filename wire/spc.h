@@ -30,6 +30,7 @@
 #define SPC_MI_SUPPORTED_OPCODES  0x0c
 #define SPC_MI_SUPPORTED_TMF      0x0d
 
+#define OSD_VENDOR        "LIOSD" /* of our devices, in INQUIRY data */
 #define OSD_DEVICE_TYPE   0x11
 #define OSD_SYSTEM_ID_LEN 20
 

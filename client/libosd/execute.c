@@ -110,9 +110,8 @@ static osd_status carry_out(struct osd_session *s, struct osd_call *c, struct bu
     return st && doubtful(&x) ? ask_type(s, st) : st;
 }
 
-static osd_status execute_with(struct osd_session *s, struct osd_call *c, size_t answer_room)
+static osd_status execute_with(struct osd_session *s, struct osd_call *c, struct build b)
 {
-    struct build b = {.answer_room = answer_room};
     osd_status st = carry_out(s, c, &b);
 
     if (!st || st == OSD_E_PAST_END) {
@@ -133,12 +132,17 @@ static osd_status furnish(struct osd_session *s, const struct osd_call *c)
 
 osd_status osd_execute(struct osd_session *s, struct osd_call *c)
 {
-    osd_status st = execute_with(s, c, 0);
+    osd_status st = execute_with(s, c, (struct build){0});
 
     /* Values longer than their caps took the room of others: reading them again is harmless. */
     if (st == OSD_E_NOMEM && c->verb == OSD_V_GET_ATTRIBUTES)
-        st = execute_with(s, c, ANSWER_MAX);
+        st = execute_with(s, c, (struct build){.answer_room = ANSWER_MAX});
     return st ? st : furnish(s, c);
+}
+
+osd_status execute_standard(struct osd_session *s, struct osd_call *c)
+{
+    return execute_with(s, c, (struct build){.standard = true});
 }
 
 /* ---- attributes ---- */

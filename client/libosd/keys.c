@@ -31,6 +31,7 @@ static osd_status build_set_key(const struct osd_session *s, enum osd_key which,
 
     b->name = names[which];
     b->changes = true;
+    b->standard = true; /* as keys are derived, and before the device can be asked */
     b->out_lists = b->in_lists = osd_buf_make(1024);
     *cdb = (struct osd_cdb){.op = OSD_OP_SET_KEY,
                             .gen = s->gen,
@@ -111,7 +112,6 @@ osd_status osd_mint(struct osd_session *s, const struct osd_allowance *a, char *
 {
     struct osd_capability c = {.format = (uint8_t)s->gen,
                                .key_version = (uint8_t)a->version,
-                               .icv_algorithm = s->signer.hmac_index,
                                .method = s->signer.method,
                                .expiration = a->expires_ms,
                                .permissions = a->permissions,
@@ -120,10 +120,12 @@ osd_status osd_mint(struct osd_session *s, const struct osd_allowance *a, char *
     char made_text[OSD_CREDENTIAL_TEXT_MAX];
     struct osd_credential made;
     uint8_t secret[OSD_KEY_LEN];
+    struct osd_algorithm with;
     osd_status st = need_ring(s);
 
-    if (st || (st = signer_learn(s)))
+    if (st || (st = signer_learn(s)) || (st = signer_choose(s, &with)))
         return st;
+    c.icv_algorithm = with.index;
     if (a->version > 15 || a->expires_ms >> 48 || a->expires_ms == 0)
         return failed(OSD_E_INVALID, "no such key version, or no time of expiration");
     c.object_type = a->pid == 0   ? OSD_TYPE_ROOT
@@ -132,7 +134,7 @@ osd_status osd_mint(struct osd_session *s, const struct osd_allowance *a, char *
     c.descriptor = osd_grant_descriptor(c.object_type, s->gen == OSD_GEN1);
     st = osd_keyring_key(&s->signer.ring, OSD_KEY_WORKING, a->pid, (uint8_t)a->version, secret);
     if (st == OSD_OK)
-        st = osd_credential_make(&c, s->gen, s->signer.system_id, secret, &made);
+        st = osd_credential_make(&c, with.hmac, s->gen, s->signer.system_id, secret, &made);
     if (st)
         return failed(st, "credential: %s", osd_status_text(st));
     osd_credential_format(&made, made_text);

@@ -72,6 +72,7 @@ struct build {
     const char *name;        /* of the command, in the standard */
     bool changes;            /* the command changes something */
     bool signs_response, signs_data;   /* the answer has integrity values */
+    bool standard;                     /* made with HMAC-SHA1, whatever is wished for */
     uint8_t method;                    /* it is signed by */
     enum osd_hmac hmac;                /* with this algorithm */
     uint8_t key[OSD_KEY_LEN];          /* capability key */
@@ -114,6 +115,9 @@ osd_status query_build(struct build *b, const struct osd_call *c);
 /** What osd_each_id() does, with a verb that lists. */
 osd_status each_listed(struct osd_session *s, enum osd_verb verb, uint64_t pid, uint64_t oid,
                        uint64_t from, bool (*visit)(void *arg, uint64_t id), void *arg);
+
+/** osd_execute() for what is asked before the algorithm is known. */
+osd_status execute_standard(struct osd_session *s, struct osd_call *c);
 
 /** Sign, send, verify; again with a new signature where the device asks for one. x has the places
  *  of CDB and data. The call gives the places of the data. */

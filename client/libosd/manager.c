@@ -247,6 +247,8 @@ static osd_status status_of(long code)
         return OSD_E_EXISTS;
     case 429:
         return OSD_E_BUSY;
+    case 501:
+        return OSD_E_UNSUPPORTED;
     default:
         return code >= 500 ? OSD_E_UNREACHABLE : OSD_E_PROTOCOL;
     }

@@ -50,6 +50,7 @@ struct manager_credential {
     size_t len; /* of the capability */
     uint8_t capability[OSD2_CAPABILITY_LEN];
     uint8_t key[OSD_KEY_LEN];
+    enum osd_hmac hmac; /* what the capability's index means on the device */
 };
 
 /**

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/number.h"
+#include "security/algorithms.h"
 #include "security/hex.h"
 #include "security/names.h"
 
@@ -93,7 +94,15 @@ static bool take_hex(const json_t *o, const char *name, uint8_t *dst, size_t len
     return strlen(text) == 2 * len && osd_hex_parse(text, dst, len);
 }
 
-/* Members capability, key and expires of an object. */
+/* The algorithm by name; a manager that does not say means ours (reference 6.2). */
+static bool take_algorithm(const json_t *o, const uint8_t *capability, enum osd_hmac *ret)
+{
+    const char *name = text_of(o, "icv_algorithm");
+
+    return name[0] ? osd_hmac_by_name(name, ret) : osd_hmac_of_index(capability[1] & 0xf, ret);
+}
+
+/* Members capability, key, expires and icv_algorithm of an object. */
 static bool take_credential(const json_t *o, enum osd_gen gen, struct manager_credential *ret,
                             uint64_t *ret_expires)
 {
@@ -103,7 +112,8 @@ static bool take_credential(const json_t *o, enum osd_gen gen, struct manager_cr
                                                               : OSD2_CAPABILITY_LEN};
     if (!json_is_integer(expires) || json_integer_value(expires) < 0 ||
         !take_hex(o, "capability", ret->capability, ret->len) ||
-        !take_hex(o, "key", ret->key, OSD_KEY_LEN))
+        !take_hex(o, "key", ret->key, OSD_KEY_LEN) ||
+        !take_algorithm(o, ret->capability, &ret->hmac))
         return false;
     *ret_expires = (uint64_t)json_integer_value(expires);
     return true;

@@ -63,13 +63,13 @@ static osd_status make(const struct signer *g, const struct build *b, const stru
     cap.icv_algorithm = b->cdb.cap.icv_algorithm;
     cap.expiration = b->cdb.cap.expiration;
     if (st == OSD_OK)
-        st = osd_credential_make(&cap, OSD_GEN2, g->system_id, secret, ret);
+        st = osd_credential_make(&cap, b->hmac, OSD_GEN2, g->system_id, secret, ret);
     OPENSSL_cleanse(secret, sizeof(secret));
     return st;
 }
 
 static osd_status fetch(struct osd_session *s, const struct build *b, const struct osd_call *c,
-                        struct osd_credential *ret)
+                        struct osd_credential *ret, enum osd_hmac *ret_hmac)
 {
     struct manager_want w = {.gen = OSD_GEN2,
                              .type = OSD_TYPE_USER,
@@ -86,26 +86,25 @@ static osd_status fetch(struct osd_session *s, const struct build *b, const stru
         return failed(st, "%s: %s", b->name, why[0] ? why : osd_status_text(st));
     memcpy(ret->capability, granted.capability, granted.len);
     memcpy(ret->key, granted.key, OSD_KEY_LEN);
+    *ret_hmac = granted.hmac;
     OPENSSL_cleanse(&granted, sizeof(granted));
     return OSD_OK;
 }
 
 /* The value's key is chained through that of the second capability (docs/security.md). */
-static osd_status seal(struct build *b, const struct osd_credential *second)
+static osd_status seal(struct build *b, const struct osd_credential *second, enum osd_hmac hmac)
 {
     const struct osd_bytes before = {b->key, OSD_KEY_LEN};
     const struct osd_bytes segment = {b->out_lists.data, SEGMENT_LEN};
     uint8_t key[OSD_KEY_LEN], icv[OSD_KEY_LEN];
-    enum osd_hmac hmac;
     osd_status st;
 
     memcpy(b->out_lists.data + CAP_AT, second->capability, OSD2_CAPABILITY_LEN);
     memset(b->out_lists.data + ICV_AT, 0, OSD_ICV2_LEN);
     if ((second->capability[2] & 0xf) == OSD_SEC_NOSEC)
         memcpy(key, b->key, sizeof(key));
-    else if (!osd_hmac_of_index(second->capability[1] & 0xf, &hmac) ||
-             osd_mac_by(hmac, second->key, &before, 1, key))
-        return OSD_E_UNSUPPORTED;
+    else if ((st = osd_mac_by(hmac, second->key, &before, 1, key)))
+        return st;
     st = osd_continuation_icv_by(b->hmac, key, segment, icv);
     if (st == OSD_OK)
         osd_icv_put(icv, b->out_lists.data + ICV_AT, OSD_ICV2_LEN);
@@ -116,16 +115,17 @@ static osd_status seal(struct build *b, const struct osd_credential *second)
 osd_status second_sign(struct osd_session *s, struct build *b, const struct osd_call *c)
 {
     struct osd_credential second = {0};
+    enum osd_hmac hmac = b->hmac;
     osd_status st;
 
     if (s->signer.with == SIGN_CREDENTIAL)
         return failed(OSD_E_UNSUPPORTED,
                       "%s: needs credentials for two objects; use a key file or a manager",
                       b->name);
-    st = s->signer.with == SIGN_MANAGER ? fetch(s, b, c, &second)
+    st = s->signer.with == SIGN_MANAGER ? fetch(s, b, c, &second, &hmac)
                                         : make(&s->signer, b, c, &second);
     if (st == OSD_OK)
-        st = seal(b, &second);
+        st = seal(b, &second, hmac);
     OPENSSL_cleanse(&second, sizeof(second));
     return st;
 }

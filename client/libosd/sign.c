@@ -13,6 +13,7 @@
 #include "security/grants.h"
 #include "wire/attrs.h"
 #include "wire/sense.h"
+#include "wire/spc.h"
 
 #define OUT_COUNTS     24
 #define IN_COUNTS      16
@@ -25,6 +26,12 @@
 #define TAG_AT1        (OSD_CAPABILITY_AT + 56)
 #define TAG_AT2        (OSD_CAPABILITY_AT + 60)
 #define RESPONSE_AT    8 /* in the current command page */
+#define INQUIRY_ROOM   36
+
+_Static_assert((int)OSD_INTEGRITY_SHA1 == OSD_WISH_SHA1 &&
+                   (int)OSD_INTEGRITY_SHA256 == OSD_WISH_SHA256 &&
+                   (int)OSD_INTEGRITY_BEST == OSD_WISH_BEST,
+               "osd.h says the same");
 
 static size_t icv_len(enum osd_gen gen)
 {
@@ -64,10 +71,14 @@ osd_status signer_open(struct signer *g, const struct osd_options *opt, enum osd
     }
     if (opt->secmgr)
         return open_manager(g, opt, why, why_len);
+    if (opt->integrity < 0 || opt->integrity >= OSD_WISHES) {
+        snprintf(why, why_len, "no such integrity algorithm");
+        return OSD_E_INVALID;
+    }
     if (opt->key_file) {
         st = osd_keyfile_read(opt->key_file, g->ring.master, why, why_len);
         g->method = opt->method ? (uint8_t)opt->method : OSD_SEC_CMDRSP;
-        g->hmac_index = opt->hmac_sha256 ? OSD_HMAC_INDEX_SHA256 : OSD_HMAC_INDEX_SHA1;
+        g->wish = (enum osd_wish)opt->integrity;
         g->with = SIGN_KEYRING;
         return st;
     }
@@ -91,10 +102,11 @@ void signer_close(struct signer *g)
 
 /* ---- what the device says of itself ---- */
 
+/* page 0: standard data. */
 static osd_status inquire(struct osd_session *s, uint8_t page, uint8_t *dst, size_t cap,
                           size_t *ret_len)
 {
-    const uint8_t cdb[6] = {0x12, 1, page, 0, (uint8_t)cap, 0};
+    const uint8_t cdb[6] = {SPC_INQUIRY, page != 0, page, 0, (uint8_t)cap, 0};
     struct iovec v = {dst, cap};
     struct exchange x = {.cdb = cdb, .cdb_len = sizeof(cdb), .in = osd_iov_make(&v, 1)};
     char why[300] = "";
@@ -102,6 +114,9 @@ static osd_status inquire(struct osd_session *s, uint8_t page, uint8_t *dst, siz
 
     if (st)
         return failed(st, "INQUIRY: %s", why);
+    *ret_len = (size_t)x.in_len;
+    if (page == 0 && x.status == SAM_GOOD)
+        return OSD_OK;
     if (x.status != SAM_GOOD || x.in_len < 4 || dst[1] != page)
         return failed(OSD_E_PROTOCOL, "the device has no VPD page %02Xh", page);
     *ret_len = 4u + be16_get(dst + 2) < x.in_len ? 4u + be16_get(dst + 2) : (size_t)x.in_len;
@@ -154,6 +169,73 @@ osd_status signer_learn(struct osd_session *s)
     return st;
 }
 
+/* The attributes are read with HMAC-SHA1, for nothing else is known to be there. */
+static osd_status ask_algorithms(struct osd_session *s, struct osd_algorithms *ret)
+{
+    struct osd_attr_get get[OSD_ALGORITHMS];
+    struct osd_call c = {.verb = OSD_V_GET_ATTRIBUTES, .get = get, .n_get = OSD_ALGORITHMS};
+    uint8_t data[INQUIRY_ROOM];
+    char why[400];
+    size_t len = 0;
+    osd_status st = inquire(s, 0, data, sizeof(data), &len);
+
+    *ret = (struct osd_algorithms){.ours = !st && osd_inquiry_is_ours(data, len)};
+    for (uint32_t i = 0; i < OSD_ALGORITHMS; i++)
+        get[i] = (struct osd_attr_get){.page = OSD_PAGE_R + OSD_PG_SECURITY,
+                                       .number = OSD_ALGORITHM_FIRST + i,
+                                       .value = &ret->code[i],
+                                       .cap = 1};
+    if (!st)
+        st = execute_standard(s, &c);
+    if (!st)
+        return OSD_OK;
+    snprintf(why, sizeof(why), "%s", osd_last_error());
+    return failed(st, "the device does not say which integrity algorithms it has: %s", why);
+}
+
+static osd_status learn_algorithm(struct osd_session *s)
+{
+    struct signer *g = &s->signer;
+    char text[OSD_ALGORITHMS_TEXT];
+    struct osd_algorithm found;
+    struct osd_algorithms all;
+    osd_status st = ask_algorithms(s, &all);
+
+    if (st)
+        return st;
+    if (!osd_algorithm_choose(&all, g->wish, &found))
+        return failed(OSD_E_UNSUPPORTED,
+                      "the device has no integrity algorithm %s: it lists %s",
+                      osd_wish_name(g->wish), osd_algorithms_format(&all, text));
+    pthread_mutex_lock(&g->lock);
+    g->algorithm = found;
+    g->knows_algorithm = true;
+    pthread_mutex_unlock(&g->lock);
+    return OSD_OK;
+}
+
+osd_status signer_choose(struct osd_session *s, struct osd_algorithm *ret)
+{
+    struct signer *g = &s->signer;
+    osd_status st = OSD_OK;
+    bool known;
+
+    *ret = OSD_ALGORITHM_STANDARD;
+    if (g->wish == OSD_WISH_SHA1)
+        return OSD_OK;
+    pthread_mutex_lock(&g->lock);
+    known = g->knows_algorithm;
+    pthread_mutex_unlock(&g->lock);
+    if (!known)
+        st = learn_algorithm(s);
+    if (!st) {
+        pthread_mutex_lock(&g->lock);
+        *ret = g->algorithm;
+        pthread_mutex_unlock(&g->lock);
+    }
+    return st;
+}
+
 static osd_status learn(struct osd_session *s, struct build *b)
 {
     struct signer *g = &s->signer;
@@ -194,15 +276,19 @@ static osd_status make_credential(struct osd_session *s, struct build *b)
 {
     struct signer *g = &s->signer;
     uint8_t secret[OSD_KEY_LEN];
+    struct osd_algorithm with = OSD_ALGORITHM_STANDARD;
     struct osd_credential made;
-    osd_status st;
+    osd_status st = b->standard ? OSD_OK : signer_choose(s, &with);
 
+    if (st)
+        return st;
+    b->hmac = with.hmac;
     b->cdb.cap.method = b->method;
-    b->cdb.cap.icv_algorithm = g->hmac_index;
+    b->cdb.cap.icv_algorithm = with.index;
     b->cdb.cap.expiration = (device_clock(g) / HOUR_MS + 2) * HOUR_MS;
     st = secret_for(g, &b->cdb, secret);
     if (st == OSD_OK)
-        st = osd_credential_make(&b->cdb.cap, b->cdb.gen, g->system_id, secret, &made);
+        st = osd_credential_make(&b->cdb.cap, b->hmac, b->cdb.gen, g->system_id, secret, &made);
     if (st == OSD_OK)
         memcpy(b->key, made.key, OSD_KEY_LEN);
     OPENSSL_cleanse(&made, sizeof(made));
@@ -400,7 +486,10 @@ osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c
         memcpy(b->raw + OSD_CAPABILITY_AT, b->granted.capability, b->granted.len);
     if (b->method == OSD_SEC_NOSEC)
         return OSD_OK;
-    if (!osd_hmac_of_index(b->raw[OSD_CAPABILITY_AT + 1] & 0xf, &b->hmac))
+    if (g->with == SIGN_MANAGER)
+        b->hmac = b->granted.hmac;
+    else if (g->with == SIGN_CREDENTIAL &&
+             !osd_hmac_of_index(b->raw[OSD_CAPABILITY_AT + 1] & 0xf, &b->hmac))
         return failed(OSD_E_UNSUPPORTED, "%s: the credential's algorithm is none of ours",
                       b->name);
     if (b->cdb.cont_len && (st = sign_continuation(s, b, c)))

@@ -18,6 +18,7 @@
 
 #include "manager.h"
 #include "osd/osd.h"
+#include "security/algorithms.h"
 #include "security/credential.h"
 #include "security/keyring.h"
 #include "transport.h"
@@ -28,14 +29,15 @@ enum sign_with { SIGN_NOTHING, SIGN_CREDENTIAL, SIGN_KEYRING, SIGN_MANAGER };
 
 struct signer {
     enum sign_with with;
-    uint8_t hmac_index; /* in capabilities that are made here */
+    enum osd_wish wish; /* for capabilities that are made here */
     uint8_t method;     /* of capabilities that are made here; or the credential's */
     struct osd_keyring ring;
     struct osd_credential credential;
     struct manager *manager;
     atomic_int_fast64_t skew; /* the device's clock less ours, ms */
     pthread_mutex_t lock;     /* of what follows */
-    bool knows_system, knows_token;
+    bool knows_system, knows_token, knows_algorithm;
+    struct osd_algorithm algorithm; /* what the wish came to */
     uint8_t system_id[OSD_SYSTEM_ID_LEN];
     uint8_t token[TOKEN_MAX];
     size_t token_len;
@@ -64,6 +66,10 @@ size_t signer_in_info(enum osd_gen gen);
 
 /** Ask the device for its system id, once. */
 osd_status signer_learn(struct osd_session *s);
+
+/** With a key file: the algorithm of capabilities made for this session, for which the device is
+ *  asked once. OSD_E_UNSUPPORTED: it does not list what is wished for. */
+osd_status signer_choose(struct osd_session *s, struct osd_algorithm *ret);
 
 /** Byte of the request integrity value in a CDB. */
 size_t signer_icv_field(enum osd_gen gen);

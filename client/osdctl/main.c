@@ -14,6 +14,7 @@
 
 #include "common/number.h"
 #include "osdctl.h"
+#include "security/algorithms.h"
 #include "verbs.h"
 
 enum needs { DEVICE, NO_DEVICE, INSTALL_DEVICE /* with the word "install" */ };
@@ -144,7 +145,7 @@ static int help(void)
            "      --credential FILE a credential, for what it allows\n"
            "      --method METHOD   with --key: capkey, cmdrsp (default) or alldata;\n"
            "                        with --create-store: nosec (everybody may do everything)\n"
-           "      --hmac NAME       with --key: sha1 (the standard's, default) or sha256\n"
+           "      --hmac NAME       with --key: sha1 (default), sha256, best of what is there\n"
            "      --secmgr URL      security manager to fetch credentials from: unix:/path or\n"
            "                        https://host[:port], several with commas (default:\n"
            "                        environment variable OSD_SECMGR)\n"
@@ -193,6 +194,16 @@ static bool parse_method(const char *s, int *ret)
     return false;
 }
 
+static bool parse_hmac(const char *s, int *ret)
+{
+    enum osd_wish wish;
+
+    if (!osd_wish_parse(s, &wish))
+        return false;
+    *ret = (int)wish;
+    return true;
+}
+
 static bool value_option(int c, struct options *o)
 {
     uint64_t n;
@@ -223,8 +234,7 @@ static bool value_option(int c, struct options *o)
         o->secmgr_key = optarg;
         return true;
     case 'H':
-        o->sha256 = strcmp(optarg, "sha256") == 0;
-        return o->sha256 || strcmp(optarg, "sha1") == 0;
+        return parse_hmac(optarg, &o->integrity);
     case 'm':
         return parse_method(optarg, &o->method);
     case 'K':
@@ -338,12 +348,14 @@ static int run_with_session(const struct options *o, const struct verb *v, int a
         return usage_error("--method nosec goes with --create-store, and without --key");
     if (o->method > 0 && !o->key)
         return usage_error("--method goes with --key; a credential has its own");
+    if (o->integrity && !o->key)
+        return usage_error("--hmac goes with --key; a credential has its own algorithm");
     so.generation = o->generation;
     so.create = o->create;
     so.capacity = o->capacity;
     so.key_file = o->key;
     so.credential_file = o->credential;
-    so.hmac_sha256 = o->sha256;
+    so.integrity = o->integrity;
     so.passphrase_file = getenv("OSD_PASSPHRASE_FILE");
     so.method = o->method;
     if (o->key || o->credential) /* the environment names a manager for the others */

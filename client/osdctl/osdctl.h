@@ -22,12 +22,13 @@ struct options {
     const char *device;
     bool destructive, tap; /* conform */
     const char *only;      /* conform: filters with commas between them */
-    bool recursive, yes, repair, contents, long_list, create, quiet, dry_run, sha256;
+    bool recursive, yes, repair, contents, long_list, create, quiet, dry_run;
     int generation;
     const char *key, *credential; /* files */
     const char *secmgr;           /* URLs; then files: */
     const char *secmgr_ca, *secmgr_cert, *secmgr_key;
     int method;           /* with key: 1-3, 0 = default; -1: a store may be made without */
+    int integrity;        /* with key: enum osd_integrity */
     int progress_fd;      /* -1: none asked for */
     uint64_t count;       /* ping: how many; 0 = until interrupted */
     uint64_t interval_ms; /* ping: between two */

@@ -301,8 +301,10 @@ static int secmgr_osds(const struct options *o)
         return rc;
     if (!json_output)
         json_array_foreach(json_object_get(data, "osds"), i, d)
-            printf("%s  %s  %s  %s\n", text_of(d, "name"), text_of(d, "osd_id"),
-                   text_of(d, "method"), text_of(d, "url"));
+            printf("%s  %s  %s  %s  %s\n", text_of(d, "name"), text_of(d, "osd_id"),
+                   text_of(d, "method"),
+                   text_of(d, "icv_algorithm")[0] ? text_of(d, "icv_algorithm") : "-",
+                   text_of(d, "url"));
     return succeed(data);
 }
 

@@ -90,7 +90,7 @@ static void make_naa(const char *serial, uint8_t naa[8])
 
 static osd_status make_identity(const struct osd_device_config *cfg, struct osd_identity *ret)
 {
-    struct osd_identity id = {.vendor = "LIOSD", .product = "Object Storage"};
+    struct osd_identity id = {.vendor = OSD_VENDOR, .product = "Object Storage"};
     osd_status st = find_serial(cfg, id.serial);
 
     if (st)

@@ -31,6 +31,14 @@ extern "C" {
 
 struct osd_session;
 
+/** By which algorithm commands are signed with a key file; a credential has its own. All but the
+ *  first ask the device which ones it has, before the first command. */
+enum osd_integrity {
+    OSD_INTEGRITY_SHA1,   /* the standard's HMAC-SHA1, which every device has */
+    OSD_INTEGRITY_SHA256, /* HMAC-SHA256, a vendor's algorithm; OSD_E_UNSUPPORTED without */
+    OSD_INTEGRITY_BEST    /* HMAC-SHA256 where the device lists it, else HMAC-SHA1 */
+};
+
 struct osd_options {
     int generation;     /* 1 or 2; 0 = 2 */
     uint32_t retry_ms;  /* how long to retry; 0 = 60,000 */
@@ -45,8 +53,7 @@ struct osd_options {
     const char *passphrase_file; /* file:// only: the keys in the store are sealed under it */
     int method; /* with key_file: 1 CAPKEY, 2 CMDRSP, 3 ALLDATA; 0 = 2. Without it: -1 says that
                    a store made here may let everybody do everything; else none is made */
-    bool
-        hmac_sha256; /* with key_file: HMAC-SHA256, which liosd offers beside the standard's SHA1 */
+    int integrity; /* with key_file: enum osd_integrity */
     /* Security managers to fetch credentials from, instead of the files: unix:/path or
      * https://host[:port], several with commas. For https: PEM files of the authority that signed
      * the manager's certificate, of the caller's certificate and its key; NULL: the system's

@@ -56,7 +56,7 @@ static int setup(void **state)
     if (method)
         opt = (struct osd_options){
             .generation = generation, .create = true, .method = method, .key_file = key_file};
-    opt.hmac_sha256 = sha256;
+    opt.integrity = sha256 ? OSD_INTEGRITY_SHA256 : OSD_INTEGRITY_SHA1;
     if (osd_open(url, &opt, &s)) {
         print_error("%s\n", osd_last_error());
         return -1;

@@ -45,10 +45,11 @@ wait_for() {
     die "no \"$2\" in $1: $(cat "$1")"
 }
 
-# start_target [METHOD] - a device; its URL in $DEVICE, its process in $TARGET_PID
+# start_target [METHOD [foreign]] - a device, of another vendor; its URL in $DEVICE, its process in
+# $TARGET_PID
 start_target() {
     local out=$T/target$((${#PIDS[@]})).log port
-    "$BUILD/tests/secmgr/osd_target" 0 "$MASTER" "${1:-2}" >"$out" 2>&1 &
+    "$BUILD/tests/secmgr/osd_target" 0 "$MASTER" "${1:-2}" ${2:+"$2"} >"$out" 2>&1 &
     TARGET_PID=$!
     PIDS+=("$TARGET_PID")
     wait_for "$out" '^ready [0-9]+'

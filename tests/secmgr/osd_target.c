@@ -2,9 +2,10 @@
 /*
  * tests/secmgr/osd_target.c - an OSD in memory behind a small iSCSI target, as a process
  *
- * osd_target PORT MASTER-KEY [METHOD]: serves a device that asks for CMDRSP, or for method 1 to 3,
+ * osd_target PORT MASTER-KEY [METHOD [foreign]]: serves a device that asks for CMDRSP, or for method 1 to 3,
  * with this first master key (80 digits; "nosec": none, NOSEC), until its parent ends. Prints
- * "ready PORT". Like kernel LIO it carries one direction a command. A target as small as this is
+ * "ready PORT". With "foreign" it is one of another vendor, and ends when a capability names an
+ * algorithm that the standard does not. Like kernel LIO it carries one direction a command. A target as small as this is
  * for tests only: no authentication, no digests, no recovery.
  */
 #include <arpa/inet.h>
@@ -21,11 +22,13 @@
 #include "initiator/pdu.h"
 #include "interpreter/interpreter.h"
 #include "wire/cdb.h"
+#include "wire/spc.h"
 
 #define DATA_MAX (18u << 20)
 #define BURST    262144u
 
 static struct osd_device *device;
+static bool foreign; /* pretends to be of another vendor */
 
 struct conn {
     int fd;
@@ -197,7 +200,13 @@ static bool carry_out(struct conn *c)
         return false;
     req.out = osd_iov_make(&out, 1);
     req.in = osd_iov_make(&in, 1);
+    if (foreign && req.cdb_len == OSD_CDB_MAX && (cdb[OSD_CAPABILITY_AT + 1] & 0xf) > 1) {
+        fprintf(stderr, "osd_target: an algorithm that this device does not have\n");
+        _exit(3);
+    }
     osd_device_execute(device, &req, &r);
+    if (foreign && cdb[0] == SPC_INQUIRY && cdb[1] == 0 && in.iov_len >= 16)
+        memcpy(c->in + 8, "ACME    ", 8);
     return respond(c, command, &r, read ? edtl : 0);
 }
 
@@ -303,6 +312,7 @@ int main(int argc, char **argv)
     pthread_t t;
 
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    foreign = argc > 4;
     if (argc < 3 || open_device(argv[2], argv[3]))
         return 2;
     a.sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10));

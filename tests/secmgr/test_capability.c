@@ -250,13 +250,14 @@ static void test_secmgr_credential__vector_of_the_reference(void **state)
                              "00000000000000010000000000000001"
                              "0005ffffffffffffffff0000000000000000",
                              want, sizeof(want)));
-    sm_capability_fill(&a, OSD_SEC_CMDRSP, 3, 0x020251fe2400, 0x12345678, audit, &cap);
+    sm_capability_fill(&a, OSD_SEC_CMDRSP, 1, 3, 0x020251fe2400, 0x12345678, audit, &cap);
     memset(cap.discriminator, 0, sizeof(cap.discriminator));
-    assert_int_equal(sm_credential_make(&cap, OSD_GEN2, secret, id, &c), OSD_OK);
+    assert_int_equal(sm_credential_make(&cap, OSD_HMAC_SHA1, OSD_GEN2, secret, id, &c), OSD_OK);
     assert_int_equal(c.len, OSD2_CAPABILITY_LEN);
     assert_memory_equal(c.capability, want, sizeof(want));
     secret[0] = 1;
-    assert_int_equal(sm_credential_make(&cap, OSD_GEN2, secret, id, &other), OSD_OK);
+    assert_int_equal(sm_credential_make(&cap, OSD_HMAC_SHA1, OSD_GEN2, secret, id, &other),
+                     OSD_OK);
     assert_memory_not_equal(c.key, other.key, OSD_KEY_LEN);
 }
 
@@ -267,8 +268,8 @@ static void test_secmgr_capability__two_of_the_same_differ(void **state)
     struct osd_capability one, two;
 
     (void)state;
-    sm_capability_fill(&a, OSD_SEC_CMDRSP, 1, 9, 0, audit, &one);
-    sm_capability_fill(&a, OSD_SEC_CMDRSP, 1, 9, 0, audit, &two);
+    sm_capability_fill(&a, OSD_SEC_CMDRSP, 1, 1, 9, 0, audit, &one);
+    sm_capability_fill(&a, OSD_SEC_CMDRSP, 1, 1, 9, 0, audit, &two);
     assert_memory_not_equal(one.discriminator, two.discriminator, 12);
     assert_int_equal(one.permissions, 0xffe0); /* what a format 1 capability can hold */
     assert_int_equal(one.descriptor, OSD_DESC_USER);

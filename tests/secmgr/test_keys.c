@@ -24,6 +24,7 @@
 #include "secmgr/keys.h"
 #include "secmgr/tags.h"
 #include "wire/sense.h"
+#include "wire/spc.h"
 
 #define PID 0x10000u
 
@@ -38,11 +39,32 @@ static uint8_t master[2 * OSD_KEY_LEN];
 
 enum loss { LOSE_NOTHING, LOSE_REQUEST, LOSE_ANSWER };
 
+/* What another device would say: a vendor's name in INQUIRY data, and which of the algorithms the
+ * answer keeps. */
+static const char *vendor;
+static bool sha1_only;
+
 static enum loss loss;
 static atomic_int commands, lose_at; /* by number; 0: never */
 static pthread_mutex_t last_lock = PTHREAD_MUTEX_INITIALIZER;
 static uint8_t last_cdb[OSD_CDB_MAX]; /* of the last OSD command */
 static size_t last_len;
+
+/* The second algorithm's attribute in a list of answers: page, number, length, then the value. */
+static void disguise(struct exchange *x)
+{
+    static const uint8_t second[16] = {0x90, 0, 0, 5, 0x80, 0, 0, 2, [15] = 1};
+    uint8_t data[600] = {0};
+
+    osd_iov_read(&x->in, 0, data, sizeof(data));
+    if (vendor && x->cdb[0] == SPC_INQUIRY && x->cdb[1] == 0) {
+        osd_iov_write(&x->in, 8, vendor, 8);
+        return;
+    }
+    for (size_t at = 8; sha1_only && x->cdb_len == OSD_CDB_MAX && at < x->in_len; at++)
+        if (memcmp(data + at, second, sizeof(second)) == 0)
+            osd_iov_write(&x->in, at + sizeof(second), "", 1);
+}
 
 static osd_status execute(struct sm_link *l, struct exchange *x, char *text, size_t len)
 {
@@ -72,6 +94,7 @@ static osd_status execute(struct sm_link *l, struct exchange *x, char *text, siz
     x->sense_len = r.sense_len;
     memcpy(x->sense, r.sense, r.sense_len);
     x->in_len = r.in_len;
+    disguise(x);
     return lost ? OSD_E_UNREACHABLE : OSD_OK;
 }
 
@@ -114,10 +137,15 @@ static void open_device(void)
     assert_int_equal(osd_device_open(&dc, &device), OSD_OK);
 }
 
+static enum osd_wish wish; /* of managers that are opened */
+
 static struct sm_keys *open_keys(uint64_t overlap_ms)
 {
-    const struct sm_keys_config c = {
-        .db = db, .vault = vault, .open_link = open_link, .overlap_ms = overlap_ms};
+    const struct sm_keys_config c = {.db = db,
+                                     .vault = vault,
+                                     .open_link = open_link,
+                                     .overlap_ms = overlap_ms,
+                                     .wish = wish};
     struct sm_keys *k = NULL;
 
     assert_int_equal(sm_keys_open(&c, &k), OSD_OK);
@@ -130,6 +158,9 @@ static int set_up(void **state)
     atomic_store(&commands, 0);
     atomic_store(&lose_at, 0);
     loss = LOSE_NOTHING;
+    vendor = NULL;
+    sha1_only = false;
+    wish = OSD_WISH_SHA1;
     open_device();
     keys = open_keys(0);
     return 0;
@@ -152,12 +183,16 @@ static int tear_down(void **state)
     return 0;
 }
 
-static osd_status enrol(void)
+static osd_status enrol_by(uint8_t method)
 {
     char id[SM_ID_TEXT];
 
-    return sm_keys_enrol(keys, "disk1", "file:///x", OSD_SEC_CMDRSP, master, id, why,
-                         sizeof(why));
+    return sm_keys_enrol(keys, "disk1", "file:///x", method, master, id, why, sizeof(why));
+}
+
+static osd_status enrol(void)
+{
+    return enrol_by(OSD_SEC_CMDRSP);
 }
 
 static struct sm_osd the_osd(void)
@@ -223,12 +258,14 @@ static unsigned run(struct osd_cdb *c, uint64_t key_pid)
 
     assert_int_equal(sm_keys_working(keys, &o, key_pid, &w, why, sizeof(why)), OSD_OK);
     c->cap.key_version = w.version;
+    c->cap.icv_algorithm = w.algorithm.index;
     be48_put(c->sec.nonce, osd_clock_now(&osd_clock_system));
     osd_random(c->sec.nonce + 6, 6);
     assert_int_equal(osd_cdb_encode(c, raw, &x.cdb_len), OSD_OK);
     sm_hex_parse(o.id, id, sizeof(id));
-    osd_capability_key(w.key, (struct osd_bytes){raw + 80, OSD2_CAPABILITY_LEN}, id, key);
-    osd_request_icv(key, OSD_GEN2, raw, icv);
+    osd_capability_key_by(w.algorithm.hmac, w.key,
+                          (struct osd_bytes){raw + 80, OSD2_CAPABILITY_LEN}, id, key);
+    osd_request_icv_by(w.algorithm.hmac, key, OSD_GEN2, raw, icv);
     osd_icv_put(icv, raw + 184, OSD_ICV2_LEN);
     open_link("", &l, why, sizeof(why));
     assert_int_equal(l->execute(l, &x, why, sizeof(why)), OSD_OK);
@@ -688,6 +725,151 @@ static void test_secmgr_tags__two_managers_change_at_once(void **state)
     assert_int_equal(offer(OID, tag_of(keys, OID)), 0);
 }
 
+/* ---- integrity algorithms ---- */
+
+/* A manager that wishes for something else from now on. */
+static void wish_for(enum osd_wish w)
+{
+    sm_keys_close(keys);
+    wish = w;
+    keys = open_keys(0);
+}
+
+/* What credentials are made with; OSD_E_UNSUPPORTED with a sentence. */
+static osd_status working_by(enum osd_wish w, struct osd_algorithm *ret)
+{
+    struct sm_osd o = the_osd();
+    struct sm_working with = {0};
+    osd_status st;
+
+    wish_for(w);
+    why[0] = 0;
+    st = sm_keys_working(keys, &o, 0, &with, why, sizeof(why));
+    *ret = with.algorithm;
+    return st;
+}
+
+static void check_algorithm(enum osd_wish w, uint8_t index, enum osd_hmac hmac)
+{
+    struct osd_algorithm got;
+
+    assert_int_equal(working_by(w, &got), OSD_OK);
+    assert_int_equal(got.index, index);
+    assert_int_equal(got.hmac, hmac);
+}
+
+static void test_secmgr_keys__credentials_have_the_algorithm_of_the_configuration(void **state)
+{
+    static const uint8_t methods[] = {OSD_SEC_CMDRSP, OSD_SEC_ALLDATA};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        tear_down(NULL);
+        set_up(NULL);
+        assert_int_equal(enrol_by(methods[i]), OSD_OK);
+        check_algorithm(OSD_WISH_SHA1, 1, OSD_HMAC_SHA1);
+        check_algorithm(OSD_WISH_BEST, 2, OSD_HMAC_SHA256);
+        check_algorithm(OSD_WISH_SHA256, 2, OSD_HMAC_SHA256);
+        make_partition(); /* which the device takes, as it takes this: */
+        make_object(0x10000);
+        assert_int_equal(last_cdb[OSD_CAPABILITY_AT + 1] & 0xf, 2);
+    }
+}
+
+/* Would catch: credentials that the device cannot check, or an algorithm nobody asked for. */
+static void test_secmgr_keys__an_algorithm_that_is_not_there_is_named(void **state)
+{
+    struct osd_algorithm got;
+
+    (void)state;
+    sha1_only = true;
+    assert_int_equal(enrol(), OSD_OK);
+    assert_int_equal(working_by(OSD_WISH_SHA256, &got), OSD_E_UNSUPPORTED);
+    assert_string_equal(why, "disk1 has no integrity algorithm sha256, which icv_algorithm of "
+                             "the security manager asks for: it lists HMAC-SHA1");
+    check_algorithm(OSD_WISH_BEST, 1, OSD_HMAC_SHA1);
+    check_algorithm(OSD_WISH_SHA1, 1, OSD_HMAC_SHA1);
+}
+
+/* E0h is each vendor's own. */
+static void test_secmgr_keys__another_vendors_code_is_not_ours(void **state)
+{
+    struct osd_algorithm got;
+
+    (void)state;
+    vendor = "ACME    ";
+    assert_int_equal(enrol(), OSD_OK);
+    assert_int_equal(working_by(OSD_WISH_SHA256, &got), OSD_E_UNSUPPORTED);
+    check_algorithm(OSD_WISH_BEST, 1, OSD_HMAC_SHA1);
+}
+
+/* Would catch: a manager that goes on with what the device had before. */
+static void test_secmgr_keys__algorithms_are_asked_for_again(void **state)
+{
+    struct osd_algorithms a;
+    struct sm_osd o;
+
+    (void)state;
+    sha1_only = true;
+    assert_int_equal(enrol(), OSD_OK);
+    o = the_osd();
+    check_algorithm(OSD_WISH_BEST, 1, OSD_HMAC_SHA1);
+    sha1_only = false; /* newer software */
+    check_algorithm(OSD_WISH_BEST, 1, OSD_HMAC_SHA1);
+    assert_int_equal(sm_keys_rotate(keys, &o, 0, why, sizeof(why)), OSD_OK);
+    check_algorithm(OSD_WISH_BEST, 2, OSD_HMAC_SHA256);
+    sha1_only = true; /* older again, and a client says that its key is refused */
+    assert_int_equal(sm_keys_verify(keys, &o, 0, why, sizeof(why)), OSD_OK);
+    check_algorithm(OSD_WISH_BEST, 1, OSD_HMAC_SHA1);
+    sha1_only = false;
+    assert_int_equal(sm_keys_reenrol(keys, "disk1", true, why, sizeof(why)), OSD_OK);
+    o = the_osd();
+    assert_int_equal(sm_keys_algorithms(keys, &o, &a), OSD_OK);
+    assert_int_equal(a.code[2], OSD_HMAC_SHA256);
+}
+
+/* What is not known is asked for when a credential needs it; enrolment does not fail for it. */
+static void test_secmgr_keys__algorithms_that_got_lost_are_asked_for_when_needed(void **state)
+{
+    struct osd_algorithms a;
+    struct osd_algorithm got;
+    struct sm_osd o;
+
+    (void)state;
+    assert_int_equal(enrol(), OSD_OK);
+    int last = atomic_load(&commands);
+    tear_down(NULL);
+    set_up(NULL);
+    loss = LOSE_ANSWER;
+    atomic_store(&lose_at, last);
+    assert_int_equal(enrol(), OSD_OK);
+    o = the_osd();
+    assert_int_equal(sm_keys_algorithms(keys, &o, &a), OSD_E_NOT_FOUND);
+    check_algorithm(OSD_WISH_SHA1, 1, OSD_HMAC_SHA1);
+    atomic_store(&lose_at, atomic_load(&commands) + 2);
+    assert_int_equal(working_by(OSD_WISH_SHA256, &got), OSD_E_UNREACHABLE);
+    check_algorithm(OSD_WISH_SHA256, 2, OSD_HMAC_SHA256);
+}
+
+/* Under ALLDATA the answer is signed. Would catch: somebody on the network who takes the better
+ * algorithm away. */
+static void test_secmgr_keys__a_changed_list_of_algorithms_is_noticed(void **state)
+{
+    struct osd_algorithms a;
+    struct osd_algorithm got;
+    struct sm_osd o;
+
+    (void)state;
+    sha1_only = true;
+    assert_int_equal(enrol_by(OSD_SEC_ALLDATA), OSD_OK);
+    o = the_osd();
+    assert_int_equal(sm_keys_algorithms(keys, &o, &a), OSD_E_NOT_FOUND);
+    assert_int_equal(working_by(OSD_WISH_BEST, &got), OSD_E_PROTOCOL);
+    assert_non_null(strstr(why, "signature"));
+    sha1_only = false;
+    check_algorithm(OSD_WISH_BEST, 2, OSD_HMAC_SHA256);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -702,6 +884,12 @@ int main(void)
         CASE(test_secmgr_keys__a_device_that_forgot_its_keys_is_told_from_others),
         CASE(test_secmgr_keys__only_old_keys_are_due),
         CASE(test_secmgr_keys__two_managers_rotate_at_once),
+        CASE(test_secmgr_keys__credentials_have_the_algorithm_of_the_configuration),
+        CASE(test_secmgr_keys__an_algorithm_that_is_not_there_is_named),
+        CASE(test_secmgr_keys__another_vendors_code_is_not_ours),
+        CASE(test_secmgr_keys__algorithms_are_asked_for_again),
+        CASE(test_secmgr_keys__algorithms_that_got_lost_are_asked_for_when_needed),
+        CASE(test_secmgr_keys__a_changed_list_of_algorithms_is_noticed),
         CASE(test_secmgr_tags__what_has_the_last_tag_is_refused_at_its_byte),
         CASE(test_secmgr_tags__an_object_of_another_type_has_none_to_change),
         CASE(test_secmgr_tags__a_change_survives_any_loss),

@@ -151,7 +151,8 @@ static void test_secmgr_key_records__come_back_whole(void **state)
     memset(&k, 0, sizeof(k));
     memset(&a.master, 0x11, sizeof(a.master));
     memset(&a.root, 0x22, sizeof(a.root));
-    a.has_root = true;
+    a.has_root = a.knows_algorithms = a.algorithms.ours = true;
+    a.algorithms.code[15] = 0xff;
     sm_set_key_plan(&a.pending, SM_KEY_ROOT, 0, 0);
     assert_int_equal(sm_osd_keys_store(v, &a, &o), OSD_OK);
     assert_int_equal(sm_osd_keys_load(v, &o, &b), OSD_OK);
@@ -253,6 +254,9 @@ static void test_secmgr_config__is_read(void **state)
     assert_string_equal(c.admins[2], "group:x");
     assert_int_equal(sm_config_check(&c, why, sizeof(why)), OSD_E_INVALID); /* no certificate */
     assert_non_null(strstr(why, "certificate"));
+    configure(&c, "[keys]\npassphrase_file = /x\n[credentials]\nicv_algorithm = md5\n", why);
+    assert_int_equal(sm_config_check(&c, why, sizeof(why)), OSD_E_INVALID);
+    assert_non_null(strstr(why, "sha1, sha256 or best"));
 }
 
 static void test_secmgr_config__mistakes_are_named_with_their_line(void **state)
