@@ -57,17 +57,46 @@ static osd_status take_current_page(struct osd_bytes raw, enum osd_gen gen, stru
     return OSD_OK;
 }
 
-static osd_status take_list(struct osd_bytes raw, enum osd_gen gen, struct osd_call *c)
+enum osd_list_type retrieved_type(const struct build *b)
 {
+    if (objects_made(b) == 1)
+        return OSD_LIST_SET;
+    return b->cdb.gen == OSD_GEN1 ? OSD_LIST_MULTI_V1 : OSD_LIST_MULTI_V2;
+}
+
+/* The attributes of one of several objects are complete. */
+static void show_object(const struct osd_call *c, uint64_t oid)
+{
+    for (size_t i = 0; c->each && i < c->n_get; i++)
+        if (c->get[i].defined)
+            c->each(c->each_arg, oid, &c->get[i]);
+}
+
+/* Entries of several objects: those of the next one begin. */
+static void next_object(struct osd_call *c, uint64_t *oid, uint64_t next)
+{
+    if (*oid)
+        show_object(c, *oid);
+    for (size_t i = 0; i < c->n_get; i++)
+        c->get[i].defined = false;
+    *oid = next;
+}
+
+static osd_status take_list(struct osd_bytes raw, const struct build *b, struct osd_call *c)
+{
+    enum osd_gen gen = b->cdb.gen;
     struct osd_attr_cursor cur;
     struct osd_attr_entry e;
     struct osd_wire_error err;
+    uint64_t oid = 0;
     size_t seen = 0;
     bool whole = true;
 
-    if (osd_attr_cursor_open(raw, gen, OSD_LIST_SET, true, &cur, &err))
+    if (osd_attr_cursor_open(raw, gen, retrieved_type(b), true, &cur, &err))
         return failed(OSD_E_PROTOCOL, "the device sent no attribute list: %s", err.what);
     while (osd_attr_cursor_next(&cur, &e, &err) == OSD_OK) {
+        if (e.oid != oid)
+            next_object(c, &oid, e.oid);
         if (e.id.page == OSD_PAGE_CURRENT) {
             take_current(c, &e);
         } else {
@@ -77,7 +106,9 @@ static osd_status take_list(struct osd_bytes raw, enum osd_gen gen, struct osd_c
     }
     if (!whole && !osd_attr_list_cut(raw, gen))
         return failed(OSD_E_PROTOCOL, "the device sent an attribute longer than its list");
-    if (osd_attr_list_cut(raw, gen) && (!whole || seen < c->n_get))
+    if (oid && whole)
+        show_object(c, oid);
+    if (osd_attr_list_cut(raw, gen) && (!whole || seen < c->n_get * objects_made(b)))
         return failed(OSD_E_NOMEM,
                       "%s was carried out, but its attributes did not fit into the "
                       "answer: their caps are too small, or together they are too long",
@@ -94,7 +125,7 @@ osd_status take_answer(const struct build *b, struct osd_call *c)
     c->ret_oid = c->oid;
     if (b->current_page)
         return take_current_page(raw, b->cdb.gen, c);
-    return b->cdb.attr.get_list_len ? take_list(raw, b->cdb.gen, c) : OSD_OK;
+    return b->cdb.attr.get_list_len ? take_list(raw, b, c) : OSD_OK;
 }
 
 /* ---- status ---- */
@@ -103,12 +134,22 @@ osd_status take_answer(const struct build *b, struct osd_call *c)
 #define KEY_VERSION     81
 #define SECURITY_METHOD 82
 
+/* The collection that a QUERY cannot use, 0: the device says nothing of the kind. */
+static uint64_t refused_collection(const struct osd_call *c, const struct osd_sense *s)
+{
+    if (verb_of(c)->op != OSD_OP_QUERY || !s->has_field || !s->field_in_cdb)
+        return 0;
+    return s->field == 24 ? c->oid : s->field == 40 ? c->start : 0;
+}
+
 /* CREATE says "invalid id" for a taken id; for a client that is "exists". */
 static osd_status refine(osd_status st, const struct verb *v, const struct osd_call *c,
                          const struct osd_sense *s)
 {
     bool makes_partition = v->flags & VERB_MAKES_PARTITION;
 
+    if (refused_collection(c, s))
+        return OSD_E_NOT_FOUND;
     if (v->flags & VERB_NAMES_SOURCE && s->has_field && s->field_in_cdb && s->field == 40)
         return OSD_E_NOT_FOUND;
     if (v->op == OSD_OP_READ_MAPS_AND_COMPARE && s->asc == ASC_INVALID_FIELD_PARAM)
@@ -139,6 +180,7 @@ osd_status judge(struct osd_call *c, const struct exchange *x)
 {
     const char *name = verb_name(c);
     struct osd_sense s;
+    uint64_t collection;
     char text[256];
     osd_status st;
 
@@ -159,6 +201,10 @@ osd_status judge(struct osd_call *c, const struct exchange *x)
     if (!st)
         return OSD_OK;
     osd_sense_format(&s, text, sizeof(text));
+    if ((collection = refused_collection(c, &s)))
+        return failed(st, "%s: 0x%" PRIx64 "/0x%" PRIx64 " is no tracking collection%s (%s)",
+                      name, c->pid, collection,
+                      collection == c->oid ? "" : ", which the matches need", text);
     return failed(st, "%s 0x%" PRIx64 "/0x%" PRIx64 ": %s (%s)", name, c->pid, c->oid,
                   meaning(st, &s), text);
 }

@@ -189,10 +189,27 @@ static osd_status build_set_list(struct build *b, const struct osd_call *c)
     return add_out(b, command_data(c), list.data, w.full, &b->cdb.attr.set_off);
 }
 
+/* Room for the head of a list, and for what the call asks for with so many bytes, once for each
+ * object; of the results of a CREATE of several objects the first one tells. */
+static osd_status reserve_answer(struct build *b, const struct osd_call *c, size_t wanted)
+{
+    const size_t head = 8, results = 5 * 24 + (objects_made(b) > 1 ? 16 : 0);
+    size_t n = c->n_get > 0 ? objects_made(b) : 1;
+    size_t answer = head + n * (results + wanted) + b->answer_room;
+
+    if (n > 1 && answer > (b->cdb.gen == OSD_GEN1 ? UINT16_MAX : ANSWER_MAX)) {
+        b->told = true;
+        return failed(OSD_E_INVALID,
+                      "attributes of %zu objects, with these caps, do not fit into one answer",
+                      n);
+    }
+    return reserve_in(b, c->in_len, answer);
+}
+
 static osd_status build_get_list(struct build *b, const struct osd_call *c, bool want_current)
 {
     _cleanup_buf_ struct osd_buf list = osd_buf_make(LISTS_MAX);
-    size_t need = 16 + 8 * (c->n_get + 4), answer = 8 + 5 * 24 + b->answer_room;
+    size_t need = 16 + 8 * (c->n_get + 4), answer = 0;
     osd_status st = osd_buf_reserve(&list, need);
 
     if (st)
@@ -213,7 +230,7 @@ static osd_status build_get_list(struct build *b, const struct osd_call *c, bool
     osd_attr_list_close(&w, b->cdb.gen, 0);
     b->cdb.attr.get_list_len = (uint32_t)w.full;
     st = add_out(b, command_data(c), list.data, w.full, &b->cdb.attr.get_list_off);
-    return st ? st : reserve_in(b, c->in_len, answer);
+    return st ? st : reserve_answer(b, c, answer);
 }
 
 static osd_status build_attrs(struct build *b, const struct osd_call *c, const struct verb *v)

@@ -15,6 +15,7 @@
 #include "osd/osd.h"
 #include "sign.h"
 #include "transport.h"
+#include "wire/attrs.h"
 #include "wire/cdb.h"
 
 #define ANSWER_FIRST (512u << 10) /* room for "all attributes" at first, bytes */
@@ -86,6 +87,12 @@ struct build {
     size_t raw_len;
 };
 
+/** Objects whose attributes come back: of a CREATE of several these, else the command's one. */
+static inline size_t objects_made(const struct build *b)
+{
+    return b->cdb.op == OSD_OP_CREATE && b->cdb.count > 1 ? b->cdb.count : 1;
+}
+
 /** Fill a zeroed build. OSD_E_NOMEM, OSD_E_INVALID. Free it in any case. */
 osd_status build(struct osd_session *s, const struct osd_call *c, struct build *b);
 void build_free(struct build *b);
@@ -101,6 +108,8 @@ osd_status second_sign(struct osd_session *s, struct build *b, const struct osd_
 
 /** SCSI status and sense into the call and a status. */
 osd_status judge(struct osd_call *c, const struct exchange *x);
+/** List type of the attributes that come back, in list format. */
+enum osd_list_type retrieved_type(const struct build *b);
 /** Ids and attributes from Data-In into the call. OSD_E_NOMEM: attributes are missing, because
  *  others were longer than their cap and took the room. */
 osd_status take_answer(const struct build *b, struct osd_call *c);

@@ -5,6 +5,7 @@
  * A matches list that does not fit into one answer is asked for in pieces: by one more criterion on
  * the id, where all criteria must hold.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "common/bytes.h"
@@ -204,6 +205,10 @@ osd_status osd_query_into(struct osd_session *s, uint64_t pid, uint64_t cid, boo
         return st;
     if (matches == 0)
         return failed(OSD_E_INVALID, "0 is no collection");
+    if (matches == cid)
+        return failed(OSD_E_INVALID,
+                      "the matches of collection 0x%" PRIx64 " cannot be entered into itself",
+                      cid);
     c.out = list.data;
     c.out_len = list.len;
     return osd_execute(s, &c);

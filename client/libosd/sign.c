@@ -571,7 +571,7 @@ static const uint8_t *find_response_icv(const struct build *b)
 
     if (b->current_page)
         return raw.len >= RESPONSE_AT + icv_len(b->cdb.gen) ? raw.data + RESPONSE_AT : NULL;
-    if (osd_attr_cursor_open(raw, b->cdb.gen, OSD_LIST_SET, true, &cur, &err))
+    if (osd_attr_cursor_open(raw, b->cdb.gen, retrieved_type(b), true, &cur, &err))
         return NULL;
     while (osd_attr_cursor_next(&cur, &e, &err) == OSD_OK)
         if (e.id.page == OSD_PAGE_CURRENT && e.id.number == 1)

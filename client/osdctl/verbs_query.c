@@ -173,14 +173,14 @@ int verb_collection(const struct options *o, struct osd_session *s, int argc, ch
 
 /* ---- query ---- */
 
-/* What the device says of a collection that is none, or that clients fill. */
+/* A collection that is none, or one that clients fill: asked, or for the matches. */
 static int refused(osd_status st)
 {
-    if (st != OSD_E_NOT_FOUND && st != OSD_E_INVALID)
+    if (st != OSD_E_NOT_FOUND)
         return fail(st);
     return fail_with(st,
-                     "%s; only tracking collections can be asked: \"collection track\" makes "
-                     "one with the members of another one",
+                     "%s; \"collection track\" makes one, empty or with the members of another "
+                     "collection",
                      osd_last_error());
 }
 

@@ -156,8 +156,13 @@ struct osd_call {
     size_t n_set;
     struct osd_attr_get *get;
     size_t n_get;
+    /* Of a CREATE of several objects: called for each one and each attribute of get that is
+       defined, with at most cap bytes of its value. May be NULL; get has the values of the last
+       object. */
+    void (*each)(void *arg, uint64_t oid, const struct osd_attr_get *a);
+    void *each_arg;
     /* Results. */
-    uint64_t ret_pid, ret_oid; /* created ids */
+    uint64_t ret_pid, ret_oid; /* created ids; of several the highest */
     uint64_t ret_start;        /* where APPEND wrote */
     size_t ret_len;            /* bytes of `in` that carry meaning */
     uint8_t scsi_status;

@@ -552,6 +552,98 @@ static void test_libosd_calls__queries_find_members(void **state)
     assert_int_not_equal(osd_query(s, PID, CID, true, &red, 1, see_id, &found), OSD_OK);
 }
 
+static void test_libosd_calls__a_query_names_the_collection_it_cannot_use(void **state)
+{
+    struct osd_call linked = {.verb = OSD_V_CREATE_COLLECTION, .pid = PID, .oid = CID},
+                    tracking = {.verb = OSD_V_CREATE_TRACKING, .pid = PID, .oid = CID + 1};
+
+    if (generation == 1)
+        skip(); /* it has no QUERY */
+    assert_int_equal(osd_execute(s, &linked), OSD_OK);
+    assert_int_equal(osd_execute(s, &tracking), OSD_OK);
+    assert_int_equal(osd_query_into(s, PID, CID + 1, true, NULL, 0, CID), OSD_E_NOT_FOUND);
+    assert_non_null(strstr(osd_last_error(), "0x10000/0x20000 is no tracking collection"));
+    assert_int_equal(osd_query_into(s, PID, CID, true, NULL, 0, CID + 1), OSD_E_NOT_FOUND);
+    assert_non_null(strstr(osd_last_error(), "0x10000/0x20000 is no tracking collection"));
+    assert_int_equal(osd_query_into(s, PID, CID + 1, true, NULL, 0, CID + 1), OSD_E_INVALID);
+    assert_non_null(strstr(osd_last_error(), "0x20001"));
+}
+
+/* ---- CREATE of several objects ---- */
+
+/* What comes back of each: its id, and whether the values agree with it. */
+struct several {
+    uint64_t last;
+    unsigned n, wrong;
+};
+
+static void see_several(void *arg, uint64_t oid, const struct osd_attr_get *a)
+{
+    struct several *v = arg;
+
+    if (a->page == INFO) { /* its own id, the first one asked for */
+        v->wrong += a->len != 8 || be64_get(a->value) != oid || oid <= v->last;
+        v->last = oid;
+        v->n++;
+    } else {
+        v->wrong += a->page != CLIENT || a->len != 5 || memcmp(a->value, "every", 5) != 0 ||
+                    oid != v->last;
+    }
+}
+
+#define SEVERAL 100u
+
+static void test_libosd_calls__several_objects_bring_their_attributes(void **state)
+{
+    uint8_t id[8], word[8], none[8];
+    struct osd_attr set[] = {{CLIENT, 1, "every", 5}, {CLIENT, 2, "one", 3}};
+    struct osd_attr_get get[] = {{INFO, 2, id, sizeof(id)},
+                                 {CLIENT, 1, word, sizeof(word)},
+                                 {CLIENT, 9, none, sizeof(none)}};
+    struct several seen = {0};
+    struct osd_call c = {.verb = OSD_V_CREATE,
+                         .pid = PID,
+                         .length = SEVERAL,
+                         .set = set,
+                         .n_set = 2,
+                         .get = get,
+                         .n_get = 3,
+                         .each = see_several,
+                         .each_arg = &seen};
+
+    assert_int_equal(osd_execute(s, &c), OSD_OK);
+    assert_int_equal(seen.n, SEVERAL);
+    assert_int_equal(seen.wrong, 0);
+    assert_int_equal(seen.last, c.ret_oid);
+    assert_true(get[0].defined && get[1].defined && !get[2].defined);
+    assert_int_equal(be64_get(id), c.ret_oid);
+
+    c.each = NULL;
+    assert_int_equal(osd_execute(s, &c), OSD_OK);
+    assert_int_equal(be64_get(id), c.ret_oid);
+    assert_int_equal(c.ret_oid, seen.last + SEVERAL);
+}
+
+/* Ids alone come back of any number; values beyond any answer are refused before they are made. */
+static void test_libosd_calls__of_many_objects_the_highest_id_comes_back(void **state)
+{
+    static uint8_t value[MAX_LEN];
+    struct osd_attr set[] = {{CLIENT, 1, "every", 5}, {CLIENT, 2, "one", 3}};
+    struct osd_attr_get get = {CLIENT, 1, value, sizeof(value)};
+    struct osd_call c = {
+        .verb = OSD_V_CREATE, .pid = PID, .length = 20000, .set = set, .n_set = 2};
+    struct ids found = {0};
+
+    assert_int_equal(osd_execute(s, &c), OSD_OK);
+    c.get = &get;
+    c.n_get = 1;
+    assert_int_equal(osd_execute(s, &c), OSD_E_INVALID);
+    assert_non_null(strstr(osd_last_error(), "20000 objects"));
+    assert_int_equal(osd_each_id(s, PID, OID + 1, see_id, &found), OSD_OK);
+    assert_int_equal(found.n, 20000);
+    assert_int_equal(found.last, c.ret_oid);
+}
+
 static void test_libosd_calls__bad_calls_are_refused(void **state)
 {
     struct osd_call c = {.verb = OSD_V_MAX};
@@ -681,6 +773,9 @@ static int run(void)
         TEST(transfers_of_all_sizes_are_split_right),
         TEST(collections_are_made_listed_and_removed),
         TEST(queries_find_members),
+        TEST(a_query_names_the_collection_it_cannot_use),
+        TEST(several_objects_bring_their_attributes),
+        TEST(of_many_objects_the_highest_id_comes_back),
         TEST(reading_ends_at_the_end),
         TEST(past_end_tells_how_much_was_read),
         TEST(append_tells_where),

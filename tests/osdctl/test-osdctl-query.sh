@@ -101,10 +101,16 @@ json 'd["error"]["code"] == 2 and "parentheses" in d["error"]["message"]'
 expect 2 osdctl query 0x10000 'size > 1'
 expect 2 osdctl query --into 5 0x10000/0x20001 'size > 1'
 expect 2 osdctl ls --into 0x20009 0x10000
-expect 3 osdctl query 0x10000/0x20000 'size > 1'
-says 'collection track'
-expect 1 osdctl query --into 0x20000 0x10000/0x20001 'size > 1'
-says 'collection track'
+for cid in 0x20000 0x7777777 0x10001; do # linked, missing, a user object
+    expect 3 osdctl query 0x10000/$cid 'size > 1'
+    says "0x10000/$cid is no tracking collection"
+    says 'collection track'
+    expect 3 osdctl query --into $cid 0x10000/0x20001 'size > 1'
+    says "0x10000/$cid is no tracking collection, which the matches need"
+    says 'collection track'
+done
+expect 1 osdctl query --into 0x20001 0x10000/0x20001 'size > 1'
+says 'into itself'
 
 echo "== collections go, members stay"
 expect 0 osdctl collection rm 0x10000/0x20000
