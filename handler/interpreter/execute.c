@@ -171,7 +171,18 @@ static bool is_same(const struct store_meta *a, const struct store_meta *b)
            a->created == b->created;
 }
 
-/* End the transaction, which changed nothing, and begin another one. */
+/* Whether the command may still do what it was begun for. */
+static osd_status authorize_again(struct command *c)
+{
+    osd_status st;
+
+    (void)((st = secure_validate_again(c)) || (st = authorize_command(c)) ||
+           (st = authorize_sets(c)) || (st = authorize_gets(c)));
+    return st;
+}
+
+/* End the transaction, which changed nothing, and begin another one. What was revoked meanwhile is
+ * revoked for this command, too. */
 static osd_status begin_again(struct command *c)
 {
     struct store_meta meta = c->meta, partition = c->partition;
@@ -181,11 +192,12 @@ static osd_status begin_again(struct command *c)
     c->txn = NULL;
     c->cache_valid = c->exists = c->has_partition = false;
     st = begin(c);
+    c->now = device_now(c->dev);
     if (st == OSD_OK && (!c->has_partition || !is_same(&c->partition, &partition)))
         return fail_cdb(c, 16);
     if (st == OSD_OK && (!c->exists || !is_same(&c->meta, &meta)))
         return fail_cdb(c, 24);
-    return st;
+    return st ? st : authorize_again(c);
 }
 
 osd_status command_pause(struct command *c)
@@ -693,7 +705,7 @@ void command_check(struct osd_device *dev, const struct osd_request *req,
 
 /* ---- after the status ---- */
 
-/* The collection must be the one the command was accepted for. */
+/* The collection must be the one the command was accepted for, and what allowed it still be good. */
 static osd_status begin_job(struct command *c)
 {
     osd_status st = begin(c);
@@ -702,7 +714,9 @@ static osd_status begin_job(struct command *c)
         return fail_cdb(c, 16);
     if (st == OSD_OK && (!c->exists || !is_same(&c->meta, &c->job->meta)))
         return fail_cdb(c, 24);
-    return st ? st : require_target(c);
+    if (st == OSD_OK)
+        st = require_target(c);
+    return st ? st : authorize_again(c);
 }
 
 #define COUNT_CHUNK 256

@@ -249,16 +249,26 @@ static osd_status check_continuation(struct command *c, const uint8_t request_ke
 
 /* ---- the nonce ---- */
 
-/* A repetition whose outcome is on record is answered from there, however old it is. */
+/* Whether a repetition says more than what is on record. */
+static bool shows_today(const struct command *c)
+{
+    bool current =
+        c->cdb.attr.format != OSD_ATTR_LIST && c->cdb.attr.get_page == OSD_PAGE_CURRENT;
+
+    return (c->gets && !current) || (osd_op_info(c->cdb.op)->data_in && !c->mutating);
+}
+
+/* A repetition whose outcome is on record is answered from there, however old it is; what is there
+ * today it shows only as long as another command of its time would be accepted. */
 static osd_status check_nonce(struct command *c, const struct trust *t)
 {
     uint64_t stamp = be48_get(c->cdb.sec.nonce);
+    bool old = stamp + t->ground.oldest < c->now;
     osd_status st;
 
     if (c->replay.found && !c->replay.foreign)
-        return OSD_OK;
-    if (stamp + t->ground.oldest < c->now || stamp > c->now + t->ground.newest ||
-        stamp < nonces_floor(&c->dev->nonces))
+        return old && shows_today(c) ? fail_kind(c, FAULT_NONCE) : OSD_OK;
+    if (old || stamp > c->now + t->ground.newest || stamp < nonces_floor(&c->dev->nonces))
         return fail_kind(c, FAULT_NONCE_TIME);
     if (c->check_only)
         return OSD_OK;
@@ -351,6 +361,11 @@ static osd_status find_ground(struct command *c, bool usual, struct trust_ground
     return st;
 }
 
+static bool is_usual(const struct command *c)
+{
+    return is_signed(c) && !sets_keys(c) && !c->second.len;
+}
+
 /* A credential that was good before: its capability says what it said then. */
 static osd_status use_known(struct command *c, const struct trust *t)
 {
@@ -379,7 +394,7 @@ static osd_status use_new(struct command *c, bool usual, struct trust *t)
 
 osd_status secure_validate(struct command *c)
 {
-    bool usual = is_signed(c) && !sets_keys(c) && !c->second.len;
+    bool usual = is_usual(c);
     struct trust t;
     bool found =
         usual && trusted_find(&c->dev->trusted, secure_judge(c), raw_capability(c), &t);
@@ -387,6 +402,22 @@ osd_status secure_validate(struct command *c)
 
     if (is_signed(c))
         OPENSSL_cleanse(&t, sizeof(t));
+    return st;
+}
+
+osd_status secure_validate_again(struct command *c)
+{
+    struct trust t;
+    osd_status st = find_ground(c, is_usual(c), &t.ground);
+
+    if (st || !is_signed(c))
+        return st;
+    st = derive(c, &t);
+    if (st == OSD_OK)
+        st = check_request(c, &t);
+    if (st == OSD_OK && (t.ground.frozen || t.audit_frozen))
+        st = fail_kind(c, t.ground.frozen ? FAULT_KEY_FROZEN : FAULT_AUDIT);
+    OPENSSL_cleanse(&t, sizeof(t));
     return st;
 }
 

@@ -22,6 +22,10 @@
  *  nonce. Afterwards command.cap_key signs the response where the method wants that. */
 osd_status secure_validate(struct command *c);
 
+/** Once more, after others may have worked: whether method, key and audit value of a request that was
+ *  valid are good still. */
+osd_status secure_validate_again(struct command *c);
+
 /** The partition whose method and keys a command is judged by; 0 for the device. */
 uint64_t secure_judge(const struct command *c);
 

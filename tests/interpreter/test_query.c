@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "interpreter/device.h"
-#include "rig.h"
+#include "signed.h"
 
 #define TRACKED (RIG_CID + 1)
 #define SEGMENT 40
@@ -64,7 +64,8 @@ static void criterion(struct draft *d, uint32_t page, uint32_t number, const voi
     d->len += w.full;
 }
 
-static void ask(struct draft *d)
+/* The continuation segment is complete but for its value. */
+static void assemble(struct draft *d)
 {
     uint8_t *p = d->rig->out, pad = (uint8_t)(-d->len & 7);
 
@@ -76,6 +77,11 @@ static void ask(struct draft *d)
     d->c.cont_len = (uint32_t)(LIST + d->len + pad);
     d->rig->out_len = d->c.cont_len;
     d->rig->in_len = d->c.length;
+}
+
+static void ask(struct draft *d)
+{
+    assemble(d);
     rig_run(d->rig, &d->c);
 }
 
@@ -637,6 +643,127 @@ static void test_interpreter_query__a_collection_that_goes_in_a_pause_ends_it(vo
     }
 }
 
+/* Ways in which the administrator ends what a query may do; the test gives him buffers of his
+ * own. */
+static void another_tag(struct rig *rig)
+{
+    rig_set_u(rig, RIG_PID, TRACKED, OSD_PAGE_C + OSD_PG_SECURITY, 0x40000001, 8, 4);
+}
+
+static void freeze_key(struct rig *rig)
+{
+    rig_set_u(rig, RIG_PID, 0, P5, 5, 1u << VERSION, 2);
+}
+
+static void freeze_audit(struct rig *rig)
+{
+    const uint8_t audit[OSD_AUDIT_LEN] = {0};
+
+    rig_set(rig, OSD_GEN2, RIG_PID, 0, P5, 0x80000001, audit, sizeof(audit));
+}
+
+static void stronger_method(struct rig *rig)
+{
+    rig_set_u(rig, RIG_PID, 0, P5, 1, OSD_SEC_ALLDATA, 1);
+}
+
+static void let_it_expire(struct rig *rig)
+{
+    watch.rig->now += 1000;
+    (void)rig;
+}
+
+static struct keys keys;
+
+static void another_key(struct rig *rig)
+{
+    struct request set = signed_set_key(rig, OSD_GEN2, 3, RIG_PID, VERSION,
+                                        keys.partition[OSD_KEY_AUTHENTICATION], &keys);
+
+    memset(set.c.seed, 0x77, OSD_SEED_LEN);
+    signed_again(&set, keys.partition[OSD_KEY_AUTHENTICATION], &keys);
+    rig->out_len = rig->in_len = 0;
+    signed_run(rig, &set);
+    expect_good(rig);
+}
+
+static void (*take_back)(struct rig *rig);
+
+static void revoke_meanwhile(struct rig *rig)
+{
+    struct rig admin = *rig;
+
+    admin.out = calloc(1, RIG_BUF);
+    admin.in = calloc(1, RIG_BUF);
+    admin.r.status = SAM_GOOD;
+    take_back(&admin);
+    expect_good(&admin);
+    free(admin.out);
+    free(admin.in);
+}
+
+/* Sign what a draft asks, with its continuation segment. */
+static struct request sign(struct draft *d)
+{
+    uint8_t icv[OSD_KEY_LEN];
+    struct request r;
+
+    assemble(d);
+    r = signed_make(d->rig, d->c, OSD_SEC_CMDRSP, keys.working, &keys);
+    assert_int_equal(osd_continuation_icv(r.capability_key,
+                                          (struct osd_bytes){d->rig->out, d->c.cont_len}, icv),
+                     OSD_OK);
+    osd_icv_put(icv, d->rig->out + 8, OSD_ICV2_LEN);
+    return r;
+}
+
+/* Would catch: a long query that goes on to say what members hold after its credential has been
+ * taken back. */
+static void test_interpreter_query__what_is_revoked_in_a_pause_ends_it(void **state)
+{
+    static const struct {
+        void (*how)(struct rig *rig);
+        uint16_t field, asc;
+    } ways[] = {
+        {another_tag, 140, 0},           {another_key, 184, 0},
+        {stronger_method, 82, 0},        {let_it_expire, 84, 0},
+        {freeze_key, 0, ASC_KEY_FROZEN}, {freeze_audit, 0, ASC_AUDIT_FROZEN},
+    };
+
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        struct rig rig;
+        (void)state;
+        signed_open(&rig, OSD_SEC_NOSEC, &keys);
+        assert_int_equal(rig_get(&rig, OSD_GEN2, 0, 0, OSD_PAGE_R + 1, 3, keys.system_id),
+                         OSD_SYSTEM_ID_LEN);
+        crowd(&rig);
+        signed_keys(&rig, OSD_GEN2, RIG_PID, &keys);
+        rig_set_u(&rig, RIG_PID, TRACKED, OSD_PAGE_C + OSD_PG_SECURITY, 0x40000001, 7, 4);
+        expect_good(&rig);
+        for (int revoked = 0; revoked < 2; revoked++) {
+            struct draft d = crowd_query(&rig, 1);
+            rig_cap(&d.c, OSD_TYPE_COLLECTION,
+                    OSD_PERM_READ | OSD_PERM_QUERY | OSD_PERM_GET_ATTR);
+            d.c.cap.key_version = VERSION;
+            d.c.cap.policy_tag = 7;
+            d.c.cap.expiration = rig.now + 500;
+            struct request r = sign(&d);
+            take_back = ways[i].how;
+            watch_store(&rig, revoked ? revoke_meanwhile : NULL);
+            signed_run(&rig, &r);
+            unwatch(&rig);
+            if (!revoked)
+                expect_good(&rig);
+            else if (ways[i].field)
+                expect_cdb(&rig, ways[i].field);
+            else
+                expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ways[i].asc);
+        }
+        assert_int_equal(rig.r.in_len, 0);
+        rig_close(&rig);
+    }
+}
+
 /* Member 1 changes its colour when everything has been looked at. */
 static void change_one(struct rig *rig)
 {
@@ -705,6 +832,7 @@ int main(void)
         rig_test(test_interpreter_query__an_index_is_asked_for_by_an_attribute),
         rig_test(test_interpreter_query__a_scan_pauses_and_locks_little),
         rig_test(test_interpreter_query__a_collection_that_goes_in_a_pause_ends_it),
+        cmocka_unit_test(test_interpreter_query__what_is_revoked_in_a_pause_ends_it),
         rig_test(test_interpreter_query__what_matches_no_more_is_not_entered),
         rig_test(test_interpreter_query__attributes_are_set_after_it),
     };

@@ -189,6 +189,78 @@ static void test_interpreter_security__a_repeated_write_is_answered_from_the_rec
     rig_close(&rig);
 }
 
+/* A READ that sets an attribute, and so is on record. */
+static struct request recorded_read(struct rig *rig, enum osd_gen g, const struct keys *k)
+{
+    struct osd_cdb c = signed_command(OSD_OP_READ, g, RIG_PID, RIG_OID, OSD_TYPE_USER,
+                                      OSD_PERM_READ | OSD_PERM_SET_ATTR);
+
+    c.cap.key_version = VERSION;
+    c.length = 4;
+    if (g == OSD_GEN2) {
+        c.attr = (struct osd_attr_params){.format = OSD_ATTR_CDB,
+                                          .set_page = 1,
+                                          .set_number = 9,
+                                          .set_len = 3,
+                                          .value = "one"};
+        rig->out_len = 0;
+    } else {
+        c.attr.set_page = 1;
+        c.attr.set_number = 9;
+        c.attr.set_off = 0;
+        c.attr.set_len = rig->out_len = 3;
+    }
+    rig->in_len = 4;
+    return signed_make(rig, c, OSD_SEC_CMDRSP, k->working, k);
+}
+
+/* Would catch: a recorded command that somebody overheard, and sends again for as long as its
+ * credential is good, to see what the object holds then. */
+static void test_interpreter_security__an_old_repetition_shows_nothing_of_today(void **state)
+{
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (BOTH(g)) {
+        struct request r = recorded_read(&rig, g, &k);
+        signed_run(&rig, &r);
+        expect_good(&rig);
+        rig_write(&rig, RIG_OID, 0, "more", 4);
+        recorded_read(&rig, g, &k);
+        rig.now += 600000;
+        signed_run(&rig, &r); /* its answer may have been lost */
+        expect_good(&rig);
+        assert_memory_equal(rig.in, "more", 4);
+        rig.now += 1;
+        signed_run(&rig, &r);
+        expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_NONCE_NOT_UNIQUE);
+        expect_signed(&rig, &r);
+        assert_int_equal(rig.r.in_len, 0);
+    }
+    struct osd_cdb c = signed_command(OSD_OP_APPEND, OSD_GEN2, RIG_PID, RIG_OID, OSD_TYPE_USER,
+                                      OSD_PERM_APPEND | OSD_PERM_GET_ATTR);
+    c.cap.key_version = VERSION;
+    c.length = rig.out_len = 4;
+    c.attr.retrieved_off = 0;
+    c.attr.get_alloc_len = rig.in_len = 200;
+    for (int today = 0; today < 2; today++) {
+        c.attr.get_page = today ? OSD_PG_TIMESTAMPS : OSD_PAGE_CURRENT;
+        struct request r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+        signed_run(&rig, &r);
+        expect_good(&rig);
+        rig.now += 700000;
+        rig.in_len = 200;
+        signed_run(&rig, &r);
+        if (today)
+            expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_NONCE_NOT_UNIQUE);
+        else
+            expect_good(&rig); /* what it did then */
+    }
+    rig_close(&rig);
+}
+
 static void test_interpreter_security__staging_does_not_use_the_nonce_up(void **state)
 {
     uint8_t cdb[OSD_TWOPHASE_CDB_LEN];
@@ -916,6 +988,7 @@ int main(void)
         cmocka_unit_test(test_interpreter_security__a_nonce_is_good_once_and_in_time),
         cmocka_unit_test(
             test_interpreter_security__a_repeated_write_is_answered_from_the_record),
+        cmocka_unit_test(test_interpreter_security__an_old_repetition_shows_nothing_of_today),
         cmocka_unit_test(test_interpreter_security__staging_does_not_use_the_nonce_up),
         cmocka_unit_test(test_interpreter_security__forgotten_nonces_stay_refused),
         cmocka_unit_test(test_interpreter_security__a_partition_can_insist),

@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 #include "interpreter/device.h"
-#include "rig.h"
+#include "signed.h"
 #include "store/fault.h"
 
 #define C4      (OSD_PAGE_C + OSD_PG_COLLECTIONS)
@@ -487,6 +487,104 @@ static void test_interpreter_tracked__a_new_collection_is_left_alone(void **stat
     expect_page_of(rig, RIG_PID + 1, 100, 0, 0, 0, 0);
 }
 
+/* ---- credentials ---- */
+
+static struct keys keys;
+
+/* Members in two partitions, keys for the second. */
+static void open_signed(struct rig *rig)
+{
+    signed_open(rig, OSD_SEC_NOSEC, &keys);
+    assert_int_equal(rig_get(rig, OSD_GEN2, 0, 0, OSD_PAGE_R + 1, 3, keys.system_id),
+                     OSD_SYSTEM_ID_LEN);
+    make_members(rig, RIG_PID + 1, 1);
+    rig_tracking(rig, RIG_PID + 1, MATCHES, 0);
+    make_all(rig, MANY);
+    signed_keys(rig, OSD_GEN2, RIG_PID, &keys);
+}
+
+/* Sign a query of RIG_PID, with its continuation segment. */
+static struct request sign(struct rig *rig, struct osd_cdb c)
+{
+    uint8_t icv[OSD_KEY_LEN];
+    struct request r;
+
+    rig_cap(&c, OSD_TYPE_COLLECTION, 0xfffc);
+    c.cap.key_version = VERSION;
+    c.cap.policy_tag = 7;
+    r = signed_make(rig, c, OSD_SEC_CMDRSP, keys.working, &keys);
+    assert_int_equal(
+        osd_continuation_icv(r.capability_key, (struct osd_bytes){rig->out, c.cont_len}, icv),
+        OSD_OK);
+    osd_icv_put(icv, rig->out + 8, OSD_ICV2_LEN);
+    return r;
+}
+
+static void another_tag(struct rig *rig)
+{
+    rig_set_u(rig, RIG_PID, ASKED, OSD_PAGE_C + OSD_PG_SECURITY, 0x40000001, 8, 4);
+}
+
+static void freeze_key(struct rig *rig)
+{
+    rig_set_u(rig, RIG_PID, 0, P5, 5, 1u << VERSION, 2);
+}
+
+static void stronger_method(struct rig *rig)
+{
+    rig_set_u(rig, RIG_PID, 0, P5, 1, OSD_SEC_ALLDATA, 1);
+}
+
+static void nothing(struct rig *rig)
+{
+    rig->r.status = SAM_GOOD;
+}
+
+/* Would catch: a command that was accepted and waits for its turn, and is carried out although its
+ * credential was taken back meanwhile. */
+static void test_interpreter_tracked__what_is_revoked_while_it_waits_is_not_done(void **state)
+{
+    static const struct {
+        void (*take_back)(struct rig *rig);
+        uint16_t asc; /* 0: none */
+    } ways[] = {{nothing, 0},
+                {another_tag, ASC_INVALID_FIELD_CDB},
+                {stronger_method, ASC_INVALID_FIELD_CDB},
+                {freeze_key, ASC_KEY_FROZEN}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        struct osd_cdb c;
+        struct request r;
+        struct rig rig;
+        open_signed(&rig);
+        rig_set_u(&rig, RIG_PID, ASKED, OSD_PAGE_C + OSD_PG_SECURITY, 0x40000001, 7, 4);
+        expect_good(&rig);
+        hold(&rig, 1);
+        c = query(&rig, RIG_PID + 1);
+        run_good(&rig, &c);
+        wait_until_held();
+        c = query(&rig, RIG_PID);
+        r = sign(&rig, c);
+        signed_run(&rig, &r);
+        expect_good(&rig);
+        ways[i].take_back(&rig);
+        expect_good(&rig);
+        let_go(&rig);
+        if (ways[i].take_back == stronger_method) { /* only the store can be asked now */
+            assert_int_equal(stored_status(rig.store, (struct store_id){RIG_PID, ASKED}),
+                             SAM_CHECK_CONDITION);
+        } else if (ways[i].asc) {
+            expect_failed(&rig, SENSE_ILLEGAL_REQUEST, ways[i].asc);
+            assert_int_equal(matches(&rig), 1);
+        } else {
+            expect_page(&rig, 100, 0, 0, MANY, MANY);
+            assert_int_equal(matches(&rig), MANY);
+        }
+        rig_close(&rig);
+    }
+}
+
 static void test_interpreter_tracked__members_are_removed_and_set(void **state)
 {
     struct rig *rig = *state;
@@ -616,6 +714,7 @@ int main(void)
         rig_test(test_interpreter_tracked__closing_the_device_ends_it),
         rig_test(test_interpreter_tracked__too_many_are_refused),
         rig_test(test_interpreter_tracked__a_new_collection_is_left_alone),
+        cmocka_unit_test(test_interpreter_tracked__what_is_revoked_while_it_waits_is_not_done),
         rig_test(test_interpreter_tracked__members_are_removed_and_set),
         rig_test(test_interpreter_tracked__a_failure_is_in_the_page),
         rig_test(test_interpreter_tracked__some_are_done_before_their_status),
