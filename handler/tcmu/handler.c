@@ -25,6 +25,7 @@
 #include "common/log.h"
 #include "interpreter/interpreter.h"
 #include "keys.h"
+#include "memory.h"
 #include "pool.h"
 #include "ring.h"
 #include "store/store.h"
@@ -200,6 +201,13 @@ static void name_device(struct lun *lun)
     if (wwn)
         osd_device_set_serial(lun->osd, wwn);
     free(wwn);
+}
+
+/* What takes long is done while the kernel still looks at the device. */
+static void first_command(struct lun *lun)
+{
+    name_device(lun);
+    osd_memory_ahead();
     lun->named = true;
 }
 
@@ -218,7 +226,7 @@ static int handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *rcmd)
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
     if (!lun->named)
-        name_device(lun);
+        first_command(lun);
     if (!hand_over(lun, rcmd->lib_cmd)) {
         execute(lun, rcmd->lib_cmd, more && lun->n_ended + 1 < TOGETHER,
                 &lun->responses[lun->n_ended]);
@@ -400,5 +408,6 @@ int handler_init(void)
     };
 
     osd_log_set_sink(log_to_runner);
+    osd_memory_keep();
     return tcmur_register_handler(&handler);
 }
