@@ -12,6 +12,14 @@ stop_runner TERM
 cp "$BUILD/bench/null_handler.so" "$HANDLERS/handler_osdnull.so"
 start_runner
 truncate -s 128M "$STORE/block" # nothing allocated
+
+# Every page of the guest's memory is used once: the host hands them out at their first use, and
+# that would count as the work of whoever writes to a new block.
+mkdir /run/touched
+mount -t tmpfs -o size=100% touched /run/touched
+free_mib=$(awk '$1 == "MemAvailable:" { print int($2 / 1024) }' /proc/meminfo)
+head -c $((free_mib - 200))M /dev/zero >/run/touched/all
+umount /run/touched
 (umask 077 && "$BUILD/bench/lio" --first-key >"$STORE/first.key")
 targetcli <<END
 /backstores/user:osd create name=secured size=4T cfgstring=$STORE/secured;security=nosec;master_key_file=$STORE/first.key
