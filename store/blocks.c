@@ -25,13 +25,21 @@
 #define WORDS     (BLOCKS_PER_FILE / 64)
 #define WANT_SYNC 8192u /* blocks waiting: 32 MiB */
 #define LOOK_MS   100
-#define REST_S    5 /* until the next try to make a file ahead */
+#define REST_MS   5000 /* until the next try to make a file ahead */
+#define CLOSE_MS  1000 /* for giving back space at the end */
+
+/* What a file gives back at a time; a file has as many as a word has bits. */
+#define PIECE      256u /* blocks: 1 MiB */
+#define PIECES     (BLOCKS_PER_FILE / PIECE)
+#define PIECE_SIZE ((uint32_t)(PIECE * STORE_BLOCK))
 
 struct data_file {
     int fd;
     bool dirty;
     uint32_t used;
-    uint64_t map[WORDS]; /* bit set = in use or waiting */
+    uint64_t map[WORDS]; /* bit set = in use or waiting, or of a piece that is gone */
+    uint64_t gone;       /* pieces whose space the file system has */
+    uint32_t lack;       /* bytes that it needs for them */
     uint16_t *others;    /* per block: owners beyond the first; NULL: none of any */
 };
 
@@ -55,12 +63,17 @@ struct blocks {
     uint64_t mark;      /* grows with every sync */
     uint64_t looked_ms; /* when available was looked at, 0: never */
     uint64_t available; /* bytes of the file system */
-    uint64_t used;      /* blocks of all files in use or waiting */
-    bool making;        /* file n_files is being made */
+    uint64_t used;      /* blocks of all files in use, waiting or gone */
+    uint64_t gone;      /* blocks of all files that are gone */
+    bool making;        /* file n_files is being made, or the space of another one is changed */
     pthread_cond_t made;
 
-    pthread_t maker;           /* makes files ahead */
+    pthread_t maker;           /* makes files ahead, and gives back space */
     bool ahead, stop, resting; /* there is one; it shall end; it could make none */
+    bool watching;             /* it waits for the end of quiet_ms */
+    bool keeps;                /* the file system takes nothing back */
+    uint64_t quiet_ms;
+    uint64_t least_free; /* blocks, since it watches */
     pthread_cond_t low;
 };
 
@@ -150,36 +163,6 @@ osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret)
     }
     *ret = b;
     return OSD_OK;
-}
-
-static void stop_maker(struct blocks *b)
-{
-    if (!b->ahead)
-        return;
-    pthread_mutex_lock(&b->mutex);
-    b->stop = true;
-    pthread_cond_signal(&b->low);
-    pthread_mutex_unlock(&b->mutex);
-    pthread_join(b->maker, NULL);
-    b->ahead = false;
-}
-
-void blocks_close(struct blocks *b)
-{
-    if (!b)
-        return;
-    stop_maker(b);
-    for (uint32_t i = 0; i < b->n_files; i++) {
-        close(b->files[i]->fd);
-        free(b->files[i]->others);
-        free(b->files[i]);
-    }
-    free(b->waiting);
-    free(b->dir);
-    pthread_cond_destroy(&b->low);
-    pthread_cond_destroy(&b->made);
-    pthread_mutex_destroy(&b->mutex);
-    free(b);
 }
 
 static bool bit_get(const struct data_file *f, uint32_t i)
@@ -379,40 +362,295 @@ static osd_status add_file(struct blocks *b, uint64_t room)
     return st;
 }
 
-/* ---- files made ahead ---- */
+/* ---- space that is given back, and taken again ---- */
+
+static bool piece_is_free(const struct data_file *f, uint32_t piece)
+{
+    const uint64_t *w = f->map + (size_t)piece * (PIECE / 64);
+
+    return (w[0] | w[1] | w[2] | w[3]) == 0;
+}
+
+/* Pieces of a file that nothing lies in, the last ones first. */
+static uint64_t free_pieces(const struct data_file *f, uint64_t most)
+{
+    uint64_t found = 0;
+
+    for (uint32_t i = PIECES; i-- > 0 && most > 0 && f->used < BLOCKS_PER_FILE;)
+        if (piece_is_free(f, i)) {
+            found |= 1ULL << i;
+            most--;
+        }
+    return found;
+}
+
+static uint32_t count_of(uint64_t pieces)
+{
+    return (uint32_t)__builtin_popcountll(pieces);
+}
+
+/* Free pieces are gone from now on, or those that were are there again. */
+static void pieces_leave(struct blocks *b, struct data_file *f, uint64_t pieces, uint32_t lack)
+{
+    for (uint32_t i = 0; i < PIECES; i++)
+        if (pieces >> i & 1)
+            bits_set(b, f, i * PIECE, PIECE);
+    f->gone |= pieces;
+    f->lack += lack;
+    b->gone += (uint64_t)count_of(pieces) * PIECE;
+}
+
+static void pieces_return(struct blocks *b, struct data_file *f)
+{
+    for (uint32_t i = 0; i < PIECES; i++)
+        if (f->gone >> i & 1)
+            bits_clear(b, f, i * PIECE, PIECE);
+    b->gone -= (uint64_t)count_of(f->gone) * PIECE;
+    f->gone = 0;
+    f->lack = 0;
+}
+
+void blocks_recovered(struct blocks *b)
+{
+    for (uint32_t i = 0; i < b->n_files && !b->read_only; i++) {
+        struct data_file *f = b->files[i];
+        struct stat s;
+
+        if (fstat(f->fd, &s) != 0 || (uint64_t)s.st_blocks * 512 >= FILE_SIZE)
+            continue;
+        uint64_t pieces = free_pieces(f, PIECES),
+                 lack = FILE_SIZE - (uint64_t)s.st_blocks * 512,
+                 most = (uint64_t)count_of(pieces) * PIECE_SIZE;
+        pieces_leave(b, f, pieces, (uint32_t)(lack < most ? lack : most));
+    }
+}
+
+/* The first run of pieces from *at on, which becomes its place; its length, 0: none. */
+static uint32_t next_pieces(uint64_t pieces, uint32_t *at)
+{
+    uint32_t n = 0;
+
+    while (*at < PIECES && !(pieces >> *at & 1))
+        ++*at;
+    while (*at + n < PIECES && pieces >> (*at + n) & 1)
+        n++;
+    return n;
+}
+
+/* Without the mutex: punch pieces out of a file, or have the file system give their space again. */
+static osd_status change_space(const struct data_file *f, uint64_t pieces, int mode)
+{
+    for (uint32_t i = 0, n; (n = next_pieces(pieces, &i)) > 0; i += n)
+        if (fallocate(f->fd, mode, (off_t)i * PIECE_SIZE, (off_t)n * PIECE_SIZE) != 0)
+            return errno_status();
+    return OSD_OK;
+}
+
+/* The same. The caller holds the mutex, which is free meanwhile, and has seen that no file is being
+ * changed. */
+static osd_status change_space_unlocked(struct blocks *b, const struct data_file *f,
+                                        uint64_t pieces, int mode)
+{
+    b->making = true;
+    pthread_mutex_unlock(&b->mutex);
+    osd_status st = change_space(f, pieces, mode);
+    int why = errno;
+    pthread_mutex_lock(&b->mutex);
+    b->making = false;
+    pthread_cond_broadcast(&b->made);
+    errno = why;
+    return st;
+}
+
+/* A file that has pieces to be taken again, and whose size leaves the reserve and `room` bytes. */
+static struct data_file *find_lacking(struct blocks *b, uint64_t room)
+{
+    look(b, 0);
+    for (uint32_t i = 0; i < b->n_files; i++) {
+        struct data_file *f = b->files[i];
+        if (f->gone && b->available >= b->reserve + room + f->lack)
+            return f;
+    }
+    return NULL;
+}
+
+/* More free blocks: of a file that gave some back, or one more file; `room` as for add_file(). */
+static osd_status grow(struct blocks *b, uint64_t room)
+{
+    struct data_file *f = b->gone ? find_lacking(b, room - FILE_SIZE) : NULL;
+
+    if (!f)
+        return add_file(b, room);
+    osd_status st = change_space_unlocked(b, f, f->gone, 0);
+    if (st && (errno == EOPNOTSUPP || errno == ENOSYS))
+        st = OSD_OK; /* as for a new file */
+    if (!st)
+        pieces_return(b, f);
+    return st;
+}
 
 #define LEAST_AHEAD (BLOCKS_PER_FILE / 2)
 #define MOST_AHEAD  (4 * BLOCKS_PER_FILE)
 
-/* Whether so few blocks are free that the next file should be made: a quarter of all, within the
- * bounds. A store without data has no file. */
+/* How many blocks should be free: a quarter of all that have space, within the bounds. */
+static uint64_t wanted_free(const struct blocks *b)
+{
+    uint64_t want = ((uint64_t)b->n_files * BLOCKS_PER_FILE - b->gone) / 4;
+
+    return want < LEAST_AHEAD ? LEAST_AHEAD : want > MOST_AHEAD ? MOST_AHEAD : want;
+}
+
+static uint64_t blocks_free(const struct blocks *b)
+{
+    return (uint64_t)b->n_files * BLOCKS_PER_FILE - b->used;
+}
+
+/* How many blocks may stay free: as many as are in use, within twice those bounds. */
+static uint64_t most_free(const struct blocks *b)
+{
+    uint64_t most = b->used - b->gone;
+
+    return most < 2 * LEAST_AHEAD  ? 2 * LEAST_AHEAD
+           : most > 2 * MOST_AHEAD ? 2 * MOST_AHEAD
+                                   : most;
+}
+
+static uint64_t too_many(const struct blocks *b)
+{
+    uint64_t most = most_free(b), all = blocks_free(b);
+
+    return b->ahead && !b->keeps && all > most ? all - most : 0;
+}
+
+/* Pieces of one file; how many blocks went. Pieces that could not all be punched are gone as well:
+ * who takes them again finds them as they are. */
+static uint64_t give_pieces(struct blocks *b, struct data_file *f, uint64_t pieces)
+{
+    pieces_leave(b, f, pieces, count_of(pieces) * PIECE_SIZE);
+    if (!change_space_unlocked(b, f, pieces, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+        return (uint64_t)count_of(pieces) * PIECE;
+    if (errno != EOPNOTSUPP && errno != ENOSYS)
+        osd_log(OSD_LOG_WARN, "%s: space cannot be given back: %s", b->dir, strerror(errno));
+    b->keeps = true;
+    return 0;
+}
+
+#define BREATH 64 /* files looked at while others wait */
+
+/* Give back what is too much, at most that many blocks, until the time (ms) has come, somebody
+ * makes a file, or the end. Caller holds the mutex, which is free now and then. */
+static void give_back(struct blocks *b, uint64_t most, uint64_t until)
+{
+    uint64_t given = 0;
+
+    for (uint32_t i = b->n_files; i-- > 0 && !b->making && !b->stop;) {
+        if (osd_monotonic_ms() >= until)
+            break;
+        if (i % BREATH == 0) {
+            pthread_mutex_unlock(&b->mutex);
+            pthread_mutex_lock(&b->mutex);
+        }
+        uint64_t left = too_many(b);
+        left = left < most - given ? left : most - given;
+        uint64_t pieces = free_pieces(b->files[i], left / PIECE);
+        if (pieces)
+            given += give_pieces(b, b->files[i], pieces);
+    }
+    if (given)
+        osd_log(OSD_LOG_INFO, "%s: %llu MiB given back to the file system", b->dir,
+                (unsigned long long)(given / PIECE));
+}
+
+/* ---- the thread ---- */
+
+/* Whether so few blocks are free that there should be more. A store without data has no file. */
 static bool is_low(const struct blocks *b)
 {
-    uint64_t all = (uint64_t)b->n_files * BLOCKS_PER_FILE, want = all / 4;
+    return b->n_files > 0 && blocks_free(b) < wanted_free(b);
+}
 
-    want = want < LEAST_AHEAD ? LEAST_AHEAD : want > MOST_AHEAD ? MOST_AHEAD : want;
-    return b->n_files > 0 && all - b->used < want;
+/* Wait for the bell; whether the time was over before. */
+static bool wait_low(struct blocks *b, uint64_t ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += (time_t)(ms / 1000);
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    return pthread_cond_timedwait(&b->low, &b->mutex, &until) == ETIMEDOUT;
+}
+
+/* What was written and removed again and again within that time keeps its space. */
+static void watch(struct blocks *b)
+{
+    b->watching = true;
+    b->least_free = blocks_free(b);
+    bool over = wait_low(b, b->quiet_ms);
+    b->watching = false;
+    uint64_t most = most_free(b);
+    if (over && !b->stop && b->least_free > most)
+        give_back(b, b->least_free - most, UINT64_MAX);
 }
 
 static void *maker_main(void *arg)
 {
     struct blocks *b = arg;
-    struct timespec until;
 
     pthread_mutex_lock(&b->mutex);
     while (!b->stop) {
-        if (!is_low(b) || b->making) {
+        if (b->making) {
+            pthread_cond_wait(&b->made, &b->mutex);
+        } else if (is_low(b)) {
+            if (grow(b, 2 * FILE_SIZE) && !b->stop) {
+                b->resting = true;
+                wait_low(b, REST_MS);
+                b->resting = false;
+            }
+        } else if (too_many(b) >= PIECE) {
+            watch(b);
+        } else {
             pthread_cond_wait(&b->low, &b->mutex);
-        } else if (add_file(b, 2 * FILE_SIZE) && !b->stop) {
-            clock_gettime(CLOCK_MONOTONIC, &until);
-            until.tv_sec += REST_S;
-            b->resting = true;
-            pthread_cond_timedwait(&b->low, &b->mutex, &until);
-            b->resting = false;
         }
     }
     pthread_mutex_unlock(&b->mutex);
     return NULL;
+}
+
+static void stop_maker(struct blocks *b)
+{
+    if (!b->ahead)
+        return;
+    pthread_mutex_lock(&b->mutex);
+    b->stop = true;
+    pthread_cond_signal(&b->low);
+    pthread_mutex_unlock(&b->mutex);
+    pthread_join(b->maker, NULL);
+    pthread_mutex_lock(&b->mutex);
+    b->stop = false;
+    give_back(b, UINT64_MAX, osd_monotonic_ms() + CLOSE_MS);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+void blocks_close(struct blocks *b)
+{
+    if (!b)
+        return;
+    stop_maker(b);
+    for (uint32_t i = 0; i < b->n_files; i++) {
+        close(b->files[i]->fd);
+        free(b->files[i]->others);
+        free(b->files[i]);
+    }
+    free(b->waiting);
+    free(b->dir);
+    pthread_cond_destroy(&b->low);
+    pthread_cond_destroy(&b->made);
+    pthread_mutex_destroy(&b->mutex);
+    free(b);
 }
 
 static void spare_path(const char *dir, char path[PATH_MAX])
@@ -450,13 +688,17 @@ static void make_spare(struct blocks *b)
         close(fd);
 }
 
-osd_status blocks_make_ahead(struct blocks *b)
+osd_status blocks_make_ahead(struct blocks *b, uint64_t quiet_ms)
 {
     if (!b->dir || b->read_only)
         return OSD_OK;
     make_spare(b);
-    b->ahead = pthread_create(&b->maker, NULL, maker_main, b) == 0;
-    return b->ahead ? OSD_OK : OSD_E_NOMEM;
+    b->quiet_ms = quiet_ms;
+    b->ahead = true; /* the thread looks at it */
+    if (pthread_create(&b->maker, NULL, maker_main, b) == 0)
+        return OSD_OK;
+    b->ahead = false;
+    return OSD_E_NOMEM;
 }
 
 /* Longest run of free blocks from `at` on, at most want. */
@@ -521,8 +763,10 @@ static osd_status alloc_locked(struct blocks *b, uint32_t want, uint64_t *ret_fi
         if (b->making)
             pthread_cond_wait(&b->made, &b->mutex);
         else
-            st = add_file(b, FILE_SIZE);
+            st = grow(b, FILE_SIZE);
     }
+    if (blocks_free(b) < b->least_free)
+        b->least_free = blocks_free(b);
     if (b->ahead && !b->resting && is_low(b))
         pthread_cond_signal(&b->low);
     return st;
@@ -592,6 +836,20 @@ void blocks_retire(struct blocks *b, uint64_t first, uint32_t count)
     pthread_mutex_unlock(&b->mutex);
 }
 
+/* What of a file is gone, or just coming back, stays so. */
+static void retire_file(struct blocks *b, uint32_t n)
+{
+    struct data_file *f = b->files[n];
+
+    if (f->used == count_of(f->gone) * PIECE)
+        return;
+    b->used += BLOCKS_PER_FILE - f->used;
+    memset(f->map, 0xff, sizeof(f->map));
+    f->used = BLOCKS_PER_FILE;
+    for (uint32_t i = 0, len; (len = next_pieces(~f->gone, &i)) > 0; i += len)
+        retire_locked(b, (uint64_t)n * BLOCKS_PER_FILE + i * PIECE, len * PIECE);
+}
+
 void blocks_retire_all(struct blocks *b)
 {
     pthread_mutex_lock(&b->mutex);
@@ -600,12 +858,7 @@ void blocks_retire_all(struct blocks *b)
     for (uint32_t i = 0; i < b->n_files; i++) {
         free(b->files[i]->others);
         b->files[i]->others = NULL;
-        if (b->files[i]->used) {
-            b->used += BLOCKS_PER_FILE - b->files[i]->used;
-            memset(b->files[i]->map, 0xff, sizeof(b->files[i]->map));
-            b->files[i]->used = BLOCKS_PER_FILE;
-            retire_locked(b, (uint64_t)i * BLOCKS_PER_FILE, BLOCKS_PER_FILE);
-        }
+        retire_file(b, i);
     }
     pthread_mutex_unlock(&b->mutex);
 }
@@ -651,6 +904,8 @@ void blocks_sync_done(struct blocks *b, uint64_t mark)
         }
     }
     b->n_waiting = kept;
+    if (b->ahead && !b->watching && !b->resting && too_many(b) >= PIECE)
+        pthread_cond_signal(&b->low);
     pthread_mutex_unlock(&b->mutex);
 }
 

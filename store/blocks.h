@@ -10,7 +10,11 @@
  *      blocks become free in blocks_sync_done(), called after everything was made durable.
  *  (2) A run never crosses a file.
  *  (3) A block in use may have several owners; it is retired when the last of them retires it.
- *  (4) One file is made at a time, and nobody is kept from existing ones meanwhile.
+ *  (4) One file is made, made smaller or filled up again at a time, and nobody is kept from the
+ *      others meanwhile.
+ *  (5) A file loses space only in whole pieces of 1 MiB that are free, as (1) says. They count as in
+ *      use until they have their space again. What has an owner has its space, except after loss
+ *      of power.
  * Threads: every function from any thread.
  */
 #ifndef STORE_BLOCKS_H
@@ -41,11 +45,17 @@ void blocks_give_spare(const char *dir);
 /** Open the data files below directory dir (created if needed); dir NULL: memory only. A part
  * of the file system, BLOCKS_RESERVE_MIN or more, is never given to data files. */
 osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret);
-/** Have a thread make data files before they are needed, as long as there is room for two: few
- * commands make one then. Makes the spare file if there is none, and room for it and a data file.
- * Not in memory. */
-osd_status blocks_make_ahead(struct blocks *b);
-/** Ends that thread, too. NULL is allowed. */
+/** At open, when everything was marked: what holds nothing and may have no space is told apart. */
+void blocks_recovered(struct blocks *b);
+
+#define BLOCKS_QUIET_MS 30000u
+
+/** After that: have a thread make data files before they are needed, as long as there is room for
+ * two: few commands make one then. What was free for quiet_ms it gives back to the file system, but
+ * as much as is in use (64 MiB at least, 512 MiB at most). Makes the spare file if there is none, and room for it and
+ * a data file. Not in memory. */
+osd_status blocks_make_ahead(struct blocks *b, uint64_t quiet_ms);
+/** Ends that thread, too, and gives back what is too much, a second long at most. NULL is allowed. */
 void blocks_close(struct blocks *b);
 
 /** Mark a run as in use while maps are walked at open. OSD_E_CORRUPT when part of it already

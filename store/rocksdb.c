@@ -55,12 +55,14 @@ osd_status rdb_sync(struct rdb *r)
         return OSD_OK;
     }
     upto = __atomic_load_n(&r->flush_asked, __ATOMIC_SEQ_CST);
-    st = blocks_sync(r->blocks, &mark);
+    st = rdb_failed(r) ? OSD_E_IO : blocks_sync(r->blocks, &mark);
     if (!st) {
         rocksdb_flush_wal(r->db, 1, &err);
         if (err)
             st = rdb_error(r, err);
     }
+    if (!st && rdb_failed(r)) /* meanwhile */
+        st = OSD_E_IO;
     if (st) { /* what failed to reach the disk may be gone: nothing can be built upon it */
         __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
     } else {
@@ -79,7 +81,7 @@ osd_status rdb_sync_data(struct rdb *r)
     pthread_mutex_lock(&r->flush_lock);
     if (r->data_done < ticket) {
         upto = __atomic_load_n(&r->data_asked, __ATOMIC_SEQ_CST);
-        st = blocks_sync(r->blocks, &mark);
+        st = rdb_failed(r) ? OSD_E_IO : blocks_sync(r->blocks, &mark);
         if (!st)
             r->data_done = upto;
         else
@@ -135,6 +137,8 @@ static osd_status rdb_put_setting(struct osd_store *s, const char *name, const v
 
     if (len > 4096 || !setting_name(name))
         return OSD_E_INVALID;
+    if (rdb_failed(r))
+        return OSD_E_IO;
     rocksdb_put_cf(r->db, r->wo, r->cf[CF_DEFAULT], name, strlen(name), value, len, &err);
     return err ? rdb_error(r, err) : rdb_sync(r);
 }
@@ -148,7 +152,7 @@ static void rdb_info(struct osd_store *s, struct store_info *ret)
         .capacity = __atomic_load_n(&r->capacity, __ATOMIC_RELAXED),
         .used = r->root->used,
         .partitions = r->root->count,
-        .read_only = __atomic_load_n(&r->failed, __ATOMIC_RELAXED),
+        .read_only = rdb_failed(r),
     };
     pthread_mutex_unlock(&r->root->mutex);
     snprintf(ret->kind, sizeof(ret->kind), "rocksdb");
@@ -662,10 +666,12 @@ static osd_status open_parts(struct rdb *r, const char *db, const char *data, ch
         st = records_load(r);
     if (!st)
         st = index_open(r);
+    if (!st)
+        blocks_recovered(r->blocks);
     if (!st && !r->cfg.read_only)
         st = dups_resume(r);
     if (!st && !r->cfg.read_only && !r->cfg.idle)
-        st = blocks_make_ahead(r->blocks);
+        st = blocks_make_ahead(r->blocks, r->cfg.quiet_ms ? r->cfg.quiet_ms : BLOCKS_QUIET_MS);
     if (!st && !r->cfg.read_only && !r->cfg.idle)
         st = keeper_start(r);
     if (st && reason_len > 0 && reason[0] == 0)

@@ -152,9 +152,7 @@ static osd_status block_unmap(struct txn *t, struct chunk *c, uint32_t i)
  * back. */
 static osd_status find_blocks(struct rdb *r, uint32_t want, uint64_t *first, uint32_t *got)
 {
-    osd_status st = __atomic_load_n(&r->failed, __ATOMIC_RELAXED)
-                        ? OSD_E_IO
-                        : blocks_alloc(r->blocks, want, first, got);
+    osd_status st = rdb_failed(r) ? OSD_E_IO : blocks_alloc(r->blocks, want, first, got);
 
     if (st == OSD_E_NO_SPACE && blocks_waiting(r->blocks) && rdb_sync(r) == OSD_OK)
         st = blocks_alloc(r->blocks, want, first, got);

@@ -223,7 +223,7 @@ static osd_status copy_write(struct copy *c)
 
     size_t size;
 
-    if (__atomic_load_n(&c->r->failed, __ATOMIC_RELAXED))
+    if (rdb_failed(c->r))
         return OSD_E_IO;
     rocksdb_writebatch_data(c->batch, &size);
     c->d->put += size;
@@ -770,8 +770,7 @@ osd_status dups_work(struct rdb *r, bool *ret_more)
     osd_status st = OSD_OK;
 
     /* What space is left is for those who make some. */
-    bool can = dups_any(r) && !__atomic_load_n(&r->failed, __ATOMIC_RELAXED) &&
-               !blocks_full(r->blocks);
+    bool can = dups_any(r) && !rdb_failed(r) && !blocks_full(r->blocks);
     bool more = can && some_step(r, &complete);
     if (complete)
         st = conclude(r, complete);

@@ -737,8 +737,7 @@ osd_status index_work(struct rdb *r, bool *ret_more)
 
     *ret_more = false;
     if (!__atomic_load_n(&r->index_wanted, __ATOMIC_ACQUIRE) ||
-        osd_monotonic_ms() < r->index_rest_until || blocks_full(r->blocks) ||
-        __atomic_load_n(&r->failed, __ATOMIC_RELAXED))
+        osd_monotonic_ms() < r->index_rest_until || blocks_full(r->blocks) || rdb_failed(r))
         return OSD_OK;
     if (!b->serial)
         choose(r);

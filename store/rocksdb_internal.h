@@ -172,6 +172,12 @@ struct rdb {
     uint64_t data_asked, data_done;   /* atomic */
 };
 
+/** Whether a write or sync below failed: the store changes nothing any more. */
+static inline bool rdb_failed(const struct rdb *r)
+{
+    return __atomic_load_n(&r->failed, __ATOMIC_RELAXED);
+}
+
 #define TXN_DELTAS 4
 
 struct delta {

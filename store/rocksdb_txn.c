@@ -7,7 +7,8 @@
  *      be looked up again before that is in an indexed batch, the rest goes into a plain one: that
  *      is cheaper, and all of what a small command changes.
  *  (2) Counters it charged (rocksdb_count.c) are given back by abort.
- *  (3) Blocks it allocated are released by abort; blocks it freed are retired by commit.
+ *  (3) Blocks it allocated are released by abort; blocks it freed are retired by commit. After a
+ *      failed write neither happens: the log may hold what failed, and the next opening show it.
  *  (4) The cache holds what is committed of objects and chunks, and is used for an object only by
  *      who keeps others from changing it. Such a transaction drops there what it changes, puts
  *      what it will have changed right before the write, and drops everything if that fails.
@@ -383,7 +384,7 @@ void rdb_abort(struct store_txn *base)
     struct rdb *r = t->rdb;
 
     deltas_end(t, false);
-    for (size_t i = 0; i < t->allocated.n; i++)
+    for (size_t i = 0; i < t->allocated.n && !rdb_failed(r); i++)
         blocks_release(r->blocks, t->allocated.v[i].first, t->allocated.v[i].count);
     while (t->new_parts) {
         struct part *p = t->new_parts;
@@ -470,6 +471,8 @@ osd_status rdb_publish(struct osd_store *s)
 
     if (__atomic_load_n(&r->published, __ATOMIC_ACQUIRE) == upto)
         return OSD_OK;
+    if (rdb_failed(r))
+        return OSD_E_IO;
     write_begin(r, false);
     write_end(r, false, &err);
     if (err) {
@@ -557,7 +560,7 @@ static osd_status txn_write(struct txn *t, bool later)
     char *err = NULL;
     osd_status st = complete(t);
 
-    if (!st && __atomic_load_n(&r->failed, __ATOMIC_RELAXED))
+    if (!st && rdb_failed(r))
         st = OSD_E_IO;
     if (st)
         return st;

@@ -344,6 +344,8 @@ struct store_config {
     uint64_t capacity; /* bytes, used at creation; 0: no limit */
     enum store_sync sync;
     bool idle; /* nothing happens in the background: what is due waits until it is asked for */
+    uint64_t
+        quiet_ms; /* for how long space is free before the file system has it; 0: half a minute */
     const struct osd_clock *clock;
 };
 

@@ -1,10 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/store/test_blocks.c - a data file is synced after the last write, whatever meets what
+ * tests/store/test_blocks.c - a data file is synced after the last write, and what is free in it
+ * goes back to the file system, whatever meets what
  */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "common/bytes.h"
 
 #include "rig.h"
 #include "store/blocks.h"
@@ -31,6 +38,18 @@ int __wrap_fdatasync(int fd)
 {
     syncs++;
     return __real_fdatasync(fd);
+}
+
+static int punch_errno; /* of making files smaller; 0: it works */
+
+int __real_fallocate64(int fd, int mode, off_t offset, off_t len);
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len);
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
+{
+    if (mode == 0 || !punch_errno)
+        return __real_fallocate64(fd, mode, offset, len);
+    errno = punch_errno;
+    return -1;
 }
 
 static struct blocks *b;
@@ -78,10 +97,200 @@ static void test_store_blocks__a_sync_during_a_write_does_not_count_for_it(void 
     blocks_close(b);
 }
 
+/* ---- space that is given back ---- */
+
+#define FILES    4u
+#define ALL      ((uint64_t)FILES * BLOCKS_PER_FILE)
+#define FILE_MIB (BLOCKS_PER_FILE / 256)
+#define KEPT_MIB FILE_MIB /* what stays free of so few files */
+#define NEVER    3600000u /* ms */
+
+static char files[100]; /* the directory */
+
+/* MiB that data files take of the file system. */
+static uint64_t taken(void)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < FILES + 1; i++) {
+        char path[128];
+        struct stat st;
+        snprintf(path, sizeof(path), "%s/%06u", files, i);
+        sum += stat(path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+    }
+    return sum / MIB;
+}
+
+/* Take blocks until there are so many of them. */
+static void take(uint64_t want)
+{
+    while (want > 0) {
+        uint64_t first;
+        uint32_t n;
+        rig_ok(blocks_alloc(b, want > 256 ? 256 : (uint32_t)want, &first, &n));
+        want -= n;
+    }
+}
+
+static void open_files(struct rig *r)
+{
+    snprintf(files, sizeof(files), "%s/files", r->dir);
+    punch_errno = 0;
+    rig_ok(blocks_open(files, false, &b));
+}
+
+static void release_file(unsigned n)
+{
+    blocks_release(b, (uint64_t)n * BLOCKS_PER_FILE, BLOCKS_PER_FILE);
+}
+
+static void sync_all(void)
+{
+    uint64_t mark;
+
+    rig_ok(blocks_sync(b, &mark));
+    blocks_sync_done(b, mark);
+}
+
+static void test_store_blocks__what_stays_free_goes_back_and_can_be_taken_again(void **state)
+{
+    static uint8_t bytes[STORE_BLOCK], got[STORE_BLOCK];
+    const struct iovec v = {bytes, sizeof(bytes)}, in = {got, sizeof(got)};
+
+    open_files(*state);
+    take(ALL);
+    for (uint64_t i = 0; i < FILES; i++) { /* one block in each file stays */
+        rig_fill(bytes, sizeof(bytes), (unsigned)i);
+        rig_ok(blocks_write(b, i * BLOCKS_PER_FILE + 5000, &v, 1, sizeof(bytes)));
+    }
+    assert_int_equal(taken(), ALL / 256);
+    rig_ok(blocks_make_ahead(b, 1));
+    for (uint64_t i = 0; i < FILES; i++) {
+        blocks_retire(b, i * BLOCKS_PER_FILE, 5000);
+        blocks_retire(b, i * BLOCKS_PER_FILE + 5001, BLOCKS_PER_FILE - 5001);
+    }
+    sync_all();
+    while (taken() > KEPT_MIB + FILES) /* ends with the test's time limit if it never falls */
+        usleep(1000);
+    for (uint64_t i = 0; i < FILES; i++) {
+        rig_fill(bytes, sizeof(bytes), (unsigned)i);
+        rig_ok(blocks_read(b, i * BLOCKS_PER_FILE + 5000, 0, &in, 1, sizeof(got)));
+        assert_memory_equal(got, bytes, sizeof(got));
+    }
+    take(ALL - FILES);
+    assert_in_range(taken(), ALL / 256, ALL / 256 + FILE_MIB); /* and one ahead */
+    for (uint64_t i = 0; i < FILES; i++) {
+        rig_fill(bytes, sizeof(bytes), (unsigned)i);
+        rig_ok(blocks_read(b, i * BLOCKS_PER_FILE + 5000, 0, &in, 1, sizeof(got)));
+        assert_memory_equal(got, bytes, sizeof(got));
+    }
+    blocks_close(b);
+}
+
+/* Would catch: a power loss that brings the metadata from before the removal, and finds zeros. */
+static void test_store_blocks__what_waits_for_a_sync_keeps_its_space(void **state)
+{
+    open_files(*state);
+    take(ALL);
+    rig_ok(blocks_make_ahead(b, 1));
+    for (unsigned i = 0; i < FILES; i++)
+        blocks_retire(b, (uint64_t)i * BLOCKS_PER_FILE, BLOCKS_PER_FILE);
+    blocks_close(b);
+    assert_in_range(taken(), ALL / 256, ALL / 256 + FILE_MIB);
+}
+
+/* Would catch: a store that cannot be opened, and loses what it had not found yet. */
+static void test_store_blocks__nothing_goes_back_before_all_is_known(void **state)
+{
+    open_files(*state);
+    take(ALL);
+    blocks_close(b);
+    open_files(*state);
+    blocks_close(b);
+    assert_int_equal(taken(), ALL / 256);
+}
+
+static void test_store_blocks__closing_gives_back_what_was_free_for_a_moment(void **state)
+{
+    open_files(*state);
+    take(ALL);
+    rig_ok(blocks_make_ahead(b, NEVER));
+    for (unsigned i = 0; i < FILES; i++)
+        release_file(i);
+    blocks_close(b);
+    assert_int_equal(taken(), KEPT_MIB);
+}
+
+static void test_store_blocks__opening_finds_what_had_gone_back(void **state)
+{
+    open_files(*state);
+    take(ALL);
+    rig_ok(blocks_make_ahead(b, NEVER));
+    for (unsigned i = 1; i < FILES; i++)
+        release_file(i);
+    blocks_close(b);
+    uint64_t left = taken();
+    assert_int_equal(left, FILE_MIB + KEPT_MIB);
+    open_files(*state);
+    rig_ok(blocks_mark(b, 0, BLOCKS_PER_FILE));
+    blocks_recovered(b);
+    take(KEPT_MIB * 256);
+    assert_int_equal(taken(), left); /* what has space comes first */
+    take(ALL - BLOCKS_PER_FILE - KEPT_MIB * 256);
+    assert_int_equal(taken(), ALL / 256);
+    take(1);
+    assert_int_equal(taken(), ALL / 256 + FILE_MIB);
+    blocks_close(b);
+}
+
+static void test_store_blocks__format_leaves_alone_what_had_gone_back(void **state)
+{
+    open_files(*state);
+    take(ALL);
+    rig_ok(blocks_make_ahead(b, 1));
+    for (unsigned i = 2; i < FILES; i++)
+        release_file(i);
+    sync_all();
+    while (taken() > 4 * FILE_MIB) /* as much as is in use stays free */
+        usleep(1000);
+    blocks_retire_all(b);
+    sync_all();
+    while (taken() > KEPT_MIB)
+        usleep(1000);
+    take(ALL); /* no block twice: the sum of what is taken tells */
+    assert_in_range(taken(), ALL / 256, ALL / 256 + FILE_MIB);
+    blocks_close(b);
+}
+
+static void test_store_blocks__a_file_system_that_takes_nothing_back_works_as_well(void **state)
+{
+    static const int why[] = {EOPNOTSUPP, EIO};
+
+    open_files(*state);
+    for (int i = 0; i < 2; i++) {
+        punch_errno = why[i];
+        take(ALL);
+        rig_ok(blocks_make_ahead(b, NEVER));
+        for (unsigned k = 0; k < FILES; k++)
+            release_file(k);
+        blocks_close(b);
+        rig_ok(blocks_open(files, false, &b));
+        assert_in_range(taken(), ALL / 256, ALL / 256 + FILE_MIB);
+    }
+    blocks_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_store_blocks__a_sync_during_a_write_does_not_count_for_it),
+        RIG_TEST(test_store_blocks__what_stays_free_goes_back_and_can_be_taken_again),
+        RIG_TEST(test_store_blocks__what_waits_for_a_sync_keeps_its_space),
+        RIG_TEST(test_store_blocks__nothing_goes_back_before_all_is_known),
+        RIG_TEST(test_store_blocks__closing_gives_back_what_was_free_for_a_moment),
+        RIG_TEST(test_store_blocks__opening_finds_what_had_gone_back),
+        RIG_TEST(test_store_blocks__format_leaves_alone_what_had_gone_back),
+        RIG_TEST(test_store_blocks__a_file_system_that_takes_nothing_back_works_as_well),
     };
 
     rig_choose("rocksdb");

@@ -7,6 +7,8 @@
  * every synced step, no step that was not begun, and the state of exactly one step: the last one
  * it knows of. Blocks written after the last sync may be damaged, but only by saying so.
  * Now and then a thread duplicates its partition: the duplicate must hold one step's state too.
+ * Another worker fills the store and empties it, so that data files give their space back and take
+ * it again all the time, around what stays.
  * STORE_POWER_ROUNDS in the environment changes how often, STORE_POWER_SEED what happens.
  */
 #include <fcntl.h>
@@ -19,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/bytes.h"
 #include "powerloss.h"
 #include "rig.h"
 
@@ -27,13 +30,15 @@
 #define BLOCKS  24
 #define LEN_MAX (BLOCKS * STORE_BLOCK)
 #define PAGE    7u
+#define CHURN   UINT64_MAX /* a world that is filled and emptied */
 
 /** What worker and watcher share; atomic. */
 struct notes {
     struct {
-        uint64_t begun, synced; /* steps */
-        uint64_t duplicated;    /* the last step whose duplicate was synced */
+        uint64_t begun, done, synced; /* steps */
+        uint64_t duplicated;          /* the last step whose duplicate was synced */
     } thread[THREADS];
+    uint64_t begun, filled, emptied, synced; /* rounds of the one that fills and empties */
 };
 
 enum verb { WRITE, APPEND, TRUNCATE, RENEW };
@@ -168,6 +173,7 @@ static void *work(void *arg)
     for (uint64_t n = 1;; n++) {
         __atomic_store_n(&w->notes->thread[w->thread].begun, n, __ATOMIC_SEQ_CST);
         osd_status st = take_step(w, n);
+        __atomic_store_n(&w->notes->thread[w->thread].done, n, __ATOMIC_SEQ_CST);
         if (n % 17 == 0 || n % 41 == 0) {
             __atomic_store_n(&w->notes->thread[w->thread].synced, n, __ATOMIC_SEQ_CST);
             __atomic_store_n(&w->notes->thread[w->thread].duplicated, copied, __ATOMIC_SEQ_CST);
@@ -185,10 +191,99 @@ static void *work(void *arg)
     return NULL;
 }
 
+/* ---- the worker that fills and empties ---- */
+
+#define LARGE_MIB 80u
+#define FRONT_MIB 56u /* so little is left that nobody syncs its removal at once */
+#define STAY      16u /* blocks of the object that stays */
+#define EMPTY_MS  24
+
+static const struct store_id large = {STORE_ID_FIRST, STORE_ID_FIRST},
+                             stays = {STORE_ID_FIRST, STORE_ID_FIRST + 1};
+
+static osd_status write_once(struct osd_store *s, struct store_id id, uint64_t off, size_t len,
+                             uint64_t round)
+{
+    static uint8_t bytes[MIB];
+    struct store_txn *t;
+    osd_status st = s->ops->begin(s, id, STORE_EXCLUSIVE, &t);
+
+    if (st)
+        return st;
+    rig_fill(bytes, len, (unsigned)round);
+    st = rig_txn_write(t, id, off, bytes, len);
+    if (!st)
+        return s->ops->commit(t, 0);
+    s->ops->abort(t);
+    return st;
+}
+
+/* The front becomes zeros, or all of it goes. */
+static osd_status empty(struct osd_store *s, bool front)
+{
+    struct store_txn *t;
+    osd_status st = s->ops->begin(s, large, STORE_EXCLUSIVE, &t);
+
+    if (st)
+        return st;
+    st = front ? s->ops->clear(t, large, 0, FRONT_MIB * MIB) : s->ops->truncate(t, large, 0);
+    if (!st)
+        return s->ops->commit(t, 0);
+    s->ops->abort(t);
+    return st;
+}
+
+/* Fill, with pieces of what stays between. */
+static osd_status fill(struct osd_store *s, uint64_t round)
+{
+    osd_status st = OSD_OK;
+
+    for (uint64_t k = 0; k < LARGE_MIB && !st; k++) {
+        st = write_once(s, large, k * MIB, MIB, round);
+        if (!st && k % (LARGE_MIB / STAY) == 0)
+            st = write_once(s, stays, k / (LARGE_MIB / STAY) * STORE_BLOCK, STORE_BLOCK, round);
+    }
+    return st ? st : s->ops->flush(s);
+}
+
+/* A round. Before what is removed is synced and after it, the thread of the data files has time for
+ * what it should not do, and for what it should. */
+static osd_status fill_and_empty(struct osd_store *s, struct notes *n, uint64_t round)
+{
+    __atomic_store_n(&n->begun, round, __ATOMIC_SEQ_CST);
+    osd_status st = fill(s, round);
+    __atomic_store_n(&n->filled, round, __ATOMIC_SEQ_CST);
+    st = st ? st : empty(s, true);
+    st = st ? st : s->ops->flush(s);
+    st = st ? st : empty(s, false);
+    __atomic_store_n(&n->emptied, round, __ATOMIC_SEQ_CST);
+    usleep(EMPTY_MS * 500);
+    st = st ? st : s->ops->flush(s);
+    if (!st)
+        __atomic_store_n(&n->synced, round, __ATOMIC_SEQ_CST);
+    usleep(EMPTY_MS * 500);
+    return st;
+}
+
+/* Never returns by itself. */
+static int churn_main(struct osd_store *s, struct notes *notes)
+{
+    for (uint64_t round = 1;; round++) {
+        osd_status st = fill_and_empty(s, notes, round);
+        if (st) {
+            fprintf(stderr, "worker: round %llu: %s\n", (unsigned long long)round,
+                    osd_status_text(st));
+            return 3;
+        }
+    }
+}
+
+/* ---- either of them ---- */
+
 /* Never returns by itself: the watcher kills it. */
 static int worker_main(const char *dir, int fd, uint64_t world, const char *writes)
 {
-    struct store_config cfg = {.path = dir};
+    struct store_config cfg = {.path = dir, .quiet_ms = 1};
     struct notes *notes = mmap(NULL, sizeof(*notes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     struct worker w[THREADS];
     struct osd_store *s;
@@ -200,6 +295,8 @@ static int worker_main(const char *dir, int fd, uint64_t world, const char *writ
         fprintf(stderr, "worker: %s\n", reason);
         return 2;
     }
+    if (world == CHURN)
+        return churn_main(s, notes);
     for (unsigned i = 0; i < THREADS; i++) {
         w[i] = (struct worker){s, notes, world, i};
         if (pthread_create(&tid, NULL, work, &w[i]))
@@ -285,22 +382,25 @@ static void compare_part(struct rig *r, struct store_id part, unsigned thread, u
     }
 }
 
-/* Every thread's last step, and what its objects and their duplicates are then. Returns the number
- * of steps. */
-static uint64_t compare_all(struct rig *r, const struct notes *notes, uint64_t world,
-                            uint64_t *damaged)
+/* What happened so far, over all rounds. */
+struct sum {
+    uint64_t steps, forgotten, lost, damaged; /* forgotten: steps that were done */
+};
+
+/* Every thread's last step, and what its objects and their duplicates are then. */
+static void compare_all(struct rig *r, const struct notes *notes, uint64_t world,
+                        struct sum *sum)
 {
-    uint64_t total = 0;
 
     for (unsigned i = 0; i < THREADS; i++) {
         uint64_t last = step_of(r, partition_of(i)), copy = step_of(r, duplicate_of(i));
         assert_in_range(last, notes->thread[i].synced, notes->thread[i].begun);
         assert_in_range(copy, notes->thread[i].duplicated, last);
-        compare_part(r, partition_of(i), i, last, notes, world, damaged);
-        compare_part(r, duplicate_of(i), i, copy, notes, world, damaged);
-        total += last;
+        compare_part(r, partition_of(i), i, last, notes, world, &sum->damaged);
+        compare_part(r, duplicate_of(i), i, copy, notes, world, &sum->damaged);
+        sum->steps += last;
+        sum->forgotten += notes->thread[i].done > last ? notes->thread[i].done - last : 0;
     }
-    return total;
 }
 
 static void expect_damage(void *arg, struct store_id id, const char *finding)
@@ -316,7 +416,8 @@ static void kill_worker(pid_t pid, const struct notes *notes, uint64_t ms)
 {
     int status = 0;
 
-    for (int i = 0; i < 30000 && !__atomic_load_n(&notes->thread[0].begun, __ATOMIC_SEQ_CST);
+    for (int i = 0; i < 30000 && !__atomic_load_n(&notes->thread[0].begun, __ATOMIC_SEQ_CST) &&
+                    !__atomic_load_n(&notes->emptied, __ATOMIC_SEQ_CST);
          i++)
         usleep(1000);
     usleep((useconds_t)ms * 1000);
@@ -350,12 +451,56 @@ static void make_partitions(struct rig *r)
     }
 }
 
-/* What happened so far, over all rounds. */
-struct sum {
-    uint64_t steps, lost, damaged;
-};
+static bool is_front(struct store_id id, uint64_t off, const uint8_t *got)
+{
+    static const uint8_t zeros[MIB];
 
-static void one_round(uint64_t world, uint64_t ms, struct sum *sum)
+    return id.oid == large.oid && off < FRONT_MIB * MIB && memcmp(got, zeros, MIB) == 0;
+}
+
+/* Whether a piece is that of a round from the last synced one to the last begun one. A damaged one
+ * must be one that was not synced. */
+static void compare_piece(struct rig *r, struct store_id id, uint64_t off, size_t len,
+                          const struct notes *n, uint64_t *damaged)
+{
+    static uint8_t got[MIB], want[MIB];
+    struct store_txn *t = rig_begin(r, id, STORE_SHARED);
+    osd_status st = rig_txn_read(t, id, off, got, len);
+    bool found = false;
+
+    r->ops->abort(t);
+    if (st == OSD_E_CORRUPT && n->begun > n->filled) {
+        ++*damaged;
+        return;
+    }
+    rig_ok(st);
+    found = is_front(id, off, got);
+    for (uint64_t round = n->filled ? n->filled : 1; round <= n->begun && !found; round++) {
+        rig_fill(want, len, (unsigned)round);
+        found = memcmp(got, want, len) == 0;
+    }
+    assert_true(found);
+}
+
+static void compare_churned(struct rig *r, const struct notes *n, uint64_t *damaged)
+{
+    uint64_t length = rig_get_meta(r, stays).length, full = rig_get_meta(r, large).length;
+
+    assert_true(length <= STAY * STORE_BLOCK && full <= LARGE_MIB * MIB);
+    if (n->filled)
+        assert_int_equal(length, STAY * STORE_BLOCK);
+    if (n->filled == n->begun && n->synced < n->begun)
+        assert_true(full == 0 || full == LARGE_MIB * MIB);
+    if (n->synced == n->begun)
+        assert_int_equal(full, 0);
+    for (uint64_t at = 0; at < length; at += STORE_BLOCK)
+        compare_piece(r, stays, at, STORE_BLOCK, n, damaged);
+    for (uint64_t at = 0; at < full; at += MIB)
+        compare_piece(r, large, at, MIB, n, damaged);
+}
+
+/* world: what a worker does; seed: what is lost. */
+static void one_round(uint64_t world, uint64_t seed, uint64_t ms, struct sum *sum)
 {
     char writes[80];
     int fd = memfd_create("notes", 0), strange = 0;
@@ -371,15 +516,23 @@ static void one_round(uint64_t world, uint64_t ms, struct sum *sum)
     notes = mmap(NULL, sizeof(*notes), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     assert_ptr_not_equal(notes, MAP_FAILED);
     make_partitions(r);
+    if (world == CHURN) {
+        assert_int_equal(rig_object(r, large.pid).oid, large.oid);
+        assert_int_equal(rig_object(r, stays.pid).oid, stays.oid);
+    }
     rig_close(r);
     kill_worker(start_worker(r->dir, fd, world, writes), notes, ms);
-    sum->lost += powerloss_cut(r->dir, writes, world);
+    sum->lost += powerloss_cut(r->dir, writes, seed);
     rig_open(r);
-    sum->steps += compare_all(r, notes, world, &sum->damaged);
+    if (world == CHURN)
+        compare_churned(r, notes, &sum->damaged);
+    else
+        compare_all(r, notes, world, sum);
     rig_ok(r->ops->check(r->s, false, expect_damage, &strange, &result));
     assert_int_equal(strange, 0);
     rig_close(r);
     rig_teardown(&state);
+    sum->steps += notes->synced;
     munmap(notes, sizeof(*notes));
     unlink(writes);
     close(fd);
@@ -400,18 +553,40 @@ static void test_store_power__what_was_synced_survives_and_the_rest_is_whole(voi
 
     (void)state;
     for (uint64_t round = 0; round < rounds; round++)
-        one_round(world + (round << 24), rig_random(&seed, 150), &sum);
-    print_message(
-        "power: %llu rounds, %llu steps, %llu page writes lost, %llu blocks damaged\n",
-        (unsigned long long)rounds, (unsigned long long)sum.steps, (unsigned long long)sum.lost,
-        (unsigned long long)sum.damaged);
-    assert_true(sum.lost > rounds); /* or nothing was tested */
+        one_round(world + (round << 24), world + (round << 24), rig_random(&seed, 150), &sum);
+    print_message("power: %llu rounds, %llu steps, %llu forgotten, %llu page writes lost, %llu "
+                  "blocks damaged\n",
+                  (unsigned long long)rounds, (unsigned long long)sum.steps,
+                  (unsigned long long)sum.forgotten, (unsigned long long)sum.lost,
+                  (unsigned long long)sum.damaged);
+    assert_true(sum.lost > rounds && sum.forgotten > 0); /* or nothing was tested */
+}
+
+static void test_store_power__what_data_files_give_back_is_nothing_that_was_synced(void **state)
+{
+    uint64_t rounds = from_environment("STORE_POWER_ROUNDS", 12);
+    uint64_t seed = from_environment("STORE_POWER_SEED", 1);
+    struct sum sum = {0};
+
+    (void)state;
+    for (uint64_t round = 0; round < rounds; round++) {
+        /* mostly before what was removed the first time is synced, or soon after */
+        uint64_t ms = rig_random(&seed, round % 4 ? EMPTY_MS * 2 / 3 : 500);
+        one_round(CHURN, seed, ms, &sum);
+    }
+    print_message("power: %llu times filled and emptied, %llu page writes lost, %llu pieces "
+                  "damaged\n",
+                  (unsigned long long)sum.steps, (unsigned long long)sum.lost,
+                  (unsigned long long)sum.damaged);
+    assert_true(sum.lost > rounds);
 }
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_store_power__what_was_synced_survives_and_the_rest_is_whole),
+        cmocka_unit_test(
+            test_store_power__what_data_files_give_back_is_nothing_that_was_synced),
     };
 
     if (argc == 6 && strcmp(argv[1], "worker") == 0)

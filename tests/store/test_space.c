@@ -6,12 +6,14 @@
  * to the database: it can be lost from some moment on, as if the process had been killed then.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <rocksdb/c.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -45,6 +47,10 @@ int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
     if (fallocate_errno) {
         errno = fallocate_errno;
         return -1;
+    }
+    if (mode & FALLOC_FL_PUNCH_HOLE) {
+        available += (uint64_t)len;
+        return __real_fallocate64(fd, mode, offset, len);
     }
     available -= available < (uint64_t)len ? available : (uint64_t)len;
     if (len != FILE_LEN) /* the spare file */
@@ -477,6 +483,149 @@ static void test_store_space__a_commit_that_cannot_be_written_changes_nothing(vo
     verify_first(r, small, large);
 }
 
+/* ---- space that the file system gets back ---- */
+
+/* MiB that the data files take of it. */
+static uint64_t data_taken(const struct rig *r)
+{
+    char path[100];
+    struct stat st;
+    uint64_t sum = 0;
+
+    for (unsigned i = 0;; i++) {
+        snprintf(path, sizeof(path), "%s/data/%06u", r->dir, i);
+        if (stat(path, &st) != 0)
+            return sum / MIB;
+        sum += (uint64_t)st.st_blocks * 512;
+    }
+}
+
+static void remove_object(struct rig *r, struct store_id id)
+{
+    rig_remove(r, id);
+}
+
+static void remove_partition(struct rig *r, struct store_id id)
+{
+    remove_all(r, (struct store_id){id.pid, 0});
+}
+
+static void format(struct rig *r, struct store_id id)
+{
+    struct store_meta root = rig_meta(STORE_ROOT);
+    struct store_txn *t = rig_begin(r, (struct store_id){0, 0}, STORE_EXCLUSIVE);
+
+    (void)id;
+    rig_ok(r->ops->format(t, 0, &root));
+    rig_commit(r, t);
+}
+
+#define LARGE (3 * FILE_LEN / MIB)
+#define FREE  (FILE_LEN / MIB) /* stays free of a store with so little in it */
+
+static void test_store_space__what_is_removed_goes_back_to_the_file_system(void **state)
+{
+    static void (*const removals[])(struct rig *, struct store_id) = {remove_object,
+                                                                      remove_partition, format};
+    struct rig *r = *state;
+
+    for (size_t i = 0; i < sizeof(removals) / sizeof(removals[0]); i++) {
+        struct store_id stays = rig_object(r, rig_partition(r).pid),
+                        goes = rig_object(r, rig_partition(r).pid);
+        rig_ok(try_write(r, stays, 0, MIB));
+        for (uint64_t k = 0; k < LARGE; k++)
+            rig_ok(try_write(r, goes, k * MIB, MIB));
+        assert_true(data_taken(r) >= LARGE);
+        removals[i](r, goes);
+        rig_reopen(r);
+        assert_in_range(data_taken(r), FREE, FREE + 3);
+        if (removals[i] != format)
+            verify(r, stays, 1);
+        rig_check(r);
+    }
+}
+
+static void test_store_space__an_open_store_gives_back_what_stays_free(void **state)
+{
+    struct rig *r = *state;
+    struct store_id a, b;
+
+    rig_close(r);
+    r->cfg.quiet_ms = 1;
+    rig_open(r);
+    a = rig_object(r, rig_partition(r).pid);
+    b = rig_object(r, a.pid);
+    for (uint64_t k = 0; k < LARGE; k++) { /* pieces of both in every file */
+        rig_ok(try_write(r, a, k * MIB, MIB));
+        if (k % 16 == 0)
+            rig_ok(try_write(r, b, k / 16 * MIB, MIB));
+    }
+    rig_remove(r, a);
+    rig_ok(r->ops->flush(r->s));
+    while (data_taken(r) > FREE + 2 * (LARGE / 16)) /* ends with the test's time limit */
+        usleep(1000);
+    verify(r, b, LARGE / 16);
+    a = rig_object(r, a.pid);
+    for (uint64_t k = 0; k < LARGE; k++)
+        rig_ok(try_write(r, a, k * MIB, MIB));
+    verify(r, a, LARGE);
+    rig_reopen(r);
+    verify(r, a, LARGE);
+    verify(r, b, LARGE / 16);
+    rig_check(r);
+}
+
+/* The store is promised no more than what it has, and takes no more than what is there. */
+static void test_store_space__others_may_take_what_went_back(void **state)
+{
+    struct rig *r = *state;
+    uint64_t pid = rig_partition(r).pid;
+    struct store_id a = rig_object(r, pid);
+
+    for (uint64_t k = 0; k < LARGE; k++)
+        rig_ok(try_write(r, a, k * MIB, MIB));
+    rig_remove(r, a);
+    rig_reopen(r);
+    uint64_t left = available;
+    set_available(BLOCKS_RESERVE_MIN);
+    a = rig_object(r, pid);
+    uint64_t n = fill_up(r, a);
+    assert_in_range(n, FREE - 1, FREE);
+    verify(r, a, n);
+    set_available(left);
+    for (; n < LARGE; n++)
+        rig_ok(try_write(r, a, n * MIB, MIB));
+    verify(r, a, n);
+}
+
+/* After a write below failed, what is in the log is not known: the next opening may show what the
+ * command would have changed, so its blocks stay as they are. */
+static void test_store_space__a_store_that_failed_changes_nothing_more(void **state)
+{
+    struct rig *r = *state;
+    struct store_id a = rig_object(r, rig_partition(r).pid);
+    struct store_info info;
+    uint8_t value[4];
+    size_t len;
+
+    rig_ok(r->ops->put_setting(r->s, "name", "old", 3));
+    rig_ok(try_write(r, a, 0, MIB));
+    struct store_txn *t = rig_begin(r, a, STORE_EXCLUSIVE);
+    rig_ok(rig_txn_write(t, a, 0, first, sizeof(first)));
+    writes_fail = true;
+    rig_fails(r->ops->commit(t, 0), OSD_E_IO);
+    writes_fail = false;
+    r->ops->info(r->s, &info);
+    assert_true(info.read_only);
+    rig_fails(r->ops->put_setting(r->s, "name", "new", 3), OSD_E_IO);
+    rig_fails(r->ops->flush(r->s), OSD_E_IO);
+    rig_ok(r->ops->get_setting(r->s, "name", value, sizeof(value), &len));
+    assert_memory_equal(value, "old", len);
+    rig_reopen(r);
+    rig_ok(r->ops->put_setting(r->s, "name", "new", 3));
+    verify(r, a, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -490,6 +639,10 @@ int main(void)
         SPACE_TEST(test_store_space__hundreds_of_snapshots_give_back_every_block),
         SPACE_TEST(test_store_space__a_copy_that_was_cut_off_owns_nothing),
         SPACE_TEST(test_store_space__a_commit_that_cannot_be_written_changes_nothing),
+        SPACE_TEST(test_store_space__what_is_removed_goes_back_to_the_file_system),
+        SPACE_TEST(test_store_space__an_open_store_gives_back_what_stays_free),
+        SPACE_TEST(test_store_space__others_may_take_what_went_back),
+        SPACE_TEST(test_store_space__a_store_that_failed_changes_nothing_more),
     };
 
     rig_choose("rocksdb");
