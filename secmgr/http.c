@@ -25,6 +25,7 @@
 #include "crl.h"
 #include "negotiate.h"
 #include "requests.h"
+#include "wipe.h"
 
 #define IDLE_S      30
 #define HEADERS_MAX (32u << 10)
@@ -159,12 +160,12 @@ static void set_headers(struct MHD_Response *r, const struct sm_reply *reply)
 
 static enum MHD_Result send_reply(struct MHD_Connection *c, struct sm_reply *reply)
 {
-    struct MHD_Response *r =
-        MHD_create_response_from_buffer(reply->len, reply->body, MHD_RESPMEM_MUST_FREE);
+    struct MHD_Response *r = MHD_create_response_from_buffer_with_free_callback(
+        reply->len, reply->body, sm_wipe_free);
     enum MHD_Result result = MHD_NO;
 
     if (!r) {
-        free(reply->body);
+        sm_wipe_free(reply->body);
         return MHD_NO;
     }
     set_headers(r, reply);
@@ -220,7 +221,9 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *c, const char *u
         return call ? MHD_YES : MHD_NO;
     }
     if (*data_len > 0) {
-        if (osd_buf_put(&call->body, data, *data_len))
+        /* In one piece from the beginning: what grows leaves copies behind. */
+        if ((!call->body.data && osd_buf_reserve(&call->body, SM_BODY_MAX)) ||
+            osd_buf_put(&call->body, data, *data_len))
             call->too_long = true;
         *data_len = 0;
         return MHD_YES;
@@ -237,7 +240,7 @@ static void end_call(void *arg, struct MHD_Connection *c, void **state,
     (void)c;
     (void)code;
     if (call)
-        osd_buf_free(&call->body);
+        sm_wipe_buf(&call->body);
     free(call);
     *state = NULL;
 }

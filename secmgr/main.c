@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -28,6 +29,7 @@
 #include "digits.h"
 #include "http.h"
 #include "revoke.h"
+#include "wipe.h"
 
 #define DEFAULT_CONFIG "/etc/osd/osd-secmgr.conf"
 #define ROTATE_EVERY   5000u  /* ms between two looks for what is due, at most */
@@ -276,6 +278,7 @@ static int run(struct service *s)
     osd_status st;
 
     signal(SIGPIPE, SIG_IGN);
+    json_set_alloc_funcs(malloc, sm_wipe_free);
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);

@@ -5,6 +5,7 @@
 #include "requests.h"
 
 #include <jansson.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -345,6 +346,8 @@ osd_status sm_parse_enrol(const char *body, size_t len, struct sm_enrol_request 
     st = close_body(&b);
     if (!st)
         *ret = r;
+    OPENSSL_cleanse(master, sizeof(master));
+    OPENSSL_cleanse(&r, sizeof(r));
     return st;
 }
 

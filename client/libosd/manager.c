@@ -17,9 +17,13 @@
 #include "common/hash.h"
 #include "manager_text.h"
 
-#define URLS       8
-#define HANDLES    8
-#define REPLY_MAX  (4u << 20)
+#define URLS      8
+#define HANDLES   8
+#define REPLY_MAX (4u << 20)
+/* Of replies with one credential and with many; they are made whole, for what grows leaves copies
+ * behind. */
+#define ONE_MAX    (16u << 10)
+#define MANY_MAX   (512u << 10)
 #define CACHE      4096 /* credentials */
 #define WAYS       8
 #define SPARE_MS   15000u /* a credential is good for so long yet, or for half its life */
@@ -388,7 +392,7 @@ osd_status manager_credential(struct manager *m, const struct manager_want *w,
                               enum manager_refused refused, struct manager_credential *ret,
                               char *why, size_t why_len)
 {
-    struct osd_buf reply = osd_buf_make(REPLY_MAX);
+    struct osd_buf reply = osd_buf_make(ONE_MAX);
     struct manager_credential c = {0};
     uint64_t expires;
     char *body;
@@ -397,9 +401,9 @@ osd_status manager_credential(struct manager *m, const struct manager_want *w,
     if (!refused && find_cached(m, w, ret))
         return OSD_OK;
     body = manager_ask(w, refused, ret);
-    if (!body)
-        return OSD_E_NOMEM;
-    st = request_any(m, "POST", "/v1/credentials", body, &reply, why, why_len);
+    st = body ? osd_buf_reserve(&reply, ONE_MAX) : OSD_E_NOMEM;
+    if (!st)
+        st = request_any(m, "POST", "/v1/credentials", body, &reply, why, why_len);
     if (!st && !manager_granted(reply.data, reply.len, w->gen, &c, &expires)) {
         snprintf(why, why_len, "the security manager's answer is no credential");
         st = OSD_E_PROTOCOL;
@@ -450,7 +454,7 @@ static size_t unknown_of(struct manager *m, const struct manager_want *w, const 
 osd_status manager_credentials(struct manager *m, const struct manager_want *w,
                                const uint64_t *oids, size_t n, char *why, size_t why_len)
 {
-    struct osd_buf reply = osd_buf_make(REPLY_MAX);
+    struct osd_buf reply = osd_buf_make(MANY_MAX);
     struct kept_many kept = {.m = m, .want = *w};
     uint64_t unknown[MANAGER_MANY];
     char *body;
@@ -462,9 +466,9 @@ osd_status manager_credentials(struct manager *m, const struct manager_want *w,
     if (n == 0)
         return OSD_OK;
     body = manager_ask_many(w, unknown, n);
-    if (!body)
-        return OSD_E_NOMEM;
-    st = request_any(m, "POST", "/v1/credentials/batch", body, &reply, why, why_len);
+    st = body ? osd_buf_reserve(&reply, MANY_MAX) : OSD_E_NOMEM;
+    if (!st)
+        st = request_any(m, "POST", "/v1/credentials/batch", body, &reply, why, why_len);
     if (!st && !manager_granted_many(reply.data, reply.len, w->gen, keep_one, &kept)) {
         snprintf(why, why_len, "the security manager's answer holds no credentials");
         st = OSD_E_PROTOCOL;

@@ -94,6 +94,17 @@ static bool take_hex(const json_t *o, const char *name, uint8_t *dst, size_t len
     return strlen(text) == 2 * len && osd_hex_parse(text, dst, len);
 }
 
+/* The text of a key does not stay behind when its document is freed. */
+static bool take_key(json_t *o, uint8_t ret[OSD_KEY_LEN])
+{
+    json_t *key = json_object_get(o, "key");
+    bool good = take_hex(o, "key", ret, OSD_KEY_LEN);
+
+    if (json_is_string(key))
+        OPENSSL_cleanse((char *)json_string_value(key), json_string_length(key));
+    return good;
+}
+
 /* The algorithm by name; a manager that does not say means ours (reference 6.2). */
 static bool take_algorithm(const json_t *o, const uint8_t *capability, enum osd_hmac *ret)
 {
@@ -103,7 +114,7 @@ static bool take_algorithm(const json_t *o, const uint8_t *capability, enum osd_
 }
 
 /* Members capability, key, expires and icv_algorithm of an object. */
-static bool take_credential(const json_t *o, enum osd_gen gen, struct manager_credential *ret,
+static bool take_credential(json_t *o, enum osd_gen gen, struct manager_credential *ret,
                             uint64_t *ret_expires)
 {
     const json_t *expires = json_object_get(o, "expires");
@@ -111,8 +122,7 @@ static bool take_credential(const json_t *o, enum osd_gen gen, struct manager_cr
     *ret = (struct manager_credential){.len = gen == OSD_GEN1 ? OSD1_CAPABILITY_LEN
                                                               : OSD2_CAPABILITY_LEN};
     if (!json_is_integer(expires) || json_integer_value(expires) < 0 ||
-        !take_hex(o, "capability", ret->capability, ret->len) ||
-        !take_hex(o, "key", ret->key, OSD_KEY_LEN) ||
+        !take_hex(o, "capability", ret->capability, ret->len) || !take_key(o, ret->key) ||
         !take_algorithm(o, ret->capability, &ret->hmac))
         return false;
     *ret_expires = (uint64_t)json_integer_value(expires);
