@@ -57,6 +57,7 @@ struct part {
         record; /* committed; changed under mutex and by who has the partition alone */
     uint64_t used, count; /* committed; atomic, changed under mutex (part_counted()) */
     uint64_t used_open, count_open; /* what open transactions may still add; under mutex */
+    uint64_t touched[4];            /* timestamps newer than the record, or 0; atomic */
     uint64_t next_oid;              /* atomic; hint */
     uint64_t changes;               /* atomic */
     struct dup *dup;                /* while new: how it will be made from another, or NULL */
@@ -77,11 +78,15 @@ struct touched {
     struct touched *next;
 };
 
-/** The touched ones whose ids hash alike. */
-struct touch_shard {
+/** The touched ones whose ids hash alike; those in one bucket more so. */
+struct touch_bucket {
     _Alignas(64) pthread_mutex_t mutex;
-    struct touched *bucket[TOUCH_BUCKETS];
-    size_t n;
+    struct touched *first;
+};
+
+struct touch_shard {
+    struct touch_bucket bucket[TOUCH_BUCKETS];
+    size_t n; /* in all of them; atomic */
 };
 
 struct outcome {
@@ -513,6 +518,8 @@ osd_status members_remove(struct txn *t, const struct record *rec);
 
 /* rocksdb_state.c: partitions, records */
 struct part *part_find(struct rdb *r, uint64_t pid);
+/** The partition's touched timestamps become these; nothing happens when there is none. */
+void part_touched(struct rdb *r, uint64_t pid, const uint64_t time[4]);
 /** The least id of a partition from `from` on; 0: none. */
 uint64_t part_next(struct rdb *r, uint64_t from);
 struct part *part_new(struct rdb *r, const struct record *rec);
@@ -536,6 +543,8 @@ osd_status records_load(struct rdb *r);
 void touch_init(struct rdb *r);
 /** Overlay an object's touched timestamps. */
 void touch_apply(struct rdb *r, struct store_id id, struct store_meta *m);
+/** The same of a partition or the root that is at hand; takes no lock. */
+void touch_apply_part(const struct part *p, struct store_meta *m);
 /** Forget those of the given flags (enum store_touch). */
 void touch_forget(struct rdb *r, struct store_id id, unsigned flags);
 /** Write them all into the records. Not by a thread that has a transaction open. */

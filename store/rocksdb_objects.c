@@ -68,9 +68,12 @@ osd_status rdb_get_meta(struct store_txn *base, struct store_id id, struct store
 
     if (st)
         return st;
-    touch_apply(t->rdb, id, &m);
-    if (p)
+    if (p) {
+        touch_apply_part(p, &m);
         txn_counters(t, p, &m);
+    } else {
+        touch_apply(t->rdb, id, &m);
+    }
     t->shown_id = id;
     t->shown = m;
     *ret = m;

@@ -17,6 +17,15 @@
 
 /* ---- partitions ---- */
 
+static struct part *find_locked(struct rdb *r, uint64_t pid)
+{
+    struct part *p = r->parts[osd_hash(r->seed, pid, 0) % PART_BUCKETS];
+
+    while (p && p->pid != pid)
+        p = p->next;
+    return pid == 0 ? r->root : p;
+}
+
 struct part *part_find(struct rdb *r, uint64_t pid)
 {
     struct part *p;
@@ -24,11 +33,19 @@ struct part *part_find(struct rdb *r, uint64_t pid)
     if (pid == 0)
         return r->root;
     spread_read(&r->parts_lock);
-    p = r->parts[osd_hash(r->seed, pid, 0) % PART_BUCKETS];
-    while (p && p->pid != pid)
-        p = p->next;
+    p = find_locked(r, pid);
     spread_read_end(&r->parts_lock);
     return p;
+}
+
+void part_touched(struct rdb *r, uint64_t pid, const uint64_t time[4])
+{
+    spread_read(
+        &r->parts_lock); /* as long as it is in the table, it is no other one's memory */
+    struct part *p = find_locked(r, pid);
+    for (int i = 0; p && i < 4; i++)
+        __atomic_store_n(&p->touched[i], time[i], __ATOMIC_RELAXED);
+    spread_read_end(&r->parts_lock);
 }
 
 /* ---- their order ---- */
@@ -126,6 +143,8 @@ struct part *part_new(struct rdb *r, const struct record *rec)
     p->record = *rec;
     part_counted(p, 0, 0);
     p->used_open = p->count_open = p->changes = 0;
+    for (int i = 0; i < 4; i++)
+        __atomic_store_n(&p->touched[i], 0, __ATOMIC_RELAXED);
     p->next_oid = STORE_ID_FIRST;
     p->dropped = false;
     p->dup = NULL;

@@ -9,8 +9,10 @@
  *  (1) A time stays here until the record that holds it is committed: nobody sees it go back.
  *  (2) Whoever touches the last of TOUCH_MAX objects of a shard writes them all. When that
  *      fails, twice as many are the end: a failing store forgets access times.
- *  (3) Records are changed under the object's exclusive lock only. A shard's mutex is never
+ *  (3) Records are changed under the object's exclusive lock only. A bucket's mutex is never
  *      held while waiting for a lock of the store.
+ *  (4) Those of partitions and the root stand in struct part as well, changed under the mutex of
+ *      their bucket: every command looks at its partition's, and needs no lock for that.
  */
 #include <stdlib.h>
 
@@ -22,24 +24,46 @@ static struct touch_shard *shard_of(struct rdb *r, struct store_id id)
     return &r->touch[osd_hash(r->seed, id.pid, id.oid) % TOUCH_SHARDS];
 }
 
-/* The link that points to an object's entry, or to NULL at the end of its chain. */
-static struct touched **find(struct rdb *r, struct touch_shard *s, struct store_id id)
+static struct touch_bucket *bucket_of(struct rdb *r, struct store_id id)
 {
     uint64_t hash = osd_hash(r->seed, id.pid, id.oid) / TOUCH_SHARDS;
-    struct touched **at = &s->bucket[hash % TOUCH_BUCKETS];
+
+    return &shard_of(r, id)->bucket[hash % TOUCH_BUCKETS];
+}
+
+/* The link that points to an object's entry, or to NULL at the end of its chain. */
+static struct touched **find(struct touch_bucket *b, struct store_id id)
+{
+    struct touched **at = &b->first;
 
     while (*at && ((*at)->id.pid != id.pid || (*at)->id.oid != id.oid))
         at = &(*at)->next;
     return at;
 }
 
-static void drop(struct touch_shard *s, struct touched **at)
+/* Times that count have changed. */
+static void changed(struct rdb *r, const struct touched *e)
+{
+    uint64_t time[4];
+
+    for (int i = 0; i < 4; i++)
+        time[i] = e->flags & 1u << i ? e->time[i] : 0;
+    if (!e->id.oid)
+        part_touched(r, e->id.pid, time);
+}
+
+/* Flags of an entry do not count any more; without any it goes. */
+static void uncount(struct rdb *r, struct touched **at, unsigned flags)
 {
     struct touched *e = *at;
 
+    e->flags &= ~flags;
+    changed(r, e);
+    if (e->flags)
+        return;
     *at = e->next;
+    __atomic_sub_fetch(&shard_of(r, e->id)->n, 1, __ATOMIC_RELAXED);
     free(e);
-    s->n--;
 }
 
 /* The four timestamps in the order of the flags. */
@@ -54,45 +78,56 @@ static uint64_t *time_member(struct store_meta *m, int i)
 void touch_init(struct rdb *r)
 {
     for (size_t i = 0; i < TOUCH_SHARDS; i++)
-        pthread_mutex_init(&r->touch[i].mutex, NULL);
+        for (size_t k = 0; k < TOUCH_BUCKETS; k++)
+            pthread_mutex_init(&r->touch[i].bucket[k].mutex, NULL);
 }
 
 void touch_apply(struct rdb *r, struct store_id id, struct store_meta *m)
 {
-    struct touch_shard *s = shard_of(r, id);
+    struct touch_bucket *b = bucket_of(r, id);
 
-    pthread_mutex_lock(&s->mutex);
-    const struct touched *e = *find(r, s, id);
+    pthread_mutex_lock(&b->mutex);
+    const struct touched *e = *find(b, id);
     for (int i = 0; e && i < 4; i++)
         if (e->flags & 1u << i && e->time[i] > *time_member(m, i))
             *time_member(m, i) = e->time[i];
-    pthread_mutex_unlock(&s->mutex);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+void touch_apply_part(const struct part *p, struct store_meta *m)
+{
+    for (int i = 0; i < 4; i++) {
+        uint64_t time = __atomic_load_n(&p->touched[i], __ATOMIC_RELAXED);
+        if (time > *time_member(m, i))
+            *time_member(m, i) = time;
+    }
 }
 
 void touch_forget(struct rdb *r, struct store_id id, unsigned flags)
 {
-    struct touch_shard *s = shard_of(r, id);
+    struct touch_bucket *b = bucket_of(r, id);
 
-    pthread_mutex_lock(&s->mutex);
-    struct touched **at = find(r, s, id);
-    if (*at && !((*at)->flags &= ~flags))
-        drop(s, at);
-    pthread_mutex_unlock(&s->mutex);
+    pthread_mutex_lock(&b->mutex);
+    struct touched **at = find(b, id);
+    if (*at)
+        uncount(r, at, flags);
+    pthread_mutex_unlock(&b->mutex);
 }
 
 /* Forget the times of an object that its record has by now. */
 static void settle(struct rdb *r, struct store_id id, struct store_meta *m)
 {
-    struct touch_shard *s = shard_of(r, id);
+    struct touch_bucket *b = bucket_of(r, id);
+    unsigned there = 0;
 
-    pthread_mutex_lock(&s->mutex);
-    struct touched **at = find(r, s, id);
+    pthread_mutex_lock(&b->mutex);
+    struct touched **at = find(b, id);
     for (int i = 0; *at && i < 4; i++)
         if ((*at)->time[i] <= *time_member(m, i))
-            (*at)->flags &= ~(1u << i);
-    if (*at && (*at)->flags == 0)
-        drop(s, at);
-    pthread_mutex_unlock(&s->mutex);
+            there |= 1u << i;
+    if (*at)
+        uncount(r, at, there);
+    pthread_mutex_unlock(&b->mutex);
 }
 
 /* Write one object's timestamps into its record, if the object is still there. */
@@ -118,17 +153,19 @@ static osd_status write_one(struct rdb *r, struct store_id id)
     return st;
 }
 
-/* Ids of a shard's objects at this moment; the caller frees. */
+/* Ids of a shard's objects; the caller frees. Those touched meanwhile may be left out. */
 static size_t list_shard(struct touch_shard *s, struct store_id **ret)
 {
-    size_t n = 0;
+    size_t n = 0, max = __atomic_load_n(&s->n, __ATOMIC_RELAXED);
 
-    pthread_mutex_lock(&s->mutex);
-    *ret = s->n ? calloc(s->n, sizeof(**ret)) : NULL;
-    for (size_t i = 0; *ret && i < TOUCH_BUCKETS; i++)
-        for (const struct touched *e = s->bucket[i]; e; e = e->next)
+    *ret = max ? calloc(max, sizeof(**ret)) : NULL;
+    for (size_t i = 0; *ret && i < TOUCH_BUCKETS; i++) {
+        struct touch_bucket *b = &s->bucket[i];
+        pthread_mutex_lock(&b->mutex);
+        for (const struct touched *e = b->first; e && n < max; e = e->next)
             (*ret)[n++] = e->id;
-    pthread_mutex_unlock(&s->mutex);
+        pthread_mutex_unlock(&b->mutex);
+    }
     return n;
 }
 
@@ -161,13 +198,12 @@ osd_status touch_flush(struct rdb *r)
 
 void touch_clear(struct rdb *r)
 {
-    for (size_t i = 0; i < TOUCH_SHARDS; i++) {
-        struct touch_shard *s = &r->touch[i];
-        pthread_mutex_lock(&s->mutex);
-        for (size_t k = 0; k < TOUCH_BUCKETS; k++)
-            while (s->bucket[k])
-                drop(s, &s->bucket[k]);
-        pthread_mutex_unlock(&s->mutex);
+    for (size_t i = 0; i < TOUCH_SHARDS * TOUCH_BUCKETS; i++) {
+        struct touch_bucket *b = &r->touch[i / TOUCH_BUCKETS].bucket[i % TOUCH_BUCKETS];
+        pthread_mutex_lock(&b->mutex);
+        while (b->first)
+            uncount(r, &b->first, 15);
+        pthread_mutex_unlock(&b->mutex);
     }
 }
 
@@ -175,46 +211,56 @@ bool touch_many(struct rdb *r)
 {
     bool many = false;
 
-    for (size_t i = 0; i < TOUCH_SHARDS && !many; i++) {
-        pthread_mutex_lock(&r->touch[i].mutex);
-        many = r->touch[i].n >= TOUCH_MAX / 2;
-        pthread_mutex_unlock(&r->touch[i].mutex);
-    }
+    for (size_t i = 0; i < TOUCH_SHARDS && !many; i++)
+        many = __atomic_load_n(&r->touch[i].n, __ATOMIC_RELAXED) >= TOUCH_MAX / 2;
     return many;
 }
 
-/* Find or make an object's entry; NULL when there is no room. Caller holds the mutex. */
-static struct touched *entry(struct rdb *r, struct touch_shard *s, struct store_id id)
+/* Make an entry at the end of a chain, unless there is no room. Caller holds the mutex. Returns
+ * how many the shard has with it; 0: no room. */
+static size_t make(struct touch_shard *s, struct touched **at, struct store_id id)
 {
-    struct touched **at = find(r, s, id);
+    size_t n = __atomic_add_fetch(&s->n, 1, __ATOMIC_RELAXED);
 
+    *at = n <= 2 * TOUCH_MAX ? calloc(1, sizeof(**at)) : NULL;
     if (!*at) {
-        *at = s->n < 2 * TOUCH_MAX ? calloc(1, sizeof(**at)) : NULL;
-        if (!*at)
-            return NULL;
-        (*at)->id = id;
-        s->n++;
+        __atomic_sub_fetch(&s->n, 1, __ATOMIC_RELAXED);
+        return 0;
     }
-    return *at;
+    (*at)->id = id;
+    return n;
+}
+
+static void touch(struct rdb *r, struct touched *e, unsigned flags, uint64_t now_ms)
+{
+    bool news = false;
+
+    for (int i = 0; i < 4; i++)
+        if (flags & (1u << i) && (!(e->flags & 1u << i) || e->time[i] < now_ms)) {
+            e->time[i] = now_ms;
+            news = true;
+        }
+    e->flags |= flags & 15u;
+    if (news)
+        changed(r, e);
 }
 
 void rdb_touch(struct osd_store *base, struct store_id id, unsigned flags, uint64_t now_ms)
 {
     struct rdb *r = (struct rdb *)base;
     struct touch_shard *s = shard_of(r, id);
+    struct touch_bucket *b = bucket_of(r, id);
+    size_t n = 0;
 
-    pthread_mutex_lock(&s->mutex);
-    size_t before = s->n;
-    struct touched *e = entry(r, s, id);
-    for (int i = 0; e && i < 4; i++)
-        if (flags & (1u << i) && (!(e->flags & 1u << i) || e->time[i] < now_ms))
-            e->time[i] = now_ms;
-    if (e)
-        e->flags |= flags & 15u;
-    size_t n = s->n;
-    pthread_mutex_unlock(&s->mutex);
-    if (n > before && n == TOUCH_MAX / 2)
+    pthread_mutex_lock(&b->mutex);
+    struct touched **at = find(b, id);
+    if (!*at)
+        n = make(s, at, id);
+    if (*at)
+        touch(r, *at, flags, now_ms);
+    pthread_mutex_unlock(&b->mutex);
+    if (n == TOUCH_MAX / 2)
         keeper_ring(r);
-    if (n > before && n >= TOUCH_MAX)
+    if (n >= TOUCH_MAX)
         flush_shard(r, s);
 }
