@@ -87,10 +87,13 @@ osd_status chunk_decode(const void *src, size_t len, struct chunk *c)
         return st;
     for (size_t i = 0; i < l.n_runs; i++) {
         const uint8_t *run = l.runs + i * RUN_LEN;
-        for (uint32_t k = 0; k < run[1]; k++, l.crcs += 4) {
-            c->block[run[0] + k] = be32_get(run + 2) + (uint64_t)k;
-            c->crc[run[0] + k] = be32_get(l.crcs);
-        }
+        uint32_t at = run[0], n = run[1];
+        uint64_t first = be32_get(run + 2);
+        for (uint32_t k = 0; k < n; k++)
+            c->block[at + k] = first + k;
+        for (uint32_t k = 0; k < n; k++)
+            c->crc[at + k] = be32_get(l.crcs + (size_t)k * 4);
+        l.crcs += (size_t)n * 4;
     }
     if (l.data) {
         c->block[0] = IN_RECORD;

@@ -104,13 +104,24 @@ static void chunk_store(struct txn *t, struct object *o, const struct chunk *c)
 
 /* ---- blocks ---- */
 
-static uint32_t crc_pieces(const struct iovec *v, int n)
+/* CRC32C of each of n whole blocks that lie in pieces of memory. */
+static void crc_blocks(const struct iovec *v, uint32_t n, uint32_t *ret)
 {
-    uint32_t crc = 0;
+    const uint8_t *at = v->iov_base;
+    size_t left = v->iov_len;
 
-    for (int i = 0; i < n; i++)
-        crc = osd_crc32c(crc, v[i].iov_base, v[i].iov_len);
-    return crc;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t crc = 0;
+        for (size_t want = STORE_BLOCK, part; want > 0; want -= part) {
+            for (; left == 0; left = v->iov_len)
+                at = (++v)->iov_base;
+            part = left < want ? left : want;
+            crc = osd_crc32c(crc, at, part);
+            at += part;
+            left -= part;
+        }
+        ret[i] = crc;
+    }
 }
 
 static osd_status inline_check(const struct chunk *c)
@@ -175,63 +186,45 @@ static uint64_t block_at(const struct view *w, uint32_t i)
     return w->c[i / CHUNK].block[i % CHUNK];
 }
 
-/* Data of fresh blocks; more pieces than PIECES are several writes. */
-static osd_status write_run(struct txn *t, uint64_t first, size_t len,
-                            const struct osd_iov *src, uint64_t src_off)
+/* Fresh blocks become blocks at.. of the view. */
+static osd_status map_run(struct txn *t, struct view *w, uint32_t at, uint64_t first,
+                          uint32_t n, const uint32_t *crc)
 {
-    struct iovec v[PIECES];
-
-    for (size_t done = 0; done < len;) {
-        int pieces = osd_iov_slice(src, src_off + done, len - done, v, PIECES);
-        struct osd_iov part = osd_iov_make(v, pieces);
-        size_t whole = part.len / STORE_BLOCK * STORE_BLOCK;
-        if (whole == 0)
-            return OSD_E_INVALID;
-        osd_status st =
-            blocks_write(t->rdb->blocks, first + done / STORE_BLOCK, v, pieces, whole);
+    for (uint32_t i = 0; i < n; i++) {
+        struct chunk *c = chunk_at(w, at + i);
+        uint32_t k = (at + i) % CHUNK;
+        osd_status st = block_unmap(t, c, k);
         if (st)
             return st;
-        done += whole;
+        c->block[k] = first + i;
+        c->crc[k] = crc[i];
     }
     return OSD_OK;
 }
 
-/* Fresh blocks become blocks at.. of the view. */
-static osd_status map_run(struct txn *t, struct view *w, uint32_t at, uint64_t first,
-                          uint32_t n, const struct osd_iov *src, uint64_t src_off)
-{
-    struct iovec v[PIECES];
-    osd_status st = OSD_OK;
-
-    for (uint32_t i = 0; i < n && !st; i++) {
-        struct chunk *c = chunk_at(w, at + i);
-        uint32_t k = (at + i) % CHUNK;
-        int pieces =
-            osd_iov_slice(src, src_off + (uint64_t)i * STORE_BLOCK, STORE_BLOCK, v, PIECES);
-        st = block_unmap(t, c, k);
-        if (st)
-            return st;
-        c->block[k] = first + i;
-        c->crc[k] = crc_pieces(v, pieces);
-    }
-    return st;
-}
-
-/* Both for a run of fresh blocks, AT_ONCE by AT_ONCE. */
+/* Checksums, map and data of a run of fresh blocks, AT_ONCE by AT_ONCE or as many as PIECES hold. */
 static osd_status fill_run(struct txn *t, struct view *w, uint32_t at, uint64_t first,
                            uint32_t n, const struct osd_iov *src, uint64_t src_off)
 {
-    osd_status st = OSD_OK;
+    struct iovec v[PIECES];
+    uint32_t crc[AT_ONCE];
 
-    for (uint32_t done = 0; done < n && !st;) {
-        uint32_t part = n - done < AT_ONCE ? n - done : AT_ONCE;
-        uint64_t from = src_off + (uint64_t)done * STORE_BLOCK;
-        st = map_run(t, w, at + done, first + done, part, src, from);
+    for (uint32_t done = 0, part; done < n; done += part) {
+        size_t want = (size_t)(n - done < AT_ONCE ? n - done : AT_ONCE) * STORE_BLOCK;
+        int pieces =
+            osd_iov_slice(src, src_off + (uint64_t)done * STORE_BLOCK, want, v, PIECES);
+        part = (uint32_t)(osd_iov_make(v, pieces).len / STORE_BLOCK);
+        if (part == 0)
+            return OSD_E_INVALID;
+        crc_blocks(v, part, crc);
+        osd_status st = map_run(t, w, at + done, first + done, part, crc);
         if (!st)
-            st = write_run(t, first + done, (size_t)part * STORE_BLOCK, src, from);
-        done += part;
+            st = blocks_write(t->rdb->blocks, first + done, v, pieces,
+                              (size_t)part * STORE_BLOCK);
+        if (st)
+            return st;
     }
-    return st;
+    return OSD_OK;
 }
 
 /* Write n whole blocks from pieces of memory, to fresh places. */
@@ -381,24 +374,22 @@ static osd_status read_run(struct txn *t, struct view *w, uint32_t i, uint32_t n
                            const struct osd_iov *dst, uint64_t dst_off)
 {
     struct iovec v[PIECES];
+    uint32_t crc[AT_ONCE];
 
-    for (uint32_t k = 0; k < n;) {
+    for (uint32_t k = 0, whole; k < n; k += whole) {
         size_t want = (size_t)(n - k < AT_ONCE ? n - k : AT_ONCE) * STORE_BLOCK;
         int pieces = osd_iov_slice(dst, dst_off + (uint64_t)k * STORE_BLOCK, want, v, PIECES);
-        uint32_t whole = (uint32_t)(osd_iov_make(v, pieces).len / STORE_BLOCK);
+        whole = (uint32_t)(osd_iov_make(v, pieces).len / STORE_BLOCK);
         if (whole == 0)
             return OSD_E_INVALID;
         osd_status st = blocks_read(t->rdb->blocks, block_at(w, i + k), 0, v, pieces,
                                     (size_t)whole * STORE_BLOCK);
         if (st)
             return st;
-        for (uint32_t j = k; j < k + whole; j++) {
-            int m =
-                osd_iov_slice(dst, dst_off + (uint64_t)j * STORE_BLOCK, STORE_BLOCK, v, PIECES);
-            if (crc_pieces(v, m) != chunk_at(w, i + j)->crc[(i + j) % CHUNK])
+        crc_blocks(v, whole, crc);
+        for (uint32_t j = 0; j < whole; j++)
+            if (crc[j] != chunk_at(w, i + k + j)->crc[(i + k + j) % CHUNK])
                 return OSD_E_CORRUPT;
-        }
-        k += whole;
     }
     return OSD_OK;
 }
