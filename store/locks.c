@@ -92,6 +92,8 @@ void store_locks_acquire(struct store_locks *l, struct store_id id, enum store_m
     bool write = mode == STORE_EXCLUSIVE;
 
     *ret = (struct store_held){.id = id, .mode = mode};
+    if (mode == STORE_UNLOCKED)
+        return;
     (is_root(id) && write ? spread_write : spread_read)(&l->device);
     if (is_root(id))
         return;
@@ -105,6 +107,8 @@ void store_locks_release(struct store_locks *l, const struct store_held *held)
     struct store_id id = held->id;
     bool write = held->mode == STORE_EXCLUSIVE;
 
+    if (held->mode == STORE_UNLOCKED)
+        return;
     if (id.oid != 0)
         pthread_rwlock_unlock(object_lock(l, id));
     if (!is_root(id))

@@ -102,7 +102,9 @@ struct store_meta {
                         * given to create, it is made again as the one that had it; ro */
 };
 
-enum store_mode { STORE_SHARED, STORE_EXCLUSIVE };
+/** UNLOCKED: of {0,0} only; waits for nobody, reads metadata and attributes of the root as they were
+ *  last committed, each for itself, and nothing else. */
+enum store_mode { STORE_SHARED, STORE_EXCLUSIVE, STORE_UNLOCKED };
 
 /** Which quota stopped the last call of a transaction that returned OSD_E_QUOTA. */
 enum store_quota {
@@ -187,7 +189,7 @@ struct store_ops {
     void (*close)(struct osd_store *s);
     void (*info)(struct osd_store *s, struct store_info *ret);
 
-    /* Begin on an object that need not exist. Waits for the lock. */
+    /* Begin on an object that need not exist. Waits for the lock, unless the mode needs none. */
     osd_status (*begin)(struct osd_store *s, struct store_id id, enum store_mode mode,
                         struct store_txn **ret);
     /* Always ends the transaction. flags: enum store_commit. A transaction without changes

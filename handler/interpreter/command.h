@@ -91,6 +91,7 @@ enum mutates {
 #define ACT_PAIR    0x10 /* looks at the data of a second object */
 #define ACT_LOOKS   0x20 /* looks first, with few locks, and calls command_lock() to change */
 #define ACT_LONG    0x40 /* may be aborted while it works (tasks.h) */
+#define ACT_AHEAD   0x80 /* waits for nobody, unless it sets attributes */
 
 struct command;
 

@@ -101,9 +101,17 @@ static struct store_id lock_id(const struct command *c)
     return c->target;
 }
 
+/* It ends what others wait for: no lock may stand in its way. */
+static bool goes_ahead(const struct command *c)
+{
+    return c->act->flags & ACT_AHEAD && !c->sets;
+}
+
 /* Objects being created are the transaction's own; only a run of ids needs the partition. */
 static enum store_mode lock_mode(const struct command *c)
 {
+    if (goes_ahead(c))
+        return STORE_UNLOCKED;
     if (c->check_only || c->looking)
         return STORE_SHARED;
     if (c->act->flags & ACT_PAIR)
@@ -250,6 +258,8 @@ static osd_status work(struct command *c)
 
     if (c->replay.found && c->mutating)
         return OSD_OK;
+    if ((st = go_on(c))) /* aborted while it waited */
+        return st;
     st = c->act->run(c);
     c->cache_valid = false;
     return st;
@@ -412,6 +422,12 @@ static osd_status find_replayed(struct command *c)
     return st == OSD_E_NOT_FOUND ? OSD_OK : st;
 }
 
+/* A long command whose work comes after a commit that changes nothing. */
+static bool works_on(const struct command *c)
+{
+    return c->after && !c->mutating && !c->sets;
+}
+
 static osd_status finish(struct command *c, osd_status st)
 {
     unsigned flags = c->cdb.fua || c->sync ? STORE_COMMIT_SYNC
@@ -423,7 +439,7 @@ static osd_status finish(struct command *c, osd_status st)
     if (st)
         return st;
     c->function = OSD_FN_COMMAND;
-    if (c->act->flags & ACT_LONG && !task_settle(c->task))
+    if (c->act->flags & ACT_LONG && !works_on(c) && !task_settle(c->task))
         return fail_kind(c, FAULT_ABORTED);
     st = ops_of(c)->commit(c->txn, flags);
     c->txn = NULL;
@@ -508,7 +524,8 @@ static osd_status prepare(struct command *c, bool check_in)
 /* While FORMAT OSD is at work commands are told so instead of waiting for it. */
 static osd_status require_ready(struct command *c)
 {
-    return atomic_load(&c->dev->formatting) ? fail_kind(c, FAULT_NOT_READY) : OSD_OK;
+    return atomic_load(&c->dev->formatting) && !goes_ahead(c) ? fail_kind(c, FAULT_NOT_READY)
+                                                              : OSD_OK;
 }
 
 /* ---- tracked commands ---- */

@@ -83,7 +83,9 @@ static osd_status walk_ids(struct listing *l)
     osd_status st;
 
     do {
-        st = next_chunk(l, from, ids, worth_asking(l, beyond), &n, &from);
+        st = go_on(l->c);
+        if (st == OSD_OK)
+            st = next_chunk(l, from, ids, worth_asking(l, beyond), &n, &from);
         if (st)
             return st;
         put_ids(l, ids, n);

@@ -221,7 +221,9 @@ osd_status run_remove(struct command *c)
 
 static osd_status check_structure(struct command *c)
 {
-    return structure_check(c->dev, c->target.pid, c->now);
+    osd_status st = structure_check(c->dev, c->target.pid, c->now, c->task);
+
+    return st == OSD_E_INTERRUPTED ? fail_kind(c, FAULT_ABORTED) : st;
 }
 
 osd_status run_structure_check(struct command *c)

@@ -6,7 +6,7 @@
  * The embedded command is one of spc.c; its fields are reported where they stand in the OSD
  * CDB. Task management that comes as such is carried out by the transport's target, and a logical
  * unit hears nothing of it; the function here ends commands that may take long (tasks.h), named by
- * what the device knows of them. It takes no lock that they hold.
+ * what the device knows of them. It takes no lock (execute.c, goes_ahead()).
  */
 #include <stdlib.h>
 

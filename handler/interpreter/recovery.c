@@ -217,14 +217,26 @@ osd_status damage_healed(struct osd_device *dev, struct store_id id, uint8_t see
 
 /* ---- the check ---- */
 
+/** A check under way: of the objects of one container. */
+struct check {
+    uint64_t now;
+    const struct task *task; /* that may be aborted */
+    struct tally sum;
+};
+
+static osd_status check_goes_on(const struct check *c)
+{
+    return task_aborted(c->task) ? OSD_E_INTERRUPTED : OSD_OK;
+}
+
 static bool walk_on(void *arg, uint32_t page, uint32_t number, const void *value, uint32_t len)
 {
     (void)arg, (void)page, (void)number, (void)value, (void)len;
     return true;
 }
 
-static osd_status read_run(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len,
-                           uint8_t *piece)
+static osd_status read_run(const struct check *c, struct store_txn *t, struct store_id id,
+                           uint64_t off, uint64_t len, uint8_t *piece)
 {
     osd_status st = OSD_OK;
 
@@ -232,25 +244,29 @@ static osd_status read_run(struct store_txn *t, struct store_id id, uint64_t off
         uint64_t part = len - done < PIECE ? len - done : PIECE;
         struct iovec v = {.iov_base = piece, .iov_len = part};
         struct osd_iov iov = osd_iov_make(&v, 1);
-        st = t->store->ops->read(t, id, off + done, part, &iov, 0);
+        st = check_goes_on(c);
+        if (st == OSD_OK)
+            st = t->store->ops->read(t, id, off + done, part, &iov, 0);
     }
     return st;
 }
 
 /* Walk over the data; read it if piece is not NULL. */
-static osd_status verify_data(struct store_txn *t, struct store_id id, uint64_t length,
-                              uint8_t *piece)
+static osd_status verify_data(const struct check *c, struct store_txn *t, struct store_id id,
+                              uint64_t length, uint8_t *piece)
 {
     osd_status st = OSD_OK;
     enum store_extent kind;
     uint64_t len;
 
     for (uint64_t at = 0; at < length && st == OSD_OK; at += len) {
-        st = t->store->ops->seek(t, id, at, &kind, &len);
+        st = check_goes_on(c);
+        if (st == OSD_OK)
+            st = t->store->ops->seek(t, id, at, &kind, &len);
         if (st == OSD_OK && (len == 0 || kind == STORE_DAMAGED))
             st = OSD_E_CORRUPT;
         if (st == OSD_OK && kind == STORE_DATA && piece)
-            st = read_run(t, id, at, len, piece);
+            st = read_run(c, t, id, at, len, piece);
     }
     return st;
 }
@@ -264,18 +280,18 @@ static osd_status as_bit(osd_status st, uint8_t bit, uint8_t *bits)
     return OSD_OK;
 }
 
-static osd_status verify_user(struct store_txn *t, struct store_id id, uint64_t length,
-                              bool suspect, uint8_t *bits)
+static osd_status verify_user(const struct check *c, struct store_txn *t, struct store_id id,
+                              uint64_t length, bool suspect, uint8_t *bits)
 {
     _cleanup_free_ uint8_t *piece = suspect ? malloc(PIECE) : NULL;
 
     if (suspect && !piece)
         return OSD_E_NOMEM;
-    return as_bit(verify_data(t, id, length, piece), DAMAGED_DATA, bits);
+    return as_bit(verify_data(c, t, id, length, piece), DAMAGED_DATA, bits);
 }
 
-static osd_status verify(struct store_txn *t, struct store_id id, uint8_t *bits,
-                         uint64_t *ret_old)
+static osd_status verify(const struct check *c, struct store_txn *t, struct store_id id,
+                         uint8_t *bits, uint64_t *ret_old)
 {
     const struct store_ops *ops = t->store->ops;
     uint64_t first, next;
@@ -291,17 +307,11 @@ static osd_status verify(struct store_txn *t, struct store_id id, uint8_t *bits,
     if (st)
         return as_bit(st, DAMAGED_ATTRS, bits);
     if (m.kind == STORE_USER)
-        return verify_user(t, id, m.length, *ret_old & DAMAGED_DATA, bits);
+        return verify_user(c, t, id, m.length, *ret_old & DAMAGED_DATA, bits);
     if (m.kind != STORE_COLLECTION)
         return OSD_OK;
     return as_bit(ops->members(t, id, 0, &first, 1, &n, &next), DAMAGED_DATA, bits);
 }
-
-/** A check under way: of the objects of one container. */
-struct check {
-    uint64_t now;
-    struct tally sum;
-};
 
 static osd_status check_object(struct osd_device *dev, struct store_id id, void *arg)
 {
@@ -309,11 +319,13 @@ static osd_status check_object(struct osd_device *dev, struct store_id id, void 
     struct store_txn *t;
     uint64_t old = 0;
     uint8_t bits = 0;
-    osd_status st = dev->store->ops->begin(dev->store, id, STORE_SHARED, &t);
+    osd_status st = check_goes_on(c);
 
+    if (st == OSD_OK)
+        st = dev->store->ops->begin(dev->store, id, STORE_SHARED, &t);
     if (st)
         return st;
-    st = verify(t, id, &bits, &old);
+    st = verify(c, t, id, &bits, &old);
     dev->store->ops->abort(t);
     c->sum.bits |= bits;
     c->sum.count += bits != 0;
@@ -356,7 +368,7 @@ osd_status each_object(struct osd_device *dev, uint64_t pid, enum store_kind kin
 
 static osd_status check_partition(struct osd_device *dev, struct store_id id, void *arg)
 {
-    struct check *root = arg, own = {.now = root->now}, in = {.now = root->now};
+    struct check *root = arg, own = {.now = root->now, .task = root->task}, in = own;
     struct tally old;
     osd_status st;
 
@@ -370,10 +382,11 @@ static osd_status check_partition(struct osd_device *dev, struct store_id id, vo
     return OSD_OK;
 }
 
-osd_status structure_check(struct osd_device *dev, uint64_t pid, uint64_t now)
+osd_status structure_check(struct osd_device *dev, uint64_t pid, uint64_t now,
+                           const struct task *task)
 {
     struct store_id root = {0, 0};
-    struct check own = {.now = now}, in = {.now = now};
+    struct check own = {.now = now, .task = task}, in = own;
     struct tally old;
     osd_status st;
 

@@ -61,8 +61,10 @@ osd_status damage_recount(struct osd_device *dev, uint64_t pid, uint64_t now, ob
  * and bring the error recovery attributes up to date. Data is read only where damage is on
  * record. The caller has no transaction open; other commands go on.
  *
- * @return OSD_OK, damage or not; else what kept the store from being looked at.
+ * @return OSD_OK, damage or not; OSD_E_INTERRUPTED when the task was aborted: what was found until
+ *         then stays on record; else what kept the store from being looked at.
  */
-osd_status structure_check(struct osd_device *dev, uint64_t pid, uint64_t now);
+osd_status structure_check(struct osd_device *dev, uint64_t pid, uint64_t now,
+                           const struct task *task);
 
 #endif

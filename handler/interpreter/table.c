@@ -19,7 +19,7 @@
 #define SECOND MUTATES_SECOND
 #define STEP   MUTATES_STEP
 
-#define SNAPSHOTS (ACT_DEVICE | ACT_FROZEN)
+#define SNAPSHOTS (ACT_DEVICE | ACT_FROZEN | ACT_LONG)
 
 /* target, order, changes objects, timestamps of the object, of its partition, function, flags;
  * what a capability must say is in security/grants.c */
@@ -43,15 +43,17 @@ static const struct action actions[OSD_OP_MAX] = {
     [OSD_OP_FLUSH_COLLECTION] = {TARGET_COLLECTION, W_S_G, NO, 0, 0, run_flush},
     [OSD_OP_FLUSH_OSD] = {TARGET_ROOT, W_S_G, NO, 0, 0, run_flush},
     [OSD_OP_FLUSH_PARTITION] = {TARGET_PARTITION, W_S_G, NO, 0, 0, run_flush},
-    [OSD_OP_FORMAT_OSD] = {TARGET_ROOT, W_S_G, YES, 0, 0, run_format},
+    [OSD_OP_FORMAT_OSD] = {TARGET_ROOT, W_S_G, YES, 0, 0, run_format, ACT_LONG},
     [OSD_OP_GET_ATTRIBUTES] = {TARGET_ANY, G_S, NO, 0, 0, run_none},
     [OSD_OP_GET_MEMBER_ATTRIBUTES] = {TARGET_COLLECTION, G_S, NO, 0, 0, run_none,
                                       ACT_WHOLE | ACT_MEMBERS | ACT_LONG},
-    [OSD_OP_LIST_COLLECTION] = {TARGET_COLLECTIONS, W_S_G, NO, TA, 0, run_list},
-    [OSD_OP_LIST] = {TARGET_CONTAINER, W_S_G, NO, TA, 0, run_list},
-    [OSD_OP_OBJECT_STRUCTURE_CHECK] = {TARGET_CONTAINER, W_S_G, NO, 0, 0, run_structure_check},
+    [OSD_OP_LIST_COLLECTION] = {TARGET_COLLECTIONS, W_S_G, NO, TA, 0, run_list, ACT_LONG},
+    [OSD_OP_LIST] = {TARGET_CONTAINER, W_S_G, NO, TA, 0, run_list, ACT_LONG},
+    [OSD_OP_OBJECT_STRUCTURE_CHECK] = {TARGET_CONTAINER, W_S_G, NO, 0, 0, run_structure_check,
+                                       ACT_LONG},
     [OSD_OP_PERFORM_SCSI_COMMAND] = {TARGET_ROOT, W_S_G, NO, 0, 0, run_scsi},
-    [OSD_OP_PERFORM_TASK_MANAGEMENT] = {TARGET_ROOT, W_S_G, NO, 0, 0, run_task_management},
+    [OSD_OP_PERFORM_TASK_MANAGEMENT] = {TARGET_ROOT, W_S_G, NO, 0, 0, run_task_management,
+                                        ACT_AHEAD},
     [OSD_OP_PUNCH] = {TARGET_USER, W_S_G, YES, TM, TM, run_punch},
     [OSD_OP_QUERY] = {TARGET_COLLECTION, W_S_G, SECOND, TA, 0, run_query,
                       ACT_WHOLE | ACT_LOOKS | ACT_LONG},
@@ -62,7 +64,7 @@ static const struct action actions[OSD_OP_MAX] = {
     [OSD_OP_REFRESH_SNAPSHOT_OR_CLONE] = {TARGET_PARTITION, W_S_G, YES, 0, 0, run_refresh,
                                           SNAPSHOTS},
     [OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT] = {TARGET_PARTITION, W_S_G, YES, 0, 0, run_restore,
-                                                ACT_DEVICE},
+                                                ACT_DEVICE | ACT_LONG},
     [OSD_OP_REMOVE] = {TARGET_USER, S_G_W, YES, 0, TM, run_remove},
     [OSD_OP_REMOVE_COLLECTION] = {TARGET_COLLECTION, S_G_W, YES, 0, TM, run_remove_collection,
                                   ACT_WHOLE | ACT_LONG},

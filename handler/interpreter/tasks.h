@@ -5,7 +5,8 @@
  * Those that may take long (ACT_LONG of table.c) are in a list while they run. The device never
  * learns the tag that a transport gives a command; its name here is a part of its nonce.
  * Invariant: a task is aborted or settled, never both: what was aborted changes nothing, and what
- * is about to commit can no longer be aborted.
+ * is about to commit can no longer be aborted. OBJECT STRUCTURE CHECK works after its commit, which
+ * changes nothing when it can be aborted, and writes down what it finds as it goes.
  */
 #ifndef INTERPRETER_TASKS_H
 #define INTERPRETER_TASKS_H

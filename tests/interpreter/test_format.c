@@ -98,7 +98,7 @@ static void test_interpreter_format__osd_commands_are_not_ready_meanwhile(void *
 {
     static const enum osd_op ops[] = {OSD_OP_GET_ATTRIBUTES, OSD_OP_CREATE_PARTITION,
                                       OSD_OP_READ,           OSD_OP_FLUSH_OSD,
-                                      OSD_OP_FORMAT_OSD,     OSD_OP_PERFORM_TASK_MANAGEMENT};
+                                      OSD_OP_FORMAT_OSD,     OSD_OP_PERFORM_SCSI_COMMAND};
     struct rig *rig = *state;
     pthread_t thread;
 
@@ -117,6 +117,23 @@ static void test_interpreter_format__osd_commands_are_not_ready_meanwhile(void *
     assert_int_equal(end_format(thread), SAM_GOOD);
     struct osd_cdb c = rig_cmd(OSD_OP_CREATE_PARTITION, OSD_GEN2, RIG_PID, 0);
     rig_good(rig, &c);
+}
+
+static void test_interpreter_format__is_ended_by_task_management(void **state)
+{
+    struct osd_cdb c = rig_cmd(OSD_OP_PERFORM_TASK_MANAGEMENT, OSD_GEN1, 0, 0);
+    struct rig *rig = *state;
+    pthread_t thread;
+
+    rig_objects(rig);
+    rig_write(rig, RIG_OID, 0, "abc", 3);
+    hold(rig);
+    thread = begin_format(rig);
+    c.tm_function = 0x02;
+    rig_good(rig, &c);
+    assert_int_equal(end_format(thread), SAM_CHECK_CONDITION);
+    assert_int_equal(rig_get_u(rig, RIG_PID, RIG_OID, OSD_PAGE_U + OSD_PG_INFORMATION, 0x82),
+                     3);
 }
 
 static void test_interpreter_format__identity_can_be_asked_for_meanwhile(void **state)
@@ -195,6 +212,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         rig_test(test_interpreter_format__osd_commands_are_not_ready_meanwhile),
+        rig_test(test_interpreter_format__is_ended_by_task_management),
         rig_test(test_interpreter_format__identity_can_be_asked_for_meanwhile),
         rig_test(test_interpreter_format__a_failed_one_leaves_the_device_ready),
         rig_test(test_interpreter_format__a_staged_command_is_kept),

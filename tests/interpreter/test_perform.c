@@ -4,6 +4,7 @@
  */
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #include "rig.h"
 #include "wire/spc.h"
@@ -140,7 +141,7 @@ static void test_interpreter_perform__one_buffer_serves_one_direction(void **sta
 /* The store of a rig in which one call of a thread waits; one test at a time. */
 static struct held {
     struct store_ops ops, inner;
-    bool at_commit; /* else at the first look at members */
+    bool at_commit; /* else at the first of the calls below */
     sem_t begun, go;
 } held;
 
@@ -179,9 +180,45 @@ static osd_status held_commit(struct store_txn *t, unsigned flags)
     return held.inner.commit(t, flags);
 }
 
+static osd_status held_list(struct store_txn *t, uint64_t pid, enum store_kind kind,
+                            uint64_t from, uint64_t *ids, size_t max, size_t *ret_n,
+                            uint64_t *ret_next, uint64_t *ret_changes)
+{
+    if (!held.at_commit)
+        hold_here();
+    return held.inner.list(t, pid, kind, from, ids, max, ret_n, ret_next, ret_changes);
+}
+
+static osd_status held_remove(struct store_txn *t, struct store_id id, bool contents)
+{
+    if (!held.at_commit)
+        hold_here();
+    return held.inner.remove(t, id, contents);
+}
+
+static osd_status held_format(struct store_txn *t, uint64_t capacity,
+                              const struct store_meta *root)
+{
+    if (!held.at_commit)
+        hold_here();
+    return held.inner.format(t, capacity, root);
+}
+
+static osd_status held_duplicate(struct store_txn *t, uint64_t source, struct store_id id,
+                                 const struct store_meta *m, struct store_id *ret)
+{
+    if (!held.at_commit)
+        hold_here();
+    return held.inner.duplicate(t, source, id, m, ret);
+}
+
 static void hold(struct rig *rig, bool at_commit)
 {
     held.inner = held.ops = *rig->store->ops;
+    held.ops.list = held_list;
+    held.ops.remove = held_remove;
+    held.ops.format = held_format;
+    held.ops.duplicate = held_duplicate;
     held.ops.members = held_members;
     held.ops.read = held_read;
     held.ops.commit = held_commit;
@@ -323,6 +360,156 @@ static struct osd_cdb long_command(struct rig *rig, enum osd_op op, uint64_t cid
         c.option = 1;
     be64_put(c.sec.nonce + 4, TAG);
     return c;
+}
+
+/* Commands that are about more than members, or hold more than the partition. */
+static struct osd_cdb large_command(struct rig *rig, enum osd_op op, uint64_t pid)
+{
+    struct osd_cdb c = rig_cmd(op, OSD_GEN2, pid, 0);
+
+    rig->out_len = rig->in_len = 0;
+    if (op == OSD_OP_LIST || op == OSD_OP_LIST_COLLECTION)
+        c.length = rig->in_len = 1000;
+    if (op == OSD_OP_REMOVE_PARTITION)
+        c.option = 1;
+    if (op == OSD_OP_CREATE_SNAPSHOT)
+        c.start = RIG_PID;
+    if (op == OSD_OP_COPY_USER_OBJECTS) {
+        put_continuation(rig, op);
+        c.oid = RIG_OID + 90;
+        c.cont_len = 72;
+        rig->out_len = c.cont_len;
+    }
+    be64_put(c.sec.nonce + 4, TAG);
+    return c;
+}
+
+static const struct {
+    enum osd_op op;
+    uint64_t pid;
+} large_commands[] = {
+    {OSD_OP_LIST, RIG_PID},
+    {OSD_OP_LIST, 0},
+    {OSD_OP_LIST_COLLECTION, RIG_PID},
+    {OSD_OP_OBJECT_STRUCTURE_CHECK, RIG_PID},
+    {OSD_OP_OBJECT_STRUCTURE_CHECK, 0},
+    {OSD_OP_CREATE_SNAPSHOT, RIG_PID + 9},
+    {OSD_OP_COPY_USER_OBJECTS, RIG_PID + 1},
+    {OSD_OP_REMOVE_PARTITION, RIG_PID},
+    {OSD_OP_FORMAT_OSD, 0},
+};
+
+#define N_LARGE (sizeof(large_commands) / sizeof(large_commands[0]))
+
+/* Also where the command holds the whole device: the function waits for nothing of it. */
+static void test_interpreter_tasks__what_holds_everything_is_aborted_too(void **state)
+{
+    struct rig *rig = *state;
+    struct osd_cdb c;
+    struct runner r;
+
+    make_members(rig);
+    rig_partition(rig, RIG_PID + 1);
+    hold(rig, false);
+    for (size_t i = 0; i < N_LARGE; i++) {
+        c = large_command(rig, large_commands[i].op, large_commands[i].pid);
+        start(&r, rig, &c);
+        assert_int_equal(manage(rig, 0x80, TAG), SUCCEEDED);
+        assert_int_equal(manage(rig, 0x01, TAG), COMPLETE);
+        end(&r);
+        expect_aborted(&r.rig);
+        assert_int_equal(r.rig.r.in_len, 0);
+        expect_untouched(rig);
+    }
+    rig->out_len = rig->in_len = 0;
+    for (size_t i = 0; i < N_LARGE;
+         i++) { /* and the same commands are good when nobody objects */
+        c = large_command(rig, large_commands[i].op, large_commands[i].pid);
+        be64_put(c.sec.nonce + 4, TAG + i);
+        rig_run(rig, &c);
+        expect_good(rig);
+    }
+}
+
+#define ROUNDS 60
+
+static atomic_bool done;
+
+/* Everything that changes the root or holds it, again and again. */
+static void *change_the_root(void *arg)
+{
+    struct rig *rig = arg,
+               own = {.dev = rig->dev, .out = malloc(RIG_BUF), .in = malloc(RIG_BUF)};
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        static const struct osd_attr_id id = {OSD_PAGE_R + 0x10001, 7};
+        struct osd_cdb set = rig_cmd(OSD_OP_SET_ATTRIBUTES, OSD_GEN2, 0, 0);
+        struct osd_cdb format = rig_cmd(OSD_OP_FORMAT_OSD, OSD_GEN2, 0, 0);
+        set.attr.format = OSD_ATTR_LIST;
+        set.attr.set_off = 0;
+        set.attr.set_len = (uint32_t)rig_set_list(&own, OSD_GEN2, 0, id, "seven", 5);
+        own.out_len = set.attr.set_len;
+        own.in_len = 0;
+        rig_run(&own, &set);
+        own.out_len = 0;
+        rig_run(&own, &format);
+    }
+    atomic_store(&done, true);
+    free(own.out);
+    free(own.in);
+    return NULL;
+}
+
+/* Without a lock it reads the root as it is: never half of a value, never what is none. */
+static void test_interpreter_tasks__the_root_is_read_while_it_changes(void **state)
+{
+    struct osd_attr_id want = {OSD_PAGE_R + 0x10001, 7};
+    struct rig *rig = *state;
+    pthread_t thread;
+
+    atomic_store(&done, false);
+    assert_int_equal(pthread_create(&thread, NULL, change_the_root, rig), 0);
+    do {
+        struct osd_cdb c = rig_cmd(OSD_OP_PERFORM_TASK_MANAGEMENT, OSD_GEN2, 0, 0);
+        c.tm_function = 0x82;
+        rig->in_len = 100;
+        rig->out_len = rig_get_list(rig, OSD_GEN2, 0, &want, 1);
+        c.attr = (struct osd_attr_params){.format = OSD_ATTR_LIST,
+                                          .get_list_len = (uint32_t)rig->out_len,
+                                          .get_alloc_len = 100,
+                                          .set_off = OSD_OFFSET_UNUSED};
+        rig_run(rig, &c);
+        expect_good(rig);
+        if (be16_get(rig->in + 8 + 14) == 5) {
+            assert_memory_equal(rig->in + 8 + 16, "seven", 5);
+        } else {
+            assert_int_equal(be16_get(rig->in + 8 + 14), 0);
+        }
+    } while (!atomic_load(&done));
+    pthread_join(thread, NULL);
+}
+
+/* Attributes that a check sets are set before it looks: it is aborted no more then. */
+static void test_interpreter_tasks__a_check_that_sets_attributes_is_carried_out(void **state)
+{
+    struct rig *rig = *state;
+    struct osd_cdb c;
+    struct runner r;
+    uint8_t value[8];
+
+    make_members(rig);
+    hold(rig, false);
+    c = large_command(rig, OSD_OP_OBJECT_STRUCTURE_CHECK, RIG_PID);
+    c.attr.format = OSD_ATTR_LIST;
+    c.attr.set_off = 0;
+    c.attr.set_len = (uint32_t)rig_set_list(
+        rig, OSD_GEN2, 0, (struct osd_attr_id){OSD_PAGE_P + 0x10001, 7}, "seven", 5);
+    rig->out_len = c.attr.set_len;
+    start(&r, rig, &c);
+    assert_int_equal(manage(rig, 0x01, TAG), COMPLETE);
+    end(&r);
+    expect_good(&r.rig);
+    assert_int_equal(rig_get(rig, OSD_GEN2, RIG_PID, 0, OSD_PAGE_P + 0x10001, 7, value), 5);
 }
 
 static const struct {
@@ -552,6 +739,9 @@ int main(void)
         rig_test(test_interpreter_perform__functions_on_tasks_and_their_answers),
         rig_test(test_interpreter_perform__task_management_goes_past_long_commands),
         rig_test(test_interpreter_tasks__what_is_aborted_leaves_everything_as_it_was),
+        rig_test(test_interpreter_tasks__what_holds_everything_is_aborted_too),
+        rig_test(test_interpreter_tasks__a_check_that_sets_attributes_is_carried_out),
+        rig_test(test_interpreter_tasks__the_root_is_read_while_it_changes),
         rig_test(test_interpreter_tasks__a_query_to_the_initiator_ends_without_data),
         rig_test(test_interpreter_tasks__a_tag_means_the_command_with_that_nonce),
         rig_test(test_interpreter_tasks__one_of_two_is_aborted),
