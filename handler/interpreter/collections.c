@@ -165,10 +165,21 @@ static osd_status remove_member(struct command *c, uint64_t oid, void *arg)
     return st;
 }
 
+/* What is done before its status is not done beside another one either. */
+static osd_status require_idle(struct command *c)
+{
+    bool busy = c->cdb.immed_tr && !c->job && tracker_find(&c->dev->tracker, c->target, NULL);
+
+    return busy ? fail_cdb(c, 24) : OSD_OK;
+}
+
 osd_status run_remove_members(struct command *c)
 {
     uint64_t n = 0;
-    osd_status st = members_each(c, c->target, remove_member, &n);
+    osd_status st = require_idle(c);
+
+    if (st == OSD_OK)
+        st = members_each(c, c->target, remove_member, &n);
 
     return st ? st : tracking_finish(c, n, n);
 }
@@ -186,8 +197,10 @@ static osd_status count_member(struct command *c, uint64_t oid, void *arg)
 osd_status run_set_members(struct command *c)
 {
     uint64_t n = 0;
-    osd_status st = c->cdb.immed_tr ? members_each(c, c->target, count_member, &n) : OSD_OK;
+    osd_status st = require_idle(c);
 
+    if (st == OSD_OK && c->cdb.immed_tr)
+        st = members_each(c, c->target, count_member, &n);
     return st ? st : tracking_finish(c, n, n);
 }
 
@@ -219,15 +232,20 @@ static osd_status track(struct command *c, const struct track *t, size_t n)
     return st;
 }
 
+/* Sense data takes its room now: a failure for want of room must be told, too. */
 osd_status tracking_begin(struct command *c)
 {
+    static const uint8_t room[OSD_SENSE_MAX];
     const struct track page[] = {
-        {TRACK_PERCENT, 1, 0},   {TRACK_ACTIVE, 2, be16_get(c->req->cdb + 8)},
-        {TRACK_SENSE, 0, 0},     {TRACK_STATUS, 2, TRACK_RUNNING},
-        {TRACK_PROCESSED, 8, 0}, {TRACK_MEMBERS, 8, 0},
+        {TRACK_PERCENT, 1, 0},
+        {TRACK_ACTIVE, 2, be16_get(c->req->cdb + 8)},
+        {TRACK_STATUS, 2, TRACK_RUNNING},
+        {TRACK_PROCESSED, 8, 0},
+        {TRACK_MEMBERS, 8, 0},
     };
+    osd_status st = track(c, page, sizeof(page) / sizeof(page[0]));
 
-    return track(c, page, sizeof(page) / sizeof(page[0]));
+    return st ? st : track_bytes(c, TRACK_SENSE, room, sizeof(room));
 }
 
 osd_status tracking_finish(struct command *c, uint64_t members, uint64_t processed)
@@ -247,4 +265,15 @@ osd_status tracking_fail(struct command *c, const uint8_t *sense, size_t len)
     osd_status st = track(c, page, sizeof(page) / sizeof(page[0]));
 
     return st ? st : track_bytes(c, TRACK_SENSE, sense, len);
+}
+
+osd_status tracking_says_running(struct command *c, struct store_id id, bool *ret)
+{
+    uint8_t raw[2];
+    uint32_t len = 0;
+    osd_status st = ops_of(c)->get_attr(c->txn, id, OSD_PAGE_C + OSD_PG_COLLECTIONS,
+                                        TRACK_STATUS, raw, sizeof(raw), &len);
+
+    *ret = st == OSD_OK && len == sizeof(raw) && be16_get(raw) == TRACK_RUNNING;
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
 }

@@ -40,4 +40,8 @@ osd_status tracking_begin(struct command *c);
 osd_status tracking_finish(struct command *c, uint64_t members, uint64_t processed);
 osd_status tracking_fail(struct command *c, const uint8_t *sense, size_t len);
 
+/** Whether the page of a collection says that a command is under way. A collection that was made
+ *  anew, or came back out of a snapshot, does not say so of what was accepted before. */
+osd_status tracking_says_running(struct command *c, struct store_id id, bool *ret);
+
 #endif

@@ -179,6 +179,15 @@ static bool is_same(const struct store_meta *a, const struct store_meta *b)
            a->created == b->created;
 }
 
+/* What works on after its status does so as long as the page says so. */
+static osd_status require_accepted(struct command *c)
+{
+    bool running = true;
+    osd_status st = c->job ? tracking_says_running(c, c->job->collection, &running) : OSD_OK;
+
+    return st || running ? st : fail_cdb(c, 24);
+}
+
 /* Whether the command may still do what it was begun for. */
 static osd_status authorize_again(struct command *c)
 {
@@ -205,6 +214,8 @@ static osd_status begin_again(struct command *c)
         return fail_cdb(c, 16);
     if (st == OSD_OK && (!c->exists || !is_same(&c->meta, &meta)))
         return fail_cdb(c, 24);
+    if (st == OSD_OK)
+        st = require_accepted(c);
     return st ? st : authorize_again(c);
 }
 
@@ -733,6 +744,8 @@ static osd_status begin_job(struct command *c)
         return fail_cdb(c, 24);
     if (st == OSD_OK)
         st = require_target(c);
+    if (st == OSD_OK)
+        st = require_accepted(c);
     return st ? st : authorize_again(c);
 }
 
@@ -788,6 +801,8 @@ static osd_status put_failure(struct command *c, const struct osd_response *r)
     st = ops->get_meta(c->txn, c->object.id, &m);
     if (st == OSD_OK && !is_same(&m, &c->job->meta))
         st = OSD_E_NOT_FOUND;
+    if (st == OSD_OK)
+        st = require_accepted(c);
     if (st == OSD_OK)
         st = tracking_fail(c, r->sense, r->sense_len);
     if (st == OSD_OK)

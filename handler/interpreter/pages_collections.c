@@ -122,21 +122,11 @@ osd_status page_set_membership(const struct ask *a, const uint8_t *value, uint32
 /** What a page that says "under way" is to be taken for. */
 enum view { VIEW_STORED, VIEW_RUNNING, VIEW_LOST };
 
-static osd_status says_running(const struct ask *a, bool *ret)
-{
-    struct osd_attr_id id = {a->id.page, TRACK_STATUS};
-    struct attr_value v;
-    osd_status st = stored_load(a->c, a->o->id, id, &v);
-
-    *ret = st == OSD_OK && row_be_value(v.data, v.len) == TRACK_RUNNING;
-    return st;
-}
-
 /* A command may end between the two looks: then the page says so by now. */
 static osd_status find_view(const struct ask *a, enum view *ret, struct progress *ret_p)
 {
     bool running;
-    osd_status st = says_running(a, &running);
+    osd_status st = tracking_says_running(a->c, a->o->id, &running);
 
     *ret = VIEW_STORED;
     if (st || !running)
@@ -144,7 +134,7 @@ static osd_status find_view(const struct ask *a, enum view *ret, struct progress
     *ret = VIEW_RUNNING;
     if (tracker_find(&a->c->dev->tracker, a->o->id, ret_p))
         return OSD_OK;
-    st = says_running(a, &running);
+    st = tracking_says_running(a->c, a->o->id, &running);
     *ret = running ? VIEW_LOST : VIEW_STORED;
     return st;
 }
@@ -159,6 +149,8 @@ static osd_status get_running(const struct ask *a, const struct progress *p,
         return row_number(a, p->members, ret);
     case TRACK_PROCESSED:
         return row_number(a, p->processed, ret);
+    case TRACK_SENSE: /* there is only room for it */
+        return row_get_undefined(a, ret);
     default:
         return row_get_default(a, ret);
     }

@@ -26,6 +26,7 @@
 static struct {
     struct store_ops ops, inner;
     atomic_uint nth; /* look at members by another thread than the test's at which it waits */
+    atomic_uint nth_begin; /* transaction of such a thread before which it waits */
     sem_t begun, go;
     bool cannot_commit; /* threads of the device */
     unsigned at_close;  /* ended status of ASKED when the store was closed */
@@ -33,14 +34,26 @@ static struct {
 
 static _Thread_local bool is_test;
 
+static void wait_at(atomic_uint *nth)
+{
+    if (is_test || !atomic_load(nth) || atomic_fetch_sub(nth, 1) != 1)
+        return;
+    sem_post(&held.begun);
+    while (sem_wait(&held.go)) {
+    }
+}
+
+static osd_status held_begin(struct osd_store *s, struct store_id id, enum store_mode mode,
+                             struct store_txn **ret)
+{
+    wait_at(&held.nth_begin);
+    return held.inner.begin(s, id, mode, ret);
+}
+
 static osd_status held_members(struct store_txn *t, struct store_id id, uint64_t from,
                                uint64_t *ids, size_t max, size_t *ret_n, uint64_t *ret_next)
 {
-    if (!is_test && atomic_load(&held.nth) && atomic_fetch_sub(&held.nth, 1) == 1) {
-        sem_post(&held.begun);
-        while (sem_wait(&held.go)) {
-        }
-    }
+    wait_at(&held.nth);
     return held.inner.members(t, id, from, ids, max, ret_n, ret_next);
 }
 
@@ -74,6 +87,7 @@ static void hold(struct rig *rig, unsigned nth)
 {
     is_test = true;
     held.inner = held.ops = *rig->store->ops;
+    held.ops.begin = held_begin;
     held.ops.members = held_members;
     held.ops.close = held_close;
     held.ops.commit = held_commit;
@@ -82,6 +96,14 @@ static void hold(struct rig *rig, unsigned nth)
     sem_init(&held.begun, 0, 0);
     sem_init(&held.go, 0, 0);
     atomic_store(&held.nth, nth);
+    atomic_store(&held.nth_begin, 0);
+}
+
+/* Where it holds no lock. */
+static void hold_before(struct rig *rig, unsigned nth_begin)
+{
+    hold(rig, 0);
+    atomic_store(&held.nth_begin, nth_begin);
 }
 
 static void wait_until_held(void)
@@ -480,11 +502,98 @@ static void test_interpreter_tracked__a_new_collection_is_left_alone(void **stat
     gone.option = 1;
     rig->out_len = rig->in_len = 0;
     rig_good(rig, &gone);
-    rig->now += 5;
-    rig_tracking(rig, RIG_PID + 1, ASKED, 0);
+    rig_tracking(rig, RIG_PID + 1, ASKED, RIG_CID); /* in the same millisecond */
     let_go(rig);
     expect_page(rig, 100, 0, 0, 1, 1);
     expect_page_of(rig, RIG_PID + 1, 100, 0, 0, 0, 0);
+}
+
+static void run_on(struct rig *rig, enum osd_op op, uint64_t pid, uint64_t start)
+{
+    struct osd_cdb c = rig_cmd(op, OSD_GEN2, pid, 0);
+
+    c.start = start;
+    rig->out_len = rig->in_len = 0;
+    rig_good(rig, &c);
+}
+
+/* What comes back out of a snapshot was there before the command, which has no part in it. */
+static void test_interpreter_tracked__a_restored_collection_is_left_alone(void **state)
+{
+    struct osd_cdb c = rig_cmd(OSD_OP_REMOVE_MEMBER_OBJECTS, OSD_GEN2, RIG_PID, ASKED);
+    struct rig *rig = *state;
+    uint64_t ids[8];
+
+    make_all(rig, 2);
+    run_on(rig, OSD_OP_CREATE_SNAPSHOT, RIG_PID + 1, RIG_PID);
+    hold_before(rig, 1);
+    c.immed_tr = true;
+    rig->out_len = rig->in_len = 0;
+    run_good(rig, &c);
+    wait_until_held();
+    run_on(rig, OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT, RIG_PID, RIG_PID + 1);
+    let_go(rig);
+    expect_page(rig, 100, 0, 0, 0, 0);
+    assert_int_equal(rig_members(rig, ASKED, ids, 8), 2);
+}
+
+/* Also what is done before its status is not done beside another one. */
+static void test_interpreter_tracked__none_is_done_beside_another(void **state)
+{
+    static const enum osd_op ops[] = {OSD_OP_SET_MEMBER_ATTRIBUTES,
+                                      OSD_OP_REMOVE_MEMBER_OBJECTS};
+    struct rig *rig = *state;
+    uint8_t status[2];
+
+    make_all(rig, MANY);
+    hold_before(rig, 2); /* at the pause between two looks */
+    struct osd_cdb c = query(rig, RIG_PID);
+    run_good(rig, &c);
+    wait_until_held();
+    for (size_t i = 0; i < 2; i++) {
+        c = rig_cmd(ops[i], OSD_GEN2, RIG_PID, ASKED);
+        c.immed_tr = true;
+        c.attr.get_page = OSD_PAGE_CURRENT;
+        c.attr.get_alloc_len = rig->in_len = 100;
+        c.attr.retrieved_off = 0;
+        rig->out_len = 0;
+        status[i] = rig_run(rig, &c);
+    }
+    let_go(rig);
+    assert_int_equal(status[0], SAM_CHECK_CONDITION);
+    assert_int_equal(status[1], SAM_CHECK_CONDITION);
+    expect_cdb(rig, 24);
+    expect_page(rig, 100, 0, 0, MANY, MANY);
+}
+
+/* How it ended can be told also where there is room for nothing more. */
+static void test_interpreter_tracked__a_full_partition_has_room_for_the_failure(void **state)
+{
+    struct rig *rig = *state;
+    struct osd_cdb c;
+    uint64_t used;
+
+    make_all(rig, 2);
+    used = rig_get_u(rig, RIG_PID, 0, OSD_PAGE_P + OSD_PG_INFORMATION, 0x81);
+    for (uint64_t room = 0; room < 2000; room += 8) {
+        rig_set_u(rig, RIG_PID, 0, OSD_PAGE_P + OSD_PG_QUOTAS, 0x10001, used + room, 8);
+        expect_good(rig);
+        c = rig_cmd(OSD_OP_SET_MEMBER_ATTRIBUTES, OSD_GEN2, RIG_PID, ASKED);
+        c.immed_tr = true;
+        c.attr.set_page = OSD_PAGE_U + 0x10001;
+        c.attr.set_number = 7;
+        c.attr.set_off = 0;
+        c.attr.set_len = 2000;
+        be64_put(c.sec.nonce, room + 1);
+        rig->out_len = 2000;
+        rig->in_len = 0;
+        rig_run(rig, &c);
+        if (rig->r.status == SAM_GOOD)
+            break;
+        expect_quota(rig, OSD_PAGE_P + OSD_PG_QUOTAS, 0x10001);
+    }
+    osd_device_settle(rig->dev);
+    expect_failed(rig, SENSE_DATA_PROTECT, ASC_QUOTA);
 }
 
 /* ---- credentials ---- */
@@ -714,6 +823,9 @@ int main(void)
         rig_test(test_interpreter_tracked__closing_the_device_ends_it),
         rig_test(test_interpreter_tracked__too_many_are_refused),
         rig_test(test_interpreter_tracked__a_new_collection_is_left_alone),
+        rig_test(test_interpreter_tracked__a_restored_collection_is_left_alone),
+        rig_test(test_interpreter_tracked__none_is_done_beside_another),
+        rig_test(test_interpreter_tracked__a_full_partition_has_room_for_the_failure),
         cmocka_unit_test(test_interpreter_tracked__what_is_revoked_while_it_waits_is_not_done),
         rig_test(test_interpreter_tracked__members_are_removed_and_set),
         rig_test(test_interpreter_tracked__a_failure_is_in_the_page),

@@ -458,10 +458,11 @@ static bool work_remove_partition(struct cmd *c)
 
 static const uint8_t zero[8];
 
-/* Before the work: the page says that it is under way, where the work comes after the status. */
+/* Before the work: the page says that it is under way, where the work comes after the status, and
+ * has room for the longest sense data of the device. */
 static bool accept(struct cmd *c)
 {
-    static const uint8_t running[2] = {0xff, 0xff};
+    static const uint8_t running[2] = {0xff, 0xff}, room[96];
     uint64_t before = model_used(c->m, m_partition(c));
     struct m_object *o;
 
@@ -471,7 +472,7 @@ static bool accept(struct cmd *c)
     model_put_attr(o, TRACKING, 0x1, zero, 1);
     model_put_attr(o, TRACKING, 0x2, zero, 2);
     model_put_attr(o, TRACKING, 0x3, running, 2);
-    model_put_attr(o, TRACKING, 0x4, NULL, 0);
+    model_put_attr(o, TRACKING, 0x4, room, sizeof(room));
     model_put_attr(o, TRACKING, 0x10, zero, 8);
     model_put_attr(o, TRACKING, 0x11, zero, 8);
     c->accepted = fits(c, before);
