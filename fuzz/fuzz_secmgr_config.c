@@ -18,7 +18,8 @@ static void check_accepted(const struct sm_config *c)
     require(memchr(c->unix_path, 0, sizeof(c->unix_path)) && memchr(c->where, 0, SM_PATH));
     require(memchr(c->https, 0, sizeof(c->https)) &&
             memchr(c->database, 0, sizeof(c->database)));
-    require(c->n_admins >= 1 && c->n_admins <= SM_ADMINS && c->unix_mode <= 0777);
+    require(c->admins.n >= 1 && c->admins.n <= SM_ADMINS && c->observers.n <= SM_ADMINS &&
+            c->unix_mode <= 0777);
     require(c->threads >= 1 && c->threads <= 64 && c->burst >= 1);
     require(c->lifetime_s >= 10 && c->max_lifetime_s <= 30 * 86400);
     require((sm_config_check(c, why, sizeof(why)) == OSD_OK) == (why[0] == 0));

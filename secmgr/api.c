@@ -19,7 +19,7 @@
 
 /* ---- routes ---- */
 
-enum who { ANYBODY, KNOWN, ADMIN };
+enum who { ANYBODY, KNOWN, OBSERVER, ADMIN };
 
 static osd_status api_description(struct ask *a)
 {
@@ -38,8 +38,8 @@ static const struct route {
     route_function *run;
 } routes[] = {
     {"GET", "/v1/openapi.json", ANYBODY, api_description},
-    {"GET", "/metrics", KNOWN, api_metrics},
-    {"GET", "/v1/status", KNOWN, api_status},
+    {"GET", "/metrics", OBSERVER, api_metrics},
+    {"GET", "/v1/status", OBSERVER, api_status},
     {"POST", "/v1/credentials", KNOWN, api_credential},
     {"POST", "/v1/credentials/batch", KNOWN, api_batch},
     {"GET", "/v1/osds", ADMIN, api_osds},
@@ -162,15 +162,22 @@ osd_status ask_audit(struct ask *a, const char *event, const char *outcome, json
 
 /* ---- who ---- */
 
-static bool is_admin(const struct ask *a)
+static bool is_listed(const struct ask *a, const struct sm_principals *p)
+{
+    for (int i = 0; i < p->n; i++)
+        if (strcmp(p->list[i], a->who.name) == 0 || strcmp(p->list[i], "other") == 0 ||
+            sm_identity_in_group(&a->who, p->list[i]))
+            return true;
+    return false;
+}
+
+/* Administrators may see what observers may. */
+static bool may_use(const struct ask *a, const struct route *r)
 {
     const struct sm_config *c = a->api->parts.config;
 
-    for (int i = 0; i < c->n_admins; i++)
-        if (strcmp(c->admins[i], a->who.name) == 0 ||
-            sm_identity_in_group(&a->who, c->admins[i]))
-            return true;
-    return false;
+    return r->who < OBSERVER || is_listed(a, &c->admins) ||
+           (r->who == OBSERVER && is_listed(a, &c->observers));
 }
 
 static osd_status refuse_limited(struct ask *a, const char *caller)
@@ -203,8 +210,8 @@ static osd_status refuse_unknown(struct ask *a)
 
 static osd_status refuse_user(struct ask *a, const struct route *r)
 {
-    snprintf(a->why, sizeof(a->why), "%s is no administrator: %s %s needs one", a->who.name,
-             r->method, r->path);
+    snprintf(a->why, sizeof(a->why), "%s is no administrator%s: %s %s needs one", a->who.name,
+             r->who == OBSERVER ? " or observer" : "", r->method, r->path);
     atomic_fetch_add(&a->api->figures[FIG_REFUSALS], 1);
     ask_audit(a, "request", "refused", json_pack("{s:s}", "reason", a->why));
     return OSD_E_DENIED;
@@ -224,7 +231,7 @@ static osd_status admit(struct ask *a, const struct route *r)
     st = sm_identity_load_groups(a->api->parts.db, &a->who);
     if (st)
         snprintf(a->why, sizeof(a->why), "database: %s", sm_db_text());
-    if (!st && r->who == ADMIN && !is_admin(a))
+    if (!st && !may_use(a, r))
         st = refuse_user(a, r);
     return st;
 }

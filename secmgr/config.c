@@ -49,6 +49,7 @@ static const struct key {
     {"credentials.max_lifetime", DURATION, AT(max_lifetime_s), 0, 10, 30 * DAY},
     {"credentials.icv_algorithm", TEXT, AT(icv_algorithm), SIZE(icv_algorithm), 0, 0},
     {"access.admin", LIST, AT(admins), 0, 0, 0},
+    {"access.observer", LIST, AT(observers), 0, 0, 1},
     {"limits.requests_per_second", NUMBER, AT(requests_per_second), 0, 0, 1000000},
     {"limits.burst", NUMBER, AT(burst), 0, 1, 1000000},
     {"limits.connections", NUMBER, AT(connections), 0, 1, 100000},
@@ -74,8 +75,7 @@ void sm_config_defaults(struct sm_config *ret)
         .lifetime_s = 3600,
         .max_lifetime_s = DAY,
         .icv_algorithm = "sha1",
-        .n_admins = 1,
-        .admins = {"uid:0"},
+        .admins = {1, {"uid:0"}},
         .requests_per_second = 2000,
         .burst = 10000,
         .connections = 1000,
@@ -131,18 +131,22 @@ static bool set_number(struct sm_config *c, const struct key *k, const char *val
     return true;
 }
 
-static bool add_admin(struct sm_config *c, const char *value)
+/* max: whether everybody ("other") may be in the list. */
+static bool add_principal(struct sm_config *c, const struct key *k, const char *value)
 {
-    if (!sm_principal_valid(value) || strcmp(value, "other") == 0 || c->n_admins >= SM_ADMINS)
+    struct sm_principals *p = (struct sm_principals *)((char *)c + k->at);
+
+    if (!sm_principal_valid(value) || (strcmp(value, "other") == 0 && !k->max) ||
+        p->n >= SM_ADMINS)
         return false;
-    snprintf(c->admins[c->n_admins++], sizeof(c->admins[0]), "%s", value);
+    snprintf(p->list[p->n++], sizeof(p->list[0]), "%s", value);
     return true;
 }
 
 static bool set_value(struct sm_config *c, const struct key *k, const char *value)
 {
     if (k->kind == LIST)
-        return add_admin(c, value);
+        return add_principal(c, k, value);
     if (k->kind != TEXT)
         return set_number(c, k, value);
     if (strlen(value) >= k->size)

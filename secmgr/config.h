@@ -17,6 +17,11 @@
 #define SM_PATH   512
 #define SM_ADMINS 32
 
+struct sm_principals {
+    int n;
+    char list[SM_ADMINS][256];
+};
+
 struct sm_config {
     /* [listen] */
     char unix_path[108];
@@ -36,8 +41,7 @@ struct sm_config {
     uint64_t lifetime_s, max_lifetime_s;
     char icv_algorithm[16]; /* "sha1", "sha256", "best" */
     /* [access] */
-    int n_admins;
-    char admins[SM_ADMINS][256];
+    struct sm_principals admins, observers;
     /* [limits] */
     uint64_t requests_per_second, burst, connections, threads;
     /* [audit] */

@@ -273,12 +273,17 @@ osd_status sm_parse_batch(const char *body, size_t len, struct sm_batch_request 
     return close_body(&b);
 }
 
-static void check_place(struct body *b, const struct sm_rule *r)
+/* A rule about an id that nothing can ever have is a mistake; one that is there can be removed. */
+static void check_place(struct body *b, const struct sm_rule *r, bool remove)
 {
     bool root = r->type == OSD_TYPE_ROOT, partition = r->type == OSD_TYPE_PARTITION;
 
-    if (root ? r->pid || r->oid : r->pid < OSD_ID_FIRST || (partition ? r->oid : !r->oid))
+    if (root ? r->pid || r->oid : partition ? r->oid : !r->oid)
         complain(b, "type", "does not fit pid and oid");
+    else if (!root && r->pid < OSD_ID_FIRST)
+        complain(b, "pid", "is reserved: ids of partitions begin at 0x10000");
+    else if (!root && !partition && r->oid < OSD_ID_FIRST && !remove)
+        complain(b, "oid", "is reserved: ids of objects and collections begin at 0x10000");
 }
 
 osd_status sm_parse_rule(const char *body, size_t len, bool remove, struct sm_rule *ret,
@@ -300,7 +305,7 @@ osd_status sm_parse_rule(const char *body, size_t len, bool remove, struct sm_ru
         get_number(&b, "expires", false, MS48, &r.expires);
     }
     if (!b.st)
-        check_place(&b, &r);
+        check_place(&b, &r, remove);
     if (r.inherits && (r.type == OSD_TYPE_USER || r.type == OSD_TYPE_COLLECTION))
         complain(&b, "inherit", "is for the root and partitions");
     st = close_body(&b);

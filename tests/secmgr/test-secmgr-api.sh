@@ -54,6 +54,11 @@ echo "== failures have their forms, too"
 call 404 DELETE /v1/osds/disk1/acl '{"type":"object","pid":"0x10000","oid":65536,"principal":"group:staff"}'
 call 404 DELETE /v1/groups/staff/members '{"principal":"uid:12"}'
 call 404 GET /v1/osds/disk2/acl
+for place in '"type":"object","pid":"0x10000","oid":"0xffff"' '"type":"collection","pid":"0x10000","oid":5' \
+    '"type":"partition","pid":"0xffff"' '"type":"object","pid":0,"oid":"0x10000"'; do
+    call 400 PUT /v1/osds/disk1/acl "{$place,"'"principal":"other","permissions":"read"}'
+    holds '"is reserved: ids of" in error["message"] and "begin at 0x10000" in error["message"]'
+done
 call 400 PUT /v1/osds/disk1/acl '{"type":"root","principal":"joe","permissions":"all"}'
 call 400 POST /v1/osds '{"name":"x y","url":"'"$DEVICE"'","master_key":"'"$MASTER"'"}'
 call 503 POST /v1/osds '{"name":"gone","url":"iscsi://127.0.0.1:1/iqn.x/0","master_key":"'"$MASTER"'"}'
@@ -66,7 +71,7 @@ call 404 DELETE /v1/osds/disk1
 "$BUILD/tests/secmgr/secmgr_routes" >routes
 python3 "$here/check_openapi.py" "$ROOT/secmgr/openapi.json" routes transcript || die "description"
 
-echo "== who is no administrator may ask for credentials and status, nothing more"
+echo "== who is no administrator may ask for credentials, nothing more"
 kill "$MANAGER_PID"
 wait "$MANAGER_PID"
 write_config two
@@ -87,14 +92,24 @@ else # root is an administrator by default
 fi
 while read -r method path; do
     case $path in
-    /v1/credentials | /v1/credentials/batch | /v1/status | /metrics | /v1/openapi.json) continue ;;
+    /v1/credentials | /v1/credentials/batch | /v1/openapi.json) continue ;;
     esac
     path=${path/\{osd\}/disk1}
     ask 403 "$method" "${path/\{group\}/staff}" '{}'
     holds '"administrator" in error["message"]'
 done <routes
-ask 200 GET /v1/status
+ask 403 GET /metrics
+holds 'error["message"].endswith(" is no administrator or observer: GET /metrics needs one")'
 ask 404 POST /v1/credentials '{"osd":"disk1","type":"root","permissions":["global"]}'
+
+echo "== an observer sees figures, and changes nothing"
+kill "$MANAGER_PID"
+wait "$MANAGER_PID"
+sed -i '/^admin = /a observer = other' two.conf
+start_manager two
+ask 200 GET /v1/status
+ask 200 GET /metrics
+ask 403 GET /v1/osds
 
 echo "== the rate limit is each caller's own"
 kill "$MANAGER_PID"

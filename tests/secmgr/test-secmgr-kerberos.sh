@@ -48,7 +48,7 @@ certtool --generate-privkey --key-type ecdsa --curve secp256r1 --outfile server.
 certtool --generate-self-signed --load-privkey server.key --template tmpl --outfile server.crt 2>/dev/null ||
     die "certtool"
 start_target
-write_config one
+write_config one 'observer = other'
 sed -i "s,^unix = .*,&\nhttps = 127.0.0.1:$port\ncertificate = $T/server.crt\nprivate_key = $T/server.key\nkeytab = $T/keytab," one.conf
 start_manager one
 enrol disk1

@@ -17,7 +17,7 @@ certificate old ca 'cn = alice' 'organization = example' tls_www_client signing_
 
 start_target
 port=$(free_port)
-write_config one 'admin = cert:CN=admin'
+write_config one 'admin = cert:CN=admin' 'observer = other'
 sed -i "s,^unix = .*,&\nhttps = 127.0.0.1:$port\ncertificate = $T/server.crt\nprivate_key = $T/server.key\nclient_ca = $T/ca.crt," one.conf
 start_manager one
 

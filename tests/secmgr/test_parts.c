@@ -243,15 +243,17 @@ static void test_secmgr_config__is_read(void **state)
     assert_int_equal(configure(&c,
                                "# comment\n\n[listen]\n unix = /a b \n https=:443\r\n"
                                "unix_mode = 0600\n[keys]\nrotate = 2d\n"
-                               "[access]\nadmin=uid:7\nadmin = group:x\n",
+                               "[access]\nadmin=uid:7\nadmin = group:x\nobserver = other\n",
                                why),
                      OSD_OK);
     assert_string_equal(c.unix_path, "/a b");
     assert_string_equal(c.https, ":443");
     assert_int_equal(c.unix_mode, 0600);
     assert_int_equal(c.rotate_s, 172800);
-    assert_int_equal(c.n_admins, 3);
-    assert_string_equal(c.admins[2], "group:x");
+    assert_int_equal(c.admins.n, 3);
+    assert_string_equal(c.admins.list[2], "group:x");
+    assert_int_equal(c.observers.n, 1);
+    assert_string_equal(c.observers.list[0], "other");
     assert_int_equal(sm_config_check(&c, why, sizeof(why)), OSD_E_INVALID); /* no certificate */
     assert_non_null(strstr(why, "certificate"));
     configure(&c, "[keys]\npassphrase_file = /x\n[credentials]\nicv_algorithm = md5\n", why);
