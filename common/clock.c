@@ -24,30 +24,52 @@ static uint64_t system_now_ms(void *arg)
 
 const struct osd_clock osd_clock_system = {.now_ms = system_now_ms};
 
+uint64_t osd_monotonic_ms(void)
+{
+    return now_of(CLOCK_MONOTONIC);
+}
+
 #if defined(__x86_64__)
 #define KEPT_CYCLES (1u << 20)
 
-static uint64_t frequent_now_ms(void *arg)
+/* A thread's last reading of a clock, and the processor's counter then. */
+struct reading {
+    uint64_t ms, at;
+};
+
+static uint64_t now_or_kept(struct reading *kept, clockid_t id)
 {
-    static _Thread_local uint64_t kept_ms, kept_at;
     uint64_t at = __builtin_ia32_rdtsc();
 
-    if (kept_ms == 0 || at - kept_at >= KEPT_CYCLES) { /* also when the counter went back */
-        kept_ms = system_now_ms(arg);
-        kept_at = at;
-    }
-    return kept_ms;
+    if (kept->ms == 0 || at - kept->at >= KEPT_CYCLES) /* also when the counter went back */
+        *kept = (struct reading){.ms = now_of(id), .at = at};
+    return kept->ms;
+}
+
+static uint64_t frequent_now_ms(void *arg)
+{
+    static _Thread_local struct reading kept;
+
+    (void)arg;
+    return now_or_kept(&kept, CLOCK_REALTIME);
+}
+
+uint64_t osd_monotonic_frequent_ms(void)
+{
+    static _Thread_local struct reading kept;
+
+    return now_or_kept(&kept, CLOCK_MONOTONIC);
 }
 
 const struct osd_clock osd_clock_frequent = {.now_ms = frequent_now_ms};
 #else
 const struct osd_clock osd_clock_frequent = {.now_ms = system_now_ms};
-#endif
 
-uint64_t osd_monotonic_ms(void)
+uint64_t osd_monotonic_frequent_ms(void)
 {
-    return now_of(CLOCK_MONOTONIC);
+    return osd_monotonic_ms();
 }
+#endif
 
 void osd_random(void *dst, size_t len)
 {

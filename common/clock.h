@@ -30,6 +30,10 @@ static inline uint64_t osd_clock_now(const struct osd_clock *c)
 /** Monotonic milliseconds for timeouts; no seam, never goes back. */
 uint64_t osd_monotonic_ms(void);
 
+/** The same for one who asks with every command: a reading that the thread keeps, as old as one of
+ *  osd_clock_frequent may be. So it may show less than another thread has seen. */
+uint64_t osd_monotonic_frequent_ms(void);
+
 /** Fill dst with random bytes from the kernel; waits for the pool at boot, cannot fail later.
  */
 void osd_random(void *dst, size_t len);

@@ -261,12 +261,12 @@ osd_status blocks_share(struct blocks *b, uint64_t first, uint32_t count)
  * be told, the last value stands. Caller holds the mutex. */
 static void look(struct blocks *b, uint64_t max_age)
 {
-    uint64_t now = osd_monotonic_ms();
     struct statvfs vfs;
 
-    if (!b->dir || (b->looked_ms && now - b->looked_ms < max_age))
+    if (!b->dir ||
+        (max_age && b->looked_ms && osd_monotonic_frequent_ms() < b->looked_ms + max_age))
         return;
-    b->looked_ms = now;
+    b->looked_ms = osd_monotonic_ms();
     if (statvfs(b->dir, &vfs) == 0)
         b->available = (uint64_t)vfs.f_bavail * vfs.f_frsize;
 }

@@ -121,7 +121,7 @@ static struct stage *make_room(struct staging *s, uint32_t len)
 /* Take a slot for the tag, busy until it is settled. OSD_E_BUSY; OSD_E_NOMEM (no room). */
 static osd_status reserve(struct staging *s, const struct osd_twophase *t, struct stage **ret)
 {
-    uint64_t now = osd_monotonic_ms();
+    uint64_t now = osd_monotonic_frequent_ms();
     struct stage *g;
     uint8_t *data = malloc(t->length);
 
@@ -219,7 +219,7 @@ static osd_status claim(struct staging *s, const uint8_t *tag, struct stage **re
     osd_status st = OSD_OK;
 
     pthread_mutex_lock(&s->lock);
-    purge(s, osd_monotonic_ms());
+    purge(s, osd_monotonic_frequent_ms());
     g = find(s, tag);
     if (!g)
         st = OSD_E_NOT_FOUND;

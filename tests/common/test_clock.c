@@ -42,7 +42,20 @@ static void test_common_clock__frequent_is_at_most_a_millisecond_late(void **sta
     } while (after < end);
 }
 
-/* The reason it exists: it hardly ever asks the system. */
+static void test_common_clock__frequent_monotonic_is_at_most_a_millisecond_late(void **state)
+{
+    uint64_t end = osd_monotonic_ms() + LONG_MS, before, now, after;
+
+    (void)state;
+    do {
+        before = osd_monotonic_ms();
+        now = osd_monotonic_frequent_ms();
+        after = osd_monotonic_ms();
+        assert_in_range(now, before - LAG_MS, after);
+    } while (after < end);
+}
+
+/* The reason they exist: they hardly ever ask the system. */
 static void test_common_clock__frequent_seldom_asks(void **state)
 {
     (void)state;
@@ -50,6 +63,10 @@ static void test_common_clock__frequent_seldom_asks(void **state)
     asked = 0;
     for (unsigned i = 0; i < CALLS; i++)
         (void)osd_clock_now(&osd_clock_frequent);
+    assert_in_range(asked, 1, MANY_READ);
+    asked = 0;
+    for (unsigned i = 0; i < CALLS; i++)
+        (void)osd_monotonic_frequent_ms();
     assert_in_range(asked, 1, MANY_READ);
 #else
     skip();
@@ -60,6 +77,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_common_clock__frequent_is_at_most_a_millisecond_late),
+        cmocka_unit_test(test_common_clock__frequent_monotonic_is_at_most_a_millisecond_late),
         cmocka_unit_test(test_common_clock__frequent_seldom_asks),
     };
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
@@ -19,6 +20,7 @@
 /* Called in front of a write, in the place of another thread that comes at that moment. */
 static void (*meanwhile)(void);
 static unsigned syncs; /* of files */
+static unsigned asked; /* for the time */
 
 ssize_t __real_pwritev64(int fd, const struct iovec *v, int n, off_t off);
 ssize_t __wrap_pwritev64(int fd, const struct iovec *v, int n, off_t off);
@@ -50,6 +52,14 @@ int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
         return __real_fallocate64(fd, mode, offset, len);
     errno = punch_errno;
     return -1;
+}
+
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+    asked++;
+    return __real_clock_gettime(id, ts);
 }
 
 static struct blocks *b;
@@ -280,6 +290,22 @@ static void test_store_blocks__a_file_system_that_takes_nothing_back_works_as_we
     blocks_close(b);
 }
 
+#define LOOKS 100000u
+
+/* Would catch: a system call for each command that grows, where there is no vDSO. */
+static void test_store_blocks__whether_it_is_full_seldom_asks_for_the_time(void **state)
+{
+#if !defined(__x86_64__)
+    skip();
+#endif
+    open_files(*state);
+    asked = 0;
+    for (unsigned i = 0; i < LOOKS; i++)
+        assert_false(blocks_full(b));
+    assert_in_range(asked, 1, LOOKS / 10);
+    blocks_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +317,7 @@ int main(void)
         RIG_TEST(test_store_blocks__opening_finds_what_had_gone_back),
         RIG_TEST(test_store_blocks__format_leaves_alone_what_had_gone_back),
         RIG_TEST(test_store_blocks__a_file_system_that_takes_nothing_back_works_as_well),
+        RIG_TEST(test_store_blocks__whether_it_is_full_seldom_asks_for_the_time),
     };
 
     rig_choose("rocksdb");
