@@ -82,7 +82,7 @@ static void add_capability(struct osd_cdb *c, uint8_t method)
 
 static void add_nonce(struct bench_signer *s, struct osd_cdb *c)
 {
-    uint64_t now = osd_clock_now(&osd_clock_frequent);
+    uint64_t now = osd_clock_now(&osd_clock_system);
 
     be48_put(c->sec.nonce, now);
     be48_put(c->sec.nonce + 6, ++s->nonces);
