@@ -72,9 +72,25 @@ const char *verb_name(const struct osd_call *c)
     return osd_op_info(verbs[c->verb].op)->name;
 }
 
+static bool is_of_collection(uint32_t page)
+{
+    return osd_page_owner(page) == OSD_TYPE_COLLECTION;
+}
+
+/* What GET and SET ATTRIBUTES mean is told by a page that they name. */
+static bool names_collection(const struct osd_call *c, const struct verb *v)
+{
+    bool any = v->op == OSD_OP_GET_ATTRIBUTES || v->op == OSD_OP_SET_ATTRIBUTES;
+
+    return any && ((c->n_get && is_of_collection(c->get[0].page)) ||
+                   (c->n_set && is_of_collection(c->set[0].page)));
+}
+
 static uint8_t object_type(const struct osd_call *c, const struct verb *v)
 {
     if (v->flags & VERB_COLLECTION && (c->oid || v->flags & VERB_MAKES_IDS))
+        return OSD_TYPE_COLLECTION;
+    if (c->oid && names_collection(c, v))
         return OSD_TYPE_COLLECTION;
     if (c->pid == 0)
         return OSD_TYPE_ROOT;

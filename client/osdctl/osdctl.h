@@ -165,16 +165,17 @@ static inline void be_put(uint8_t *dst, uint64_t v, size_t len)
 }
 
 /* Attribute pages (OSD-2 7.1.2): bases by kind of object, then offsets. */
-#define PAGE_USER      0x00000000u
-#define PAGE_PARTITION 0x30000000u
-#define PAGE_ROOT      0x90000000u
-#define INFORMATION    0x1u
-#define QUOTAS         0x2u
-#define TIMESTAMPS     0x3u
-#define SECURITY       0x5u
-#define RECOVERY       0x6u
-#define LOGICAL_LENGTH 0x82u    /* in user object information */
-#define OWN_PAGES      0x10000u /* pages that clients define: from base + this */
-#define OWN_PAGES_LAST 0x1fffffffu
+#define PAGE_USER       0x00000000u
+#define PAGE_PARTITION  0x30000000u
+#define PAGE_COLLECTION 0x60000000u
+#define PAGE_ROOT       0x90000000u
+#define INFORMATION     0x1u
+#define QUOTAS          0x2u
+#define TIMESTAMPS      0x3u
+#define SECURITY        0x5u
+#define RECOVERY        0x6u
+#define LOGICAL_LENGTH  0x82u    /* in user object information */
+#define OWN_PAGES       0x10000u /* pages that clients define: from base + this */
+#define OWN_PAGES_LAST  0x1fffffffu
 
 #endif

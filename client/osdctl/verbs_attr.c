@@ -75,12 +75,24 @@ static int attr_get(struct osd_session *s, const struct attr_args *a)
     return succeed(attr_json(a->page, a->number, value, g.len));
 }
 
+/* First page of the kind of object. */
+static uint32_t first_page(const struct attr_args *a)
+{
+    bool collection = a->page >= PAGE_COLLECTION && a->page < PAGE_ROOT;
+
+    if (a->t.pid == 0)
+        return PAGE_ROOT;
+    if (a->t.oid == 0)
+        return PAGE_PARTITION;
+    return collection ? PAGE_COLLECTION : PAGE_USER;
+}
+
 static int change(struct osd_session *s, const struct attr_args *a, const void *value,
                   uint16_t len)
 {
     struct osd_attr set = {a->page, a->number, value, len};
     osd_status st = osd_set_attrs(s, a->t.pid, a->t.oid, &set, 1);
-    uint32_t first = a->t.pid == 0 ? PAGE_ROOT : a->t.oid == 0 ? PAGE_PARTITION : PAGE_USER;
+    uint32_t first = first_page(a);
 
     if (st == OSD_E_INVALID)
         return fail_with(st,

@@ -280,6 +280,8 @@ OSD_API osd_status osd_append(struct osd_session *s, uint64_t pid, uint64_t oid,
 /** Set the logical length. */
 OSD_API osd_status osd_truncate(struct osd_session *s, uint64_t pid, uint64_t oid,
                                 uint64_t length);
+/** Attributes of one object; of a collection, if the first page is one of a collection (60000000h to
+ *  8FFFFFFFh). */
 OSD_API osd_status osd_get_attrs(struct osd_session *s, uint64_t pid, uint64_t oid,
                                  struct osd_attr_get *get, size_t n);
 OSD_API osd_status osd_set_attrs(struct osd_session *s, uint64_t pid, uint64_t oid,

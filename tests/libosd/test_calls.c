@@ -524,6 +524,34 @@ static void test_libosd_calls__collections_are_made_listed_and_removed(void **st
     assert_int_equal(number_attr(first, INFO, LENGTH), 0);
 }
 
+static bool see_own(void *arg, uint32_t page, uint32_t number, const void *value, uint16_t len)
+{
+    if (page == 0x60010000 && number == 7)
+        *(uint16_t *)arg += len;
+    (void)value;
+    return true;
+}
+
+/* The id does not tell what kind of object it is, the page does. */
+static void test_libosd_calls__attributes_of_collections_are_set_and_got(void **state)
+{
+    struct osd_call collection = {.verb = OSD_V_CREATE_COLLECTION, .pid = PID, .oid = CID};
+    const uint32_t own = 0x60010000;
+    struct osd_attr red = {own, 7, "red", 3};
+    char value[8];
+    struct osd_attr_get get = {.page = own, .number = 7, .value = value, .cap = sizeof(value)};
+    uint16_t seen = 0;
+
+    assert_int_equal(osd_execute(s, &collection), OSD_OK);
+    assert_int_equal(osd_set_attrs(s, PID, CID, &red, 1), OSD_OK);
+    assert_int_equal(osd_get_attrs(s, PID, CID, &get, 1), OSD_OK);
+    assert_true(get.defined);
+    assert_int_equal(get.len, 3);
+    assert_memory_equal(value, "red", 3);
+    assert_int_equal(osd_each_attr(s, PID, CID, own, see_own, &seen), OSD_OK);
+    assert_int_equal(seen, 3);
+}
+
 static void test_libosd_calls__queries_find_members(void **state)
 {
     struct osd_criterion red = {CLIENT, 3, "red", "red", 3, 3};
@@ -772,6 +800,7 @@ static int run(void)
         TEST(partition_goes_with_its_contents),
         TEST(transfers_of_all_sizes_are_split_right),
         TEST(collections_are_made_listed_and_removed),
+        TEST(attributes_of_collections_are_set_and_got),
         TEST(queries_find_members),
         TEST(a_query_names_the_collection_it_cannot_use),
         TEST(several_objects_bring_their_attributes),
