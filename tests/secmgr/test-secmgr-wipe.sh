@@ -10,9 +10,9 @@ enrol disk1
 rule disk1 '"type":"root","principal":"other","permissions":"all","inherit":"all"'
 
 echo "== the search finds what is there"
-echo "$T/one.socket" | python3 "$ROOT/tests/secmgr/find_in_memory.py" "$MANAGER_PID" >times
+echo "$T/one.socket" | python3 "$ROOT/tests/secmgr/find_in_memory.py" "$MANAGER_PID" >times.txt
 [ $? -eq 77 ] && { echo "this user may not look into another process"; exit 77; }
-[ "$(cut -d' ' -f1 times)" -gt 0 ] || die "nothing is found"
+[ "$(cut -d' ' -f1 times.txt)" -gt 0 ] || die "nothing is found"
 
 echo "== keys of single credentials and of many"
 OSD_SECMGR=$SECMGR osdctl -d "$DEVICE" mk partition 0x10000 || die "no partition"
@@ -25,6 +25,6 @@ ask 200 POST /v1/credentials/batch '{"osd":"disk1","type":"object","pid":"0x1000
 cat .reply >>replies
 grep -oE '"key":"[0-9a-f]{40}"' replies | cut -d'"' -f4 >given
 [ "$(wc -l <given)" -eq 221 ] || die "$(wc -l <given) keys"
-python3 "$ROOT/tests/secmgr/find_in_memory.py" "$MANAGER_PID" <given >times
-found=$(grep -cv '^0 ' times)
+python3 "$ROOT/tests/secmgr/find_in_memory.py" "$MANAGER_PID" <given >times.txt
+found=$(grep -cv '^0 ' times.txt)
 [ "$found" -eq 0 ] || die "$found of 221 keys are in the manager's memory"
