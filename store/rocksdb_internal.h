@@ -150,6 +150,7 @@ struct rdb {
 
     /* What comes before is read by every command; from here on it changes with some. */
     _Alignas(64) uint64_t later, published; /* rdb_publish(); atomic */
+    unsigned ranges; /* commits that deleted ranges since they were put into tables; atomic */
     int64_t batch_room;   /* what open transactions may still put into batches; atomic */
     uint64_t next_pid;    /* atomic */
     uint64_t last_serial; /* of a partition; atomic */
@@ -182,6 +183,10 @@ static inline bool rdb_failed(const struct rdb *r)
 {
     return __atomic_load_n(&r->failed, __ATOMIC_RELAXED);
 }
+
+/** From so many on, range deletions in memory are put into tables: every iterator has to look at all
+ *  of them after each change to them. */
+#define RANGES_MANY 128u
 
 #define TXN_DELTAS 4
 

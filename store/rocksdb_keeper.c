@@ -3,8 +3,8 @@
  * store/rocksdb_keeper.c - the RocksDB store's background thread
  *
  * It syncs what was committed at the latest KEEPER_MS after it was, so that loss of power costs
- * no more than that, writes touched timestamps before there are too many of them, and goes on with
- * partitions that are being made from others and with indexes. Commands only ring the bell.
+ * no more than that, writes touched timestamps before there are too many of them, has range deletions
+ * put into tables, and goes on with partitions that are being made from others and with indexes. Commands only ring the bell.
  * Invariants:
  *  (1) One keeper per open store that may be written; it holds no lock while it sleeps.
  *  (2) A sync that fails makes the store refuse writes, whoever asked for it (rdb_sync()).
@@ -42,6 +42,29 @@ static bool keeper_wait(struct keeper *k)
     return go_on;
 }
 
+/* Have RocksDB put range deletions into tables, if there are many in memory. */
+static osd_status ranges_work(struct rdb *r)
+{
+    rocksdb_flushoptions_t *o;
+    osd_status st = OSD_OK;
+
+    if (__atomic_load_n(&r->ranges, __ATOMIC_RELAXED) < RANGES_MANY || rdb_failed(r) ||
+        blocks_full(r->blocks))
+        return OSD_OK;
+    __atomic_store_n(&r->ranges, 0, __ATOMIC_RELAXED);
+    o = rocksdb_flushoptions_create();
+    rocksdb_flushoptions_set_wait(o, 0);
+    for (int i = 0; i < CF_MAX && !st; i++) {
+        char *err = NULL;
+        if (i != CF_DEFAULT && i != CF_RECORDS)
+            rocksdb_flush_cf(r->db, o, r->cf[i], &err);
+        if (err)
+            st = rdb_error(r, err);
+    }
+    rocksdb_flushoptions_destroy(o);
+    return st;
+}
+
 static void keeper_round(struct rdb *r)
 {
     osd_status st = touch_many(r) ? touch_flush(r) : OSD_OK, one;
@@ -53,6 +76,8 @@ static void keeper_round(struct rdb *r)
     st = st ? st : one;
     if (more || more_index)
         keeper_ring(r);
+    one = ranges_work(r);
+    st = st ? st : one;
     if (__atomic_exchange_n(&r->keeper.unsynced, false, __ATOMIC_ACQ_REL)) {
         one = rdb_sync(r);
         st = st ? st : one;

@@ -361,27 +361,53 @@ static osd_status note_removed(struct txn *t, struct part *p)
     return OSD_OK;
 }
 
+#define FEW_OBJECTS 16
+#define FEW_BYTES   (1 * MIB) /* so the keys are few as well */
+
+/* Whether a partition, which may be deleted by range, is better deleted key by key: range deletions
+ * are in the way of every iterator until they are merged into the tables. */
+static bool has_little(const struct part *p, const struct store_meta *m,
+                       const struct record *rec)
+{
+    return m->count <= FEW_OBJECTS && m->used <= FEW_BYTES && !rec->copying && !p->index;
+}
+
+/* What is in a partition goes, and what it has outside of its record. */
+static osd_status remove_contents(struct txn *t, const struct record *rec, bool contents)
+{
+    osd_status st = contents ? remove_one_by_one(t, rec->id.pid) : OSD_OK;
+
+    if (!st)
+        st = attrs_remove(t, rec);
+    return st ? st : index_part_removed(t, rec->id.pid);
+}
+
 static osd_status remove_partition(struct txn *t, struct store_id id, bool contents)
 {
     bool alone = t->base.id.pid == id.pid || !t->changed;
-    bool by_range = contents && alone && !t->range_pid && !new_part_find(t, id.pid);
+    bool may_range = contents && alone && !t->range_pid && !new_part_find(t, id.pid);
+    bool by_range = may_range;
     struct part *p = txn_part(t, id.pid);
     struct record rec;
     struct store_meta m;
     osd_status st = p ? rdb_get_meta(&t->base, id, &m) : OSD_E_NOT_FOUND;
 
     if (!st)
+        st = txn_record(t, id, &rec);
+    if (!st && has_little(p, &m, &rec))
+        by_range = false;
+    if (!st)
         st = dups_settle(t->rdb, id.pid, by_range ? DUPS_FROM : DUPS_FROM | DUPS_TO);
     if (!st && m.count > 0 && !contents)
         st = OSD_E_NOT_EMPTY;
-    if (!st && contents && !by_range)
-        st = remove_one_by_one(t, id.pid);
+    if (!st && !by_range)
+        st = remove_contents(t, &rec, contents);
+    if (st == OSD_E_CORRUPT && may_range && !t->failed) { /* nobody has to read what goes */
+        by_range = true;
+        st = OSD_OK;
+    }
     if (!st)
         st = txn_record(t, id, &rec);
-    if (!st && !by_range)
-        st = attrs_remove(t, &rec);
-    if (!st && !by_range)
-        st = index_part_removed(t, id.pid);
     if (!st)
         st = rdb_get_meta(&t->base, id, &m); /* what is left of it by now */
     if (!st)

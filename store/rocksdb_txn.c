@@ -527,6 +527,8 @@ static osd_status write_with_ranges(struct txn *t, bool later, char **err)
         rocksdb_write(r->db, r->wo, all, err);
         write_end(r, later, err);
         rocksdb_writebatch_destroy(all);
+        if (__atomic_add_fetch(&r->ranges, 1, __ATOMIC_RELAXED) == RANGES_MANY)
+            keeper_ring(r);
     }
     rocksdb_writebatch_destroy(before);
     rocksdb_writebatch_destroy(after);
