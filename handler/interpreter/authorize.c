@@ -152,6 +152,13 @@ static bool has_range(enum osd_op op)
            op == OSD_OP_CLEAR || op == OSD_OP_PUNCH || op == OSD_OP_APPEND;
 }
 
+static bool is_ranged(const struct command *c)
+{
+    const struct osd_capability *cap = &c->cdb.cap;
+
+    return !layout1(c) && (cap->range_len != 0 || cap->range_start != 0);
+}
+
 /* One extent against the byte range of an OSD-2 capability. */
 static osd_status check_extent(struct command *c, struct extent e)
 {
@@ -172,12 +179,23 @@ static uint64_t append_start(const struct command *c)
     return again ? c->replay.outcome.append_start : c->meta.length;
 }
 
+/* READ MAPS AND COMPARE looks at what lies from its first byte on. */
+static struct extent compared(const struct command *c)
+{
+    uint64_t start = c->cdb.start, length = c->meta.length;
+
+    return (struct extent){start, length > start ? length - start : 0};
+}
+
 static osd_status check_range(struct command *c)
 {
-    const struct osd_capability *cap = &c->cdb.cap;
     osd_status st = OSD_OK;
 
-    if (layout1(c) || !has_range(c->cdb.op) || (cap->range_len == 0 && cap->range_start == 0))
+    if (!is_ranged(c))
+        return OSD_OK;
+    if (c->cdb.op == OSD_OP_READ_MAPS_AND_COMPARE)
+        return c->exists ? check_extent(c, compared(c)) : OSD_OK;
+    if (!has_range(c->cdb.op))
         return OSD_OK;
     if (c->cdb.op == OSD_OP_APPEND)
         return c->exists ? check_extent(c, (struct extent){append_start(c), c->cdb.length})
@@ -189,16 +207,26 @@ static osd_status check_range(struct command *c)
 
 /* ---- further objects of the command ---- */
 
-/* Whether a further capability lets a user object be used; created is its time of creation. */
+/* Whether a further capability is for all of an object's bytes, and attributes if they are used. */
+static bool is_for_all(const struct osd_capability *cap, const struct store_meta *m,
+                       uint16_t perms)
+{
+    bool bytes = cap->range_start == 0 && (cap->range_len == 0 || cap->range_len >= m->length);
+
+    return bytes && (cap->allowed_attrs == 0 || !(perms & OSD_PERM_GET_ATTR));
+}
+
+/* Whether a further capability lets a user object be used. */
 static bool extends(const struct command *c, const struct osd_capability *cap,
-                    struct store_id id, uint64_t created, uint16_t perms)
+                    struct store_id id, const struct store_meta *m, uint16_t perms)
 {
     bool proven = c->verified || cap->method == OSD_SEC_NOSEC;
 
-    return proven && cap->format == 2 && cap->object_type == OSD_TYPE_USER &&
-           cap->descriptor == OSD_DESC_USER && cap->allowed_pid == id.pid &&
-           cap->allowed_oid == id.oid && (cap->permissions & perms) == perms &&
-           !expired(c, cap) && (cap->created == 0 || cap->created == created) &&
+    return proven && is_for_all(cap, m, perms) && cap->format == 2 &&
+           cap->object_type == OSD_TYPE_USER && cap->descriptor == OSD_DESC_USER &&
+           cap->allowed_pid == id.pid && cap->allowed_oid == id.oid &&
+           (cap->permissions & perms) == perms && !expired(c, cap) &&
+           (cap->created == 0 || cap->created == m->created) &&
            (cap->boot_epoch == 0 || cap->boot_epoch == c->dev->boot_epoch);
 }
 
@@ -225,11 +253,14 @@ static osd_status check_second(struct command *c)
     st = ops_of(c)->get_meta(c->txn, id, &m);
     if (st)
         return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+    if (c->cdb.op == OSD_OP_COPY_USER_OBJECTS && is_ranged(c) &&
+        (st = check_extent(c, (struct extent){0, m.length})))
+        return st;
     for (size_t at = 0; at < c->extensions.len; at += OSD2_CAPABILITY_LEN) {
         struct osd_capability cap;
         bool same = true;
         osd_capability_decode(c->extensions.data + at, OSD_GEN2, &cap);
-        if (!extends(c, &cap, id, m.created, perms))
+        if (!extends(c, &cap, id, &m, perms))
             continue;
         if (cap.policy_tag)
             st = has_tag(c, id, OSD_TYPE_USER, cap.policy_tag, &same);

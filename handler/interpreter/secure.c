@@ -63,18 +63,29 @@ static bool sets_keys(const struct command *c)
     return c->cdb.op == OSD_OP_SET_KEY || c->cdb.op == OSD_OP_SET_MASTER_KEY;
 }
 
+/* A partition that the command takes data from, besides that which judges it; 0: there is none. */
+static uint64_t other_source(const struct command *c)
+{
+    if (c->cdb.op == OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT)
+        return c->cdb.start;
+    if (c->cdb.op == OSD_OP_REFRESH_SNAPSHOT_OR_CLONE)
+        return c->has_partition ? c->partition.source : 0;
+    return c->second.len ? second_object(c).pid : 0;
+}
+
 /* The method a command has to use at least: what its partition asks for, that of the source of
  * a copy, and for keys, once there is one, a method that signs the whole command. */
 static osd_status least_method(struct command *c, uint8_t *ret)
 {
-    uint8_t least, source = OSD_SEC_NOSEC;
+    uint8_t least, other = OSD_SEC_NOSEC;
+    uint64_t source = other_source(c);
     osd_status st = secure_default_method(c, secure_judge(c), &least);
 
-    if (st == OSD_OK && c->second.len)
-        st = secure_default_method(c, second_object(c).pid, &source);
+    if (st == OSD_OK && source)
+        st = secure_default_method(c, source, &other);
     if (st)
         return st;
-    least = source > least ? source : least;
+    least = other > least ? other : least;
     if (sets_keys(c) && c->dev->methods != METHODS_NOSEC && least < OSD_SEC_CMDRSP)
         least = OSD_SEC_CMDRSP;
     *ret = least;
@@ -363,7 +374,7 @@ static osd_status find_ground(struct command *c, bool usual, struct trust_ground
 
 static bool is_usual(const struct command *c)
 {
-    return is_signed(c) && !sets_keys(c) && !c->second.len;
+    return is_signed(c) && !sets_keys(c) && !other_source(c);
 }
 
 /* A credential that was good before: its capability says what it said then. */

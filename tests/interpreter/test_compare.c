@@ -286,6 +286,42 @@ static void test_interpreter_compare__the_second_needs_its_own_capability(void *
     }
 }
 
+/* Would catch: a credential for some bytes of an object that tells where the others are the same as
+ * those of an object one has made up. */
+static void test_interpreter_compare__looks_at_no_byte_out_of_range(void **state)
+{
+    static const struct {
+        uint64_t range, second, start;
+        uint16_t field; /* 0: good */
+    } cases[] = {
+        {0, 0, 0, 0},    {100, 100, 0, 0}, {99, 0, 0, 32}, {UINT64_MAX, 99, 0, 48},
+        {50, 0, 60, 40},
+    };
+    struct rig *rig = *state;
+
+    fill(rig, 100);
+    snapshot(rig);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct osd_cdb c = compare(rig, OTHER, RIG_OID), of = c;
+        uint8_t *p = rig->out + NAMED + 16;
+        c.start = cases[i].start;
+        rig_cap(&c, OSD_TYPE_USER, OSD_PERM_READ);
+        c.cap.range_len = cases[i].range;
+        of.pid = OTHER;
+        rig_cap(&of, OSD_TYPE_USER, OSD_PERM_READ);
+        of.cap.range_len = cases[i].second;
+        be16_put(p, 0xffee);
+        be32_put(p + 4, OSD2_CAPABILITY_LEN);
+        osd_capability_encode(&of.cap, OSD_GEN2, p + 8);
+        rig->out_len = c.cont_len = NAMED + 24 + OSD2_CAPABILITY_LEN;
+        rig_run(rig, &c);
+        if (cases[i].field)
+            expect_cdb(rig, cases[i].field);
+        else
+            expect_good(rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +333,7 @@ int main(void)
         rig_test(test_interpreter_compare__is_enough_for_an_incremental_copy),
         rig_test(test_interpreter_compare__what_is_wrong_is_pointed_at),
         rig_test(test_interpreter_compare__the_second_needs_its_own_capability),
+        rig_test(test_interpreter_compare__looks_at_no_byte_out_of_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -236,6 +236,27 @@ static void test_interpreter_copy__the_source_needs_its_own_capability(void **st
     extend(rig, &c, &bad);
     rig_run(rig, &c);
     expect_cdb(rig, 48);
+    bad = good;
+    bad.range_len = 1; /* for a part of the bytes, which a copy is not */
+    extend(rig, &c, &bad);
+    rig_run(rig, &c);
+    expect_cdb(rig, 48);
+    bad.range_len = UINT64_MAX;
+    bad.range_start = 1;
+    extend(rig, &c, &bad);
+    rig_run(rig, &c);
+    expect_cdb(rig, 48);
+    bad = good;
+    bad.allowed_attrs = 0x10000; /* for some attributes */
+    extend(rig, &c, &bad);
+    rig_run(rig, &c);
+    expect_cdb(rig, 48);
+    c.cap.range_len = 1; /* and the copy is written whole */
+    extend(rig, &c, &good);
+    rig_run(rig, &c);
+    expect_cdb(rig, 32);
+    c.cap.range_len = UINT64_MAX;
+    good.range_len = UINT64_MAX;
     good.policy_tag = 77;
     good.created = RIG_NOW;
     extend(rig, &c, &good);

@@ -71,11 +71,32 @@ static void test_interpreter_duplicates__one_that_is_made_again_is_the_same(void
     }
 }
 
+/* What security.md says of a restore, so that nobody believes otherwise: the partition's tag is its
+ * own, those of its objects are the snapshot's. */
+static void test_interpreter_duplicates__a_restore_brings_old_tags_of_objects_back(void **state)
+{
+    const uint32_t tag = 0x40000001;
+    struct rig *rig = *state;
+
+    snapshot(rig);
+    rig_set_u(rig, RIG_PID, RIG_OID, OSD_PG_SECURITY, tag, 7, 4);
+    expect_good(rig);
+    refresh(rig);
+    expect_good(rig);
+    rig_set_u(rig, RIG_PID, RIG_OID, OSD_PG_SECURITY, tag, 8, 4);
+    rig_set_u(rig, RIG_PID, 0, OSD_PAGE_P + OSD_PG_SECURITY, tag, 8, 4);
+    restore(rig);
+    expect_good(rig);
+    assert_int_equal(rig_get_u(rig, RIG_PID, 0, OSD_PAGE_P + OSD_PG_SECURITY, tag), 8);
+    assert_int_equal(rig_get_u(rig, RIG_PID, RIG_OID, OSD_PG_SECURITY, tag), 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         rig_test(test_interpreter_duplicates__a_partition_made_anew_is_another_one),
         rig_test(test_interpreter_duplicates__one_that_is_made_again_is_the_same),
+        rig_test(test_interpreter_duplicates__a_restore_brings_old_tags_of_objects_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -354,6 +354,68 @@ static void test_interpreter_security__a_partition_can_insist(void **state)
     rig_close(&rig);
 }
 
+/* Would catch: a clone that asks for nothing and is refreshed by anybody, with what its source, which
+ * asks for proof, holds then. */
+static void test_interpreter_security__data_of_a_partition_goes_nowhere_unproven(void **state)
+{
+    struct osd_cdb refresh =
+                       rig_cmd(OSD_OP_REFRESH_SNAPSHOT_OR_CLONE, OSD_GEN2, RIG_PID + 1, 0),
+                   restore =
+                       rig_cmd(OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT, OSD_GEN2, RIG_PID, 0),
+                   make = rig_cmd(OSD_OP_CREATE_CLONE, OSD_GEN2, RIG_PID + 1, 0);
+    struct keys k, clone;
+    struct request r;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    rig.out_len = rig.in_len = 0;
+    make.start = RIG_PID;
+    rig_good(&rig, &make);
+    clone = k;
+    signed_keys_below(&rig, OSD_GEN2, RIG_PID + 1, &clone);
+    rig_good(&rig, &refresh); /* both ask for nothing */
+    rig_set_u(&rig, RIG_PID, 0, P5, 1, OSD_SEC_CMDRSP, 1);
+    rig.out_len = rig.in_len = 0;
+    rig_run(&rig, &refresh);
+    expect_cdb(&rig, 80);
+    rig_cap(&refresh, OSD_TYPE_PARTITION, OSD_PERM_READ | OSD_PERM_WRITE);
+    refresh.cap.key_version = VERSION;
+    rig_run(&rig, &refresh);
+    expect_cdb(&rig, 82);
+    for (int i = 0; i < 2; i++) { /* a credential that is known, too */
+        r = signed_make(&rig, refresh, i ? OSD_SEC_CAPKEY : OSD_SEC_CMDRSP, clone.working, &k);
+        if (i)
+            signed_token(&rig, &r);
+        signed_run(&rig, &r);
+        if (i)
+            expect_cdb(&rig, 82);
+        else
+            expect_good(&rig);
+    }
+    rig_close(&rig);
+
+    signed_furnish(&rig, &k);
+    rig_set_u(&rig, RIG_PID, 0, P5, 1, OSD_SEC_NOSEC, 1);
+    make = rig_cmd(OSD_OP_CREATE_SNAPSHOT, OSD_GEN2, RIG_PID + 1, 0);
+    make.start = RIG_PID;
+    restore.start = RIG_PID + 1;
+    rig.out_len = rig.in_len = 0;
+    rig_good(&rig, &make);
+    rig_good(&rig, &restore);
+    const uint8_t method =
+        OSD_SEC_CMDRSP; /* as if it had been made when its source asked for it */
+    struct store_txn *t;
+    const struct store_id id = {RIG_PID + 1, 0};
+    assert_int_equal(rig.store->ops->begin(rig.store, id, STORE_EXCLUSIVE, &t), OSD_OK);
+    assert_int_equal(rig.store->ops->set_attr(t, id, P5, 1, &method, 1), OSD_OK);
+    assert_int_equal(rig.store->ops->commit(t, 0), OSD_OK);
+    assert_int_equal(device_note_secured(rig.dev), OSD_OK);
+    rig_run(&rig, &restore);
+    expect_cdb(&rig, 80);
+    rig_close(&rig);
+}
+
 static void test_interpreter_security__a_device_can_insist_from_birth(void **state)
 {
     struct keys k;
@@ -992,6 +1054,7 @@ int main(void)
         cmocka_unit_test(test_interpreter_security__staging_does_not_use_the_nonce_up),
         cmocka_unit_test(test_interpreter_security__forgotten_nonces_stay_refused),
         cmocka_unit_test(test_interpreter_security__a_partition_can_insist),
+        cmocka_unit_test(test_interpreter_security__data_of_a_partition_goes_nowhere_unproven),
         cmocka_unit_test(test_interpreter_security__a_device_can_insist_from_birth),
         cmocka_unit_test(test_interpreter_security__data_both_ways_is_signed),
         cmocka_unit_test(test_interpreter_security__continuations_are_signed),

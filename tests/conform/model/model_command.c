@@ -494,10 +494,14 @@ static void check_extent(struct cmd *c, uint64_t start, uint64_t len)
 
 static void check_range(struct cmd *c)
 {
+    const struct m_object *source =
+        c->source ? model_find(c->m, m_be(c->source, 8), m_be(c->source + 8, 8)) : NULL;
     enum m_op op = c->k->op;
 
     if (layout1(c) || (m_be(cap(c) + 88, 8) == 0 && m_be(cap(c) + 96, 8) == 0))
         return;
+    if (source) /* all of it is written */
+        check_extent(c, 0, source->length);
     if (op == O_APPEND && c->target)
         check_extent(c, c->target->length, c->length);
     if (op != O_READ && op != O_WRITE && op != O_CREATE_WRITE && op != O_CLEAR && op != O_PUNCH)
