@@ -19,8 +19,8 @@
 
 /* Called in front of a write, in the place of another thread that comes at that moment. */
 static void (*meanwhile)(void);
-static unsigned syncs; /* of files */
-static unsigned asked; /* for the time */
+static unsigned syncs;               /* of files */
+static _Thread_local unsigned asked; /* for the time, by this thread */
 
 ssize_t __real_pwritev64(int fd, const struct iovec *v, int n, off_t off);
 ssize_t __wrap_pwritev64(int fd, const struct iovec *v, int n, off_t off);
