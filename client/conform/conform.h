@@ -61,6 +61,7 @@ struct conform_options {
     bool
         destructive; /* FORMAT OSD before every case, and everything a case wants; otherwise only
                          what stays within partitions of the run's own. memory: always is */
+    bool create;     /* file: URLs: make the store if there is none */
     const char *key_file; /* master key of the device, for cases that sign; NULL: these are
                              skipped (memory: makes a key of its own) */
     /* Called before each command and after it; may change what it sees. NULL: none. */
@@ -68,6 +69,7 @@ struct conform_options {
     void *tamper_arg;
     void (*report)(void *arg, const struct conform_result *r);
     void *arg;
+    bool (*stopped)(void); /* asked before each case: true ends the run; NULL: none does */
 };
 
 struct conform_totals {
@@ -78,7 +80,7 @@ struct conform_totals {
  * Run.
  *
  * @param ret set only on success. Cases that fail are a result, not an error.
- * @return OSD_OK; OSD_E_INVALID (script or URL); OSD_E_NOT_FOUND (a script file, or no case
+ * @return OSD_OK; OSD_E_INTERRUPTED (stopped); OSD_E_INVALID (script or URL); OSD_E_NOT_FOUND (a script file, or no case
  *         matches); OSD_E_UNREACHABLE and the like from the transport. A sentence in reason.
  *
  * One run at a time in a process.

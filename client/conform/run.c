@@ -2,6 +2,7 @@
 /*
  * client/conform/run.c - the cases of all scripts against one device (see conform.h)
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -260,7 +261,23 @@ static bool is_skip(osd_status st)
     return st == OSD_E_UNSUPPORTED || st == OSD_E_DENIED;
 }
 
-/* A malformed step is a mistake of the script and ends the run, as a lost device does. */
+/* A malformed step is a mistake of the script and ends the run, as a lost device does. What the case
+ * has made goes if the device can be asked for it. */
+static osd_status end_run(struct run *run, const struct conform_result *r, osd_status st)
+{
+    struct report shown = run->rep;
+    bool stays = run->confined && (st != OSD_E_INVALID || clean(run));
+    size_t n;
+
+    n = (size_t)snprintf(run->reason, run->reason_len, "%s:%u: %s: %s", r->script, r->line,
+                         r->name, shown.why);
+    if (stays && n < run->reason_len)
+        snprintf(run->reason + n, run->reason_len - n,
+                 "; partition %" PRIX64 "h or %" PRIX64 "h, made by this run, may be left",
+                 run->p, run->q);
+    return st;
+}
+
 static osd_status execute(struct run *run, const struct script_case *c,
                           struct conform_result *r)
 {
@@ -270,11 +287,8 @@ static osd_status execute(struct run *run, const struct script_case *c,
     if (st == OSD_OK)
         st = run_steps(run, c, r);
     r->outcome = st == OSD_OK ? CONFORM_PASSED : is_skip(st) ? CONFORM_SKIPPED : CONFORM_FAILED;
-    if (st && st != OSD_E_NOT_FOUND && !is_skip(st)) {
-        snprintf(run->reason, run->reason_len, "%s:%u: %s: %s", r->script, r->line, r->name,
-                 run->rep.why);
-        return st;
-    }
+    if (st && st != OSD_E_NOT_FOUND && !is_skip(st))
+        return end_run(run, r, st);
     if (c->changes_master && st == OSD_OK)
         keep_master(run);
     if (run->confined) {
@@ -352,6 +366,14 @@ static osd_status run_instance(struct run *run, const struct script_case *c, con
     return st;
 }
 
+static bool is_stopped(struct run *run)
+{
+    if (!run->opt->stopped || !run->opt->stopped())
+        return false;
+    snprintf(run->reason, run->reason_len, "interrupted");
+    return true;
+}
+
 static osd_status run_case(struct run *run, const struct script_case *c, const char *file,
                            const char *script)
 {
@@ -361,7 +383,8 @@ static osd_status run_case(struct run *run, const struct script_case *c, const c
         if (!(c->generations & 1u << gen))
             continue;
         for (size_t i = 0; i < script_instances(c) && st == OSD_OK; i++)
-            st = run_instance(run, c, file, script, gen, i);
+            st = is_stopped(run) ? OSD_E_INTERRUPTED
+                                 : run_instance(run, c, file, script, gen, i);
     }
     return st;
 }
@@ -388,11 +411,15 @@ static osd_status run_file(struct run *run, const char *file)
     size_t n;
 
     if (!f) {
-        snprintf(run->reason, run->reason_len, "cannot open script %s", file);
+        snprintf(run->reason, run->reason_len, "script %s: %s", file, strerror(errno));
         return OSD_E_NOT_FOUND;
     }
     while (st == OSD_OK && (n = fread(part, 1, sizeof(part), f)) > 0)
         st = osd_buf_put(&text, part, n);
+    if (st == OSD_OK && ferror(f)) {
+        snprintf(run->reason, run->reason_len, "script %s: %s", file, strerror(errno));
+        st = OSD_E_IO;
+    }
     fclose(f);
     return st ? st : run_text(run, file, (const char *)text.data, text.len);
 }
@@ -486,7 +513,8 @@ static osd_status open_device(struct run *run)
     if (st == OSD_OK && file)
         put_key(run, key);
     if (st == OSD_OK)
-        st = session_open(opt->url, file, &run->session, run->reason, run->reason_len);
+        st = session_open(opt->url, file, opt->create || memory, &run->session, run->reason,
+                          run->reason_len);
     explicit_bzero(key, sizeof(key));
     if (fd >= 0)
         close(fd);

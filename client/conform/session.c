@@ -30,12 +30,12 @@ struct session {
     char line[LINE_MAX_];
 };
 
-osd_status session_open(const char *url, const char *key_file, struct session **ret,
-                        char *reason, size_t reason_len)
+osd_status session_open(const char *url, const char *key_file, bool create,
+                        struct session **ret, char *reason, size_t reason_len)
 {
     /* The method of a device made here: its partitions accept commands without proof. */
     struct osd_options opt = {
-        .create = true, .retry_ms = RETRY_MS, .key_file = key_file, .method = -1};
+        .create = create, .retry_ms = RETRY_MS, .key_file = key_file, .method = -1};
     struct session *s = calloc(1, sizeof(*s));
     osd_status st =
         s ? transport_open(url, &opt, &s->transport, reason, reason_len) : OSD_E_NOMEM;

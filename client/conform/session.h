@@ -26,12 +26,13 @@ struct report {
 };
 
 /**
- * Open a device: iscsi://, file:// (the store is made when there is none), memory:.
+ * Open a device: iscsi://, file://, memory:.
  *
  * @param key_file master key of the device; NULL: none. memory: and a store made here get it.
+ * @param create   make the store of a file:// URL when there is none; of memory: always.
  */
-osd_status session_open(const char *url, const char *key_file, struct session **ret,
-                        char *reason, size_t reason_len);
+osd_status session_open(const char *url, const char *key_file, bool create,
+                        struct session **ret, char *reason, size_t reason_len);
 void session_close(struct session *s);
 
 /** Whether commands reach the device as they are, no kernel in between. */

@@ -122,13 +122,17 @@ static int run(struct conform_options *co)
 
     co->report = co->list_only ? report_listed : report;
     co->arg = &n;
+    catch_interrupts();
     list_open("cases");
     st = conform_run(co, &totals, reason, sizeof(reason));
     if (st == OSD_OK)
         return finish(n, &totals, co->list_only);
     if (!json_output)
         printf("Bail out! %s\n", reason);
-    return st == OSD_E_INVALID ? usage_error("%s", reason) : fail_with(st, "%s", reason);
+    if (st == OSD_E_INVALID)
+        return malformed(reason);
+    return fail_with(st, "%s%s", reason,
+                     strstr(reason, "not an OSD store") ? "; --create-store makes one" : "");
 }
 
 /* Cut --only at its commas and add the parts; text is the caller's copy. */
@@ -171,7 +175,9 @@ int verb_conform(const struct options *o, struct osd_session *s, int argc, char 
                                  .filters = filters,
                                  .list_only = o->long_list,
                                  .destructive = o->destructive || o->yes,
-                                 .key_file = o->key};
+                                 .create = o->create,
+                                 .key_file = o->key,
+                                 .stopped = interrupted};
     int rc = take_arguments(&co, scripts, filters, argc, argv);
 
     (void)s;

@@ -81,7 +81,7 @@ static const struct verb {
     {"explain", 1, 1, "SENSE-HEX|EXIT-CODE", "say what sense data or an exit code means",
      verb_explain, NO_DEVICE, ""},
     {"conform", 0, 64, "URL [SCRIPT.osd | FILTER]...",
-     "conformance suite (--destructive: all of it)", verb_conform, NO_DEVICE, "ylkXOT"},
+     "conformance suite (--destructive: all of it)", verb_conform, NO_DEVICE, "ylkXOTC"},
 };
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
 

@@ -72,6 +72,8 @@ int fail_errno(const char *what);
 /** The status that stands for an errno of a local file. */
 osd_status errno_status(int error);
 int usage_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/** The same of a file, about which --help says nothing. */
+int malformed(const char *message);
 
 /** End with success; data is what --json shows (the reference is taken). Returns 0. */
 int succeed(json_t *data);

@@ -250,6 +250,11 @@ int usage_error(const char *fmt, ...)
     return end_failed(EXIT_USAGE, "usage", text);
 }
 
+int malformed(const char *message)
+{
+    return end_failed(EXIT_USAGE, "usage", message);
+}
+
 int succeed(json_t *data)
 {
     if (json_output) {

@@ -13,7 +13,7 @@ if [ "$2" = file ]; then
     trap 'rm -rf "$work"' EXIT
     url=file://$work/store
     (umask 077 && head -c 40 /dev/urandom | od -An -vtx1 | tr -d ' \n' >"$work/master.key")
-    key=(--key "$work/master.key")
+    key=(--create-store --key "$work/master.key")
 fi
 exec 3>&1
 "$osdctl" --destructive "${key[@]}" conform "$url" | { grep -v '^ok [^#]*$' >&3 || true; } | cat
