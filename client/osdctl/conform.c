@@ -129,8 +129,8 @@ static int run(struct conform_options *co)
         return finish(n, &totals, co->list_only);
     if (!json_output)
         printf("Bail out! %s\n", reason);
-    if (st == OSD_E_INVALID)
-        return malformed(reason);
+    if (st == OSD_E_INVALID) /* a line of a script, or the URL */
+        return strstr(reason, ".osd:") ? malformed(reason) : usage_error("%s", reason);
     return fail_with(st, "%s%s", reason,
                      strstr(reason, "not an OSD store") ? "; --create-store makes one" : "");
 }

@@ -111,8 +111,8 @@ expression='size > 1'
 for _ in {1..60}; do expression+=' or owner = "nobody"'; done
 for function in 02 04 08; do
     ended "$(manage $function)" osdctl query 0x50000/0x20001 "$expression"
-    [ $rc -ne 0 ] && grep -q 'commands cleared by another initiator' /run/tmp/out ||
-        die "the query ended by itself"
+    [ $rc -eq 12 ] || die "exit code $rc: the query ended by itself"
+    grep -q 'commands cleared by another initiator' /run/tmp/out || die "$(cat /run/tmp/out)"
 done
 
 echo "== REMOVE MEMBER OBJECTS is ended early by its tag, and has removed nothing"
