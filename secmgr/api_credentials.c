@@ -35,7 +35,7 @@ static json_t *describe(const struct ask *a, const struct grant *g)
     return e;
 }
 
-/* "uid:1000 may not write object 0x10000/0x10001 of disk1: missing permission write" */
+/* "uid:1000 has no permission write on object 0x10000/0x10001 of disk1 (partition)" */
 static osd_status refuse(struct ask *a, const struct grant *g)
 {
     const struct sm_ask *q = &g->req.ask;
@@ -46,6 +46,9 @@ static osd_status refuse(struct ask *a, const struct grant *g)
         snprintf(place, sizeof(place), "the root object");
     else if (q->type == OSD_TYPE_PARTITION)
         snprintf(place, sizeof(place), "partition 0x%" PRIx64, q->pid);
+    else if (q->oid == 0)
+        snprintf(place, sizeof(place), "new %ss in partition 0x%" PRIx64,
+                 osd_type_name(q->type), q->pid);
     else
         snprintf(place, sizeof(place), "%s 0x%" PRIx64 "/0x%" PRIx64, osd_type_name(q->type),
                  q->pid, q->oid);

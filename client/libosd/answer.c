@@ -130,10 +130,6 @@ osd_status take_answer(const struct build *b, struct osd_call *c)
 
 /* ---- status ---- */
 
-/* Bytes of the CDB, in the capability of both generations. */
-#define KEY_VERSION     81
-#define SECURITY_METHOD 82
-
 /* The collection that a QUERY cannot use, 0: the device says nothing of the kind. */
 static uint64_t refused_collection(const struct osd_call *c, const struct osd_sense *s)
 {
@@ -165,19 +161,19 @@ static osd_status refine(osd_status st, const struct verb *v, const struct osd_c
 }
 
 /* What the device said, for humans: of a refused capability, what was wrong with it. */
-static const char *meaning(osd_status st, const struct osd_sense *s)
+static const char *meaning(osd_status st, const struct build *b, const struct osd_sense *s,
+                           char dst[REFUSAL_TEXT])
 {
+    const char *refusal = st == OSD_E_DENIED ? refusal_text(b, s, dst) : NULL;
+
     if (s->asc == ASC_WRITE_PROTECTED && s->has_object)
         return "the partition is a snapshot, which cannot be changed; a clone of it can";
-    if (st == OSD_E_DENIED && s->has_field && s->field_in_cdb && s->field == KEY_VERSION)
-        return "the device has no such key; keys have to be installed first";
-    if (st == OSD_E_DENIED && s->has_field && s->field_in_cdb && s->field == SECURITY_METHOD)
-        return "the device asks for a credential, or for a stronger security method";
-    return osd_status_text(st);
+    return refusal ? refusal : osd_status_text(st);
 }
 
-osd_status judge(struct osd_call *c, const struct exchange *x)
+osd_status judge(const struct build *b, struct osd_call *c, const struct exchange *x)
 {
+    char refusal[REFUSAL_TEXT];
     const char *name = verb_name(c);
     struct osd_sense s;
     uint64_t collection;
@@ -206,7 +202,7 @@ osd_status judge(struct osd_call *c, const struct exchange *x)
                       name, c->pid, collection,
                       collection == c->oid ? "" : ", which the matches need", text);
     return failed(st, "%s 0x%" PRIx64 "/0x%" PRIx64 ": %s (%s)", name, c->pid, c->oid,
-                  meaning(st, &s), text);
+                  meaning(st, b, &s, refusal), text);
 }
 
 void osd_explain_sense(const uint8_t *sense, size_t sense_len, char *dst, size_t len)

@@ -106,7 +106,7 @@ static osd_status carry_out(struct osd_session *s, struct osd_call *c, struct bu
     if (st)
         return st;
     c->ret_len = x.in_len < c->in_len ? (size_t)x.in_len : c->in_len;
-    st = judge(c, &x);
+    st = judge(b, c, &x);
     return st && doubtful(&x) ? ask_type(s, st) : st;
 }
 

@@ -107,12 +107,21 @@ osd_status second_sign(struct osd_session *s, struct build *b, const struct osd_
 /* ---- answer.c ---- */
 
 /** SCSI status and sense into the call and a status. */
-osd_status judge(struct osd_call *c, const struct exchange *x);
+osd_status judge(const struct build *b, struct osd_call *c, const struct exchange *x);
 /** List type of the attributes that come back, in list format. */
 enum osd_list_type retrieved_type(const struct build *b);
 /** Ids and attributes from Data-In into the call. OSD_E_NOMEM: attributes are missing, because
  *  others were longer than their cap and took the room. */
 osd_status take_answer(const struct build *b, struct osd_call *c);
+
+/* ---- refusal.c ---- */
+
+#define REFUSAL_TEXT 256
+
+/** What was wrong with the credential of a command that the device refused; in dst, or static.
+ *  NULL: the sense data does not say. */
+const char *refusal_text(const struct build *b, const struct osd_sense *s,
+                         char dst[REFUSAL_TEXT]);
 
 /* ---- query.c ---- */
 

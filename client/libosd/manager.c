@@ -474,7 +474,7 @@ osd_status manager_credentials(struct manager *m, const struct manager_want *w,
         st = OSD_E_PROTOCOL;
     }
     if (!st && kept.n == 0) {
-        snprintf(why, why_len, "the security manager grants none of them");
+        manager_refusal(reply.data, reply.len, why, why_len);
         st = OSD_E_DENIED;
     }
     wipe(&reply);

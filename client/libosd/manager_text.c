@@ -161,6 +161,20 @@ bool manager_granted_many(const void *reply, size_t len, enum osd_gen gen, manag
     return good;
 }
 
+void manager_refusal(const void *reply, size_t len, char *why, size_t why_len)
+{
+    json_t *d = parse(reply, len);
+    const json_t *list = json_object_get(json_object_get(d, "data"), "refused");
+    const char *text = text_of(json_array_get(list, 0), "message");
+
+    if (text[0])
+        snprintf(why, why_len, "%s (security manager, request %.32s)", text,
+                 text_of(d, "request_id"));
+    else
+        snprintf(why, why_len, "the security manager grants none of them");
+    json_decref(d);
+}
+
 void manager_message(const void *reply, size_t len, long code, char *why, size_t why_len)
 {
     json_t *d = parse(reply, len);

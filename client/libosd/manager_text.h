@@ -28,6 +28,9 @@ typedef void manager_take(void *arg, uint64_t oid, const struct manager_credenti
 bool manager_granted_many(const void *reply, size_t len, enum osd_gen gen, manager_take *take,
                           void *arg);
 
+/** The manager's sentence about the first of many that it refused. */
+void manager_refusal(const void *reply, size_t len, char *why, size_t why_len);
+
 /** The manager's sentence about a failure, with the request's id. */
 void manager_message(const void *reply, size_t len, long code, char *why, size_t why_len);
 
