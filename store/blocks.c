@@ -28,6 +28,8 @@
 #define REST_MS   5000 /* until the next try to make a file ahead */
 #define CLOSE_MS  1000 /* for giving back space at the end */
 
+#define MOST_AT_ONCE 4u /* files made with one sync of the directory */
+
 /* What a file gives back at a time; a file has as many as a word has bits. */
 #define PIECE      256u /* blocks: 1 MiB */
 #define PIECES     (BLOCKS_PER_FILE / PIECE)
@@ -305,30 +307,17 @@ static osd_status sync_directory(const struct blocks *b)
 static osd_status reserve_file(const struct blocks *b, int fd, off_t size)
 {
     if (b->dir && fallocate(fd, 0, 0, size) == 0)
-        return sync_directory(b);
+        return OSD_OK;
     if (b->dir && errno != EOPNOTSUPP && errno != ENOSYS)
         return errno_status();
-    if (ftruncate(fd, size) != 0)
-        return errno_status();
-    return b->dir ? sync_directory(b) : OSD_OK;
+    return ftruncate(fd, size) != 0 ? errno_status() : OSD_OK;
 }
 
-/* Without the mutex: file n, with its space reserved where the file system can. What is not whole
- * does not stay. */
-static osd_status make_data_file(const struct blocks *b, uint32_t n, struct data_file **ret)
+/* File n does not stay. */
+static void drop_data_file(const struct blocks *b, uint32_t n, struct data_file *f)
 {
-    struct data_file *f = calloc(1, sizeof(*f));
     char path[PATH_MAX];
-    osd_status st;
 
-    if (!f)
-        return OSD_E_NOMEM;
-    f->fd = make_file(b, n);
-    st = f->fd < 0 ? errno_status() : reserve_file(b, f->fd, (off_t)FILE_SIZE);
-    if (!st) {
-        *ret = f;
-        return OSD_OK;
-    }
     if (f->fd >= 0 && b->dir) {
         file_path(b, n, path);
         unlink(path);
@@ -336,28 +325,75 @@ static osd_status make_data_file(const struct blocks *b, uint32_t n, struct data
     if (f->fd >= 0)
         close(f->fd);
     free(f);
+}
+
+/* File n, with its space reserved where the file system can. */
+static osd_status make_data_file(const struct blocks *b, uint32_t n, struct data_file **ret)
+{
+    struct data_file *f = calloc(1, sizeof(*f));
+    osd_status st;
+
+    if (!f)
+        return OSD_E_NOMEM;
+    f->fd = make_file(b, n);
+    st = f->fd < 0 ? errno_status() : reserve_file(b, f->fd, (off_t)FILE_SIZE);
+    if (st)
+        drop_data_file(b, n, f);
+    else
+        *ret = f;
     return st;
 }
 
-/* One more file, if `room` bytes more than the reserve are there. Caller holds the mutex, which is
- * free meanwhile, and has seen that none is being made. */
-static osd_status add_file(struct blocks *b, uint64_t room)
+/* Without the mutex: as many files as can be made, at most *n, and one sync for all of them.
+ * OSD_OK: there is at least one. */
+static osd_status make_data_files(const struct blocks *b, struct data_file **f, uint32_t *n)
 {
-    struct data_file *f = NULL;
+    osd_status st = OSD_OK;
+    uint32_t made = 0;
+
+    while (made < *n && !(st = make_data_file(b, b->n_files + made, &f[made])))
+        made++;
+    if (made > 0)
+        st = b->dir ? sync_directory(b) : OSD_OK;
+    while (st && made > 0) {
+        made--;
+        drop_data_file(b, b->n_files + made, f[made]);
+    }
+    *n = made;
+    return st;
+}
+
+/* How many files the file system has room for, `room` being that of one, and at most `most`. */
+static uint32_t room_for(const struct blocks *b, uint64_t room, uint32_t most)
+{
+    uint64_t n = MAX_FILES - b->n_files;
+
+    if (b->dir && b->available < b->reserve + room)
+        return 0;
+    if (b->dir && n > 1 + (b->available - b->reserve - room) / FILE_SIZE)
+        n = 1 + (b->available - b->reserve - room) / FILE_SIZE;
+    return n < most ? (uint32_t)n : most;
+}
+
+/* At most n more files, one at least, if `room` bytes more than the reserve are there. Caller holds
+ * the mutex, which is free meanwhile, and has seen that none is being made. */
+static osd_status add_files(struct blocks *b, uint64_t room, uint32_t n)
+{
+    struct data_file *f[MOST_AT_ONCE];
     osd_status st;
 
     look(b, 0);
-    if (b->n_files == MAX_FILES || (b->dir && b->available < b->reserve + room))
+    n = room_for(b, room, n);
+    if (n == 0)
         return OSD_E_NO_SPACE;
     b->making = true;
     pthread_mutex_unlock(&b->mutex);
-    st = make_data_file(b, b->n_files, &f);
+    st = make_data_files(b, f, &n);
     pthread_mutex_lock(&b->mutex);
     b->making = false;
-    if (!st) {
-        b->files[b->n_files] = f;
-        __atomic_store_n(&b->n_files, b->n_files + 1, __ATOMIC_RELEASE);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        b->files[b->n_files + i] = f[i];
+    __atomic_store_n(&b->n_files, b->n_files + n, __ATOMIC_RELEASE);
     pthread_cond_broadcast(&b->made);
     return st;
 }
@@ -474,13 +510,14 @@ static struct data_file *find_lacking(struct blocks *b, uint64_t room)
     return NULL;
 }
 
-/* More free blocks: of a file that gave some back, or one more file; `room` as for add_file(). */
-static osd_status grow(struct blocks *b, uint64_t room)
+/* More free blocks: of a file that gave some back, or at most n more files; `room` as for
+ * add_files(). */
+static osd_status grow(struct blocks *b, uint64_t room, uint32_t n)
 {
     struct data_file *f = b->gone ? find_lacking(b, room - FILE_SIZE) : NULL;
 
     if (!f)
-        return add_file(b, room);
+        return add_files(b, room, n);
     osd_status st = change_space_unlocked(b, f, f->gone, 0);
     if (st && (errno == EOPNOTSUPP || errno == ENOSYS))
         st = OSD_OK; /* as for a new file */
@@ -563,6 +600,15 @@ static void give_back(struct blocks *b, uint64_t most, uint64_t until)
 
 /* ---- the thread ---- */
 
+/* How many files are made at once: more where so much was written that one would not last as long
+ * as the sync that goes with it. */
+static uint32_t files_at_once(const struct blocks *b)
+{
+    uint32_t n = b->n_files / 16;
+
+    return n < 1 ? 1 : n > MOST_AT_ONCE ? MOST_AT_ONCE : n;
+}
+
 /* Whether so few blocks are free that there should be more. A store without data has no file. */
 static bool is_low(const struct blocks *b)
 {
@@ -605,7 +651,7 @@ static void *maker_main(void *arg)
         if (b->making) {
             pthread_cond_wait(&b->made, &b->mutex);
         } else if (is_low(b)) {
-            if (grow(b, 2 * FILE_SIZE) && !b->stop) {
+            if (grow(b, 2 * FILE_SIZE, files_at_once(b)) && !b->stop) {
                 b->resting = true;
                 wait_low(b, REST_MS);
                 b->resting = false;
@@ -763,7 +809,7 @@ static osd_status alloc_locked(struct blocks *b, uint32_t want, uint64_t *ret_fi
         if (b->making)
             pthread_cond_wait(&b->made, &b->mutex);
         else
-            st = grow(b, FILE_SIZE);
+            st = grow(b, FILE_SIZE, 1);
     }
     if (blocks_free(b) < b->least_free)
         b->least_free = blocks_free(b);

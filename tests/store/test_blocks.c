@@ -4,6 +4,7 @@
  * goes back to the file system, whatever meets what
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,12 +43,30 @@ int __wrap_fdatasync(int fd)
     return __real_fdatasync(fd);
 }
 
+static atomic_uint dir_syncs;     /* of the directory */
+static atomic_int dir_sync_errno; /* 0: they work */
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+int __wrap_fsync(int fd)
+{
+    dir_syncs++;
+    errno = dir_sync_errno;
+    return dir_sync_errno ? -1 : __real_fsync(fd);
+}
+
 static int punch_errno; /* of making files smaller; 0: it works */
+static bool sparse;     /* there is no space to reserve ... */
+static int files_left;  /* ... for so many files; then the file system is full */
 
 int __real_fallocate64(int fd, int mode, off_t offset, off_t len);
 int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len);
 int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
 {
+    if (mode == 0 && sparse) {
+        errno = files_left-- > 0 ? EOPNOTSUPP : ENOSPC;
+        return -1;
+    }
     if (mode == 0 || !punch_errno)
         return __real_fallocate64(fd, mode, offset, len);
     errno = punch_errno;
@@ -146,6 +165,8 @@ static void open_files(struct rig *r)
 {
     snprintf(files, sizeof(files), "%s/files", r->dir);
     punch_errno = 0;
+    sparse = false;
+    dir_sync_errno = 0;
     rig_ok(blocks_open(files, false, &b));
 }
 
@@ -306,6 +327,66 @@ static void test_store_blocks__whether_it_is_full_seldom_asks_for_the_time(void 
     blocks_close(b);
 }
 
+/* ---- files made ahead ---- */
+
+#define LARGE 64u /* files from which on four are made at once */
+
+static bool file_exists(unsigned n)
+{
+    char path[128];
+
+    snprintf(path, sizeof(path), "%s/%06u", files, n);
+    return access(path, F_OK) == 0;
+}
+
+/* As many files as LARGE, all in use, and the thread that makes them: how many it may. */
+static void begin_large(struct rig *r, int left)
+{
+    open_files(r);
+    sparse = true;
+    files_left = (int)LARGE + 1 + left; /* the spare file is one, too */
+    take((uint64_t)LARGE * BLOCKS_PER_FILE);
+    dir_syncs = 0;
+}
+
+static void test_store_blocks__several_files_are_made_with_one_sync(void **state)
+{
+    begin_large(*state, 10);
+    rig_ok(blocks_make_ahead(b, NEVER));
+    while (!file_exists(LARGE + 3)) /* ends with the test's time limit if it never is made */
+        usleep(1000);
+    blocks_close(b);
+    assert_int_equal(dir_syncs, 1);
+    assert_false(file_exists(LARGE + 4));
+}
+
+static void test_store_blocks__files_stay_although_the_next_gets_no_room(void **state)
+{
+    begin_large(*state, 2);
+    rig_ok(blocks_make_ahead(b, NEVER));
+    while (!dir_syncs) /* ends with the test's time limit if it never comes */
+        usleep(1000);
+    take(2ULL * BLOCKS_PER_FILE);
+    rig_fails(blocks_alloc(b, 1, &(uint64_t){0}, &(uint32_t){0}), OSD_E_NO_SPACE);
+    blocks_close(b);
+    assert_true(file_exists(LARGE + 1));
+    assert_false(file_exists(LARGE + 2));
+}
+
+static void test_store_blocks__files_whose_names_may_be_lost_do_not_stay(void **state)
+{
+    begin_large(*state, 10);
+    dir_sync_errno = EIO;
+    rig_ok(blocks_make_ahead(b, NEVER));
+    while (!dir_syncs || file_exists(LARGE)) /* ends with the test's time limit if it stays */
+        usleep(1000);
+    for (unsigned i = 0; i < 4; i++)
+        assert_false(file_exists(LARGE + i));
+    dir_sync_errno = 0;
+    take(BLOCKS_PER_FILE); /* by who needs it */
+    blocks_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -318,6 +399,9 @@ int main(void)
         RIG_TEST(test_store_blocks__format_leaves_alone_what_had_gone_back),
         RIG_TEST(test_store_blocks__a_file_system_that_takes_nothing_back_works_as_well),
         RIG_TEST(test_store_blocks__whether_it_is_full_seldom_asks_for_the_time),
+        RIG_TEST(test_store_blocks__several_files_are_made_with_one_sync),
+        RIG_TEST(test_store_blocks__files_stay_although_the_next_gets_no_room),
+        RIG_TEST(test_store_blocks__files_whose_names_may_be_lost_do_not_stay),
     };
 
     rig_choose("rocksdb");
