@@ -249,11 +249,18 @@ static osd_status build_get_list(struct build *b, const struct osd_call *c, bool
     return st ? st : reserve_answer(b, c, answer);
 }
 
-static osd_status build_attrs(struct build *b, const struct osd_call *c, const struct verb *v)
+/* Results that only the current command page tells. */
+static bool wants_current(const struct osd_call *c, const struct verb *v)
 {
     bool ids_known = v->op != OSD_OP_APPEND &&
                      (c->oid != 0 || (v->flags & VERB_MAKES_PARTITION && c->pid != 0));
-    bool want_current = (v->flags & VERB_MAKES_IDS) && !ids_known && !c->no_results;
+
+    return (v->flags & VERB_MAKES_IDS) && !ids_known && !c->no_results;
+}
+
+static osd_status build_attrs(struct build *b, const struct osd_call *c, const struct verb *v)
+{
+    bool want_current = wants_current(c, v);
     osd_status st = OSD_OK;
 
     if (c->n_get == 0 && (c->n_set == 0 || (c->n_set == 1 && c->set[0].page != 0)))
@@ -292,7 +299,8 @@ static void plan_signature(const struct osd_session *s, const struct osd_call *c
     bool out = c->out_len > 0 || c->n_set > 0;
 
     b->changes = changes(v, c);
-    b->signs_response = signer_wants_response(&s->signer, b, out && c->n_get == 0);
+    b->signs_response =
+        signer_wants_response(&s->signer, b, out && c->n_get == 0 && !wants_current(c, v));
     b->signs_data = signer_wants_data(&s->signer, b);
 }
 

@@ -596,6 +596,14 @@ static osd_status verify_data(const struct build *b, const struct osd_call *c)
     return OSD_OK;
 }
 
+/* A command that was carried out, and says so with sense data: READ past the end. */
+static bool brings_data(const struct exchange *x)
+{
+    struct osd_sense d;
+
+    return osd_sense_decode(x->sense, x->sense_len, &d) == OSD_OK && d.key == SENSE_RECOVERED;
+}
+
 osd_status verify(struct osd_session *s, const struct build *b, const struct osd_call *c,
                   const struct exchange *x)
 {
@@ -603,8 +611,10 @@ osd_status verify(struct osd_session *s, const struct build *b, const struct osd
 
     if (!s->signer.with || b->method < OSD_SEC_CMDRSP)
         return OSD_OK;
-    if (x->status == SAM_CHECK_CONDITION)
-        return verify_sense(b, x);
+    if (x->status == SAM_CHECK_CONDITION) {
+        osd_status st = verify_sense(b, x);
+        return st || !b->signs_data || !brings_data(x) ? st : verify_data(b, c);
+    }
     if (x->status != SAM_GOOD || !b->signs_response)
         return OSD_OK;
     value = find_response_icv(b);

@@ -44,7 +44,8 @@ static inline uint8_t secure_icv_len(const struct command *c)
     return c->cdb.gen == OSD_GEN1 ? OSD_ICV1_LEN : OSD_ICV2_LEN;
 }
 
-/** Response integrity value of GOOD, into a field of secure_icv_len() bytes. */
+/** Response integrity value of GOOD, into a field of secure_icv_len() bytes; zeros where the status
+ *  will be another. */
 osd_status secure_good_icv(const struct command *c, uint8_t *dst);
 
 /** After a commit and before the answer: what was known of credentials may hold no longer. */

@@ -5,6 +5,7 @@
 #include "signed.h"
 
 unsigned n_nonces;
+uint8_t signed_index = OSD_HMAC_INDEX_SHA1;
 
 void signed_again(struct request *r, const uint8_t secret[OSD_KEY_LEN], const struct keys *k)
 {
@@ -13,11 +14,15 @@ void signed_again(struct request *r, const uint8_t secret[OSD_KEY_LEN], const st
     size_t field = r->c.gen == OSD_GEN1 ? OSD_ICV1_LEN : OSD_ICV2_LEN;
     uint8_t icv[OSD_KEY_LEN];
 
+    if (!osd_hmac_of_index(r->c.cap.icv_algorithm, &r->hmac)) /* to be refused */
+        r->hmac = OSD_HMAC_SHA1;
     assert_int_equal(osd_cdb_encode(&r->c, r->raw, &r->len), OSD_OK);
-    assert_int_equal(osd_capability_key(secret, (struct osd_bytes){r->raw + 80, cap},
-                                        k->system_id, r->capability_key),
+    assert_int_equal(osd_capability_key_by(r->hmac, secret,
+                                           (struct osd_bytes){r->raw + 80, cap}, k->system_id,
+                                           r->capability_key),
                      OSD_OK);
-    assert_int_equal(osd_request_icv(r->capability_key, r->c.gen, r->raw, icv), OSD_OK);
+    assert_int_equal(osd_request_icv_by(r->hmac, r->capability_key, r->c.gen, r->raw, icv),
+                     OSD_OK);
     osd_icv_put(icv, r->raw + at, field);
 }
 
@@ -28,7 +33,7 @@ struct request signed_make(struct rig *rig, struct osd_cdb c, uint8_t method,
     struct request r = {.c = c};
 
     r.c.cap.method = method;
-    r.c.cap.icv_algorithm = 1;
+    r.c.cap.icv_algorithm = signed_index;
     be48_put(r.c.sec.nonce, rig->now);
     be32_put(r.c.sec.nonce + 6, ++n_nonces);
     signed_again(&r, secret, k);
@@ -50,8 +55,8 @@ void expect_signed(const struct rig *rig, const struct request *r)
     assert_int_equal(rig->sense.icv_len, field);
     memcpy(sense, rig->r.sense, len);
     memset(sense + len - field, 0, field);
-    assert_int_equal(osd_response_icv(r->capability_key, r->c.sec.nonce, rig->r.status,
-                                      (struct osd_bytes){sense, len}, icv),
+    assert_int_equal(osd_response_icv_by(r->hmac, r->capability_key, r->c.sec.nonce,
+                                         rig->r.status, (struct osd_bytes){sense, len}, icv),
                      OSD_OK);
     assert_true(osd_icv_equal(icv, rig->sense.icv, field));
 }
@@ -189,7 +194,7 @@ void signed_token(struct rig *rig, struct request *r)
     rig->in_len = 20;
     rig_run_raw(rig, inquiry, 6);
     const struct osd_bytes token = {rig->in + 4, 16};
-    assert_int_equal(osd_mac(r->capability_key, &token, 1, icv), OSD_OK);
+    assert_int_equal(osd_mac_by(r->hmac, r->capability_key, &token, 1, icv), OSD_OK);
     osd_icv_put(icv, r->raw + (r->c.gen == OSD_GEN1 ? 160 : 184),
                 r->c.gen == OSD_GEN1 ? OSD_ICV1_LEN : OSD_ICV2_LEN);
     rig->out_len = out;

@@ -24,9 +24,11 @@ struct request {
     struct osd_cdb c;
     uint8_t raw[OSD_CDB_MAX], capability_key[OSD_KEY_LEN];
     size_t len;
+    enum osd_hmac hmac; /* of its capability */
 };
 
-extern unsigned n_nonces; /* makes nonces differ */
+extern unsigned n_nonces;    /* makes nonces differ */
+extern uint8_t signed_index; /* of the integrity algorithm in capabilities that are made */
 
 /** Open a unit with a first master key; furnish: method NOSEC, an object with "data", and the
  *  three keys of RIG_PID. */

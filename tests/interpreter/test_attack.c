@@ -70,7 +70,7 @@ static struct request signed_write(struct rig *rig, enum osd_gen g, uint8_t meth
         uint8_t icv[OSD_KEY_LEN];
         be64_put(rig->out + 256, 4);
         const struct osd_bytes pieces[] = {{rig->out, 4}, {rig->out + 256, 24}};
-        assert_int_equal(osd_mac(r.capability_key, pieces, 2, icv), OSD_OK);
+        assert_int_equal(osd_mac_by(r.hmac, r.capability_key, pieces, 2, icv), OSD_OK);
         osd_icv_put(icv, rig->out + 280, ICV_LEN(g));
     }
     if (method == OSD_SEC_CAPKEY) {
@@ -186,12 +186,12 @@ static struct request signed_scatter(struct rig *rig, uint8_t method, const stru
     be64_put(p + 64, 100);
     be64_put(p + 72, 4);
     const struct osd_bytes segment = {p, SCATTER_LEN};
-    assert_int_equal(osd_continuation_icv(r.capability_key, segment, icv), OSD_OK);
+    assert_int_equal(osd_continuation_icv_by(r.hmac, r.capability_key, segment, icv), OSD_OK);
     osd_icv_put(icv, p + 8, OSD_ICV2_LEN);
     memcpy(p + SCATTER_LEN, "evilevil", 8);
     be64_put(p + 256, 8);
     const struct osd_bytes pieces[] = {{p + SCATTER_LEN, 8}, {p + 256, 24}};
-    assert_int_equal(osd_mac(r.capability_key, pieces, 2, icv), OSD_OK);
+    assert_int_equal(osd_mac_by(r.hmac, r.capability_key, pieces, 2, icv), OSD_OK);
     osd_icv_put(icv, p + 280, OSD_ICV2_LEN);
     return r;
 }
@@ -253,7 +253,7 @@ static struct request signed_lists(struct rig *rig, enum osd_gen g, const struct
     const struct osd_bytes pieces[] = {{rig->out, c.attr.set_len},
                                        {rig->out + 256, c.attr.get_list_len},
                                        {rig->out + 512, 24}};
-    assert_int_equal(osd_mac(r.capability_key, pieces, 3, icv), OSD_OK);
+    assert_int_equal(osd_mac_by(r.hmac, r.capability_key, pieces, 3, icv), OSD_OK);
     osd_icv_put(icv, rig->out + 536, ICV_LEN(g));
     return r;
 }
@@ -318,7 +318,8 @@ static void test_interpreter_attack__no_flipped_bit_of_a_credential_opens(void *
                 if (method == OSD_SEC_CAPKEY) {
                     signed_token(&rig, &r);
                 } else {
-                    assert_int_equal(osd_request_icv(r.capability_key, g, r.raw, icv), OSD_OK);
+                    assert_int_equal(
+                        osd_request_icv_by(r.hmac, r.capability_key, g, r.raw, icv), OSD_OK);
                     osd_icv_put(icv, r.raw + ICV_AT(g), ICV_LEN(g));
                 }
                 signed_run(&rig, &r);
@@ -630,7 +631,7 @@ static void *read_on(void *arg)
             usleep(1000);
         struct request r = {.c = signed_read(OSD_GEN2)};
         r.c.cap.method = OSD_SEC_CMDRSP;
-        r.c.cap.icv_algorithm = 1;
+        r.c.cap.icv_algorithm = OSD_HMAC_INDEX_SHA1;
         be48_put(r.c.sec.nonce, RIG_NOW);
         be32_put(r.c.sec.nonce + 6, 0x80000000u | i);
         r.c.sec.nonce[10] = (uint8_t)me->id;
@@ -685,14 +686,30 @@ static void test_interpreter_attack__a_key_changes_while_others_read(void **stat
     rig_close(&rig);
 }
 
+static int by_sha256(void **state)
+{
+    (void)state;
+    signed_index = OSD_HMAC_INDEX_SHA256;
+    return 0;
+}
+
+static int by_sha1(void **state)
+{
+    (void)state;
+    signed_index = OSD_HMAC_INDEX_SHA1;
+    return 0;
+}
+
+#define BY_BOTH(f) cmocka_unit_test(f), cmocka_unit_test_setup_teardown(f, by_sha256, by_sha1)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_interpreter_attack__no_flipped_bit_of_a_cdb_is_executed),
-        cmocka_unit_test(test_interpreter_attack__no_flipped_bit_of_data_out_is_written),
-        cmocka_unit_test(test_interpreter_attack__no_flipped_bit_of_a_continuation_is_executed),
-        cmocka_unit_test(test_interpreter_attack__no_flipped_bit_of_an_attribute_list_is_taken),
-        cmocka_unit_test(test_interpreter_attack__no_flipped_bit_of_a_credential_opens),
+        BY_BOTH(test_interpreter_attack__no_flipped_bit_of_a_cdb_is_executed),
+        BY_BOTH(test_interpreter_attack__no_flipped_bit_of_data_out_is_written),
+        BY_BOTH(test_interpreter_attack__no_flipped_bit_of_a_continuation_is_executed),
+        BY_BOTH(test_interpreter_attack__no_flipped_bit_of_an_attribute_list_is_taken),
+        BY_BOTH(test_interpreter_attack__no_flipped_bit_of_a_credential_opens),
         cmocka_unit_test(test_interpreter_attack__a_restart_makes_no_nonce_good_again),
         cmocka_unit_test(test_interpreter_attack__keys_on_the_disk_are_sealed),
         cmocka_unit_test(test_interpreter_attack__a_used_nonce_does_for_no_other_command),

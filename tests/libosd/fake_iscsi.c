@@ -213,5 +213,7 @@ osd_status iscsi_execute(struct iscsi_session *s, struct iscsi_command *c)
         return OSD_OK;
     }
     c->status = meet(c, f);
+    if (fake.alter && !c->status)
+        fake.alter(c);
     return c->status;
 }

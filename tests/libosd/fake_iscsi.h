@@ -44,7 +44,8 @@ struct fake {
     enum fault always;            /* for all commands, unless FAULT_NONE */
     uint8_t method;               /* security method of a device that is made; 0: none */
     void (*before)(void);         /* runs in every command's thread */
-    void (*lie)(struct iscsi_command *c); /* makes Data-In instead of the device */
+    void (*alter)(struct iscsi_command *c); /* changes what the device answered */
+    void (*lie)(struct iscsi_command *c);   /* makes Data-In instead of the device */
 };
 extern struct fake fake;
 
