@@ -855,6 +855,22 @@ static osd_status condition(struct check *c, const char *key, const char *v)
     return malformed(c, "no condition", key);
 }
 
+/* NAME=... of a condition that there is. */
+static bool is_condition(const char *word)
+{
+    size_t len = strcspn(word, "=");
+    char key[64];
+
+    if (!word[len] || len >= sizeof(key))
+        return false;
+    snprintf(key, sizeof(key), "%.*s", (int)len, word);
+    for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++)
+        if (strcmp(conditions[i].name, key) == 0)
+            return true;
+    return find_part(key) || strncmp(key, "data@", 5) == 0 ||
+           strncmp(key, "retrieved@", 10) == 0;
+}
+
 static const struct verdict *find_verdict(const char *name)
 {
     for (size_t i = 0; i < sizeof(verdicts) / sizeof(verdicts[0]); i++)
@@ -876,6 +892,19 @@ static osd_status take_verdict(struct check *c, const struct words *line, size_t
     return v->run(c, v->takes_argument ? line->w[*at - 1] : NULL);
 }
 
+/* Mistakes in what follows the verdict are those of the script, also when the verdict does not
+ * hold and nobody looks at the rest. */
+static osd_status check_names(struct check *c, const struct words *line)
+{
+    const struct verdict *v = find_verdict(line->w[1]);
+    size_t at = v ? 2u + v->takes_argument : strchr(line->w[1], '=') ? 1 : line->n;
+
+    for (; at < line->n; at++)
+        if (!is_condition(line->w[at]))
+            return malformed(c, "no condition", line->w[at]);
+    return OSD_OK;
+}
+
 osd_status expect_check(const struct words *line, const struct request *r,
                         const struct answer *a, struct vars *vars, char *why, size_t why_len)
 {
@@ -886,11 +915,11 @@ osd_status expect_check(const struct words *line, const struct request *r,
     if (line->n < 2)
         return malformed(&c, "empty expectation", "");
     c.has_sense = sense_parse(a, &c.s);
-    st = take_verdict(&c, line, &at);
+    st = check_names(&c, line);
+    if (st == OSD_OK)
+        st = take_verdict(&c, line, &at);
     for (; st == OSD_OK && at < line->n; at++) {
         char *eq = strchr(line->w[at], '=');
-        if (!eq)
-            return malformed(&c, "no condition", line->w[at]);
         *eq = 0;
         st = condition(&c, line->w[at], eq + 1);
         *eq = '=';

@@ -259,6 +259,8 @@ static void test_conform_run__a_malformed_script_is_named_with_its_line(void **s
         const char *body, *line, *what;
     } rows[] = {
         {"  READ\n  -> frob\n", ":3:", "no verdict"},
+        {"  READ $p/$o\n  -> good frob=1\n", ":3:", "no condition: \"frob=1\""},
+        {"  INQUIRY\n  -> status 2 data\n", ":3:", "no condition: \"data\""},
         {"  FROB $p\n", ":3:", "is no command"},
         {"  READ $p/$o frob=1\n", ":3:", "no field \"frob\""},
         {"  READ $p/$o length=x\n", ":3:", "does not fit"},
