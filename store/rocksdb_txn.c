@@ -117,8 +117,8 @@ osd_status txn_get_hot(struct txn *t, enum cf cf, const void *key, size_t key_le
                        struct value *ret)
 {
     struct cache_key place;
-    bool hot = !(t->put & 1u << cf) && is_hot(t, cf, key, key_len, &place) &&
-               !range_gone(t, place.id.pid);
+    bool hot = !t->base.past_memory && !(t->put & 1u << cf) &&
+               is_hot(t, cf, key, key_len, &place) && !range_gone(t, place.id.pid);
 
     if (hot) {
         *ret = (struct value){.data = room};

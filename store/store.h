@@ -176,6 +176,9 @@ struct store_txn {
     struct store_id id;
     enum store_mode mode;
     enum store_quota quota;
+    /** The caller may set it: what the store keeps of objects in memory is neither looked at nor
+     *  filled, as far as the store can help it. */
+    bool past_memory;
 };
 
 /**

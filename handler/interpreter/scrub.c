@@ -28,11 +28,12 @@
 #define VERSION   1
 #define PLACE_LEN (3 + 9 * 8)
 #define PIECE     (256 * KIB)
-#define LEAST     4096u  /* an object or a look into its map */
-#define A_FEW     256u   /* when all that is read is one attribute */
-#define SAVE_MS   30000u /* between two settings of the place */
-#define LOOK_MS   1000u  /* whether the next pass is due */
-#define REST_MS   60000u /* after a failure */
+#define LEAST     4096u    /* an object or a look into its map */
+#define A_FEW     256u     /* when all that is read is one attribute */
+#define SAVE_MS   30000u   /* between two settings of the place */
+#define LOOK_MS   1000u    /* whether the next pass is due */
+#define REST_MS   60000u   /* after a failure */
+#define TELL_MS   3600000u /* between two lines in the log about passes that follow each other */
 #define NS_PER_MS 1000000u
 #define MEMBERS   256u
 
@@ -55,6 +56,7 @@ struct work {
     struct scrub *s;
     struct place at;
     uint64_t due_ns, saved_ms;
+    uint64_t told_ms; /* 0: never */
     uint8_t *piece;
 };
 
@@ -165,9 +167,14 @@ static osd_status pay(struct work *w, uint64_t bytes)
 
 /* ---- one object ---- */
 
+/* What is in memory says nothing about what is on the disk. */
 static osd_status begin(struct work *w, struct store_id id, struct store_txn **ret)
 {
-    return w->dev->store->ops->begin(w->dev->store, id, STORE_SHARED, ret);
+    osd_status st = w->dev->store->ops->begin(w->dev->store, id, STORE_SHARED, ret);
+
+    if (!st)
+        (*ret)->past_memory = true;
+    return st;
 }
 
 /* Damage goes on record; anything else goes on up. */
@@ -430,8 +437,15 @@ static osd_status scrub_all(struct work *w)
     return st ? st : recount(w, 0);
 }
 
-static void log_pass(const struct work *w, const char *what)
+/* Passes that begin as soon as the last one has ended are not worth a line each. */
+static void log_pass(struct work *w, const char *what)
 {
+    uint64_t now = osd_monotonic_ms();
+
+    if (w->s->interval_ms < TELL_MS && w->told_ms && now - w->told_ms < TELL_MS &&
+        w->at.found == 0)
+        return;
+    w->told_ms = now;
     osd_log(OSD_LOG_INFO, "scrub %s: %llu objects, %llu bytes read, %llu damaged", what,
             (unsigned long long)w->at.objects, (unsigned long long)w->at.bytes,
             (unsigned long long)w->at.found);
