@@ -792,17 +792,12 @@ static osd_status execute_job(struct command *c)
 static osd_status put_failure(struct command *c, const struct osd_response *r)
 {
     const struct store_ops *ops = ops_of(c);
-    struct store_meta m;
     osd_status st = ops->begin(c->dev->store, c->job->collection, STORE_EXCLUSIVE, &c->txn);
 
     if (st)
         return st;
     c->object.id = c->job->collection;
-    st = ops->get_meta(c->txn, c->object.id, &m);
-    if (st == OSD_OK && !is_same(&m, &c->job->meta))
-        st = OSD_E_NOT_FOUND;
-    if (st == OSD_OK)
-        st = require_accepted(c);
+    st = require_accepted(c);
     if (st == OSD_OK)
         st = tracking_fail(c, r->sense, r->sense_len);
     if (st == OSD_OK)

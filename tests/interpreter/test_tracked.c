@@ -200,17 +200,23 @@ static void expect_no_sense(struct rig *rig)
     assert_int_equal(rig_get(rig, OSD_GEN2, RIG_PID, ASKED, C4, 4, raw), -1);
 }
 
-/* The page tells of a command that failed with this, and so changed nothing. */
-static void expect_failed(struct rig *rig, uint8_t key, uint16_t asc)
+static struct osd_sense failure(struct rig *rig)
 {
     struct osd_sense s;
     uint8_t raw[256];
-    int len;
+    int len = rig_get(rig, OSD_GEN2, RIG_PID, ASKED, C4, 4, raw);
 
-    expect_page(rig, 0, 0, SAM_CHECK_CONDITION, 0, 0);
-    len = rig_get(rig, OSD_GEN2, RIG_PID, ASKED, C4, 4, raw);
     assert_true(len > 0);
     assert_int_equal(osd_sense_decode(raw, (size_t)len, &s), OSD_OK);
+    return s;
+}
+
+/* The page tells of a command that failed with this, and so changed nothing. */
+static void expect_failed(struct rig *rig, uint8_t key, uint16_t asc)
+{
+    struct osd_sense s = failure(rig);
+
+    expect_page(rig, 0, 0, SAM_CHECK_CONDITION, 0, 0);
     assert_int_equal(s.key, key);
     assert_int_equal(s.asc, asc);
 }
@@ -241,6 +247,101 @@ static void test_interpreter_tracked__progress_is_seen_while_it_works(void **sta
     expect_page(rig, 100, 0, 0, MANY, MANY);
     expect_no_sense(rig);
     assert_int_equal(matches(rig), MANY);
+}
+
+/* It is done when it is committed, not when the last member was looked at. */
+static void test_interpreter_tracked__it_is_not_done_before_its_end(void **state)
+{
+    struct rig *rig = *state;
+    struct osd_cdb c;
+
+    make_all(rig, 5);
+    hold_before(rig, 2); /* before it locks what the matches go into */
+    c = query(rig, RIG_PID);
+    run_good(rig, &c);
+    wait_until_held();
+    expect_page(rig, 99, 0x88a0, RUNNING, 5, 5);
+    let_go(rig);
+    expect_page(rig, 100, 0, 0, 5, 5);
+}
+
+/* Those that hold the partition count, too. Whether they are under way is told without waiting. */
+static void test_interpreter_tracked__members_count_when_they_are_removed_or_set(void **state)
+{
+    static const enum osd_op ops[] = {OSD_OP_SET_MEMBER_ATTRIBUTES,
+                                      OSD_OP_REMOVE_MEMBER_OBJECTS};
+    struct rig *rig = *state;
+
+    make_all(rig, MANY);
+    hold(rig, 0);
+    for (size_t i = 0; i < 2; i++) {
+        struct osd_cdb c = rig_cmd(ops[i], OSD_GEN2, RIG_PID, ASKED);
+        struct progress p = {0};
+        uint8_t service;
+        bool found;
+        c.immed_tr = true;
+        be64_put(c.sec.nonce + 4, TAG + i);
+        if (i == 0)
+            c.attr = (struct osd_attr_params){.format = OSD_ATTR_CDB,
+                                              .set_page = OSD_PAGE_U + 0x10001,
+                                              .set_number = 7,
+                                              .set_len = 1};
+        /* the second look: SET counts them once more, REMOVE looks at collections of each */
+        atomic_store(&held.nth, i == 0 ? 6 : 4 + 256);
+        rig->out_len = rig->in_len = 0;
+        run_good(rig, &c);
+        wait_until_held();
+        found = tracker_find(&rig->dev->tracker, (struct store_id){RIG_PID, ASKED}, &p);
+        service = manage(rig, 0x80, TAG + i);
+        let_go(rig);
+        assert_int_equal(service, 0x05);
+        assert_true(found);
+        assert_int_equal(p.action, i == 0 ? 0x88a3 : 0x88a1);
+        assert_int_equal(p.members, MANY);
+        assert_int_equal(p.processed, 256);
+        assert_int_equal(p.percent, 85);
+    }
+}
+
+/* The device keeps a copy of Data-Out until the end, of so many bytes. */
+static void test_interpreter_tracked__data_out_is_bounded(void **state)
+{
+    struct rig *rig = *state;
+    struct osd_cdb c = rig_cmd(OSD_OP_SET_MEMBER_ATTRIBUTES, OSD_GEN2, RIG_PID, ASKED);
+
+    make_all(rig, 1);
+    free(rig->out);
+    rig->out = calloc(2, RIG_BUF);
+    assert_non_null(rig->out);
+    c.immed_tr = true;
+    c.attr.set_page = OSD_PAGE_U + 0x10001;
+    c.attr.set_number = 7;
+    c.attr.set_len = 256;
+    rig->in_len = 0;
+    for (uint32_t i = 0; i < 2; i++) {
+        c.attr.set_off = JOB_OUT_MAX - 256 + i * 256;
+        rig->out_len = c.attr.set_off + 256;
+        rig_run(rig, &c);
+        if (i == 0)
+            expect_good(rig);
+        osd_device_settle(rig->dev);
+    }
+    expect_asc(rig, SENSE_ILLEGAL_REQUEST, ASC_RESOURCE_FAILURE);
+    expect_page(rig, 100, 0, 0, 1, 1);
+}
+
+/* What can be told before the work is told by the status. */
+static void test_interpreter_tracked__faults_of_the_request_are_told_at_once(void **state)
+{
+    struct rig *rig = *state;
+    struct osd_cdb c;
+
+    make_all(rig, 1);
+    c = query(rig, RIG_PID);
+    c.start = RIG_CID; /* not a tracking one */
+    rig_run(rig, &c);
+    expect_cdb(rig, 40);
+    expect_page(rig, 100, 0, 0, 0, 0);
 }
 
 static enum osd_weight weigh(struct rig *rig, enum osd_op op, uint64_t pid, uint64_t oid)
@@ -743,6 +844,8 @@ static void test_interpreter_tracked__a_failure_is_in_the_page(void **state)
     run_good(rig, &c);
     osd_device_settle(rig->dev);
     expect_failed(rig, SENSE_ILLEGAL_REQUEST, ASC_INVALID_FIELD_CDB);
+    assert_int_equal(failure(rig).completed,
+                     OSD_FN_VALIDATION | OSD_FN_CMD_CAP | OSD_FN_SA_CAP);
 }
 
 /* What the clients fill has no page, and what brings attributes home must have been done. */
@@ -813,6 +916,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         rig_test(test_interpreter_tracked__progress_is_seen_while_it_works),
+        rig_test(test_interpreter_tracked__it_is_not_done_before_its_end),
+        rig_test(test_interpreter_tracked__members_count_when_they_are_removed_or_set),
+        rig_test(test_interpreter_tracked__data_out_is_bounded),
+        rig_test(test_interpreter_tracked__faults_of_the_request_are_told_at_once),
         rig_test(test_interpreter_tracked__commands_beside_it_are_heavy),
         rig_test(test_interpreter_tracked__one_at_a_time_on_a_collection),
         rig_test(test_interpreter_tracked__a_repetition_begins_nothing),
