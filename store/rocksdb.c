@@ -2,11 +2,10 @@
 /*
  * store/rocksdb.c - the RocksDB store: open, recovery, flush, settings, the table of operations
  *
- * A store is a directory: db/ (RocksDB), data/ (extent files). The memory store is the same
- * code over RocksDB's memory environment and memfds. Invariants: (1) A directory that is not
- * ours is never written: only an absent or empty one becomes a store. (2) After open, counters,
- * block allocation and id hints equal what the records say. (3) Durable means: data files
- * synced first, then the log that names their blocks.
+ * A store is a directory: db/ (RocksDB), journal/ (what is ahead of it), data/ (extent files).
+ * Invariants: (1) A directory that is not ours is never written: only an absent or empty one
+ * becomes a store. (2) After open, counters, block allocation and id hints equal what the records
+ * say. (3) Durable means: data files synced first, then the journal that names their blocks.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -37,6 +36,8 @@ osd_status rdb_iterated(struct rdb *r, rocksdb_iterator_t *it, osd_status st)
     if (!st)
         rocksdb_iter_get_error(it, &err);
     rocksdb_iter_destroy(it);
+    if (!st && __atomic_load_n(&r->ahead.stuck, __ATOMIC_RELAXED))
+        st = OSD_E_IO; /* it may have missed what is ahead */
     return err ? rdb_error(r, err) : st;
 }
 
@@ -46,7 +47,6 @@ osd_status rdb_sync(struct rdb *r)
 {
     uint64_t ticket = __atomic_add_fetch(&r->flush_asked, 1, __ATOMIC_SEQ_CST);
     uint64_t mark, upto;
-    char *err = NULL;
     osd_status st;
 
     pthread_mutex_lock(&r->flush_lock);
@@ -56,11 +56,8 @@ osd_status rdb_sync(struct rdb *r)
     }
     upto = __atomic_load_n(&r->flush_asked, __ATOMIC_SEQ_CST);
     st = rdb_failed(r) ? OSD_E_IO : blocks_sync(r->blocks, &mark);
-    if (!st) {
-        rocksdb_flush_wal(r->db, 1, &err);
-        if (err)
-            st = rdb_error(r, err);
-    }
+    if (!st)
+        st = journal_sync(r->ahead.journal);
     if (!st && rdb_failed(r)) /* meanwhile */
         st = OSD_E_IO;
     if (st) { /* what failed to reach the disk may be gone: nothing can be built upon it */
@@ -133,14 +130,16 @@ static osd_status rdb_put_setting(struct osd_store *s, const char *name, const v
                                   size_t len)
 {
     struct rdb *r = (struct rdb *)s;
-    char *err = NULL;
 
     if (len > 4096 || !setting_name(name))
         return OSD_E_INVALID;
     if (rdb_failed(r))
         return OSD_E_IO;
-    rocksdb_put_cf(r->db, r->wo, r->cf[CF_DEFAULT], name, strlen(name), value, len, &err);
-    return err ? rdb_error(r, err) : rdb_sync(r);
+    rocksdb_writebatch_t *b = rocksdb_writebatch_create();
+    rocksdb_writebatch_put_cf(b, r->cf[CF_DEFAULT], name, strlen(name), value, len);
+    osd_status st = ahead_write(r, b);
+    rocksdb_writebatch_destroy(b);
+    return st ? st : rdb_sync(r);
 }
 
 static void rdb_info(struct osd_store *s, struct store_info *ret)
@@ -313,8 +312,8 @@ static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bo
     rocksdb_options_set_keep_log_file_num(o, 2);
     rocksdb_options_set_max_background_jobs(o, 2);
     rocksdb_options_set_info_log_level(o, 3);
-    rocksdb_options_set_wal_recovery_mode(o, 2);               /* point in time */
-    rocksdb_options_set_manual_wal_flush(o, 1);                /* commits do, rocksdb_txn.c */
+    rocksdb_options_set_wal_recovery_mode(o, 2); /* point in time */
+    rocksdb_options_set_manual_wal_flush(o, 1);  /* the journal has it, rocksdb_ahead.c */
     rocksdb_options_set_allow_concurrent_memtable_write(o, 0); /* prefix_options() */
     return o;
 }
@@ -417,7 +416,7 @@ static osd_status check_format(struct rdb *r, char *reason, size_t reason_len)
     if (st)
         return st;
     r->format = len == sizeof(version) ? be32_get(version) : 0;
-    if (r->format != FORMAT_PLAIN && r->format != FORMAT_INDEXED) {
+    if (r->format < FORMAT_OLD || r->format > FORMAT_INDEXED) {
         snprintf(
             reason, reason_len,
             "store %s has format version %u, this program knows %u: use the liosd it is of",
@@ -459,8 +458,9 @@ static void rdb_close(struct osd_store *s)
     struct rdb *r = (struct rdb *)s;
 
     keeper_stop(r);
-    if (r->db && r->root && !r->cfg.read_only)
-        rdb_flush(s);
+    if (r->db && r->root && r->ahead.journal)
+        touch_flush(r);
+    ahead_close(r);
     touch_clear(r);
     dups_clear(r);
     parts_free(r);
@@ -490,7 +490,10 @@ static void rdb_close(struct osd_store *s)
     pthread_rwlock_destroy(&r->dups_lock);
     pthread_mutex_destroy(&r->record_lock);
     pthread_mutex_destroy(&r->flush_lock);
-    pthread_mutex_destroy(&r->write_lock);
+    pthread_mutex_destroy(&r->ahead.lock);
+    pthread_mutex_destroy(&r->ahead.drain_lock);
+    pthread_mutex_destroy(&r->ahead.bell_lock);
+    pthread_cond_destroy(&r->ahead.bell);
     free(r->records);
     free(r->record_index);
     free(r->path);
@@ -557,7 +560,10 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
     touch_init(r);
     pthread_mutex_init(&r->record_lock, NULL);
     pthread_mutex_init(&r->flush_lock, NULL);
-    pthread_mutex_init(&r->write_lock, NULL);
+    pthread_mutex_init(&r->ahead.lock, NULL);
+    pthread_mutex_init(&r->ahead.drain_lock, NULL);
+    pthread_mutex_init(&r->ahead.bell_lock, NULL);
+    pthread_cond_init(&r->ahead.bell, NULL);
     r->ro = rocksdb_readoptions_create();
     r->ro_all = rocksdb_readoptions_create();
     rocksdb_readoptions_set_total_order_seek(r->ro_all, 1);
@@ -639,6 +645,39 @@ static osd_status lock_directory(struct rdb *r, char *reason, size_t reason_len)
     return OSD_OK;
 }
 
+/* Programs that know no journal must not open a store that may have something there. */
+static osd_status raise_format(struct rdb *r)
+{
+    uint8_t version[4];
+    char *err = NULL;
+
+    if (r->format >= FORMAT_PLAIN)
+        return OSD_OK;
+    r->format += FORMAT_PLAIN - FORMAT_OLD;
+    be32_put(version, r->format);
+    rocksdb_put_cf(r->db, r->wo, r->cf[CF_DEFAULT], "format", 6, (char *)version,
+                   sizeof(version), &err);
+    if (!err)
+        rocksdb_flush_wal(r->db, 1, &err);
+    return err ? rdb_error(r, err) : OSD_OK;
+}
+
+/* INTERRUPTED: it may not be written, and is not what was committed. */
+static osd_status open_ahead(struct rdb *r, char *reason, size_t reason_len)
+{
+    bool left = false;
+    osd_status st;
+
+    if (r->cfg.read_only) {
+        st = ahead_left(r, &left);
+        return st ? st : left ? OSD_E_INTERRUPTED : OSD_OK;
+    }
+    st = raise_format(r);
+    if (!st)
+        st = ahead_open(r);
+    return st ? st : check_format(r, reason, reason_len); /* the journal may have changed it */
+}
+
 /* The common end of opening: database, format, state in memory. */
 static osd_status open_parts(struct rdb *r, const char *db, const char *data, char *reason,
                              size_t reason_len)
@@ -659,6 +698,8 @@ static osd_status open_parts(struct rdb *r, const char *db, const char *data, ch
             st = check_format(r, reason, reason_len);
     }
     if (!st)
+        st = open_ahead(r, reason, reason_len);
+    if (!st)
         st = recover_objects(r);
     if (!st)
         st = recover_extents(r);
@@ -673,6 +714,8 @@ static osd_status open_parts(struct rdb *r, const char *db, const char *data, ch
     if (!st && !r->cfg.read_only && !r->cfg.idle)
         st = blocks_make_ahead(r->blocks, r->cfg.quiet_ms ? r->cfg.quiet_ms : BLOCKS_QUIET_MS);
     if (!st && !r->cfg.read_only && !r->cfg.idle)
+        st = ahead_start(r);
+    if (!st && !r->cfg.read_only && !r->cfg.idle)
         st = keeper_start(r);
     if (st && reason_len > 0 && reason[0] == 0)
         snprintf(reason, reason_len, "store %s: %s; run osdctl check", r->path,
@@ -680,18 +723,13 @@ static osd_status open_parts(struct rdb *r, const char *db, const char *data, ch
     return st;
 }
 
-osd_status store_rocksdb_open(const struct store_config *cfg, struct osd_store **ret,
-                              char *reason, size_t reason_len)
+static osd_status open_once(const struct store_config *cfg, struct osd_store **ret,
+                            char *reason, size_t reason_len)
 {
     _cleanup_free_ char *db = NULL, *data = NULL;
-    char scratch[256];
     struct rdb *r;
     osd_status st;
 
-    if (!reason) {
-        reason = scratch;
-        reason_len = sizeof(scratch);
-    }
     reason[0] = 0;
     r = rdb_new(cfg, cfg->path);
     if (!r || asprintf(&db, "%s/db", cfg->path) < 0 ||
@@ -710,4 +748,33 @@ osd_status store_rocksdb_open(const struct store_config *cfg, struct osd_store *
     }
     *ret = &r->base;
     return OSD_OK;
+}
+
+#define ENDING 60 /* times 50 ms: a process that was killed may not be gone yet */
+
+osd_status store_rocksdb_open(const struct store_config *cfg, struct osd_store **ret,
+                              char *reason, size_t reason_len)
+{
+    struct store_config finish = *cfg;
+    char scratch[256];
+
+    if (!reason) {
+        reason = scratch;
+        reason_len = sizeof(scratch);
+    }
+    osd_status st = open_once(cfg, ret, reason, reason_len);
+    if (st != OSD_E_INTERRUPTED)
+        return st;
+    finish.read_only = false; /* what a crash left in the journal belongs to it */
+    finish.idle = true;
+    for (int i = 0; i < ENDING && st; i++) {
+        st = open_once(&finish, ret, reason, reason_len);
+        if (st != OSD_E_BUSY)
+            break;
+        usleep(50000);
+    }
+    if (st)
+        return st;
+    (*ret)->ops->close(*ret);
+    return open_once(cfg, ret, reason, reason_len);
 }

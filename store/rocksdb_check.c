@@ -93,7 +93,7 @@ static uint32_t count_members(struct store_txn *t, struct store_id id)
 /* Keys of a family that begin with the object's id. */
 static uint32_t count_keys(struct walk *w, enum cf cf, struct store_id id)
 {
-    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(w->r->db, w->r->ro, w->r->cf[cf]);
+    rocksdb_iterator_t *it = rdb_iterate(w->r, w->r->ro, cf);
     uint8_t prefix[OBJECT_KEY_LEN];
     uint32_t n = 0;
 
@@ -208,8 +208,7 @@ static osd_status check_object(struct walk *w, struct store_id id)
 
 static osd_status check_objects(struct walk *w)
 {
-    rocksdb_iterator_t *it =
-        rocksdb_create_iterator_cf(w->r->db, w->r->ro_all, w->r->cf[CF_OBJECTS]);
+    rocksdb_iterator_t *it = rdb_iterate(w->r, w->r->ro_all, CF_OBJECTS);
     osd_status st = OSD_OK;
 
     for (rocksdb_iter_seek_to_first(it); rocksdb_iter_valid(it) && !st; rocksdb_iter_next(it)) {
@@ -272,7 +271,7 @@ static void check_entry(struct walk *w, struct txn *t, const uint8_t *k, size_t 
 /* Keys of a family whose object does not exist. */
 static osd_status check_orphans(struct walk *w, enum cf cf, const char *what)
 {
-    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(w->r->db, w->r->ro_all, w->r->cf[cf]);
+    rocksdb_iterator_t *it = rdb_iterate(w->r, w->r->ro_all, cf);
     struct store_txn *t;
     osd_status st = rdb_begin(&w->r->base, (struct store_id){0, 0},
                               w->repair ? STORE_EXCLUSIVE : STORE_SHARED, &t);

@@ -79,6 +79,7 @@ void dup_free(struct rdb *r, struct dup *d)
 
 void dup_start(struct rdb *r, struct dup *d)
 {
+    ahead_drain(r); /* the snapshot is the database's; a failure is that of the store */
     d->snapshot = rocksdb_create_snapshot(r->db);
     d->ro = rocksdb_readoptions_create();
     rocksdb_readoptions_set_snapshot(d->ro, d->snapshot);
@@ -185,12 +186,15 @@ static osd_status get_at(struct rdb *r, rocksdb_readoptions_t *ro, enum cf cf, c
 
 static osd_status has_key(struct rdb *r, enum cf cf, const void *key, size_t len, bool *ret)
 {
-    struct value v;
-    osd_status st = get_at(r, r->ro, cf, key, len, &v);
+    struct value v = {0};
+    bool ahead;
+    osd_status st = ahead_get(r, cf, key, len, &v, &ahead);
 
-    *ret = !st && v.pin;
+    if (!ahead)
+        st = get_at(r, r->ro, cf, key, len, &v);
+    *ret = !st && (v.own || v.pin);
     value_free(&v);
-    return st;
+    return ahead && st == OSD_E_NOT_FOUND ? OSD_OK : st;
 }
 
 /* Whether the new partition says something of id: first its record, then the marker, since
@@ -219,20 +223,15 @@ struct copy {
 
 static osd_status copy_write(struct copy *c)
 {
-    char *err = NULL;
-
     size_t size;
 
     if (rdb_failed(c->r))
         return OSD_E_IO;
     rocksdb_writebatch_data(c->batch, &size);
     c->d->put += size;
-    rocksdb_write(c->r->db, c->r->wo, c->batch, &err);
+    osd_status st = ahead_write(c->r, c->batch);
     rocksdb_writebatch_clear(c->batch);
-    if (!err)
-        return OSD_OK;
-    __atomic_store_n(&c->r->failed, true, __ATOMIC_RELAXED);
-    return rdb_error(c->r, err);
+    return st;
 }
 
 static osd_status copy_put(struct copy *c, enum cf cf, const void *key, size_t key_len,
@@ -606,8 +605,7 @@ static void delete_markers(struct txn *t, uint64_t pid)
 /* Attributes of a partition are keys of their own, all of them. */
 static osd_status copy_part_attrs(struct txn *t, uint64_t from, uint64_t to)
 {
-    rocksdb_iterator_t *it =
-        rocksdb_create_iterator_cf(t->rdb->db, t->rdb->ro, t->rdb->cf[CF_ATTRS]);
+    rocksdb_iterator_t *it = rdb_iterate(t->rdb, t->rdb->ro, CF_ATTRS);
     uint8_t prefix[OBJECT_KEY_LEN], key[ATTR_KEY_LEN];
 
     key_object(prefix, (struct store_id){from, 0});

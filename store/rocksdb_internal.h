@@ -3,7 +3,8 @@
  * store/rocksdb_internal.h - what the files of the RocksDB store share
  *
  * Column families and keys (big-endian, so iteration is in id order):
- *   default   name of a setting        -> value; "format" -> version
+ *   default   name of a setting        -> value; "format" -> version; "journal" -> number of the
+ *             last record of the journal that is in the database
  *   ids       pid kind oid, 0 kind pid -> nothing: what LIST walks over; with kind ffh a marker
  *             (rocksdb_duplicate.c), with fdh and feh the index of attributes (rocksdb_index.c)
  *   objects   pid oid                  -> record (root 0 0, partition pid 0; rocksdb_codec.c)
@@ -22,11 +23,13 @@
 
 #include <pthread.h>
 #include <rocksdb/c.h>
+#include <sys/queue.h>
 
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "store/blocks.h"
 #include "store/cache.h"
+#include "store/journal.h"
 #include "store/locks.h"
 #include "store/rocksdb_codec.h"
 #include "store/spread.h"
@@ -105,8 +108,50 @@ struct keeper {
     bool unsynced;            /* something was committed since the last round; atomic */
 };
 
-#define FORMAT_PLAIN   2u
-#define FORMAT_INDEXED 3u /* an index was asked for, ever */
+#define FORMAT_OLD     2u /* without a journal; the next one is FORMAT_INDEXED without */
+#define FORMAT_PLAIN   4u
+#define FORMAT_INDEXED 5u /* an index was asked for, ever */
+
+/** A key that was committed and is not in the database yet. */
+struct change {
+    struct change *next;          /* hash chain */
+    TAILQ_ENTRY(change) in_table; /* all of it */
+    struct change *beside;        /* of the same transaction */
+    uint64_t number;              /* of the record */
+    uint64_t hash;
+    uint8_t cf;   /* enum cf */
+    bool deleted; /* there is no value */
+    uint16_t key_len;
+    uint32_t len;
+    uint8_t bytes[]; /* key, value */
+};
+
+#define AHEAD_BUCKETS 4096u
+
+TAILQ_HEAD(change_list, change);
+
+/** The last change of each key. */
+struct change_table {
+    struct change *bucket[AHEAD_BUCKETS];
+    struct change_list all;
+};
+
+/** What is ahead of the database (rocksdb_ahead.c). */
+struct ahead {
+    struct journal *journal;
+    pthread_mutex_t lock;                    /* the order of records and of what they change */
+    struct change_table *filling, *draining; /* under lock; draining: emptied under both */
+    size_t n[CF_MAX];           /* in both, by family; atomic, changed under lock */
+    size_t n_all;               /* likewise */
+    size_t bytes;               /* that went into `filling`; likewise */
+    bool stuck;                 /* the database did not take it; atomic */
+    pthread_mutex_t drain_lock; /* around writes to the database; taken first */
+    uint64_t applied;           /* record; under drain_lock */
+    pthread_t thread;
+    pthread_mutex_t bell_lock;
+    pthread_cond_t bell;
+    bool running, rung, stop; /* rung, stop: under bell_lock */
+};
 
 /** The index that the keeper builds; its own. */
 struct index_build {
@@ -149,7 +194,7 @@ struct rdb {
     struct part *ordered; /* the same in a treap */
 
     /* What comes before is read by every command; from here on it changes with some. */
-    _Alignas(64) uint64_t later, published; /* rdb_publish(); atomic */
+    _Alignas(64) struct ahead ahead;
     unsigned ranges; /* commits that deleted ranges since they were put into tables; atomic */
     int64_t batch_room;   /* what open transactions may still put into batches; atomic */
     uint64_t next_pid;    /* atomic */
@@ -172,7 +217,6 @@ struct rdb {
     uint64_t index_rest_until; /* ms; after a failure; the keeper's */
 
     struct keeper keeper;
-    pthread_mutex_t write_lock; /* around writes; what they lead to is applied outside */
     pthread_mutex_t flush_lock;
     uint64_t flush_asked, flush_done; /* atomic */
     uint64_t data_asked, data_done;   /* atomic */
@@ -239,8 +283,10 @@ struct txn {
     struct rdb *rdb;
     bool changed;                      /* the commit has something to write */
     rocksdb_writebatch_wi_t *batch;    /* changes that are looked up again; NULL: none */
-    rocksdb_writebatch_t *plain;       /* the others go here at commit; kept for the next one */
-    bool to_plain;                     /* txn_put() puts there */
+    struct change *changes, *newest;   /* the others at commit, in their order */
+    size_t changes_len;                /* bytes of keys and values */
+    struct osd_buf record;             /* of the journal; its memory is kept for the next one */
+    bool to_changes;                   /* txn_put() puts there */
     bool completing;                   /* what is put from now on is what will be there */
     int64_t batch_used, batch_granted; /* memory of the batch, and what of batch_room is its */
     unsigned put;                      /* families with keys in the batch: 1 << enum cf */
@@ -265,7 +311,7 @@ struct txn {
     osd_status failed;        /* a change failed: commit aborts with this */
     struct store_id shown_id; /* what get_meta showed last, for put_meta */
     struct store_meta shown;
-    struct outcome record;              /* seq 0 = none */
+    struct outcome outcome;             /* seq 0 = none */
     struct index_change *index_changes; /* partitions whose index is another one by this */
     struct osd_buf index_pending;       /* entries to be put or deleted at commit */
     unsigned n_chunks;
@@ -285,6 +331,37 @@ struct value {
 /** Memory of all batches together, beyond BATCH_STEP that every transaction has anyway. */
 #define BATCH_ROOM ((int64_t)(1024 * MIB))
 #define BATCH_STEP ((int64_t)MIB)
+
+/* rocksdb_ahead.c */
+/** Take what a crash left in the journal into the database, and begin a new one. */
+osd_status ahead_open(struct rdb *r);
+/** Whether the journal holds what is not in the database. */
+osd_status ahead_left(struct rdb *r, bool *ret);
+osd_status ahead_start(struct rdb *r);
+/** End the thread; then bring everything into the database, durably, and close the journal. */
+void ahead_close(struct rdb *r);
+/** Note a change in a transaction's list. */
+osd_status ahead_note(struct txn *t, enum cf cf, const void *key, size_t key_len,
+                      const void *value, size_t len, bool deleted);
+void ahead_forget(struct txn *t);
+/** Commit the transaction's list. later: written to the journal by ahead_publish() or whoever is
+ *  next. */
+osd_status ahead_commit(struct txn *t, bool later);
+/** Commit a batch, which is in the journal and in the database when this returns; it gets one key
+ *  more. When the database fails it may be there once the store is opened again. */
+osd_status ahead_write(struct rdb *r, rocksdb_writebatch_t *b);
+/** The same with a RocksDB batch: if it is short, all of it goes into the transaction's list. */
+osd_status ahead_write_batch(struct txn *t, const char *data, size_t len, bool later);
+/** After a commit, without any lock: see that not too much is ahead. */
+void ahead_pass(struct rdb *r);
+osd_status ahead_publish(struct rdb *r);
+/** Whether a key is ahead: NOT_FOUND when it is deleted there; *ret_there false: ask the database. */
+osd_status ahead_get(struct rdb *r, enum cf cf, const void *key, size_t key_len,
+                     struct value *ret, bool *ret_there);
+/** Bring what is committed by now into the database. */
+osd_status ahead_drain(struct rdb *r);
+/** An iterator that sees what is committed by now. */
+rocksdb_iterator_t *rdb_iterate(struct rdb *r, rocksdb_readoptions_t *ro, enum cf cf);
 
 /* rocksdb_txn.c */
 /** A value as the transaction sees it. On OSD_OK the caller frees it; NOT_FOUND. */
@@ -574,9 +651,9 @@ osd_status rdb_check(struct osd_store *s, bool repair, store_check_report report
 /* rocksdb.c */
 osd_status rdb_publish(struct osd_store *s);
 osd_status rdb_flush(struct osd_store *s);
-/** Data files, then the log, on stable storage; concurrent callers share one round. */
+/** Data files, then the journal, on stable storage; concurrent callers share one round. */
 osd_status rdb_sync(struct rdb *r);
-/** Bring the data of every block written so far to stable storage, but not the log: before a commit
+/** Bring the data of every block written so far to stable storage, but not the journal: before a commit
  *  that has to be whole after loss of power. */
 osd_status rdb_sync_data(struct rdb *r);
 osd_status rdb_error(struct rdb *r, char *err);

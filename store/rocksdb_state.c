@@ -293,7 +293,7 @@ void record_remember(struct rdb *r, const struct outcome *o)
 
 void record_put(struct txn *t)
 {
-    const struct outcome *o = &t->record;
+    const struct outcome *o = &t->outcome;
     uint8_t key[4], value[8 + STORE_NONCE_LEN + STORE_OUTCOME_MAX];
 
     be32_put(key, (uint32_t)(o->seq % STORE_RECORDS));
@@ -308,12 +308,12 @@ osd_status rdb_record(struct store_txn *base, const uint8_t nonce[STORE_NONCE_LE
 {
     struct txn *t = (struct txn *)base;
 
-    if (len > STORE_OUTCOME_MAX || t->record.seq)
+    if (len > STORE_OUTCOME_MAX || t->outcome.seq)
         return txn_noted(base, OSD_E_INVALID);
-    t->record = (struct outcome){.len = (uint8_t)len};
-    t->record.seq = __atomic_add_fetch(&t->rdb->record_seq, 1, __ATOMIC_RELAXED);
-    memcpy(t->record.nonce, nonce, STORE_NONCE_LEN);
-    memcpy(t->record.data, outcome, len);
+    t->outcome = (struct outcome){.len = (uint8_t)len};
+    t->outcome.seq = __atomic_add_fetch(&t->rdb->record_seq, 1, __ATOMIC_RELAXED);
+    memcpy(t->outcome.nonce, nonce, STORE_NONCE_LEN);
+    memcpy(t->outcome.data, outcome, len);
     t->changed = true;
     return OSD_OK;
 }

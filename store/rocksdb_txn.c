@@ -4,7 +4,7 @@
  *
  * Invariants:
  *  (1) Everything a transaction changes on disk is in its batch; one write commits it. What can
- *      be looked up again before that is in an indexed batch, the rest goes into a plain one: that
+ *      be looked up again before that is in an indexed batch, the rest goes into a list: that
  *      is cheaper, and all of what a small command changes.
  *  (2) Counters it charged (rocksdb_count.c) are given back by abort.
  *  (3) Blocks it allocated are released by abort; blocks it freed are retired by commit. After a
@@ -12,9 +12,9 @@
  *  (4) The cache holds what is committed of objects and chunks, and is used for an object only by
  *      who keeps others from changing it. Such a transaction drops there what it changes, puts
  *      what it will have changed right before the write, and drops everything if that fails.
- *  (5) RocksDB keeps its log in memory until it is told to write it out. A commit does that before
- *      it gives its locks back, or leaves it to publish; the background's copies leave it to
- *      whoever is next, for what is in front in the log is written first.
+ *  (5) A commit is in the journal, which it writes out before it gives its locks back, or leaves
+ *      that to publish; the background's copies leave it to whoever is next, for what is in front
+ *      in the journal is written first (rocksdb_ahead.c).
  *  (6) Batches have a common bound, so no command takes memory without end: a change that finds
  *      no room is left out and fails the transaction.
  */
@@ -83,10 +83,17 @@ osd_status txn_get(struct txn *t, enum cf cf, const void *key, size_t key_len,
     struct rdb *r = t->rdb;
     bool batch_only = ranged(cf) && range_gone(t, be64_get(key));
     char *err = NULL;
+    bool ahead;
+    osd_status st;
 
     *ret = (struct value){0};
-    if (batch_only || t->put & 1u << cf)
-        return get_through(t, cf, key, key_len, batch_only, ret);
+    if (batch_only || t->put & 1u << cf) {
+        st = batch_only ? OSD_OK : ahead_drain(r);
+        return st ? st : get_through(t, cf, key, key_len, batch_only, ret);
+    }
+    st = ahead_get(r, cf, key, key_len, ret, &ahead);
+    if (ahead)
+        return st;
     ret->pin = rocksdb_get_pinned_cf(r->db, r->ro, r->cf[cf], key, key_len, &err);
     if (err)
         return rdb_error(r, err);
@@ -183,8 +190,8 @@ void txn_put(struct txn *t, enum cf cf, const void *key, size_t key_len, const v
         return;
     t->changed = true;
     follow_change(t, cf, key, key_len, value, len);
-    if (t->to_plain) {
-        rocksdb_writebatch_put_cf(t->plain, family, key, key_len, value, len);
+    if (t->to_changes) {
+        txn_noted(&t->base, ahead_note(t, cf, key, key_len, value, len, false));
         return;
     }
     t->put |= 1u << cf;
@@ -199,8 +206,8 @@ void txn_delete(struct txn *t, enum cf cf, const void *key, size_t key_len)
         return;
     t->changed = true;
     follow_change(t, cf, key, key_len, NULL, 0);
-    if (t->to_plain) {
-        rocksdb_writebatch_delete_cf(t->plain, family, key, key_len);
+    if (t->to_changes) {
+        txn_noted(&t->base, ahead_note(t, cf, key, key_len, "", 0, true));
         return;
     }
     t->put |= 1u << cf;
@@ -217,7 +224,7 @@ rocksdb_iterator_t *txn_iterate(struct txn *t, enum cf cf)
         txn_records_write(t);
     if (cf == CF_EXTENTS)
         txn_chunks_write(t);
-    base = rocksdb_create_iterator_cf(r->db, t->ro ? t->ro : ro, r->cf[cf]);
+    base = rdb_iterate(r, t->ro ? t->ro : ro, cf);
     return t->put & 1u << cf
                ? rocksdb_writebatch_wi_create_iterator_with_base_cf(t->batch, base, r->cf[cf])
                : base;
@@ -260,17 +267,17 @@ osd_status txn_noted(struct store_txn *base, osd_status st)
 
 /* ---- begin, commit, abort ---- */
 
-#define PLAIN_KEEP (256 * KIB) /* a larger batch is not kept for the next transaction */
-#define RUNS_KEEP  1024u
+#define RECORD_KEEP (64 * KIB) /* a larger buffer is not kept for the next transaction */
+#define RUNS_KEEP   1024u
 
 /* Back to how a new one is, except for memory that can be used again. */
 static void txn_clear(struct txn *t)
 {
-    rocksdb_writebatch_t *plain = t->plain;
+    struct osd_buf record = t->record;
     struct run_list allocated = t->allocated, freed = t->freed;
 
     memset(t, 0, offsetof(struct txn, kept));
-    t->plain = plain;
+    t->record = record;
     t->allocated = allocated;
     t->freed = freed;
     t->allocated.n = t->freed.n = 0;
@@ -290,8 +297,7 @@ void txn_destroy(struct txn *t)
 {
     if (!t)
         return;
-    if (t->plain)
-        rocksdb_writebatch_destroy(t->plain);
+    osd_buf_free(&t->record);
     free(t->allocated.v);
     free(t->freed.v);
     free(t);
@@ -299,16 +305,11 @@ void txn_destroy(struct txn *t)
 
 static void txn_keep(struct rdb *r, struct txn *t, unsigned place)
 {
-    size_t len = 0;
-
-    if (t->plain)
-        rocksdb_writebatch_data(t->plain, &len);
-    if (len > PLAIN_KEEP || t->allocated.cap > RUNS_KEEP || t->freed.cap > RUNS_KEEP) {
+    if (t->record.cap > RECORD_KEEP || t->allocated.cap > RUNS_KEEP ||
+        t->freed.cap > RUNS_KEEP) {
         txn_destroy(t);
         return;
     }
-    if (t->plain)
-        rocksdb_writebatch_clear(t->plain);
     txn_clear(t);
     txn_destroy(__atomic_exchange_n(&r->ended[place].txn, t, __ATOMIC_ACQ_REL));
 }
@@ -365,6 +366,7 @@ static void txn_free(struct txn *t)
         free(d);
     }
     txn_records_forget(t);
+    ahead_forget(t);
     if (t->index_changes || t->index_pending.data)
         index_forget(t);
     if (t->batch)
@@ -416,30 +418,6 @@ static void put_range_deletes(struct rdb *r, rocksdb_writebatch_t *b, uint64_t f
     }
 }
 
-#define SPINS  64 /* of PAUSES each: about as long as a few writes */
-#define PAUSES 32
-
-static void pause_briefly(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    for (int i = 0; i < PAUSES; i++)
-        __builtin_ia32_pause();
-#endif
-}
-
-/* RocksDB lines writers up, each waking the next: that costs more than the few microseconds of a
- * write. Since families hashed in memory take one writer at a time, nothing is lost by waiting in
- * front of it, and going to sleep only when it takes long. */
-static void wait_to_write(struct rdb *r)
-{
-    for (int i = 0; i < SPINS; i++) {
-        if (pthread_mutex_trylock(&r->write_lock) == 0)
-            return;
-        pause_briefly();
-    }
-    pthread_mutex_lock(&r->write_lock);
-}
-
 #define BATCH_HEAD 12 /* sequence 8, count 4 little-endian, then the records */
 
 static uint32_t le32_get(const uint8_t *p)
@@ -447,40 +425,9 @@ static uint32_t le32_get(const uint8_t *p)
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-/* Around a write. One that leaves the log to publish is counted before anybody can see what it
- * changes, and who counts it in rdb_publish() waits for its end. */
-static void write_begin(struct rdb *r, bool later)
-{
-    wait_to_write(r);
-    if (later)
-        __atomic_add_fetch(&r->later, 1, __ATOMIC_RELEASE);
-}
-
-static void write_end(struct rdb *r, bool later, char **err)
-{
-    if (!later && !*err)
-        rocksdb_flush_wal(r->db, 0, err);
-    pthread_mutex_unlock(&r->write_lock);
-}
-
 osd_status rdb_publish(struct osd_store *s)
 {
-    struct rdb *r = (struct rdb *)s;
-    uint64_t upto = __atomic_load_n(&r->later, __ATOMIC_ACQUIRE);
-    char *err = NULL;
-
-    if (__atomic_load_n(&r->published, __ATOMIC_ACQUIRE) == upto)
-        return OSD_OK;
-    if (rdb_failed(r))
-        return OSD_E_IO;
-    write_begin(r, false);
-    write_end(r, false, &err);
-    if (err) {
-        __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
-        return rdb_error(r, err);
-    }
-    __atomic_store_n(&r->published, upto, __ATOMIC_RELEASE);
-    return OSD_OK;
+    return ahead_publish((struct rdb *)s);
 }
 
 /* Append the records of one batch to those of another. */
@@ -499,7 +446,7 @@ static osd_status append_records(struct osd_buf *whole, const char *data, size_t
 
 /* The indexed batch cannot delete ranges: its records go behind those of a plain one that deletes
  * what a partition held, and before those that delete entries of indexes. */
-static osd_status write_with_ranges(struct txn *t, bool later, char **err)
+static osd_status write_with_ranges(struct txn *t)
 {
     struct rdb *r = t->rdb;
     rocksdb_writebatch_t *before = rocksdb_writebatch_create(),
@@ -523,9 +470,7 @@ static osd_status write_with_ranges(struct txn *t, bool later, char **err)
         st = append_records(&whole, data, len);
     if (!st) {
         all = rocksdb_writebatch_create_from((const char *)whole.data, whole.len);
-        write_begin(r, later);
-        rocksdb_write(r->db, r->wo, all, err);
-        write_end(r, later, err);
+        st = ahead_write(r, all);
         rocksdb_writebatch_destroy(all);
         if (__atomic_add_fetch(&r->ranges, 1, __ATOMIC_RELAXED) == RANGES_MANY)
             keeper_ring(r);
@@ -544,43 +489,31 @@ static bool has_ranges(const struct txn *t)
 static osd_status complete(struct txn *t)
 {
     t->completing = true;
-    t->to_plain = !t->batch && !has_ranges(t);
-    if (t->to_plain && !t->plain)
-        t->plain = rocksdb_writebatch_create();
+    t->to_changes = !t->batch && !has_ranges(t);
     txn_records_write(t);
     txn_chunks_write(t);
     if (t->index_pending.len)
         index_write(t);
-    if (t->record.seq)
+    if (t->outcome.seq)
         record_put(t);
     return t->failed;
 }
 
 static osd_status txn_write(struct txn *t, bool later)
 {
-    struct rdb *r = t->rdb;
-    char *err = NULL;
     osd_status st = complete(t);
+    size_t len;
 
-    if (!st && rdb_failed(r))
+    if (!st && rdb_failed(t->rdb))
         st = OSD_E_IO;
     if (st)
         return st;
-    if (has_ranges(t)) {
-        st = write_with_ranges(t, later, &err);
-    } else {
-        write_begin(r, later);
-        if (t->batch)
-            rocksdb_write_writebatch_wi(r->db, r->wo, t->batch, &err);
-        else
-            rocksdb_write(r->db, r->wo, t->plain, &err);
-        write_end(r, later, &err);
-    }
-    if (err) {
-        __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
-        return rdb_error(r, err);
-    }
-    return st;
+    if (has_ranges(t))
+        return write_with_ranges(t);
+    if (!t->batch)
+        return ahead_commit(t, later);
+    const char *data = rocksdb_writebatch_wi_data(t->batch, &len);
+    return ahead_write_batch(t, data, len, later);
 }
 
 /* Effects of a commit on what is kept in memory. */
@@ -641,8 +574,8 @@ static void txn_applied(struct txn *t)
         new_part_applied(t);
     if (t->index_changes)
         index_wake(r);
-    if (t->record.seq)
-        record_remember(r, &t->record);
+    if (t->outcome.seq)
+        record_remember(r, &t->outcome);
     for (size_t i = 0; i < t->freed.n; i++)
         blocks_retire(r->blocks, t->freed.v[i].first, t->freed.v[i].count);
 }
@@ -675,6 +608,8 @@ osd_status rdb_commit(struct store_txn *base, unsigned flags)
     if (wrote)
         txn_applied(t);
     txn_free(t);
+    if (wrote)
+        ahead_pass(r);
     if (flags & STORE_COMMIT_SYNC || (sync && wrote))
         return rdb_sync(r);
     if (!wrote)

@@ -346,6 +346,7 @@ struct store_config {
     const char *path;  /* absolute directory */
     bool create;       /* make a new store when the directory is empty or absent */
     bool read_only;    /* for checks */
+    uint64_t journal;  /* bytes of each of the journal's two files, about; 0: 8 MiB */
     uint64_t capacity; /* bytes, used at creation; 0: no limit */
     enum store_sync sync;
     bool idle; /* nothing happens in the background: what is due waits until it is asked for */

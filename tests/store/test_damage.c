@@ -320,9 +320,32 @@ static void test_store_damage__an_index_loses_what_it_should_not_have(void **sta
     }
 }
 
+/* A store that a program without a journal made: from now on such a program refuses it. */
+static void test_store_damage__an_older_format_becomes_this_one(void **state)
+{
+    static const uint8_t older[4] = {0, 0, 0, 2}, ours[4] = {0, 0, 0, 4};
+    struct rig *r = *state;
+    char *err = NULL;
+    struct raw w = open_below(r);
+    size_t len;
+
+    raw_put(&w, RAW_DEFAULT, "format", 6, older, 4);
+    raw_close(&w);
+    rig_open(r);
+    rig_check(r);
+    w = open_below(r);
+    char *found = rocksdb_get_cf(w.db, w.ro, w.cf[RAW_DEFAULT], "format", 6, &len, &err);
+    assert_null(err);
+    assert_int_equal(len, 4);
+    assert_memory_equal(found, ours, 4);
+    rocksdb_free(found);
+    raw_close(&w);
+    rig_open(r);
+}
+
 static void test_store_damage__another_format_is_refused_and_left_alone(void **state)
 {
-    static const uint8_t newer[4] = {0, 0, 0, 4}, ours[4] = {0, 0, 0, 2};
+    static const uint8_t newer[4] = {0, 0, 0, 6}, ours[4] = {0, 0, 0, 4};
     struct rig *r = *state;
     char reason[200] = "", path[100], *err = NULL;
     struct raw w = open_below(r);
@@ -330,7 +353,7 @@ static void test_store_damage__another_format_is_refused_and_left_alone(void **s
     raw_put(&w, RAW_DEFAULT, "format", 6, newer, 4);
     raw_close(&w);
     rig_fails(reopen(r, reason), OSD_E_VERSION);
-    assert_non_null(strstr(reason, "format version 4"));
+    assert_non_null(strstr(reason, "format version 6"));
     w = open_below(r);
     raw_put(&w, RAW_DEFAULT, "format", 6, ours, 4);
     rocksdb_drop_column_family(w.db, w.cf[RAW_IDS], &err); /* what version 1 did not have */
@@ -472,6 +495,7 @@ int main(void)
         RIG_TEST(test_store_damage__counts_of_a_record_are_repaired),
         RIG_TEST(test_store_damage__an_index_gets_back_what_it_lacks),
         RIG_TEST(test_store_damage__an_index_loses_what_it_should_not_have),
+        RIG_TEST(test_store_damage__an_older_format_becomes_this_one),
         RIG_TEST(test_store_damage__another_format_is_refused_and_left_alone),
         RIG_TEST(test_store_damage__a_duplicate_that_cannot_be_completed_is_put_aside),
         RIG_TEST(test_store_damage__a_partition_of_an_older_store_has_an_identity),

@@ -62,9 +62,29 @@ int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
     return __real_fallocate64(fd, mode, offset, len);
 }
 
-/* Writes before they are lost; -1: none is. The background thread writes, too. */
+/* Writes of the journal before they are lost, and with them what goes to the database; -1: none is.
+ * The background threads write, too. */
 static atomic_int writes_left = -1;
 static atomic_bool writes_fail;
+
+ssize_t __real_pwrite64(int fd, const void *buf, size_t len, off_t off);
+ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t off);
+ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t off)
+{
+    int left = atomic_load(&writes_left);
+
+    if (atomic_load(&writes_fail)) {
+        errno = EIO;
+        return -1;
+    }
+    if (left == 0)
+        return (ssize_t)len;
+    if (left > 0)
+        atomic_fetch_sub(&writes_left, 1);
+    return __real_pwrite64(fd, buf, len, off);
+}
+
+static atomic_bool database_fails;
 
 void __real_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
                           rocksdb_writebatch_t *batch, char **err);
@@ -73,15 +93,9 @@ void __wrap_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
 void __wrap_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
                           rocksdb_writebatch_t *batch, char **err)
 {
-    int left = atomic_load(&writes_left);
-
-    if (atomic_load(&writes_fail)) {
-        *err = strdup("IO error: the log cannot be written");
-        return;
-    }
-    while (left > 0 && !atomic_compare_exchange_weak(&writes_left, &left, left - 1))
-        ;
-    if (left != 0)
+    if (atomic_load(&database_fails))
+        *err = strdup("IO error: the database cannot be written");
+    else if (atomic_load(&writes_left) != 0)
         __real_rocksdb_write(db, o, batch, err);
 }
 
@@ -97,7 +111,7 @@ static int setup(void **state)
     available = FS_SIZE;
     fallocate_errno = 0;
     writes_left = -1;
-    writes_fail = false;
+    writes_fail = database_fails = false;
     by_command = ahead = 0;
     commands = pthread_self();
     return rig_setup(state);
@@ -626,6 +640,46 @@ static void test_store_space__a_store_that_failed_changes_nothing_more(void **st
     verify(r, a, 1);
 }
 
+/* What the database refuses is in the journal, and there again when the store is opened; until then
+ * it is found, but nobody walks over what may lack some of it. */
+static void database_refuses(struct rig *r, bool read_only)
+{
+    uint64_t pid = rig_partition(r).pid, ids[4], next, changes;
+    struct store_id id = rig_object(r, pid), late;
+    struct store_txn *t;
+    size_t n;
+
+    database_fails = true;
+    rig_set_attr(r, id, 1, 1, "value", 5);
+    late = rig_object(r, pid);
+    assert_true(rig_exists(r, late));
+    t = rig_begin(r, (struct store_id){pid, 0}, STORE_SHARED);
+    rig_fails(r->ops->list(t, pid, STORE_USER, 0, ids, 4, &n, &next, &changes), OSD_E_IO);
+    r->ops->abort(t);
+    assert_true(rig_exists(r, late));
+    t = rig_begin(r, id, STORE_EXCLUSIVE);
+    rig_ok(r->ops->set_attr(t, id, 1, 1, "other", 5));
+    rig_fails(r->ops->commit(t, 0), OSD_E_IO);
+    rig_close(r);
+    r->cfg.read_only = read_only;
+    rig_fails(store_rocksdb_open(&r->cfg, &r->s, NULL, 0), OSD_E_IO);
+    database_fails = false;
+    rig_open(r);
+    assert_true(rig_exists(r, late));
+    rig_check(r);
+}
+
+static void test_store_space__what_the_database_refuses_is_not_lost(void **state)
+{
+    database_refuses(*state, false);
+}
+
+/* Would catch: a check of a store that a crash left which does not see what is in the journal. */
+static void test_store_space__what_the_database_refused_is_seen_by_who_only_reads(void **state)
+{
+    database_refuses(*state, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -643,6 +697,8 @@ int main(void)
         SPACE_TEST(test_store_space__an_open_store_gives_back_what_stays_free),
         SPACE_TEST(test_store_space__others_may_take_what_went_back),
         SPACE_TEST(test_store_space__a_store_that_failed_changes_nothing_more),
+        SPACE_TEST(test_store_space__what_the_database_refuses_is_not_lost),
+        SPACE_TEST(test_store_space__what_the_database_refused_is_seen_by_who_only_reads),
     };
 
     rig_choose("rocksdb");

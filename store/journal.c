@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/journal.c - see journal.h
+ *
+ * Two buffers: one is filled under `lock`, the other written under `file_lock`. Whoever wants
+ * records written takes file_lock; when it has it, others may have done that already.
+ */
+#include "journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/bytes.h"
+#include "common/crc32c.h"
+
+#define HEAD_LEN    20u
+#define FILE_LEN    (8u * 1024 * 1024)
+#define BUFFER_KEEP (1024u * 1024)
+
+struct jfile {
+    int fd;
+    uint64_t pos;  /* end of what was written; atomic */
+    uint64_t last; /* number of the last record in it; atomic */
+    bool dirty;    /* written since the last sync; atomic */
+};
+
+struct journal {
+    uint64_t file_len;
+
+    pthread_mutex_t lock;
+    struct osd_buf fill; /* under lock */
+    uint64_t last;       /* record added; atomic, changed under lock */
+
+    pthread_mutex_t file_lock;
+    struct osd_buf out; /* what follows: under file_lock */
+    struct jfile file[2];
+    unsigned current;  /* atomic */
+    uint64_t written;  /* atomic */
+    uint64_t released; /* atomic */
+    bool failed;       /* atomic */
+};
+
+static const char *const names[2] = {"a", "b"};
+
+static osd_status errno_status(void)
+{
+    return errno == ENOSPC || errno == EDQUOT ? OSD_E_NO_SPACE
+           : errno == ENOMEM                  ? OSD_E_NOMEM
+                                              : OSD_E_IO;
+}
+
+/* ---- reading ---- */
+
+/** One file as it lies there. */
+struct image {
+    const uint8_t *data;
+    size_t len;
+    uint64_t first; /* number of its first record; 0: none */
+};
+
+struct found {
+    uint64_t number;
+    const uint8_t *data;
+    size_t len;
+};
+
+/* The record at an offset; false when there is no whole one. */
+static bool record_at(const struct image *m, size_t at, struct found *ret)
+{
+    const uint8_t *p = m->data + at;
+
+    if (at > m->len || m->len - at < HEAD_LEN || osd_crc32c(0, p, 16) != be32_get(p + 16))
+        return false;
+    *ret = (struct found){be64_get(p + 4), p + HEAD_LEN, be32_get(p)};
+    return ret->number > 0 && ret->len <= m->len - at - HEAD_LEN &&
+           osd_crc32c(0, ret->data, ret->len) == be32_get(p + 12);
+}
+
+static osd_status image_open(int dir, const char *name, struct image *ret)
+{
+    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+    struct found f;
+    struct stat s;
+
+    *ret = (struct image){0};
+    if (fd < 0)
+        return errno == ENOENT ? OSD_OK : errno_status();
+    osd_status st = fstat(fd, &s) == 0 ? OSD_OK : errno_status();
+    if (!st && s.st_size > 0) {
+        void *data = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED) {
+            st = errno_status();
+        } else {
+            ret->data = data;
+            ret->len = (size_t)s.st_size;
+        }
+    }
+    close(fd);
+    if (ret->data && record_at(ret, 0, &f))
+        ret->first = f.number;
+    return st;
+}
+
+static void image_close(struct image *m)
+{
+    if (m->data)
+        munmap((void *)m->data, m->len);
+}
+
+/** How far a replay has come. */
+struct replay {
+    uint64_t next; /* number that goes on; 0: any */
+    uint64_t after, last;
+    journal_visit visit;
+    void *arg;
+};
+
+/* The records of one file, as long as each follows the one before. */
+static osd_status replay_file(struct replay *r, const struct image *m)
+{
+    osd_status st = OSD_OK;
+    struct found f;
+
+    for (size_t at = 0; !st && record_at(m, at, &f); at += HEAD_LEN + f.len) {
+        if (r->next && f.number != r->next)
+            break;
+        r->next = f.number + 1;
+        if (f.number <= r->after)
+            continue;
+        if (f.number != r->last + 1)
+            break;
+        st = r->visit(r->arg, f.number, f.data, f.len);
+        r->last = f.number;
+    }
+    return st;
+}
+
+osd_status journal_replay(const char *dir, uint64_t after, journal_visit visit, void *arg,
+                          uint64_t *ret_last)
+{
+    struct replay r = {.after = after, .last = after, .visit = visit, .arg = arg};
+    struct image m[2] = {{0}, {0}};
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    *ret_last = after;
+    if (fd < 0)
+        return errno == ENOENT ? OSD_OK : errno_status();
+    osd_status st = image_open(fd, names[0], &m[0]);
+    if (!st)
+        st = image_open(fd, names[1], &m[1]);
+    close(fd);
+    unsigned older = m[1].first && (!m[0].first || m[1].first < m[0].first);
+    if (!st)
+        st = replay_file(&r, &m[older]);
+    if (!st)
+        st = replay_file(&r, &m[!older]);
+    image_close(&m[0]);
+    image_close(&m[1]);
+    *ret_last = r.last;
+    return st;
+}
+
+/* ---- open and close ---- */
+
+/* The directory's own place, and those of the files in it, are durable. */
+static osd_status sync_place(const char *dir, int fd)
+{
+    _cleanup_free_ char *above = NULL;
+
+    if (asprintf(&above, "%s/..", dir) < 0)
+        return OSD_E_NOMEM;
+    int up = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = up >= 0 && fsync(fd) == 0 && fsync(up) == 0;
+    osd_status st = ok ? OSD_OK : errno_status();
+    if (up >= 0)
+        close(up);
+    return st;
+}
+
+static osd_status file_open(int dir, const char *name, struct jfile *f)
+{
+    f->fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    return f->fd >= 0 && ftruncate(f->fd, 0) == 0 && fsync(f->fd) == 0 ? OSD_OK
+                                                                       : errno_status();
+}
+
+static osd_status files_open(struct journal *j, const char *dir)
+{
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+        return errno_status();
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return errno_status();
+    osd_status st = file_open(fd, names[0], &j->file[0]);
+    if (!st)
+        st = file_open(fd, names[1], &j->file[1]);
+    if (!st)
+        st = sync_place(dir, fd);
+    close(fd);
+    return st;
+}
+
+osd_status journal_open(const char *dir, uint64_t last, uint64_t file_len, struct journal **ret)
+{
+    struct journal *j = calloc(1, sizeof(*j));
+
+    if (!j)
+        return OSD_E_NOMEM;
+    pthread_mutex_init(&j->lock, NULL);
+    pthread_mutex_init(&j->file_lock, NULL);
+    j->file_len = file_len ? file_len : FILE_LEN;
+    j->fill = j->out = osd_buf_make(SIZE_MAX);
+    j->last = j->written = j->released = last;
+    j->file[0].fd = j->file[1].fd = -1;
+    osd_status st = files_open(j, dir);
+    if (st) {
+        journal_close(j);
+        return st;
+    }
+    *ret = j;
+    return OSD_OK;
+}
+
+void journal_close(struct journal *j)
+{
+    if (!j)
+        return;
+    for (int i = 0; i < 2; i++)
+        if (j->file[i].fd >= 0)
+            close(j->file[i].fd);
+    osd_buf_free(&j->fill);
+    osd_buf_free(&j->out);
+    pthread_mutex_destroy(&j->lock);
+    pthread_mutex_destroy(&j->file_lock);
+    free(j);
+}
+
+/* ---- adding ---- */
+
+uint32_t journal_crc(const struct iovec *v, int n)
+{
+    uint32_t crc = 0;
+
+    for (int i = 0; i < n; i++)
+        crc = osd_crc32c(crc, v[i].iov_base, v[i].iov_len);
+    return crc;
+}
+
+uint64_t journal_add(struct journal *j, const struct iovec *v, int n, uint32_t crc)
+{
+    uint64_t number = 0;
+    size_t len = 0;
+
+    for (int i = 0; i < n; i++)
+        len += v[i].iov_len;
+    if (len > UINT32_MAX)
+        return 0;
+    pthread_mutex_lock(&j->lock);
+    if (osd_buf_reserve(&j->fill, HEAD_LEN + len) == OSD_OK) {
+        uint8_t *p = j->fill.data + j->fill.len;
+        number = j->last + 1;
+        be32_put(p, (uint32_t)len);
+        be64_put(p + 4, number);
+        be32_put(p + 12, crc);
+        be32_put(p + 16, osd_crc32c(0, p, 16));
+        j->fill.len += HEAD_LEN;
+        for (int i = 0; i < n; i++)
+            osd_buf_put(&j->fill, v[i].iov_base, v[i].iov_len);
+        __atomic_store_n(&j->last, number, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&j->lock);
+    return number;
+}
+
+uint64_t journal_last(struct journal *j)
+{
+    return __atomic_load_n(&j->last, __ATOMIC_ACQUIRE);
+}
+
+/* ---- writing ---- */
+
+static osd_status write_all(struct jfile *f, const uint8_t *p, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = pwrite(f->fd, p, len, (off_t)f->pos);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? errno_status() : OSD_E_IO;
+        p += n;
+        len -= (size_t)n;
+        __atomic_store_n(&f->pos, f->pos + (uint64_t)n, __ATOMIC_RELAXED);
+    }
+    return OSD_OK;
+}
+
+/* The file to write to: the other one when this is full and the other has nothing to lose. */
+static osd_status choose_file(struct journal *j, struct jfile **ret)
+{
+    struct jfile *f = &j->file[j->current], *other = &j->file[!j->current];
+
+    *ret = f;
+    if (f->pos < j->file_len || other->last > __atomic_load_n(&j->released, __ATOMIC_ACQUIRE))
+        return OSD_OK;
+    if (other->pos > 4 * j->file_len && ftruncate(other->fd, (off_t)j->file_len) != 0)
+        return errno_status();
+    __atomic_store_n(&other->pos, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&j->current, !j->current, __ATOMIC_RELAXED);
+    *ret = other;
+    return OSD_OK;
+}
+
+/* Everything that was added. Under file_lock. */
+static osd_status write_out(struct journal *j)
+{
+    struct osd_buf empty = j->out;
+    struct jfile *f;
+
+    if (__atomic_load_n(&j->failed, __ATOMIC_RELAXED))
+        return OSD_E_IO;
+    pthread_mutex_lock(&j->lock);
+    j->out = j->fill;
+    j->fill = empty;
+    uint64_t last = j->last;
+    pthread_mutex_unlock(&j->lock);
+    osd_status st = choose_file(j, &f);
+    if (!st && j->out.len > 0) {
+        __atomic_store_n(&f->dirty, true, __ATOMIC_RELEASE);
+        st = write_all(f, j->out.data, j->out.len);
+        __atomic_store_n(&f->last, last, __ATOMIC_RELAXED);
+    }
+    j->out.len = 0;
+    if (j->out.cap > BUFFER_KEEP)
+        osd_buf_free(&j->out);
+    if (st)
+        __atomic_store_n(&j->failed, true, __ATOMIC_RELAXED);
+    else
+        __atomic_store_n(&j->written, last, __ATOMIC_RELEASE);
+    return st;
+}
+
+#define SPINS  64 /* of PAUSES each: about as long as a few writes */
+#define PAUSES 32
+
+static void pause_briefly(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    for (int i = 0; i < PAUSES; i++)
+        __builtin_ia32_pause();
+#endif
+}
+
+/* A write takes about as long as going to sleep and waking up. Returns false, without the lock,
+ * when somebody else has done it. */
+static bool wait_to_write(struct journal *j, uint64_t upto)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (__atomic_load_n(&j->written, __ATOMIC_ACQUIRE) >= upto)
+            return false;
+        if (pthread_mutex_trylock(&j->file_lock) == 0)
+            return true;
+        pause_briefly();
+    }
+    pthread_mutex_lock(&j->file_lock);
+    return true;
+}
+
+osd_status journal_write(struct journal *j, uint64_t upto)
+{
+    osd_status st = OSD_OK;
+
+    if (!wait_to_write(j, upto))
+        return OSD_OK;
+    if (j->written < upto)
+        st = write_out(j);
+    pthread_mutex_unlock(&j->file_lock);
+    return st;
+}
+
+osd_status journal_sync(struct journal *j)
+{
+    osd_status st = journal_write(j, journal_last(j));
+
+    for (int i = 0; i < 2 && !st; i++)
+        if (__atomic_exchange_n(&j->file[i].dirty, false, __ATOMIC_ACQ_REL) &&
+            fdatasync(j->file[i].fd) != 0)
+            st = errno_status();
+    if (st)
+        __atomic_store_n(&j->failed, true, __ATOMIC_RELAXED);
+    return st;
+}
+
+void journal_release(struct journal *j, uint64_t upto)
+{
+    __atomic_store_n(&j->released, upto, __ATOMIC_RELEASE);
+}
+
+bool journal_crowded(struct journal *j)
+{
+    unsigned current = __atomic_load_n(&j->current, __ATOMIC_RELAXED);
+
+    return __atomic_load_n(&j->file[current].pos, __ATOMIC_RELAXED) > j->file_len / 2 &&
+           __atomic_load_n(&j->file[!current].last, __ATOMIC_RELAXED) >
+               __atomic_load_n(&j->released, __ATOMIC_RELAXED);
+}

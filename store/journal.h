@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/journal.h - a log of what is committed, in two files that take turns
+ *
+ * A record has a number, one more than the one before it. It is held in memory until somebody has
+ * it written; what one thread writes may be others' as well. Once whoever reads the log has
+ * the content elsewhere, and durably, its place is used again.
+ *
+ * On disk: length of the record (32 bits), number (64), CRC32C of the record (32), CRC32C of these
+ * 16 bytes (32), big-endian, then the record, one after another from the start of a file. What
+ * follows the last one is from earlier use: its number does not go on.
+ *
+ * Invariants:
+ *  (1) Records are written in the order of their numbers, and found up to the first that is not
+ *      whole: what was found is what was added until some moment.
+ *  (2) A file is written from its start only when all it held was released.
+ *  (3) After a write or a sync that failed nothing is written any more.
+ */
+#ifndef STORE_JOURNAL_H
+#define STORE_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "osd/status.h"
+
+struct journal;
+
+/** A record that was found, in the order of the numbers. Another status than OSD_OK ends it. */
+typedef osd_status (*journal_visit)(void *arg, uint64_t number, const void *data, size_t len);
+
+/**
+ * Show the records after number `after`. Changes nothing; a directory that is not there holds none.
+ *
+ * @return OSD_OK, OSD_E_IO, OSD_E_NOMEM, or what visit returned. *ret_last is the number of the last one
+ *         shown, or after.
+ */
+osd_status journal_replay(const char *dir, uint64_t after, journal_visit visit, void *arg,
+                          uint64_t *ret_last);
+
+/**
+ * Begin an empty journal in dir, which is made if it is absent, in place of what it held: the
+ * caller has all of that elsewhere, durably. The first record gets number last + 1. A file of more than
+ * file_len bytes (0: 8 MiB) is left for the other one, if that is free.
+ */
+osd_status journal_open(const char *dir, uint64_t last, uint64_t file_len,
+                        struct journal **ret);
+
+/** What is not written is lost. NULL is allowed. */
+void journal_close(struct journal *j);
+
+/** The checksum that journal_add() takes: of all bytes of the pieces. */
+uint32_t journal_crc(const struct iovec *v, int n);
+
+/** Add a record, in memory. Returns its number; 0 without memory, and when it has 4 GiB or more.
+ *  Any thread. */
+uint64_t journal_add(struct journal *j, const struct iovec *v, int n, uint32_t crc);
+
+/** The number of the last record added. Any thread. */
+uint64_t journal_last(struct journal *j);
+
+/** Records up to this number are in the files when this returns OSD_OK: they outlive the process.
+ *  OSD_E_NO_SPACE, OSD_E_IO. Any thread. */
+osd_status journal_write(struct journal *j, uint64_t upto);
+
+/** Everything added before is on stable storage. One thread at a time. */
+osd_status journal_sync(struct journal *j);
+
+/** Records up to this number are not needed any more. Any thread. */
+void journal_release(struct journal *j, uint64_t upto);
+
+/** Whether it is time to release what has been written: the files grow otherwise. Any thread. */
+bool journal_crowded(struct journal *j);
+
+#endif
