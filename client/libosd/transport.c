@@ -68,6 +68,25 @@ static bool may_create(const struct osd_options *opt)
     return opt && opt->create && (opt->key_file || opt->method < 0);
 }
 
+/* A device is made of a store on the same terms, and nobody who asks for proof gets one that was made
+ * with less. */
+static osd_status check_method(const struct osd_device_config *dc, const char *path,
+                               bool may_make, char *reason, size_t reason_len)
+{
+    uint8_t method;
+    osd_status st = osd_device_made_with(dc->store, &method);
+
+    if (st == OSD_E_NOT_FOUND && may_make)
+        return OSD_OK;
+    if (st == OSD_E_NOT_FOUND)
+        snprintf(reason, reason_len, "%s is not an OSD store: it was not finished", path);
+    if (st || method >= dc->default_method)
+        return st;
+    snprintf(reason, reason_len,
+             "%s was made with a weaker security method: open it without a key", path);
+    return OSD_E_DENIED;
+}
+
 static osd_status open_store(struct transport *t, const char *path, bool memory,
                              const struct osd_options *opt, char *reason, size_t reason_len)
 {
@@ -97,8 +116,11 @@ static osd_status open_store(struct transport *t, const char *path, bool memory,
         dc.first_key = first_key;
         dc.key_arg = &source;
     }
-    st = osd_seal_passphrase(opt ? opt->passphrase_file : NULL, passphrase, &len, reason,
-                             reason_len);
+    st = check_method(&dc, path, memory || sc.create, reason, reason_len);
+    len = 0;
+    if (st == OSD_OK)
+        st = osd_seal_passphrase(opt ? opt->passphrase_file : NULL, passphrase, &len, reason,
+                                 reason_len);
     if (st == OSD_OK && len > 0) {
         dc.passphrase = passphrase;
         dc.passphrase_len = len;

@@ -9,6 +9,21 @@
 (umask 077 && for _ in 1 2 3 4; do printf 'ffeeddccbbaa99887766'; done >otherkey)
 echo content >file
 
+echo "== a store for everybody does not become one with keys by the way"
+new_store
+expect 5 osdctl --create-store --key key key install
+says "$T/store was made with a weaker security method"
+expect 0 osdctl info
+
+echo "== a store that was not finished becomes none for everybody"
+rm -rf "$T/store"
+echo short >passphrase && chmod 600 passphrase
+OSD_PASSPHRASE_FILE=passphrase expect 2 osdctl --create-store --key key info
+expect 3 osdctl info
+says "$T/store is not an OSD store"
+expect 5 osdctl --create-store --key key info
+rm -rf "$T/store"
+
 for method in capkey cmdrsp alldata; do
     echo "== $method: nothing without a credential, everything with the key"
     rm -rf "$T/store" all ro wrong expired
