@@ -260,10 +260,14 @@ osd_status ahead_drain(struct rdb *r)
     return st;
 }
 
+osd_status ahead_drain_family(struct rdb *r, enum cf cf)
+{
+    return __atomic_load_n(&r->ahead.n[cf], __ATOMIC_ACQUIRE) > 0 ? ahead_drain(r) : OSD_OK;
+}
+
 rocksdb_iterator_t *rdb_iterate(struct rdb *r, rocksdb_readoptions_t *ro, enum cf cf)
 {
-    if (__atomic_load_n(&r->ahead.n[cf], __ATOMIC_ACQUIRE) > 0)
-        ahead_drain(r); /* rdb_iterated() tells when that failed */
+    ahead_drain_family(r, cf); /* rdb_iterated() tells when that failed */
     return rocksdb_create_iterator_cf(r->db, ro, r->cf[cf]);
 }
 

@@ -360,6 +360,8 @@ osd_status ahead_get(struct rdb *r, enum cf cf, const void *key, size_t key_len,
                      struct value *ret, bool *ret_there);
 /** Bring what is committed by now into the database. */
 osd_status ahead_drain(struct rdb *r);
+/** The same if that changes anything in one family. */
+osd_status ahead_drain_family(struct rdb *r, enum cf cf);
 /** An iterator that sees what is committed by now. */
 rocksdb_iterator_t *rdb_iterate(struct rdb *r, rocksdb_readoptions_t *ro, enum cf cf);
 

@@ -91,8 +91,10 @@ osd_status txn_get(struct txn *t, enum cf cf, const void *key, size_t key_len,
         st = batch_only ? OSD_OK : ahead_drain(r);
         return st ? st : get_through(t, cf, key, key_len, batch_only, ret);
     }
-    st = ahead_get(r, cf, key, key_len, ret, &ahead);
-    if (ahead)
+    st = t->base.past_memory ? ahead_drain_family(r, cf) : OSD_OK;
+    if (!st)
+        st = ahead_get(r, cf, key, key_len, ret, &ahead);
+    if (st || ahead)
         return st;
     ret->pin = rocksdb_get_pinned_cf(r->db, r->ro, r->cf[cf], key, key_len, &err);
     if (err)
