@@ -612,7 +612,7 @@ void bench_work_init(struct bench_work *w, const struct bench_target *to, const 
                              .pid = pid,
                              .first_oid = OID + number * WORK_IDS,
                              .many_objects = many_objects};
-    w->buf = malloc(BENCH_BUF);
+    w->buf = aligned_alloc(4096, BENCH_BUF); /* like the data area of a transport */
     if (!w->buf)
         bench_die("out of memory");
     for (unsigned i = 0; i < BENCH_BUF; i++)
