@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * store/blocks.c - see blocks.h; next-fit over a bitmap per file, one mutex
+ *
+ * The kernel lets one writer into a file at a time. Who allocates has one of several lanes, each
+ * with a place to go on from: all in one file, until a run is wanted where a write is under way
+ * and there is a file with room where none is. The thread that makes files ahead sees to APART of
+ * them while writers meet.
  */
 #include "store/blocks.h"
 
@@ -19,6 +24,7 @@
 
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/hash.h"
 #include "common/log.h"
 
 #define MAX_FILES 65536u /* 4 TiB of data */
@@ -27,6 +33,10 @@
 #define LOOK_MS   100
 #define REST_MS   5000 /* until the next try to make a file ahead */
 #define CLOSE_MS  1000 /* for giving back space at the end */
+#define LANES     16u
+#define APART     4u    /* files for writers that would meet in one */
+#define ROOMY     1024u /* free blocks of such a file, at least */
+#define MET_MS    60000 /* how long they are kept after that */
 
 #define MOST_AT_ONCE 4u /* files made with one sync of the directory */
 
@@ -38,6 +48,7 @@
 struct data_file {
     int fd;
     bool dirty;
+    uint32_t writers; /* at work now; atomic */
     uint32_t used;
     uint64_t map[WORDS]; /* bit set = in use or waiting, or of a piece that is gone */
     uint64_t gone;       /* pieces whose space the file system has */
@@ -56,9 +67,12 @@ struct blocks {
     char *dir; /* NULL: memory */
     bool read_only;
     uint64_t reserve;
-    struct data_file *files[MAX_FILES];
     uint32_t n_files; /* changed under the mutex, read without it */
-    uint32_t hint_file, hint_block;
+    struct data_file *files[MAX_FILES];
+    struct lane {
+        uint32_t file, block; /* where the next run is looked for */
+    } lanes[LANES];
+    uint64_t met_ms; /* when writers met last, 0: never */
     struct run *waiting;
     size_t n_waiting, cap_waiting;
     uint64_t waiting_blocks;
@@ -529,12 +543,24 @@ static osd_status grow(struct blocks *b, uint64_t room, uint32_t n)
 #define LEAST_AHEAD (BLOCKS_PER_FILE / 2)
 #define MOST_AHEAD  (4 * BLOCKS_PER_FILE)
 
-/* How many blocks should be free: a quarter of all that have space, within the bounds. */
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static bool writers_meet(const struct blocks *b)
+{
+    return b->met_ms && osd_monotonic_frequent_ms() < b->met_ms + MET_MS;
+}
+
+/* How many blocks should be free: a quarter of all that have space, within the bounds, or some files
+ * for writers to keep apart. */
 static uint64_t wanted_free(const struct blocks *b)
 {
     uint64_t want = ((uint64_t)b->n_files * BLOCKS_PER_FILE - b->gone) / 4;
 
-    return want < LEAST_AHEAD ? LEAST_AHEAD : want > MOST_AHEAD ? MOST_AHEAD : want;
+    want = want < LEAST_AHEAD ? LEAST_AHEAD : want > MOST_AHEAD ? MOST_AHEAD : want;
+    return writers_meet(b) ? larger(want, APART * BLOCKS_PER_FILE) : want;
 }
 
 static uint64_t blocks_free(const struct blocks *b)
@@ -542,14 +568,16 @@ static uint64_t blocks_free(const struct blocks *b)
     return (uint64_t)b->n_files * BLOCKS_PER_FILE - b->used;
 }
 
-/* How many blocks may stay free: as many as are in use, within twice those bounds. */
+/* How many blocks may stay free: as many as are in use, within twice those bounds, and a file more
+ * than writers should have. */
 static uint64_t most_free(const struct blocks *b)
 {
     uint64_t most = b->used - b->gone;
 
-    return most < 2 * LEAST_AHEAD  ? 2 * LEAST_AHEAD
+    most = most < 2 * LEAST_AHEAD  ? 2 * LEAST_AHEAD
            : most > 2 * MOST_AHEAD ? 2 * MOST_AHEAD
                                    : most;
+    return writers_meet(b) ? larger(most, (APART + 1) * BLOCKS_PER_FILE) : most;
 }
 
 static uint64_t too_many(const struct blocks *b)
@@ -677,6 +705,7 @@ static void stop_maker(struct blocks *b)
     pthread_join(b->maker, NULL);
     pthread_mutex_lock(&b->mutex);
     b->stop = false;
+    b->met_ms = 0;
     give_back(b, UINT64_MAX, osd_monotonic_ms() + CLOSE_MS);
     pthread_mutex_unlock(&b->mutex);
 }
@@ -769,8 +798,8 @@ static uint32_t next_free(const struct data_file *f, uint32_t at)
     return BLOCKS_PER_FILE;
 }
 
-static bool take_from(struct blocks *b, uint32_t file, uint32_t at, uint32_t want,
-                      uint64_t *ret_first, uint32_t *ret_n)
+static bool take_from(struct blocks *b, struct lane *lane, uint32_t file, uint32_t at,
+                      uint32_t want, uint64_t *ret_first, uint32_t *ret_n)
 {
     struct data_file *f = b->files[file];
 
@@ -781,31 +810,55 @@ static bool take_from(struct blocks *b, uint32_t file, uint32_t at, uint32_t wan
         return false;
     uint32_t n = free_run(f, at, want);
     bits_set(b, f, at, n);
-    b->hint_file = file;
-    b->hint_block = at + n;
+    *lane = (struct lane){file, at + n};
     *ret_first = (uint64_t)file * BLOCKS_PER_FILE + at;
     *ret_n = n;
     return true;
 }
 
-/* From a file that there is. */
-static bool take_any(struct blocks *b, uint32_t want, uint64_t *ret_first, uint32_t *ret_n)
+static bool is_written(const struct data_file *f)
 {
+    return __atomic_load_n(&f->writers, __ATOMIC_RELAXED) > 0;
+}
+
+/* When a write is under way where the lane is, it goes on in one of the next files where none is. */
+static void keep_apart(struct blocks *b, struct lane *lane)
+{
+    if (!b->ahead || b->n_files == 0 || !is_written(b->files[lane->file]))
+        return;
+    b->met_ms = osd_monotonic_frequent_ms();
+    for (uint32_t k = 1; k <= 2 * APART; k++) {
+        uint32_t file = (lane->file + k) % b->n_files;
+        const struct data_file *f = b->files[file];
+        if (BLOCKS_PER_FILE - f->used >= ROOMY && !is_written(f)) {
+            *lane = (struct lane){file, 0};
+            return;
+        }
+    }
+}
+
+/* From a file that there is. */
+static bool take_any(struct blocks *b, struct lane *lane, uint32_t want, uint64_t *ret_first,
+                     uint32_t *ret_n)
+{
+    struct lane from = *lane;
+
     for (uint32_t k = 0; k <= b->n_files && b->n_files > 0; k++) {
-        uint32_t file = (b->hint_file + k) % b->n_files;
-        uint32_t at = k == 0 ? b->hint_block : 0;
-        if (take_from(b, file, at, want, ret_first, ret_n))
+        uint32_t file = (from.file + k) % b->n_files;
+        uint32_t at = k == 0 ? from.block : 0;
+        if (take_from(b, lane, file, at, want, ret_first, ret_n))
             return true;
     }
     return false;
 }
 
-static osd_status alloc_locked(struct blocks *b, uint32_t want, uint64_t *ret_first,
-                               uint32_t *ret_n)
+static osd_status alloc_locked(struct blocks *b, struct lane *lane, uint32_t want,
+                               uint64_t *ret_first, uint32_t *ret_n)
 {
     osd_status st = OSD_OK;
 
-    while (!st && !take_any(b, want, ret_first, ret_n)) {
+    keep_apart(b, lane);
+    while (!st && !take_any(b, lane, want, ret_first, ret_n)) {
         if (b->making)
             pthread_cond_wait(&b->made, &b->mutex);
         else
@@ -818,10 +871,13 @@ static osd_status alloc_locked(struct blocks *b, uint32_t want, uint64_t *ret_fi
     return st;
 }
 
-osd_status blocks_alloc(struct blocks *b, uint32_t want, uint64_t *ret_first, uint32_t *ret_n)
+osd_status blocks_alloc(struct blocks *b, uint64_t whose, uint32_t want, uint64_t *ret_first,
+                        uint32_t *ret_n)
 {
+    struct lane *lane = &b->lanes[osd_hash_mix(whose) % LANES];
+
     pthread_mutex_lock(&b->mutex);
-    osd_status st = alloc_locked(b, want, ret_first, ret_n);
+    osd_status st = alloc_locked(b, lane, want, ret_first, ret_n);
     pthread_mutex_unlock(&b->mutex);
     return st;
 }
@@ -989,9 +1045,12 @@ osd_status blocks_read(struct blocks *b, uint64_t first, uint32_t skip, const st
 osd_status blocks_write(struct blocks *b, uint64_t first, const struct iovec *v, int n,
                         size_t len)
 {
-    osd_status st = transfer(b, true, first, 0, v, n, len);
+    struct data_file *f = b->files[first / BLOCKS_PER_FILE];
 
+    __atomic_add_fetch(&f->writers, 1, __ATOMIC_RELAXED);
+    osd_status st = transfer(b, true, first, 0, v, n, len);
+    __atomic_sub_fetch(&f->writers, 1, __ATOMIC_RELAXED);
     /* Not before: a sync meanwhile would take it for its own. */
-    __atomic_store_n(&b->files[first / BLOCKS_PER_FILE]->dirty, true, __ATOMIC_RELEASE);
+    __atomic_store_n(&f->dirty, true, __ATOMIC_RELEASE);
     return st;
 }

@@ -70,8 +70,11 @@ osd_status blocks_mark_shared(struct blocks *b, uint64_t first, uint32_t count);
  *  can be counted); then nothing has changed. */
 osd_status blocks_share(struct blocks *b, uint64_t first, uint32_t count);
 
-/** Allocate a run of at most want blocks (>= 1). OSD_E_NO_SPACE. */
-osd_status blocks_alloc(struct blocks *b, uint32_t want, uint64_t *ret_first, uint32_t *ret_n);
+/** Allocate a run of at most want blocks (>= 1). whose: what is written next for the same is put
+ *  behind it if it can be; what is written for others at the same time may go to other files.
+ *  OSD_E_NO_SPACE. */
+osd_status blocks_alloc(struct blocks *b, uint64_t whose, uint32_t want, uint64_t *ret_first,
+                        uint32_t *ret_n);
 
 /** Give back a run that was allocated but never committed: free at once. */
 void blocks_release(struct blocks *b, uint64_t first, uint32_t count);

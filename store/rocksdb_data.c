@@ -161,12 +161,16 @@ static osd_status block_unmap(struct txn *t, struct chunk *c, uint32_t i)
 /* Blocks that only wait for a sync are worth one before the store counts as full. After a
  * failed write nothing is allocated: the log may hold a transaction whose blocks were given
  * back. */
-static osd_status find_blocks(struct rdb *r, uint32_t want, uint64_t *first, uint32_t *got)
+static osd_status find_blocks(const struct txn *t, uint32_t want, uint64_t *first,
+                              uint32_t *got)
 {
-    osd_status st = rdb_failed(r) ? OSD_E_IO : blocks_alloc(r->blocks, want, first, got);
+    struct rdb *r = t->rdb;
+    /* where each command waits for its sync, one file is better than several */
+    uint64_t whose = r->cfg.sync == STORE_SYNC_ALWAYS ? 0 : t->base.id.oid;
+    osd_status st = rdb_failed(r) ? OSD_E_IO : blocks_alloc(r->blocks, whose, want, first, got);
 
     if (st == OSD_E_NO_SPACE && blocks_waiting(r->blocks) && rdb_sync(r) == OSD_OK)
-        st = blocks_alloc(r->blocks, want, first, got);
+        st = blocks_alloc(r->blocks, whose, want, first, got);
     return st;
 }
 
@@ -234,7 +238,7 @@ static osd_status blocks_put(struct txn *t, struct view *w, uint32_t at, uint32_
     while (n > 0) {
         uint64_t first;
         uint32_t got;
-        osd_status st = find_blocks(t->rdb, n, &first, &got);
+        osd_status st = find_blocks(t, n, &first, &got);
         if (st)
             return st;
         st = run_add(&t->allocated, first, got);

@@ -116,7 +116,7 @@ static void test_store_blocks__a_sync_during_a_write_does_not_count_for_it(void 
 
     snprintf(dir, sizeof(dir), "%s/files", r->dir);
     rig_ok(blocks_open(dir, false, &b));
-    rig_ok(blocks_alloc(b, 2, &first, &n));
+    rig_ok(blocks_alloc(b, 1, 2, &first, &n));
     write_one(first);
     assert_int_equal(sync_now(), 1);
     assert_int_equal(sync_now(), 0); /* nothing was written */
@@ -156,7 +156,7 @@ static void take(uint64_t want)
     while (want > 0) {
         uint64_t first;
         uint32_t n;
-        rig_ok(blocks_alloc(b, want > 256 ? 256 : (uint32_t)want, &first, &n));
+        rig_ok(blocks_alloc(b, 1, want > 256 ? 256 : (uint32_t)want, &first, &n));
         want -= n;
     }
 }
@@ -367,7 +367,7 @@ static void test_store_blocks__files_stay_although_the_next_gets_no_room(void **
     while (!dir_syncs) /* ends with the test's time limit if it never comes */
         usleep(1000);
     take(2ULL * BLOCKS_PER_FILE);
-    rig_fails(blocks_alloc(b, 1, &(uint64_t){0}, &(uint32_t){0}), OSD_E_NO_SPACE);
+    rig_fails(blocks_alloc(b, 1, 1, &(uint64_t){0}, &(uint32_t){0}), OSD_E_NO_SPACE);
     blocks_close(b);
     assert_true(file_exists(LARGE + 1));
     assert_false(file_exists(LARGE + 2));
@@ -387,10 +387,58 @@ static void test_store_blocks__files_whose_names_may_be_lost_do_not_stay(void **
     blocks_close(b);
 }
 
+/* ---- writers keep apart ---- */
+
+#define ONE     1u /* of different lanes */
+#define ANOTHER 2u
+
+static uint64_t met; /* the block that another got meanwhile */
+
+static uint64_t alloc_for(uint64_t whose)
+{
+    uint64_t first;
+    uint32_t n;
+
+    rig_ok(blocks_alloc(b, whose, 1, &first, &n));
+    return first;
+}
+
+static void another_comes(void)
+{
+    met = alloc_for(ANOTHER);
+}
+
+static bool in_one_file(uint64_t x, uint64_t y)
+{
+    return x / BLOCKS_PER_FILE == y / BLOCKS_PER_FILE;
+}
+
+/* Would catch: writers of different objects that wait for each other in one file, and blocks of
+ * one object that are scattered. */
+static void test_store_blocks__writers_that_meet_go_on_in_different_files(void **state)
+{
+    open_files(*state);
+    rig_ok(blocks_make_ahead(b, NEVER));
+    uint64_t mine = alloc_for(ONE);
+    assert_true(in_one_file(alloc_for(ANOTHER), mine)); /* nobody writes */
+    do { /* until a file was made for that; ends with the test's time limit if none is */
+        meanwhile = another_comes;
+        write_one(mine);
+        usleep(1000);
+    } while (in_one_file(met, mine));
+    assert_int_equal(alloc_for(ANOTHER), met + 1);
+    uint64_t next = alloc_for(ONE);
+    assert_true(in_one_file(next, mine));
+    assert_int_equal(alloc_for(ONE), next + 1);
+    blocks_close(b);
+    assert_in_range(taken(), KEPT_MIB, KEPT_MIB + FILES); /* with the pieces in use */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_store_blocks__a_sync_during_a_write_does_not_count_for_it),
+        RIG_TEST(test_store_blocks__writers_that_meet_go_on_in_different_files),
         RIG_TEST(test_store_blocks__what_stays_free_goes_back_and_can_be_taken_again),
         RIG_TEST(test_store_blocks__what_waits_for_a_sync_keeps_its_space),
         RIG_TEST(test_store_blocks__nothing_goes_back_before_all_is_known),
