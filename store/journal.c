@@ -117,26 +117,24 @@ static void image_close(struct image *m)
 
 /** How far a replay has come. */
 struct replay {
-    uint64_t next; /* number that goes on; 0: any */
-    uint64_t after, last;
+    uint64_t last; /* number that was shown, or what need not be */
     journal_visit visit;
     void *arg;
 };
 
-/* The records of one file, as long as each follows the one before. */
+/* The records of one file, as long as each follows the one before. What need not be shown may end
+ * anywhere: the file was about to be used again, and some pages of that were not written. */
 static osd_status replay_file(struct replay *r, const struct image *m)
 {
     osd_status st = OSD_OK;
+    uint64_t next = m->first;
     struct found f;
 
     for (size_t at = 0; !st && record_at(m, at, &f); at += HEAD_LEN + f.len) {
-        if (r->next && f.number != r->next)
+        if (f.number != next++ || f.number > r->last + 1)
             break;
-        r->next = f.number + 1;
-        if (f.number <= r->after)
+        if (f.number <= r->last)
             continue;
-        if (f.number != r->last + 1)
-            break;
         st = r->visit(r->arg, f.number, f.data, f.len);
         r->last = f.number;
     }
@@ -146,7 +144,7 @@ static osd_status replay_file(struct replay *r, const struct image *m)
 osd_status journal_replay(const char *dir, uint64_t after, journal_visit visit, void *arg,
                           uint64_t *ret_last)
 {
-    struct replay r = {.after = after, .last = after, .visit = visit, .arg = arg};
+    struct replay r = {.last = after, .visit = visit, .arg = arg};
     struct image m[2] = {{0}, {0}};
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
