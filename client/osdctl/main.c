@@ -54,7 +54,7 @@ static const struct verb {
      "rqPn"},
     {"snapshot", 2, 3, "create|clone PID [NEW] | restore PID FROM...",
      "snapshots and clones of partitions", verb_snapshot, DEVICE, ""},
-    {"collection", 2, 3, "create|track|ls|add|drop|rm PID/CID...",
+    {"collection", 2, 3, "create|track|ls|add|drop|rm PID[/CID]...",
      "sets of objects of a partition", verb_collection, DEVICE, ""},
     {"query", 2, 2, "PID/CID EXPRESSION", "members of a collection by their attributes",
      verb_query, DEVICE, "Q"},

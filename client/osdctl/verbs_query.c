@@ -72,11 +72,12 @@ static int collection_track(struct osd_session *s, struct target t, uint64_t sou
     return make(s, OSD_V_CREATE_TRACKING, t, source);
 }
 
+/* Members, or the collections of a partition. */
 static int collection_ls(struct osd_session *s, struct target t, uint64_t none)
 {
     struct members m = {.pid = t.pid};
 
-    list_open("objects");
+    list_open(t.oid ? "objects" : "collections");
     return members_end(&m, osd_each_member(s, t.pid, t.oid, none, print_member, &m));
 }
 
@@ -136,11 +137,11 @@ static const struct action {
     const char *word, *usage;
     int (*run)(struct osd_session *s, struct target t, uint64_t second);
     int min_args, max_args;
-    bool makes; /* the collection's id may be left out */
+    bool alone; /* a partition alone will do */
 } actions[] = {
     {"create", "PID[/CID]", collection_create, 1, 1, true},
     {"track", "PID[/CID] [FROM]", collection_track, 1, 2, true},
-    {"ls", "PID/CID", collection_ls, 1, 1, false},
+    {"ls", "PID[/CID]", collection_ls, 1, 1, true},
     {"add", "PID/CID OID", collection_add, 2, 2, false},
     {"drop", "PID/CID OID", collection_drop, 2, 2, false},
     {"rm", "PID/CID", collection_rm, 1, 1, false},
@@ -164,8 +165,8 @@ int verb_collection(const struct options *o, struct osd_session *s, int argc, ch
         return usage_error("\"%s\" is none of create, track, ls, add, drop, rm", argv[0]);
     if (argc - 1 < a->min_args || argc - 1 > a->max_args)
         return usage_error("usage: osdctl collection %s %s", a->word, a->usage);
-    if (!parse_target(argv[1], &t) || t.pid == 0 || (t.oid == 0 && !a->makes))
-        return usage_error("\"%s\" is not %s", argv[1], a->makes ? "PID[/CID]" : "PID/CID");
+    if (!parse_target(argv[1], &t) || t.pid == 0 || (t.oid == 0 && !a->alone))
+        return usage_error("\"%s\" is not %s", argv[1], a->alone ? "PID[/CID]" : "PID/CID");
     if (argc == 3 && (!osd_number_parse(argv[2], &second) || second == 0))
         return usage_error("\"%s\" is not an id", argv[2]);
     return a->run(s, t, second);

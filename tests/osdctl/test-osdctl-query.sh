@@ -36,7 +36,12 @@ expect 0 osdctl --json collection ls 0x10000/0x20000
 json 'd["data"]["count"] == 4 and d["data"]["objects"][3]["id"] == "0x10000/0x10004"'
 expect 4 osdctl collection create 0x10000/0x20000
 expect 3 osdctl collection ls 0x10000/0x30000
-expect 2 osdctl collection ls 0x10000
+expect 0 osdctl collection ls 0x10000
+[ "$out" = "0x10000/0x20000" ] || die "collections: $out"
+expect 0 osdctl --json collection ls 0x10000
+json 'd["data"] == {"collections": [{"id": "0x10000/0x20000"}], "count": 1}'
+expect 3 osdctl collection ls 0x10001
+expect 2 osdctl collection rm 0x10000
 expect 2 osdctl collection join 0x10000/0x20000
 expect 0 osdctl collection track 0x10000/0x20001 0x20000
 expect 0 osdctl --json collection track 0x10000
