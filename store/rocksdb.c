@@ -645,7 +645,8 @@ static osd_status lock_directory(struct rdb *r, char *reason, size_t reason_len)
     return OSD_OK;
 }
 
-/* Programs that know no journal must not open a store that may have something there. */
+/* Programs that know no journal must not open a store that may have something there. What is only
+ * to be read stays what it is, and is taken for what it would become. */
 static osd_status raise_format(struct rdb *r)
 {
     uint8_t version[4];
@@ -654,6 +655,8 @@ static osd_status raise_format(struct rdb *r)
     if (r->format >= FORMAT_PLAIN)
         return OSD_OK;
     r->format += FORMAT_PLAIN - FORMAT_OLD;
+    if (r->cfg.read_only)
+        return OSD_OK;
     be32_put(version, r->format);
     rocksdb_put_cf(r->db, r->wo, r->cf[CF_DEFAULT], "format", 6, (char *)version,
                    sizeof(version), &err);
@@ -665,14 +668,13 @@ static osd_status raise_format(struct rdb *r)
 /* INTERRUPTED: it may not be written, and is not what was committed. */
 static osd_status open_ahead(struct rdb *r, char *reason, size_t reason_len)
 {
+    osd_status st = raise_format(r);
     bool left = false;
-    osd_status st;
 
-    if (r->cfg.read_only) {
+    if (!st && r->cfg.read_only) {
         st = ahead_left(r, &left);
         return st ? st : left ? OSD_E_INTERRUPTED : OSD_OK;
     }
-    st = raise_format(r);
     if (!st)
         st = ahead_open(r);
     return st ? st : check_format(r, reason, reason_len); /* the journal may have changed it */

@@ -343,6 +343,34 @@ static void test_store_damage__an_older_format_becomes_this_one(void **state)
     rig_open(r);
 }
 
+/* Would catch: a check that only reads and takes an index of an older store for none. */
+static void test_store_damage__an_older_format_can_be_read_and_stays(void **state)
+{
+    static const uint8_t older[4] = {0, 0, 0, 3};
+    struct rig *r = *state;
+    uint8_t key[64];
+    size_t len;
+    char *err = NULL;
+
+    indexed(r, key);
+    struct raw w = open_below(r);
+    raw_put(&w, RAW_DEFAULT, "format", 6, older, 4);
+    raw_close(&w);
+    r->cfg.read_only = true;
+    rig_open(r);
+    rig_check(r);
+    w = open_below(r);
+    char *found = rocksdb_get_cf(w.db, w.ro, w.cf[RAW_DEFAULT], "format", 6, &len, &err);
+    assert_null(err);
+    assert_int_equal(len, 4);
+    assert_memory_equal(found, older, 4);
+    rocksdb_free(found);
+    raw_close(&w);
+    r->cfg.read_only = false;
+    rig_open(r);
+    rig_check(r);
+}
+
 static void test_store_damage__another_format_is_refused_and_left_alone(void **state)
 {
     static const uint8_t newer[4] = {0, 0, 0, 6}, ours[4] = {0, 0, 0, 4};
@@ -496,6 +524,7 @@ int main(void)
         RIG_TEST(test_store_damage__an_index_gets_back_what_it_lacks),
         RIG_TEST(test_store_damage__an_index_loses_what_it_should_not_have),
         RIG_TEST(test_store_damage__an_older_format_becomes_this_one),
+        RIG_TEST(test_store_damage__an_older_format_can_be_read_and_stays),
         RIG_TEST(test_store_damage__another_format_is_refused_and_left_alone),
         RIG_TEST(test_store_damage__a_duplicate_that_cannot_be_completed_is_put_aside),
         RIG_TEST(test_store_damage__a_partition_of_an_older_store_has_an_identity),
