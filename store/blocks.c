@@ -120,6 +120,7 @@ static osd_status open_existing(struct blocks *b)
             return OSD_E_NOMEM;
         }
         f->fd = fd;
+        f->dirty = true; /* a process that died may not have synced it */
         b->files[b->n_files++] = f;
     }
     return OSD_OK;

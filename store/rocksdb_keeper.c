@@ -101,6 +101,7 @@ osd_status keeper_start(struct rdb *r)
     pthread_condattr_t attr;
 
     k->rung = r->index_wanted; /* an index may be left to be built: at once */
+    k->unsynced = true;        /* what a process that died wrote */
     pthread_mutex_init(&k->mutex, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -126,6 +126,25 @@ static void test_store_blocks__a_sync_during_a_write_does_not_count_for_it(void 
     blocks_close(b);
 }
 
+/* Would catch: a flush that leaves out what a process wrote that then died. */
+static void test_store_blocks__the_first_sync_covers_what_was_there_before(void **state)
+{
+    struct rig *r = *state;
+    char dir[128];
+    uint64_t first;
+    uint32_t n;
+
+    snprintf(dir, sizeof(dir), "%s/files", r->dir);
+    rig_ok(blocks_open(dir, false, &b));
+    rig_ok(blocks_alloc(b, 1, 2, &first, &n));
+    write_one(first);
+    blocks_close(b);
+    rig_ok(blocks_open(dir, false, &b));
+    assert_int_equal(sync_now(), 1);
+    assert_int_equal(sync_now(), 0);
+    blocks_close(b);
+}
+
 /* ---- space that is given back ---- */
 
 #define FILES    4u
@@ -438,6 +457,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_store_blocks__a_sync_during_a_write_does_not_count_for_it),
+        RIG_TEST(test_store_blocks__the_first_sync_covers_what_was_there_before),
         RIG_TEST(test_store_blocks__writers_that_meet_go_on_in_different_files),
         RIG_TEST(test_store_blocks__what_stays_free_goes_back_and_can_be_taken_again),
         RIG_TEST(test_store_blocks__what_waits_for_a_sync_keeps_its_space),
