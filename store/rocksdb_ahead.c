@@ -79,17 +79,18 @@ static struct change *take(struct ahead *a, struct change_table *w, struct chang
     return c;
 }
 
-/* Into the table, in place of an earlier one, which is returned. */
+/* Into the table, in place of an earlier one, which is returned. Who looks at the counts without the
+ * lock finds the key counted all the time: otherwise it would miss what was committed before. */
 static struct change *enter(struct ahead *a, struct change *c)
 {
     struct change_table *w = a->filling;
     struct change **at = find(w, c->hash, (enum cf)c->cf, c->bytes, c->key_len);
-    struct change *old = *at ? take(a, w, at) : NULL;
 
+    count(a, c, 1);
+    struct change *old = *at ? take(a, w, at) : NULL;
     c->next = *at;
     *at = c;
     TAILQ_INSERT_TAIL(&w->all, c, in_table);
-    count(a, c, 1);
     return old;
 }
 
