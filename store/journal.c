@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -61,7 +60,7 @@ static osd_status errno_status(void)
 
 /** One file as it lies there. */
 struct image {
-    const uint8_t *data;
+    uint8_t *data;
     size_t len;
     uint64_t first; /* number of its first record; 0: none */
 };
@@ -84,6 +83,26 @@ static bool record_at(const struct image *m, size_t at, struct found *ret)
            osd_crc32c(0, ret->data, ret->len) == be32_get(p + 12);
 }
 
+/* As much of the file as there is. Not mapped: there, a sector that cannot be read would end the
+ * process, which serves others as well. */
+static osd_status read_all(int fd, size_t size, struct image *ret)
+{
+    ret->data = malloc(size);
+    if (!ret->data)
+        return OSD_E_NOMEM;
+    while (ret->len < size) {
+        ssize_t n = pread(fd, ret->data + ret->len, size - ret->len, (off_t)ret->len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno_status();
+        if (n == 0)
+            break;
+        ret->len += (size_t)n;
+    }
+    return OSD_OK;
+}
+
 static osd_status image_open(int dir, const char *name, struct image *ret)
 {
     int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
@@ -94,25 +113,12 @@ static osd_status image_open(int dir, const char *name, struct image *ret)
     if (fd < 0)
         return errno == ENOENT ? OSD_OK : errno_status();
     osd_status st = fstat(fd, &s) == 0 ? OSD_OK : errno_status();
-    if (!st && s.st_size > 0) {
-        void *data = mmap(NULL, (size_t)s.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (data == MAP_FAILED) {
-            st = errno_status();
-        } else {
-            ret->data = data;
-            ret->len = (size_t)s.st_size;
-        }
-    }
+    if (!st && s.st_size > 0)
+        st = read_all(fd, (size_t)s.st_size, ret);
     close(fd);
-    if (ret->data && record_at(ret, 0, &f))
+    if (!st && ret->data && record_at(ret, 0, &f))
         ret->first = f.number;
     return st;
-}
-
-static void image_close(struct image *m)
-{
-    if (m->data)
-        munmap((void *)m->data, m->len);
 }
 
 /** How far a replay has come. */
@@ -160,8 +166,8 @@ osd_status journal_replay(const char *dir, uint64_t after, journal_visit visit, 
         st = replay_file(&r, &m[older]);
     if (!st)
         st = replay_file(&r, &m[!older]);
-    image_close(&m[0]);
-    image_close(&m[1]);
+    free(m[0].data);
+    free(m[1].data);
     *ret_last = r.last;
     return st;
 }
