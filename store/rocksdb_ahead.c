@@ -610,8 +610,10 @@ void ahead_pass(struct rdb *r)
 
     if (n < MANY_KEYS && bytes < MANY_BYTES && !journal_crowded(a->journal))
         return;
-    if (!ring(a) || n >= TOO_MANY * MANY_KEYS || bytes >= TOO_MANY * MANY_BYTES)
+    if (!ring(a))
         keep_up(r); /* a failure is that of the next commit */
+    else if (n >= TOO_MANY * MANY_KEYS || bytes >= TOO_MANY * MANY_BYTES)
+        ahead_drain(r); /* the syncs of a release are the thread's */
 }
 
 /* ---- opening and closing ---- */
