@@ -100,7 +100,6 @@ osd_status keeper_start(struct rdb *r)
     struct keeper *k = &r->keeper;
     pthread_condattr_t attr;
 
-    k->unsynced = true;        /* an earlier process may have left something */
     k->rung = r->index_wanted; /* an index may be left to be built: at once */
     k->unsynced = true;        /* what a process that died wrote */
     pthread_mutex_init(&k->mutex, NULL);
