@@ -74,9 +74,10 @@ struct found {
 /* The record at an offset; false when there is no whole one. */
 static bool record_at(const struct image *m, size_t at, struct found *ret)
 {
+    if (at > m->len || m->len - at < HEAD_LEN)
+        return false;
     const uint8_t *p = m->data + at;
-
-    if (at > m->len || m->len - at < HEAD_LEN || osd_crc32c(0, p, 16) != be32_get(p + 16))
+    if (osd_crc32c(0, p, 16) != be32_get(p + 16))
         return false;
     *ret = (struct found){be64_get(p + 4), p + HEAD_LEN, be32_get(p)};
     return ret->number > 0 && ret->len <= m->len - at - HEAD_LEN &&

@@ -359,7 +359,7 @@ static osd_status refuse_old(struct rdb *r, const char *path, char *reason, size
 static char *open_families(struct rdb *r, const char *path, rocksdb_cache_t *cache)
 {
     rocksdb_options_t *o = r->options, *ids = make_options(r, cache, true);
-    rocksdb_options_t *records = prefix_options(o, 4, true);
+    rocksdb_options_t *records = prefix_options(o, RECORD_KEY_LEN, true);
     rocksdb_options_t *objects = prefix_options(o, OBJECT_KEY_LEN, true);
     rocksdb_options_t *of_objects = prefix_options(o, OBJECT_KEY_LEN, false);
     const rocksdb_options_t *all[CF_MAX];

@@ -448,8 +448,6 @@ osd_status ahead_write(struct rdb *r, rocksdb_writebatch_t *b)
     return st;
 }
 
-#define BATCH_HEAD 12 /* of RocksDB: sequence 8, count 4, then the changes */
-
 /** Where a RocksDB batch is read. */
 struct batch_at {
     const uint8_t *p, *end;
@@ -486,23 +484,43 @@ static enum cf family_of(const struct rdb *r, uint32_t id)
     return (enum cf)cf;
 }
 
-/* One change of a batch into the list. INVALID: it is of a kind that is not known here. */
-static osd_status note_from(struct txn *t, struct batch_at *b)
+/** A change of a batch. */
+struct batch_change {
+    enum cf cf;
+    bool deletes, range;        /* range: the value is the key where it ends */
+    const uint8_t *key, *value; /* in the batch */
+    uint32_t key_len, len;
+};
+
+/* The next change of a batch that has not ended; false: there is none of a kind that is known. */
+static bool batch_next(const struct rdb *r, struct batch_at *b, struct batch_change *ret)
 {
     enum { DELETION = 0, VALUE = 1, FAMILY_DELETION = 4, FAMILY_VALUE = 5 };
-    const uint8_t *key, *value = b->p;
-    uint32_t family = 0, key_len, len = 0;
+    enum { FAMILY_RANGE = 14, RANGE = 15 };
+    uint32_t family = 0;
     uint8_t tag = *b->p++;
-    bool deletes = tag == DELETION || tag == FAMILY_DELETION;
 
-    if (!deletes && tag != VALUE && tag != FAMILY_VALUE)
-        return OSD_E_INVALID;
-    if (tag >= FAMILY_DELETION && !batch_number(b, &family))
-        return OSD_E_INVALID;
-    if (!batch_bytes(b, &key, &key_len) || (!deletes && !batch_bytes(b, &value, &len)))
-        return OSD_E_INVALID;
-    enum cf cf = family_of(t->rdb, family);
-    return cf == CF_MAX ? OSD_E_INVALID : ahead_note(t, cf, key, key_len, value, len, deletes);
+    *ret = (struct batch_change){.deletes = tag == DELETION || tag == FAMILY_DELETION,
+                                 .range = tag == RANGE || tag == FAMILY_RANGE};
+    if (!ret->deletes && !ret->range && tag != VALUE && tag != FAMILY_VALUE)
+        return false;
+    if ((tag == FAMILY_DELETION || tag == FAMILY_VALUE || tag == FAMILY_RANGE) &&
+        !batch_number(b, &family))
+        return false;
+    ret->cf = family_of(r, family);
+    ret->value = b->p;
+    return ret->cf != CF_MAX && batch_bytes(b, &ret->key, &ret->key_len) &&
+           (ret->deletes || batch_bytes(b, &ret->value, &ret->len));
+}
+
+/* One change of a batch into the list. INVALID: it is of a kind that is not known there. */
+static osd_status note_from(struct txn *t, struct batch_at *b)
+{
+    struct batch_change c;
+
+    return !batch_next(t->rdb, b, &c) || c.range
+               ? OSD_E_INVALID
+               : ahead_note(t, c.cf, c.key, c.key_len, c.value, c.len, c.deletes);
 }
 
 osd_status ahead_write_batch(struct txn *t, const char *data, size_t len, bool later)
@@ -618,6 +636,42 @@ void ahead_pass(struct rdb *r)
 
 /* ---- opening and closing ---- */
 
+/* Whether the database takes such a key: shorter than its family's prefix it would abort. */
+static bool key_fits(enum cf cf, size_t len)
+{
+    static const uint8_t least[CF_MAX] = {
+        [CF_OBJECTS] = OBJECT_KEY_LEN, [CF_ATTRS] = OBJECT_KEY_LEN,
+        [CF_EXTENTS] = OBJECT_KEY_LEN, [CF_RECORDS] = RECORD_KEY_LEN,
+        [CF_MEMBERS] = OBJECT_KEY_LEN,
+    };
+
+    return len >= least[cf];
+}
+
+static bool in_order(const struct batch_change *c)
+{
+    size_t both = c->key_len < c->len ? c->key_len : c->len;
+    int order = memcmp(c->key, c->value, both);
+
+    return order < 0 || (order == 0 && c->key_len <= c->len);
+}
+
+/* Whether the database takes all of a batch: what it finds wrong in one it has in its log already,
+ * and in part in its tables. */
+static bool batch_whole(const struct rdb *r, const uint8_t *p, size_t len)
+{
+    struct batch_at at = {p + BATCH_HEAD, p + len};
+    struct batch_change c;
+    uint32_t n = 0;
+
+    if (len < BATCH_HEAD)
+        return false;
+    for (; at.p < at.end; n++)
+        if (!batch_next(r, &at, &c) || !(c.range ? in_order(&c) : key_fits(c.cf, c.key_len)))
+            return false;
+    return n == batch_count(p);
+}
+
 /* One change at *at of a record of len bytes. */
 static osd_status replay_change(struct rdb *r, rocksdb_writebatch_t *b, const uint8_t *p,
                                 size_t len, size_t *at)
@@ -629,7 +683,8 @@ static osd_status replay_change(struct rdb *r, rocksdb_writebatch_t *b, const ui
     uint8_t cf = p[*at], deleted = p[*at + 1];
     size_t key_len = be16_get(p + *at + 2), value_len = be32_get(p + *at + 4);
     *at += CHANGE_HEAD;
-    if (cf >= CF_MAX || deleted > 1 || key_len > len - *at || value_len > len - *at - key_len)
+    if (cf >= CF_MAX || deleted > 1 || (deleted && value_len > 0) || key_len > len - *at ||
+        value_len > len - *at - key_len || !key_fits((enum cf)cf, key_len))
         return OSD_E_CORRUPT;
     c = malloc(sizeof(*c) + key_len + value_len);
     if (!c)
@@ -645,21 +700,41 @@ static osd_status replay_change(struct rdb *r, rocksdb_writebatch_t *b, const ui
     return OSD_OK;
 }
 
-static osd_status replay_record(void *arg, uint64_t number, const void *data, size_t len)
+osd_status ahead_decode(struct rdb *r, const void *data, size_t len, rocksdb_writebatch_t **ret)
 {
-    struct rdb *r = arg;
     const uint8_t *p = data;
-    rocksdb_writebatch_t *b;
     osd_status st = OSD_OK;
 
     if (len < 1 || (p[0] != RECORD_CHANGES && p[0] != RECORD_BATCH))
         return OSD_E_CORRUPT;
-    b = p[0] == RECORD_BATCH ? rocksdb_writebatch_create_from((const char *)p + 1, len - 1)
-                             : rocksdb_writebatch_create();
-    for (size_t at = 1; p[0] == RECORD_CHANGES && at < len && !st;)
+    if (p[0] == RECORD_BATCH) {
+        if (!batch_whole(r, p + 1, len - 1))
+            return OSD_E_CORRUPT;
+        *ret = rocksdb_writebatch_create_from((const char *)p + 1, len - 1);
+        return OSD_OK;
+    }
+    rocksdb_writebatch_t *b = rocksdb_writebatch_create();
+    for (size_t at = 1; at < len && !st;)
         st = replay_change(r, b, p, len, &at);
-    if (!st)
-        st = apply(r, b, number);
+    if (st)
+        rocksdb_writebatch_destroy(b);
+    else
+        *ret = b;
+    return st;
+}
+
+static osd_status replay_record(void *arg, uint64_t number, const void *data, size_t len)
+{
+    struct rdb *r = arg;
+    rocksdb_writebatch_t *b;
+    osd_status st = ahead_decode(r, data, len, &b);
+
+    if (st == OSD_E_CORRUPT)
+        osd_log(OSD_LOG_ERROR, "store %s: record %llu of its journal makes no sense", r->path,
+                (unsigned long long)number);
+    if (st)
+        return st;
+    st = apply(r, b, number);
     rocksdb_writebatch_destroy(b);
     return st;
 }

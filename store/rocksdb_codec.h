@@ -21,6 +21,7 @@
 #define LISTED_KEY_LEN 17
 #define ATTR_KEY_LEN   24
 #define EXTENT_KEY_LEN 24
+#define RECORD_KEY_LEN 4
 
 #define INLINE_VALUE 256u  /* bytes of an attribute kept in the record */
 #define INLINE_ATTRS 768u  /* of all of them, INLINE_HEAD for each included */

@@ -332,9 +332,23 @@ struct value {
 #define BATCH_ROOM ((int64_t)(1024 * MIB))
 #define BATCH_STEP ((int64_t)MIB)
 
+#define BATCH_HEAD 12 /* of RocksDB: sequence 8, count 4 little-endian, then the changes */
+
+/** The number of changes of a batch of at least BATCH_HEAD bytes. */
+static inline uint32_t batch_count(const void *data)
+{
+    const uint8_t *p = (const uint8_t *)data + 8;
+
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
 /* rocksdb_ahead.c */
 /** Take what a crash left in the journal into the database, and begin a new one. */
 osd_status ahead_open(struct rdb *r);
+/** The changes of a record of the journal, as a batch that the database takes; the caller destroys
+ *  it. CORRUPT: they cannot be what was added. */
+osd_status ahead_decode(struct rdb *r, const void *data, size_t len,
+                        rocksdb_writebatch_t **ret);
 /** Whether the journal holds what is not in the database. */
 osd_status ahead_left(struct rdb *r, bool *ret);
 osd_status ahead_start(struct rdb *r);

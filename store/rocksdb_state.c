@@ -294,7 +294,7 @@ void record_remember(struct rdb *r, const struct outcome *o)
 void record_put(struct txn *t)
 {
     const struct outcome *o = &t->outcome;
-    uint8_t key[4], value[8 + STORE_NONCE_LEN + STORE_OUTCOME_MAX];
+    uint8_t key[RECORD_KEY_LEN], value[8 + STORE_NONCE_LEN + STORE_OUTCOME_MAX];
 
     be32_put(key, (uint32_t)(o->seq % STORE_RECORDS));
     be64_put(value, o->seq);

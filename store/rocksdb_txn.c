@@ -420,13 +420,6 @@ static void put_range_deletes(struct rdb *r, rocksdb_writebatch_t *b, uint64_t f
     }
 }
 
-#define BATCH_HEAD 12 /* sequence 8, count 4 little-endian, then the records */
-
-static uint32_t le32_get(const uint8_t *p)
-{
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 osd_status rdb_publish(struct osd_store *s)
 {
     return ahead_publish((struct rdb *)s);
@@ -440,7 +433,7 @@ static osd_status append_records(struct osd_buf *whole, const char *data, size_t
 
     if (st)
         return st;
-    count = le32_get(whole->data + 8) + le32_get((const uint8_t *)data + 8);
+    count = batch_count(whole->data) + batch_count(data);
     for (int i = 0; i < 4; i++)
         whole->data[8 + i] = (uint8_t)(count >> (8 * i));
     return OSD_OK;

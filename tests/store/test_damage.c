@@ -12,6 +12,7 @@
 #include "common/crc32c.h"
 #include "raw.h"
 #include "rig.h"
+#include "store/journal.h"
 
 static unsigned gets; /* values asked of RocksDB */
 
@@ -513,6 +514,155 @@ static void test_store_damage__who_asks_for_it_reads_past_what_is_kept_in_memory
     assert_int_equal(asked(r, id, 200000, false), 0);
 }
 
+/* ---- the journal that a crash leaves ---- */
+
+/* The closed store has this record in its journal, as if it was the next one. */
+static void leave_record(struct rig *r, const void *data, size_t len)
+{
+    struct raw w = raw_open(r->dir);
+    struct iovec v = {(void *)data, len};
+    struct journal *j;
+    char path[100], *err = NULL;
+    size_t n = 0;
+    char *applied = rocksdb_get_cf(w.db, w.ro, w.cf[RAW_DEFAULT], "journal", 7, &n, &err);
+
+    assert_null(err);
+    snprintf(path, sizeof(path), "%s/journal", r->dir);
+    rig_ok(journal_open(path, n == 8 ? be64_get(applied) : 0, 0, &j));
+    rig_ok(journal_write(j, journal_add(j, &v, 1, journal_crc(&v, 1))));
+    journal_close(j);
+    rocksdb_free(applied);
+    raw_close(&w);
+}
+
+static void drop_journal(struct rig *r)
+{
+    char path[100];
+
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "%s/journal/%c", r->dir, "ab"[i]);
+        assert_int_equal(truncate(path, 0), 0);
+    }
+}
+
+/* The store does not open as long as the record is there, and nothing of it is in the database. */
+static void refuses_record(struct rig *r, const void *data, size_t len)
+{
+    char reason[200];
+
+    leave_record(r, data, len);
+    for (int i = 0; i < 2; i++)
+        rig_fails(reopen(r, reason), OSD_E_CORRUPT);
+    drop_journal(r);
+}
+
+static uint8_t long_key[24] = {0xff, 0xff, 0xff};
+
+/* A record with a batch of every kind of change. Returns its length. */
+static size_t whole_batch(struct rig *r, uint8_t dst[300])
+{
+    struct raw w = raw_open(r->dir);
+    rocksdb_writebatch_t *b = rocksdb_writebatch_create();
+    const char *key = (const char *)long_key;
+    size_t len;
+
+    rocksdb_writebatch_put_cf(b, w.cf[RAW_DEFAULT], "name", 4, "value", 5);
+    rocksdb_writebatch_put_cf(b, w.cf[RAW_ATTRS], key, 24, "x", 1);
+    rocksdb_writebatch_delete_cf(b, w.cf[RAW_ATTRS], key, 24);
+    rocksdb_writebatch_delete_cf(b, w.cf[RAW_DEFAULT], "other", 5);
+    rocksdb_writebatch_delete_range_cf(b, w.cf[RAW_ATTRS], key, 2, key, 3);
+    rocksdb_writebatch_delete_range_cf(b, w.cf[RAW_DEFAULT], "a", 1, "b", 1);
+    const char *data = rocksdb_writebatch_data(b, &len);
+    assert_true(len < 299);
+    dst[0] = 2;
+    memcpy(dst + 1, data, len);
+    rocksdb_writebatch_destroy(b);
+    raw_close(&w);
+    return len + 1;
+}
+
+/* Would catch: a batch that RocksDB refuses when it has it in its log already, or aborts upon. */
+static void test_store_damage__a_batch_in_the_journal_that_is_not_whole_is_refused(void **state)
+{
+    struct rig *r = *state;
+    uint8_t record[300], value[10];
+    size_t len, n;
+
+    rig_close(r);
+    len = whole_batch(r, record);
+    for (size_t cut = 1; cut < len; cut += cut < 16 ? 1 : 7)
+        refuses_record(r, record, cut);
+    record[9]++; /* there is one change more, it says */
+    refuses_record(r, record, len);
+    record[9]--;
+    for (unsigned tag = 2; tag < 256; tag += tag < 30 ? 1 : 75) {
+        record[13] = (uint8_t)tag; /* of the first change */
+        if (tag != 5 && tag != 15)
+            refuses_record(r, record, len);
+    }
+    record[13] = 1;
+    leave_record(r, record, len);
+    rig_open(r);
+    rig_ok(r->ops->get_setting(r->s, "name", value, sizeof(value), &n));
+    assert_int_equal(n, 5);
+}
+
+static void test_store_damage__a_batch_in_the_journal_has_keys_the_database_takes(void **state)
+{
+    static const uint8_t short_key[] = {2, 0, 0, 0, 0, 0, 0,   0, 0,  1,
+                                        0, 0, 0, 5, 2, 1, 'k', 1, 'v'},
+                         range_back[] = {2, 0, 0, 0, 0,  0, 0,   0, 0,
+                                         1, 0, 0, 0, 15, 1, 'b', 1, 'a'},
+                         no_family[] = {2, 0, 0, 0, 0,  0, 0,   0, 0,  1,
+                                        0, 0, 0, 5, 99, 1, 'k', 1, 'v'};
+    struct rig *r = *state;
+
+    rig_close(r);
+    refuses_record(r, short_key, sizeof(short_key));
+    refuses_record(r, range_back, sizeof(range_back));
+    refuses_record(r, no_family, sizeof(no_family));
+    rig_open(r);
+}
+
+static void test_store_damage__changes_in_the_journal_that_make_no_sense_are_refused(
+    void **state)
+{
+    static const uint8_t whole[] = {1, 0, 0, 0, 1, 0, 0, 0, 2, 'k', 'v', 'w'};
+    static const struct {
+        uint8_t at, value;
+    } wrong[] = {
+        {0, 0},    /* kind */
+        {0, 3},    /* kind */
+        {1, 7},    /* family */
+        {1, 0xff}, /* family */
+        {1, 2},    /* objects: the key is shorter than all of them */
+        {1, 5},    /* records: likewise */
+        {2, 1},    /* a deletion, with a value */
+        {2, 2},    /* deleted, or not */
+        {3, 1},    /* length of the key */
+        {4, 0},    /* likewise: the value is longer, then more follows */
+        {5, 0xff}, /* length of the value */
+        {8, 1},    /* likewise: one byte is left */
+    };
+    struct rig *r = *state;
+    uint8_t record[sizeof(whole)], value[10];
+    size_t n;
+
+    rig_close(r);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        memcpy(record, whole, sizeof(whole));
+        record[wrong[i].at] = wrong[i].value;
+        refuses_record(r, record, sizeof(record));
+    }
+    refuses_record(r, whole, 0);
+    for (size_t cut = 2; cut < sizeof(whole); cut++)
+        refuses_record(r, whole, cut);
+    leave_record(r, whole, sizeof(whole));
+    rig_open(r);
+    rig_ok(r->ops->get_setting(r->s, "k", value, sizeof(value), &n));
+    assert_int_equal(n, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +679,9 @@ int main(void)
         RIG_TEST(test_store_damage__a_duplicate_that_cannot_be_completed_is_put_aside),
         RIG_TEST(test_store_damage__a_partition_of_an_older_store_has_an_identity),
         RIG_TEST(test_store_damage__who_asks_for_it_reads_past_what_is_kept_in_memory),
+        RIG_TEST(test_store_damage__a_batch_in_the_journal_that_is_not_whole_is_refused),
+        RIG_TEST(test_store_damage__a_batch_in_the_journal_has_keys_the_database_takes),
+        RIG_TEST(test_store_damage__changes_in_the_journal_that_make_no_sense_are_refused),
     };
 
     rig_choose("rocksdb");
