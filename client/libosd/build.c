@@ -139,6 +139,7 @@ void build_free(struct build *b)
     osd_buf_free(&b->in_lists);
     OPENSSL_cleanse(b->key, sizeof(b->key));
     OPENSSL_cleanse(&b->granted, sizeof(b->granted));
+    OPENSSL_cleanse(&b->second, sizeof(b->second));
 }
 
 /* Append a list to Data-Out at the next representable offset. */

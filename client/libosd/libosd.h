@@ -79,8 +79,10 @@ struct build {
     uint8_t key[OSD_KEY_LEN];          /* capability key */
     struct manager_credential granted; /* by the security manager */
     enum manager_refused refused;      /* by the device, of that */
-    bool told;                         /* osd_last_error() is set already */
-    uint8_t token[TOKEN_MAX];          /* security token, for CAPKEY */
+    struct manager_credential second;  /* granted for the second object of the command */
+    enum manager_refused second_refused;
+    bool told;                /* osd_last_error() is set already */
+    uint8_t token[TOKEN_MAX]; /* security token, for CAPKEY */
     size_t token_len;
     struct iovec out_v[2], in_v[2];
     uint8_t raw[OSD_CDB_MAX];

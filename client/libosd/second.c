@@ -68,7 +68,7 @@ static osd_status make(const struct signer *g, const struct build *b, const stru
     return st;
 }
 
-static osd_status fetch(struct osd_session *s, const struct build *b, const struct osd_call *c,
+static osd_status fetch(struct osd_session *s, struct build *b, const struct osd_call *c,
                         struct osd_credential *ret, enum osd_hmac *ret_hmac)
 {
     struct manager_want w = {.gen = OSD_GEN2,
@@ -76,18 +76,17 @@ static osd_status fetch(struct osd_session *s, const struct build *b, const stru
                              .pid = c->second_pid,
                              .oid = c->second_oid,
                              .permissions = OSD_PERM_READ};
-    struct manager_credential granted = {0};
     char why[400] = "";
     osd_status st;
 
     memcpy(w.system_id, s->signer.system_id, sizeof(w.system_id));
-    st = manager_credential(s->signer.manager, &w, MANAGER_NOTHING, &granted, why, sizeof(why));
+    st = manager_credential(s->signer.manager, &w, b->second_refused, &b->second, why,
+                            sizeof(why));
     if (st)
         return failed(st, "%s: %s", b->name, why[0] ? why : osd_status_text(st));
-    memcpy(ret->capability, granted.capability, granted.len);
-    memcpy(ret->key, granted.key, OSD_KEY_LEN);
-    *ret_hmac = granted.hmac;
-    OPENSSL_cleanse(&granted, sizeof(granted));
+    memcpy(ret->capability, b->second.capability, b->second.len);
+    memcpy(ret->key, b->second.key, OSD_KEY_LEN);
+    *ret_hmac = b->second.hmac;
     return OSD_OK;
 }
 

@@ -15,18 +15,19 @@
 #include "wire/sense.h"
 #include "wire/spc.h"
 
-#define OUT_COUNTS     24
-#define IN_COUNTS      16
-#define HOUR_MS        3600000u
-#define TRIES          3u
-#define ICV_FIELD1     160
-#define ICV_FIELD2     184
-#define KEY_VERSION_AT (OSD_CAPABILITY_AT + 1)
-#define EXPIRATION_AT  (OSD_CAPABILITY_AT + 4)
-#define TAG_AT1        (OSD_CAPABILITY_AT + 56)
-#define TAG_AT2        (OSD_CAPABILITY_AT + 60)
-#define RESPONSE_AT    8 /* in the current command page */
-#define INQUIRY_ROOM   36
+#define OUT_COUNTS      24
+#define IN_COUNTS       16
+#define HOUR_MS         3600000u
+#define TRIES           3u
+#define ICV_FIELD1      160
+#define ICV_FIELD2      184
+#define KEY_VERSION_AT  (OSD_CAPABILITY_AT + 1)
+#define EXPIRATION_AT   (OSD_CAPABILITY_AT + 4)
+#define TAG_AT1         (OSD_CAPABILITY_AT + 56)
+#define TAG_AT2         (OSD_CAPABILITY_AT + 60)
+#define RESPONSE_AT     8 /* in the current command page */
+#define INQUIRY_ROOM    36
+#define CONTINUATION_AT 48 /* where the CDB says that there is one */
 
 _Static_assert((int)OSD_INTEGRITY_SHA1 == OSD_WISH_SHA1 &&
                    (int)OSD_INTEGRITY_SHA256 == OSD_WISH_SHA256 &&
@@ -629,7 +630,7 @@ osd_status verify(struct osd_session *s, const struct build *b, const struct osd
  * object is another now. The manager has others. */
 static enum manager_refused credential_ended(const struct osd_sense *d, enum osd_gen gen)
 {
-    if (d->asc == ASC_KEY_FROZEN)
+    if (d->asc == ASC_KEY_FROZEN || d->asc == ASC_AUDIT_FROZEN)
         return MANAGER_KEY;
     if (d->asc != ASC_INVALID_FIELD_CDB || !d->has_field || !d->field_in_cdb)
         return MANAGER_NOTHING;
@@ -639,6 +640,27 @@ static enum manager_refused credential_ended(const struct osd_sense *d, enum osd
                    d->field == signer_icv_field(gen)
                ? MANAGER_KEY
                : MANAGER_NOTHING;
+}
+
+/* The same of the credential for the second object. The device does not say what it ended by: most
+ * likely by its tag, then by its key. */
+static enum manager_refused second_ended(const struct build *b, const struct osd_sense *d)
+{
+    bool at = d->asc == ASC_INVALID_FIELD_CDB && d->has_field && d->field_in_cdb &&
+              d->field == CONTINUATION_AT;
+
+    if (b->second.len == 0)
+        return MANAGER_NOTHING;
+    if (d->asc == ASC_KEY_FROZEN || d->asc == ASC_AUDIT_FROZEN)
+        return MANAGER_KEY;
+    return !at ? MANAGER_NOTHING : b->second_refused ? MANAGER_KEY : MANAGER_TAG;
+}
+
+static bool may_renew(struct build *b, const struct osd_sense *d)
+{
+    b->refused = credential_ended(d, b->cdb.gen);
+    b->second_refused = second_ended(b, d);
+    return b->refused || b->second_refused;
 }
 
 bool sign_again(struct osd_session *s, struct build *b, const struct exchange *x, unsigned try)
@@ -656,7 +678,7 @@ bool sign_again(struct osd_session *s, struct build *b, const struct exchange *x
     }
     if (d.asc == ASC_NONCE_NOT_UNIQUE) /* of a repetition whose first answer was lost */
         return !b->changes;
-    if (g->with == SIGN_MANAGER && (b->refused = credential_ended(&d, b->cdb.gen)))
+    if (g->with == SIGN_MANAGER && may_renew(b, &d))
         return true;
     if (b->method != OSD_SEC_CAPKEY || d.asc != ASC_INVALID_FIELD_CDB || !d.has_field ||
         d.field != signer_icv_field(b->cdb.gen))

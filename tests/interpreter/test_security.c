@@ -556,64 +556,157 @@ static void test_interpreter_security__continuations_are_signed(void **state)
     rig_close(&rig);
 }
 
+/* A copy into RIG_PID + 1, which has keys of its own, of an object of RIG_PID; its continuation segment
+ * is in the rig's Data-Out. */
+enum { COPY_SOURCE_AT = 40, COPY_CAPABILITY_AT = 72, COPY_SEGMENT = 184 };
+
+struct copying {
+    struct keys k, other; /* of RIG_PID, of RIG_PID + 1 */
+    struct osd_cdb c;
+    struct osd_capability from;
+};
+
+static void put_source(struct rig *rig, const struct copying *p)
+{
+    memset(rig->out, 0, COPY_SEGMENT);
+    rig->out[0] = 1;
+    be16_put(rig->out + 2, 0x8893);
+    be16_put(rig->out + COPY_SOURCE_AT, 0x0101);
+    rig->out[COPY_SOURCE_AT + 3] = 4;
+    be32_put(rig->out + COPY_SOURCE_AT + 4, 20);
+    be64_put(rig->out + COPY_SOURCE_AT + 8, RIG_PID);
+    be64_put(rig->out + COPY_SOURCE_AT + 16, RIG_OID);
+    be16_put(rig->out + COPY_CAPABILITY_AT, 0xffee);
+    be32_put(rig->out + COPY_CAPABILITY_AT + 4, OSD2_CAPABILITY_LEN);
+    osd_capability_encode(&p->from, OSD_GEN2, rig->out + COPY_CAPABILITY_AT + 8);
+    rig->out_len = COPY_SEGMENT;
+    rig->in_len = 0;
+}
+
+static void furnish_copying(struct rig *rig, struct copying *p)
+{
+    signed_furnish(rig, &p->k);
+    rig_partition(rig, RIG_PID + 1);
+    p->other = p->k;
+    signed_keys_below(rig, OSD_GEN2, RIG_PID + 1, &p->other);
+    p->c = signed_command(OSD_OP_COPY_USER_OBJECTS, OSD_GEN2, RIG_PID + 1, RIG_OID,
+                          OSD_TYPE_USER, OSD_PERM_CREATE | OSD_PERM_WRITE);
+    p->c.cap.key_version = VERSION;
+    p->c.cont_len = COPY_SEGMENT;
+    p->from = signed_read(OSD_GEN2).cap;
+    p->from.method = OSD_SEC_CMDRSP;
+}
+
+/* The value of the segment: by the request's key alone, or chained through a key for the source. */
+static void seal_copy(struct rig *rig, const struct copying *p, const struct request *r,
+                      const uint8_t *source_key)
+{
+    const struct osd_bytes segment = {rig->out, COPY_SEGMENT};
+    const struct osd_bytes before = {r->capability_key, OSD_KEY_LEN};
+    const struct osd_bytes cap = {rig->out + COPY_CAPABILITY_AT + 8, OSD2_CAPABILITY_LEN};
+    uint8_t icv[OSD_KEY_LEN], key[OSD_KEY_LEN], own[OSD_KEY_LEN];
+
+    memcpy(key, r->capability_key, sizeof(key));
+    if (source_key) {
+        assert_int_equal(osd_capability_key(source_key, cap, p->k.system_id, own), OSD_OK);
+        assert_int_equal(osd_mac(own, &before, 1, key), OSD_OK);
+    }
+    assert_int_equal(osd_continuation_icv(key, segment, icv), OSD_OK);
+    osd_icv_put(icv, rig->out + 8, OSD_ICV2_LEN);
+}
+
 /* The source of a copy lies in a partition of its own keys: only who holds a credential for it
  * can sign the continuation segment. */
 static void test_interpreter_security__further_capabilities_are_proven(void **state)
 {
-    enum { AT_SOURCE = 40, AT_CAPABILITY = 72, LEN = 184 };
-    uint8_t icv[OSD_KEY_LEN], chained[OSD_KEY_LEN], own[OSD_KEY_LEN];
-    struct keys k, other;
+    struct copying p;
+    struct request r;
     struct rig rig;
 
     (void)state;
-    signed_furnish(&rig, &k);
-    rig_partition(&rig, RIG_PID + 1);
-    other = k;
-    signed_keys_below(&rig, OSD_GEN2, RIG_PID + 1, &other);
+    furnish_copying(&rig, &p);
     rig_set_u(&rig, RIG_PID, 0, P5, 1, OSD_SEC_CAPKEY, 1);
-    struct osd_cdb c = signed_command(OSD_OP_COPY_USER_OBJECTS, OSD_GEN2, RIG_PID + 1, RIG_OID,
-                                      OSD_TYPE_USER, OSD_PERM_CREATE | OSD_PERM_WRITE);
-    c.cap.key_version = VERSION;
-    c.cont_len = LEN;
-    struct osd_cdb from = signed_read(OSD_GEN2);
-    from.cap.method = OSD_SEC_CMDRSP;
-    memset(rig.out, 0, LEN);
-    rig.out[0] = 1;
-    be16_put(rig.out + 2, 0x8893);
-    be16_put(rig.out + AT_SOURCE, 0x0101);
-    rig.out[AT_SOURCE + 3] = 4;
-    be32_put(rig.out + AT_SOURCE + 4, 20);
-    be64_put(rig.out + AT_SOURCE + 8, RIG_PID);
-    be64_put(rig.out + AT_SOURCE + 16, RIG_OID);
-    be16_put(rig.out + AT_CAPABILITY, 0xffee);
-    be32_put(rig.out + AT_CAPABILITY + 4, OSD2_CAPABILITY_LEN);
-    osd_capability_encode(&from.cap, OSD_GEN2, rig.out + AT_CAPABILITY + 8);
-    rig.out_len = LEN;
-    rig.in_len = 0;
-    rig_run(&rig, &c); /* no proof at all, though the target's partition asks for none */
+    put_source(&rig, &p);
+    rig_run(&rig, &p.c); /* no proof at all, though the target's partition asks for none */
     expect_cdb(&rig, 82);
-    const struct osd_bytes segment = {rig.out, LEN};
-    for (int forged = 1; forged >= 0; forged--) {
-        struct request r = signed_make(&rig, c, OSD_SEC_CMDRSP, other.working, &k);
-        const struct osd_bytes before = {r.capability_key, OSD_KEY_LEN};
-        const struct osd_bytes cap = {rig.out + AT_CAPABILITY + 8, OSD2_CAPABILITY_LEN};
-        /* forged: made up by somebody who has the keys of the other partition only */
-        assert_int_equal(
-            osd_capability_key(forged ? other.working : k.working, cap, k.system_id, own),
-            OSD_OK);
-        assert_int_equal(osd_mac(own, &before, 1, chained), OSD_OK);
-        assert_int_equal(osd_continuation_icv(r.capability_key, segment, icv), OSD_OK);
-        osd_icv_put(icv, rig.out + 8, OSD_ICV2_LEN);
-        signed_run(&rig, &r); /* signed with the request's key alone */
-        expect_cdb(&rig, 48);
-        assert_int_equal(osd_continuation_icv(chained, segment, icv), OSD_OK);
-        osd_icv_put(icv, rig.out + 8, OSD_ICV2_LEN);
-        signed_run(&rig, &r);
-        if (forged)
-            expect_cdb(&rig, 48);
-        else
-            expect_good(&rig);
-    }
+    r = signed_make(&rig, p.c, OSD_SEC_CMDRSP, p.other.working, &p.k);
+    seal_copy(&rig, &p, &r, NULL);
+    signed_run(&rig, &r);
+    expect_cdb(&rig, 48);
+    r = signed_make(&rig, p.c, OSD_SEC_CMDRSP, p.other.working, &p.k);
+    seal_copy(&rig, &p, &r,
+              p.other.working); /* by who has the keys of the other partition only */
+    signed_run(&rig, &r);
+    expect_cdb(&rig, 48);
+    r = signed_make(&rig, p.c, OSD_SEC_CMDRSP, p.other.working, &p.k);
+    seal_copy(&rig, &p, &r, p.k.working);
+    signed_run(&rig, &r);
+    expect_good(&rig);
+    rig_close(&rig);
+}
+
+/* A copy to another id, with a good proof of the capability for its source. */
+static void copy_with(struct rig *rig, struct copying *p, const struct osd_capability *from)
+{
+    struct copying q = *p;
+    struct request r;
+
+    q.c.oid = q.c.cap.allowed_oid = ++p->c.oid;
+    q.from = *from;
+    put_source(rig, &q);
+    r = signed_make(rig, q.c, OSD_SEC_CMDRSP, q.other.working, &q.k);
+    seal_copy(rig, &q, &r, q.k.working);
+    signed_run(rig, &r);
+}
+
+/* What ends a credential ends it for a second object, too. */
+static void test_interpreter_security__further_capabilities_end_like_others(void **state)
+{
+    uint8_t frozen[OSD_AUDIT_LEN];
+    struct osd_capability from;
+    struct copying p;
+    struct rig rig;
+
+    (void)state;
+    furnish_copying(&rig, &p);
+    memset(frozen, 0x22, sizeof(frozen));
+    memset(p.from.audit, 0x22, sizeof(frozen));
+    copy_with(&rig, &p, &p.from);
+    expect_good(&rig);
+
+    from = p.from;
+    from.method = OSD_SEC_ALLDATA; /* the request has not so much */
+    copy_with(&rig, &p, &from);
+    expect_cdb(&rig, 48);
+    from = p.from;
+    from.expiration = 1;
+    copy_with(&rig, &p, &from);
+    expect_cdb(&rig, 48);
+    from = p.from;
+    from.created = 1;
+    copy_with(&rig, &p, &from);
+    expect_cdb(&rig, 48);
+    from = p.from;
+    from.policy_tag = 1;
+    copy_with(&rig, &p, &from);
+    expect_cdb(&rig, 48);
+    from = p.from;
+    from.boot_epoch = (uint16_t)(rig.dev->boot_epoch + 1);
+    copy_with(&rig, &p, &from);
+    expect_cdb(&rig, 48);
+
+    rig_set(&rig, OSD_GEN2, RIG_PID, 0, P5, FROZEN_AUDITS, frozen, sizeof(frozen));
+    expect_good(&rig);
+    copy_with(&rig, &p, &p.from);
+    expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_AUDIT_FROZEN);
+    rig_set(&rig, OSD_GEN2, RIG_PID, 0, P5, FROZEN_AUDITS, frozen, 0);
+    rig_set_u(&rig, RIG_PID, 0, P5, 5, 1u << VERSION, 2);
+    expect_good(&rig);
+    copy_with(&rig, &p, &p.from);
+    expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_KEY_FROZEN);
+    rig_set_u(&rig, RIG_PID, 0, P5, 5, 0, 2);
+    copy_with(&rig, &p, &p.from);
+    expect_good(&rig);
     rig_close(&rig);
 }
 
@@ -1059,6 +1152,7 @@ int main(void)
         cmocka_unit_test(test_interpreter_security__data_both_ways_is_signed),
         cmocka_unit_test(test_interpreter_security__continuations_are_signed),
         cmocka_unit_test(test_interpreter_security__further_capabilities_are_proven),
+        cmocka_unit_test(test_interpreter_security__further_capabilities_end_like_others),
         cmocka_unit_test(test_interpreter_security__keys_have_their_consequences),
         cmocka_unit_test(test_interpreter_security__set_key_checks_its_fields),
         cmocka_unit_test(test_interpreter_security__a_frozen_audit_value_ends_its_capabilities),

@@ -136,6 +136,8 @@ echo "== an object made before there were tags, a collection, a snapshot"
 osdctl attr set 0x10000 0x30000005 0x40000002 0x00000000 || die "attr set"
 osdctl create 0x10000/0x30000 || die "create"
 osdctl cat 0x10000/0x30000 || die "cat"
+osdctl create 0x10000/0x30001 || die "create"
+osdctl compare 0x10000/0x30000 0x10000/0x30001 || die "compared with an object that had no tag"
 osdctl snapshot create 0x10000 0x40000 || die "snapshot"
 osdctl cat 0x40000/0x20000 >/dev/null || die "snapshot"
 osdctl acl set disk1 0x40000/0x20000 cert:CN=alice read || die "acl"
@@ -144,6 +146,50 @@ alice compare 0x10000/0x20000 0x40000/0x20000 >differs || die "alice compares wi
 [ -s differs ] && die "a fresh snapshot differs: $(cat differs)"
 osdctl acl rm disk1 0x40000/0x20000 cert:CN=alice || die "acl"
 alice cat 0x40000/0x20000 >/dev/null 2>&1 && die "alice reads the snapshot still"
+
+echo "== the second of two objects: its credential ends and is renewed like the first one's"
+mkfifo lines
+"$BUILD/tests/secmgr/compare_often" "$DEVICE" "$SECMGR" 0x10000 0x30000 0x30001 <lines >compared 2>compare.err &
+comparing=$!
+exec 7>lines
+# compared N - asked once more, N answers are there
+compared() {
+    echo >&7
+    for _ in $(seq 200); do
+        [ "$(grep -c same compared)" = "$1" ] && return
+        kill -0 $comparing 2>/dev/null || break
+        sleep 0.05
+    done
+    die "compare number $1: $(cat compared compare.err)"
+}
+compared 1
+compared 2
+osdctl key revoke disk1 0x10000/0x30001 || die "revoke"
+compared 3
+two key revoke disk1 0x10000/0x30000 || die "revoke"
+compared 4
+two key revoke disk1 0x10000 || die "revoke"
+compared 5
+osdctl key revoke disk1 0x10000/0x30001 || die "revoke"
+osdctl key revoke disk1 0x10000/0x30000 || die "revoke"
+compared 6
+audit_of() { # the audit value of the last credential for an object, of the manager's entry about it
+    local id
+    id=$(grep '"outcome":"granted"' audit.jsonl | grep "\"oid\":\"$1\"" | tail -n 1 |
+        sed 's/.*"request_id":"\([0-9a-f]*\)".*/\1/')
+    [ ${#id} -eq 32 ] || die "no grant for $1"
+    echo "${id}00000000"
+}
+osdctl attr set 0x10000 0x30000005 0x80000001 "0x$(audit_of 0x30001)" || die "freeze"
+compared 7
+osdctl attr set 0x10000 0x30000005 0x80000001 "0x$(audit_of 0x30000)" || die "freeze"
+compared 8
+osdctl acl set disk1 0x10000/0x30001 "$me" none || die "acl"
+echo >&7
+exec 7>&-
+wait $comparing && die "compared with what it may not read"
+grep -q "has no permission read on object 0x10000/0x30001 of disk1" compare.err || die "$(cat compare.err)"
+osdctl acl rm disk1 0x10000/0x30001 "$me" || die "acl"
 
 echo "== a device that does not answer: the change is made, and it says that it has not ended"
 kill -STOP "$TARGET_PID"
