@@ -1100,6 +1100,67 @@ static bool is_wiped(struct exchange *x)
     return bits == 0;
 }
 
+static struct request step_of(struct rig *rig, int step, uint8_t group, uint32_t len,
+                              const struct keys *k)
+{
+    struct request r = master_step(rig, (uint8_t)step, len, k);
+
+    r.c.dh_group = group;
+    r.c.alloc_len = step ? 0 : 4 + len;
+    rig->in_len = r.c.alloc_len;
+    signed_again(&r, k->master[OSD_KEY_AUTHENTICATION], k);
+    return r;
+}
+
+/* The group of 1024 bits is refused and not listed where it is not allowed; that of 2048 bits sets a
+ * key, once. */
+static void test_interpreter_security__the_weak_group_needs_leave(void **state)
+{
+    enum { WEAK = 0x80000011, STRONG_LEN = 256, PARAMS = 2 * (4 + STRONG_LEN) };
+    uint8_t x[OSD_DH_MAX], mine[OSD_DH_MAX], theirs[OSD_DH_MAX], shared[OSD_DH_MAX], raw[64];
+    uint8_t old[OSD_KEY_LEN];
+    struct request r;
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    assert_int_equal(rig_get(&rig, OSD_GEN2, 0, 0, R5, WEAK, raw), 1);
+    assert_int_equal(raw[0], OSD_DH_1024);
+    rig.dev->weak_groups = false;
+    assert_int_equal(rig_get(&rig, OSD_GEN2, 0, 0, R5, WEAK, raw), 1);
+    assert_int_equal(raw[0], 0);
+    assert_int_equal(osd_dh_make(OSD_DH_1024, x, rig.out), OSD_OK);
+    r = step_of(&rig, 0, OSD_DH_1024, 128, &k);
+    signed_run(&rig, &r);
+    expect_cdb(&rig, 24);
+
+    assert_int_equal(osd_dh_make(OSD_DH_2048, x, mine), OSD_OK);
+    memcpy(rig.out, mine, STRONG_LEN);
+    r = step_of(&rig, 0, OSD_DH_2048, STRONG_LEN, &k);
+    signed_run(&rig, &r);
+    expect_good(&rig);
+    assert_int_equal(be32_get(rig.in), STRONG_LEN);
+    memcpy(theirs, rig.in + 4, STRONG_LEN);
+    be32_put(rig.out, STRONG_LEN);
+    memcpy(rig.out + 4, mine, STRONG_LEN);
+    be32_put(rig.out + 4 + STRONG_LEN, STRONG_LEN);
+    memcpy(rig.out + 8 + STRONG_LEN, theirs, STRONG_LEN);
+    r = step_of(&rig, 1, OSD_DH_1024, PARAMS, &k); /* not the one of step 0 */
+    signed_run(&rig, &r);
+    expect_cdb(&rig, 24);
+    r = step_of(&rig, 1, OSD_DH_2048, PARAMS, &k);
+    signed_run(&rig, &r);
+    expect_good(&rig);
+    assert_int_equal(osd_dh_shared(OSD_DH_2048, x, theirs, shared), OSD_OK);
+    memcpy(old, k.master[OSD_KEY_GENERATION], OSD_KEY_LEN);
+    signed_derive(k.master, old, shared, STRONG_LEN);
+    r = step_of(&rig, 1, OSD_DH_2048, PARAMS, &k); /* the exchange is over */
+    signed_run(&rig, &r);
+    expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_SEQUENCE_ERROR);
+    rig_close(&rig);
+}
+
 /* Would catch: a client that begins an exchange and goes away leaves the device's secret in its
  * memory until it is closed. */
 static void test_interpreter_security__an_abandoned_exchange_is_wiped(void **state)
@@ -1162,6 +1223,7 @@ int main(void)
             test_interpreter_security__new_credentials_of_a_known_key_follow_every_change),
         cmocka_unit_test(test_interpreter_security__keys_stay_inside),
         cmocka_unit_test(test_interpreter_security__the_master_key_changes_hands),
+        cmocka_unit_test(test_interpreter_security__the_weak_group_needs_leave),
         cmocka_unit_test(test_interpreter_security__an_abandoned_exchange_is_wiped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
