@@ -111,21 +111,36 @@ static bool subject_of(const gnutls_datum_t *raw, char *dst, size_t len)
     return good;
 }
 
+/* NULL: a certificate of the authority that is good now, for clients or for everything. */
+static const char *distrust(gnutls_session_t session)
+{
+    gnutls_typed_vdata_st purpose = {GNUTLS_DT_KEY_PURPOSE_OID,
+                                     (unsigned char *)GNUTLS_KP_TLS_WWW_CLIENT, 0};
+    unsigned trouble = 0;
+
+    if (gnutls_certificate_verify_peers(session, &purpose, 1, &trouble) < 0)
+        return "the client certificate is not trusted";
+    if (trouble & GNUTLS_CERT_EXPIRED)
+        return "the client certificate has expired";
+    if (trouble == (GNUTLS_CERT_INVALID | GNUTLS_CERT_PURPOSE_MISMATCH))
+        return "the certificate is not for clients";
+    return trouble ? "the client certificate is not trusted" : NULL;
+}
+
 static void from_certificate(struct listener *l, struct MHD_Connection *c, struct caller *ret)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
     gnutls_session_t session = info ? (gnutls_session_t)info->tls_session : NULL;
     const gnutls_datum_t *list;
-    unsigned n = 0, trouble = 0;
+    unsigned n = 0;
 
     list = session ? gnutls_certificate_get_peers(session, &n) : NULL;
     if (!list || n == 0)
         return; /* none was shown */
-    if (gnutls_certificate_verify_peers2(session, &trouble) < 0 || trouble != 0)
-        ret->refusal = trouble & GNUTLS_CERT_EXPIRED ? "the client certificate has expired"
-                                                     : "the client certificate is not trusted";
-    else if (l->http->crl && sm_crl_lists(l->http->crl, list, n))
+    if ((ret->refusal = distrust(session)))
+        return;
+    if (l->http->crl && sm_crl_lists(l->http->crl, list, n))
         ret->refusal = "the client certificate is revoked";
     else if (!subject_of(&list[0], ret->who.name, sizeof(ret->who.name)))
         ret->refusal = "the client certificate's subject is too long or not printable";

@@ -11,6 +11,7 @@ certificate other-ca self 'cn = authority' ca cert_signing_key crl_signing_key '
 certificate server ca 'cn = localhost' 'dns_name = localhost' tls_www_server signing_key 'expiration_days = 9'
 certificate alice ca 'cn = alice' 'organization = example' tls_www_client signing_key 'expiration_days = 9'
 certificate admin ca 'cn = admin' tls_www_client signing_key 'expiration_days = 9'
+certificate plain ca 'cn = plain' signing_key 'expiration_days = 9'
 certificate mallory other-ca 'cn = admin' tls_www_client signing_key 'expiration_days = 9'
 certificate old ca 'cn = alice' 'organization = example' tls_www_client signing_key \
     'activation_date = "2020-01-01 00:00:00"' 'expiration_date = "2020-02-01 00:00:00"'
@@ -41,6 +42,9 @@ refused() {
 }
 refused --cert mallory.crt --key mallory.key $url/v1/osds
 refused --cert old.crt --key old.key $url/v1/status
+[ "$(https --cert server.crt --key server.key $url/v1/status)" = 401 ] || die "a server is a client: $(cat .reply)"
+holds '"not for clients" in error["message"]'
+[ "$(https --cert plain.crt --key plain.key $url/v1/status)" = 200 ] || die "without a purpose: $(cat .reply err)"
 [ "$(https --cert alice.crt --key alice.key $url/v1/osds)" = 403 ] || die "alice is no administrator"
 holds '"cert:CN=alice,O=example" in error["message"]'
 [ "$(https --cert admin.crt --key admin.key $url/v1/osds)" = 200 ] || die "admin: $(cat .reply)"
