@@ -311,7 +311,8 @@ static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bo
     rocksdb_options_set_max_open_files(o, 256);
     rocksdb_options_set_keep_log_file_num(o, 2);
     rocksdb_options_set_max_background_jobs(o, 2);
-    rocksdb_options_set_info_log_level(o, 3);
+    /* Fatal errors only: others it logs on a full file system as well, and aborts when it cannot. */
+    rocksdb_options_set_info_log_level(o, 4);
     rocksdb_options_set_wal_recovery_mode(o, 2); /* point in time */
     rocksdb_options_set_manual_wal_flush(o, 1);  /* the journal has it, rocksdb_ahead.c */
     rocksdb_options_set_allow_concurrent_memtable_write(o, 0); /* prefix_options() */
