@@ -15,7 +15,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -64,29 +64,16 @@ static struct place {
     size_t frames;
 } place;
 
-/* ---- a file that is mapped ends where it ends ---- */
-
-static bool copying;
-
-void *__real_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off);
-void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off);
-void *__wrap_mmap64(void *addr, size_t len, int prot, int flags, int fd, off_t off)
+/* The checksum's code is not instrumented: its bytes are looked at here first. */
+uint32_t __real_osd_crc32c(uint32_t crc, const void *data, size_t len);
+uint32_t __wrap_osd_crc32c(uint32_t crc, const void *data, size_t len);
+uint32_t __wrap_osd_crc32c(uint32_t crc, const void *data, size_t len)
 {
-    if (!copying)
-        return __real_mmap64(addr, len, prot, flags, fd, off);
-    void *copy = malloc(len);
-    require(copy && pread(fd, copy, len, off) == (ssize_t)len);
-    return copy;
-}
+    const volatile uint8_t *p = data;
 
-int __real_munmap(void *addr, size_t len);
-int __wrap_munmap(void *addr, size_t len);
-int __wrap_munmap(void *addr, size_t len)
-{
-    if (!copying)
-        return __real_munmap(addr, len);
-    free(addr);
-    return 0;
+    for (size_t i = 0; i < len; i++)
+        (void)p[i];
+    return __real_osd_crc32c(crc, data, len);
 }
 
 /* ---- the store whose records they are ---- */
@@ -280,9 +267,7 @@ static void replay_frames(uint64_t after)
 
     expect(&s, !older, expect(&s, older, after));
     osd_status expected = outcome(&s, after, &expected_last);
-    copying = true;
     osd_status st = journal_replay(place.files, after, show, &s, &last);
-    copying = false;
     require(st == expected && last == expected_last && (st || s.at == s.n));
 }
 
@@ -291,9 +276,7 @@ static void replay_raw(uint64_t after)
     struct shown s = {.any = true};
     uint64_t last;
 
-    copying = true;
     osd_status st = journal_replay(place.files, after, show, &s, &last);
-    copying = false;
     require((st == OSD_OK || st == OSD_E_CORRUPT) && last >= after);
 }
 
@@ -327,13 +310,11 @@ static void add_and_replay(uint64_t after)
     }
     require(journal_write(j, journal_last(j)) == OSD_OK);
     journal_close(j);
-    copying = true;
     require(journal_replay(place.written, after, compare, &s, &last) == OSD_OK);
     require(s.at == s.n && last == after + s.n);
     s.at = s.n / 2;
     require(journal_replay(place.written, after + s.at, compare, &s, &last) == OSD_OK);
     require(s.at == s.n && last == after + s.n);
-    copying = false;
 }
 
 static void try_raw(const uint8_t *data, size_t size, uint64_t after)
