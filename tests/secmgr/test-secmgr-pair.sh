@@ -1,6 +1,6 @@
 #!/bin/bash
-# Two managers over one PostgreSQL database, clients at work all the time: keys are rotated every
-# second, a manager is killed and comes back, the other one is killed, the database is restarted.
+# Two devices, two managers over one PostgreSQL database, clients at work all the time: keys are rotated
+# every second, a manager is killed and comes back, the other one is killed, the database is restarted.
 # No command fails. Would catch: a credential made with a key that the device does not have yet or
 # no more, managers that overwrite each other's keys, clients that do not look further.
 # shellcheck source=tests/secmgr/lib.sh
@@ -15,6 +15,8 @@ case $? in
 esac
 
 start_target
+second=$DEVICE
+start_target
 one='' two=''
 for name in one two; do
     write_config $name '[limits]' 'requests_per_second = 0' '[keys]' 'rotate = 2s' '[credentials]' \
@@ -26,12 +28,17 @@ done
 both=unix:$T/one.socket,unix:$T/two.socket
 export OSD_DEVICE=$DEVICE OSD_SECMGR=$both
 ask 200 POST /v1/osds '{"name":"disk1","url":"'"$DEVICE"'","master_key":"'"$MASTER"'"}'
-osdctl acl set disk1 root "$me" all all || die "acl"
+ask 200 POST /v1/osds '{"name":"disk2","url":"'"$second"'","master_key":"'"$MASTER"'"}'
+for disk in 1 2; do
+    osdctl acl set disk$disk root "$me" all all || die "acl"
+done
 osdctl mk partition 0x10000 >/dev/null || die "mk"
+osdctl -d "$second" mk partition 0x10000 >/dev/null || die "mk"
 
-# load N - put and read back, a process for each; until there is a file stop
+# load N DEVICE - put and read back, a process for each; until there is a file stop
 load() {
     local n=0 oid=$((0x20000 + $1))
+    export OSD_DEVICE=$2
     while [ ! -e stop ]; do
         osdctl put "$ROOT/LICENSE" 0x10000/$oid 2>>"load$1.err" >/dev/null &&
             osdctl cat 0x10000/$oid 2>>"load$1.err" | cmp -s - "$ROOT/LICENSE" ||
@@ -40,8 +47,9 @@ load() {
     done
     echo $n >"load$1.count"
 }
-for i in 1 2 3; do
-    load $i &
+for i in 1 2 3 4; do
+    [ $i -le 2 ] && on=$DEVICE || on=$second
+    load $i "$on" &
     loads[i]=$!
 done
 # One session for all the time, whose credentials expire and whose keys are replaced meanwhile.
@@ -67,6 +75,11 @@ copies &
 copier=$!
 
 sleep 3
+echo "== all working keys of both are rotated"
+for disk in 1 2; do
+    osdctl key rotate disk$disk || die "rotate disk$disk"
+done
+sleep 1
 echo "== one is killed"
 # shellcheck disable=SC2154 # set by start_manager
 kill -9 "$one"
@@ -86,7 +99,7 @@ touch stop
 wait "${loads[@]}" "$copier"
 wait "$slow" || die "the long session: $(cat slow.err)"
 [ "$(osdctl cat 0x10000/0x20000 | wc -c)" -ge 20000000 ] || die "the long session was short"
-for i in 1 2 3; do
+for i in 1 2 3 4; do
     [ -s load$i.err ] && die "client $i: $(cat load$i.err)"
     [ "$(cat load$i.count)" -ge 3 ] || die "client $i made $(cat load$i.count) rounds only"
 done
@@ -99,3 +112,5 @@ curl -s --unix-socket two.socket http://x/metrics >two.metrics
 n=$(cat one.metrics two.metrics | awk '/^osd_secmgr_key_rotations_total/ { n += $2 } END { print n }')
 [ "$n" -ge 2 ] || die "$n rotations"
 echo "$(cat load?.count | paste -sd+ -) rounds, $(cat copies.count) copies, $n rotations since the last start"
+ask 200 GET /v1/osds/disk2/keys
+holds 'all(p["ready"] for p in data["partitions"]) and len(data["partitions"]) >= 2'
