@@ -710,6 +710,40 @@ static void test_interpreter_security__further_capabilities_end_like_others(void
     rig_close(&rig);
 }
 
+/* Who has the keys of a partition may do what lies in it, but neither remove nor make partitions. */
+static void test_interpreter_security__partitions_come_and_go_by_keys_of_the_device(
+    void **state)
+{
+    static const struct {
+        enum osd_op op;
+        uint64_t pid;
+        uint16_t perms;
+    } cases[] = {{OSD_OP_REMOVE_PARTITION, RIG_PID, OSD_PERM_REMOVE},
+                 {OSD_OP_CREATE_PARTITION, RIG_PID, OSD_PERM_CREATE}};
+    struct request r;
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct osd_cdb c = signed_command(cases[i].op, OSD_GEN2, cases[i].pid, 0,
+                                          OSD_TYPE_PARTITION, cases[i].perms);
+        c.cap.key_version = VERSION;
+        c.option = 1; /* with what is in it */
+        c.cap.permissions |= OSD_PERM_GBL_REM;
+        r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+        rig.out_len = rig.in_len = 0;
+        signed_run(&rig, &r);
+        expect_cdb(&rig, 81); /* the device has no such key */
+    }
+    r = signed_make(&rig, signed_read(OSD_GEN2), OSD_SEC_CMDRSP, k.working, &k);
+    rig.in_len = 4;
+    signed_run(&rig, &r);
+    expect_good(&rig);
+    rig_close(&rig);
+}
+
 /* ---- SET KEY ---- */
 
 static void test_interpreter_security__keys_have_their_consequences(void **state)
@@ -1213,6 +1247,8 @@ int main(void)
         cmocka_unit_test(test_interpreter_security__data_both_ways_is_signed),
         cmocka_unit_test(test_interpreter_security__continuations_are_signed),
         cmocka_unit_test(test_interpreter_security__further_capabilities_are_proven),
+        cmocka_unit_test(
+            test_interpreter_security__partitions_come_and_go_by_keys_of_the_device),
         cmocka_unit_test(test_interpreter_security__further_capabilities_end_like_others),
         cmocka_unit_test(test_interpreter_security__keys_have_their_consequences),
         cmocka_unit_test(test_interpreter_security__set_key_checks_its_fields),
