@@ -551,9 +551,8 @@ static void refuses_record(struct rig *r, const void *data, size_t len)
     char reason[200];
 
     leave_record(r, data, len);
-    for (int i = 0; i < 2; i++)
-        rig_fails(reopen(r, reason), OSD_E_CORRUPT);
-    drop_journal(r);
+    rig_fails(reopen(r, reason), OSD_E_CORRUPT);
+    drop_journal(r); /* whoever opens the database next sees that it is as it was */
 }
 
 static uint8_t long_key[24] = {0xff, 0xff, 0xff};
@@ -584,21 +583,21 @@ static size_t whole_batch(struct rig *r, uint8_t dst[300])
 /* Would catch: a batch that RocksDB refuses when it has it in its log already, or aborts upon. */
 static void test_store_damage__a_batch_in_the_journal_that_is_not_whole_is_refused(void **state)
 {
+    static const uint8_t others[] = {2, 3, 7, 9, 17, 0xff}; /* kinds that are RocksDB's alone */
     struct rig *r = *state;
     uint8_t record[300], value[10];
     size_t len, n;
 
     rig_close(r);
     len = whole_batch(r, record);
-    for (size_t cut = 1; cut < len; cut += cut < 16 ? 1 : 7)
+    for (size_t cut = 1; cut < len; cut += cut == 12 ? 1 : 11)
         refuses_record(r, record, cut);
     record[9]++; /* there is one change more, it says */
     refuses_record(r, record, len);
     record[9]--;
-    for (unsigned tag = 2; tag < 256; tag += tag < 30 ? 1 : 75) {
-        record[13] = (uint8_t)tag; /* of the first change */
-        if (tag != 5 && tag != 15)
-            refuses_record(r, record, len);
+    for (size_t i = 0; i < sizeof(others); i++) {
+        record[13] = others[i]; /* in place of the first change's */
+        refuses_record(r, record, len);
     }
     record[13] = 1;
     leave_record(r, record, len);
@@ -655,7 +654,7 @@ static void test_store_damage__changes_in_the_journal_that_make_no_sense_are_ref
         refuses_record(r, record, sizeof(record));
     }
     refuses_record(r, whole, 0);
-    for (size_t cut = 2; cut < sizeof(whole); cut++)
+    for (size_t cut = 2; cut < sizeof(whole); cut += 3)
         refuses_record(r, whole, cut);
     leave_record(r, whole, sizeof(whole));
     rig_open(r);
