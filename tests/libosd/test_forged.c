@@ -30,6 +30,12 @@
 #define ICV_LEN  (gen == 1 ? OSD_ICV1_LEN : OSD_ICV2_LEN)
 #define INFO_LEN (16 + ICV_LEN)
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STRIDE 7 /* of the bits of Data-In, or it takes minutes */
+#else
+#define STRIDE 1
+#endif
+
 static struct osd_session *s;
 static int gen;
 static uint8_t method;
@@ -254,7 +260,7 @@ static void check_call(size_t call)
     assert_in_range(seen.len[PART_DATA], 1, ANSWER);
     seen.commands = fake.n;
     for (enum part part = PART_STATUS; part < PARTS; part++)
-        for (size_t bit = 0; bit < 8 * seen.len[part]; bit++)
+        for (size_t bit = 0; bit < 8 * seen.len[part]; bit += part == PART_DATA ? STRIDE : 1)
             check_bit(call, &truth, part, bit);
     truth = run(call, PART_NONE, 0); /* and the truth is believed yet */
     assert_int_equal(truth.st, calls[call].st);
