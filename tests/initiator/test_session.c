@@ -2,6 +2,7 @@
 /*
  * tests/initiator/test_session.c - commands of a session against scripted targets
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -801,9 +802,10 @@ static void test_initiator_session__a_flood_of_pings_ends_the_connection(void **
 {
     struct isc_link link;
     struct mock *m = mock_start_pair(script_flood, NULL, &link);
-    struct iscsi_session *s = session_on(&link, NULL);
 
     (void)state;
+    assert_int_equal(fcntl(link.fd, F_SETFL, O_NONBLOCK), 0); /* as every link */
+    struct iscsi_session *s = session_on(&link, NULL);
     for (int i = 0; i < 1000 && iscsi_service(s, 100) >= 0; i++)
         ;
     assert_int_equal(iscsi_service(s, 0), -1);
