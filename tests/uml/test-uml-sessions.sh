@@ -83,7 +83,7 @@ grep -q 127.0.0.1:3260 /run/tmp/targets && grep -q 127.0.0.2:3261 /run/tmp/targe
     die "discovery does not name both portals"
 export OSD_DEVICE="iscsi://$BASE?portal=127.0.0.2:3261"
 expect 0 osdctl create 0x10000/0x10001
-timeout 120 "$LOAD" append -c 4 -n 2000 -s 500 -a /run/tmp/acked 0x10000 0x10001 &
+timeout 120 "$LOAD" append -c 4 -n 8000 -s 500 -a /run/tmp/acked 0x10000 0x10001 &
 load=$!
 sleep 0.7
 kill -0 $load || die "the load ended too early"
@@ -93,7 +93,7 @@ echo 0 >$TARGET/iscsi/$IQN/tpgt_1/enable
 echo 1 >$TARGET/iscsi/$IQN/tpgt_1/enable
 kill -0 $load || die "the load ended too early"
 wait $load || die "a client did not find the other portal"
-expect 0 "$LOAD" verify -c 4 -n 2000 -s 500 -a /run/tmp/acked 0x10000 0x10001
+expect 0 "$LOAD" verify -c 4 -n 8000 -s 500 -a /run/tmp/acked 0x10000 0x10001
 expect 0 osdctl info
 expect 6 osdctl -d "iscsi://$BASE" info
 stop_runner TERM
