@@ -19,11 +19,11 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/clock.h"
+#include "common/cond.h"
 #include "common/hash.h"
 #include "common/log.h"
 
@@ -143,14 +143,9 @@ static osd_status find_reserve(struct blocks *b)
 
 static void init_locks(struct blocks *b)
 {
-    pthread_condattr_t attr;
-
     pthread_mutex_init(&b->mutex, NULL);
     pthread_cond_init(&b->made, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&b->low, &attr);
-    pthread_condattr_destroy(&attr);
+    osd_cond_init(&b->low);
 }
 
 osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret)
@@ -647,16 +642,7 @@ static bool is_low(const struct blocks *b)
 /* Wait for the bell; whether the time was over before. */
 static bool wait_low(struct blocks *b, uint64_t ms)
 {
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
-    return pthread_cond_timedwait(&b->low, &b->mutex, &until) == ETIMEDOUT;
+    return !osd_cond_wait_until(&b->low, &b->mutex, osd_monotonic_ms() + ms);
 }
 
 /* What was written and removed again and again within that time keeps its space. */

@@ -4,38 +4,29 @@
  *
  * It syncs what was committed at the latest KEEPER_MS after it was, so that loss of power costs
  * no more than that, writes touched timestamps before there are too many of them, has range deletions
- * put into tables, and goes on with partitions that are being made from others and with indexes. Commands only ring the bell.
+ * put into tables, and goes on with partitions that are being made from others and with indexes.
+ * Commands only ring the bell.
  * Invariants:
  *  (1) One keeper per open store that may be written; it holds no lock while it sleeps.
  *  (2) A sync that fails makes the store refuse writes, whoever asked for it (rdb_sync()).
  *  (3) Whatever else fails, what was committed is synced.
  *  (4) keeper_stop() returns when the thread has ended; nothing rings after it.
  */
-#include <time.h>
-
+#include "common/clock.h"
+#include "common/cond.h"
 #include "common/log.h"
 #include "rocksdb_internal.h"
 
 #define KEEPER_MS 5000u
 
-static struct timespec deadline(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    ts.tv_sec += KEEPER_MS / 1000;
-    return ts;
-}
-
 /* Sleep until the bell rings, the time is over or the end has come; whether to go on. */
 static bool keeper_wait(struct keeper *k)
 {
-    struct timespec until = deadline();
-    int rc = 0;
+    uint64_t until = osd_monotonic_ms() + KEEPER_MS;
 
     pthread_mutex_lock(&k->mutex);
-    while (!k->rung && !k->stop && rc == 0)
-        rc = pthread_cond_timedwait(&k->bell, &k->mutex, &until);
+    while (!k->rung && !k->stop && osd_cond_wait_until(&k->bell, &k->mutex, until)) {
+    }
     k->rung = false;
     bool go_on = !k->stop;
     pthread_mutex_unlock(&k->mutex);
@@ -98,15 +89,11 @@ static void *keeper_main(void *arg)
 osd_status keeper_start(struct rdb *r)
 {
     struct keeper *k = &r->keeper;
-    pthread_condattr_t attr;
 
     k->rung = r->index_wanted; /* an index may be left to be built: at once */
     k->unsynced = true;        /* what a process that died wrote */
     pthread_mutex_init(&k->mutex, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&k->bell, &attr);
-    pthread_condattr_destroy(&attr);
+    osd_cond_init(&k->bell);
     k->running = true; /* the thread looks at it */
     if (pthread_create(&k->thread, NULL, keeper_main, r) == 0)
         return OSD_OK;

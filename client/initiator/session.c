@@ -17,10 +17,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/cond.h"
 #include "initiator_internal.h"
 
 #define FAREWELL_MS 1000
@@ -29,33 +29,13 @@
 
 /* ---- small things ---- */
 
-static void cond_init(pthread_cond_t *c)
-{
-    pthread_condattr_t a;
-
-    pthread_condattr_init(&a);
-    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-    pthread_cond_init(c, &a);
-    pthread_condattr_destroy(&a);
-}
-
 /* Wait at most timeout_ms, -1 = for ever. */
 static void cond_wait_ms(struct iscsi_session *s, pthread_cond_t *c, int timeout_ms)
 {
-    struct timespec ts;
-
-    if (timeout_ms < 0) {
+    if (timeout_ms < 0)
         pthread_cond_wait(c, &s->lock);
-        return;
-    }
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    ts.tv_sec += timeout_ms / 1000;
-    ts.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (ts.tv_nsec >= 1000000000) {
-        ts.tv_sec++;
-        ts.tv_nsec -= 1000000000;
-    }
-    pthread_cond_timedwait(c, &s->lock, &ts);
+    else
+        osd_cond_wait_until(c, &s->lock, osd_monotonic_ms() + (uint64_t)timeout_ms);
 }
 
 static void wake_always(struct iscsi_session *s)
@@ -289,7 +269,7 @@ static bool may_lead(const struct iscsi_session *s)
 static void enter(struct iscsi_session *s, struct isc_waiter *w)
 {
     w->done = false;
-    cond_init(&w->cond);
+    osd_cond_init(&w->cond);
     pthread_mutex_lock(&s->lock);
     s->users++;
     TAILQ_INSERT_TAIL(&s->waiters, w, link);
@@ -457,8 +437,8 @@ osd_status isc_session_make(const struct iscsi_url *url, const struct iscsi_opti
     TAILQ_INIT(&s->bursts);
     TAILQ_INIT(&s->waiters);
     pthread_mutex_init(&s->lock, NULL);
-    cond_init(&s->idle);
-    cond_init(&s->keeper_cond);
+    osd_cond_init(&s->idle);
+    osd_cond_init(&s->keeper_cond);
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     s->has_keeper = s->wake_fd >= 0 && pthread_create(&s->keeper, NULL, keeper_main, s) == 0;
     if (!s->has_keeper) {

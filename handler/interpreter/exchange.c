@@ -5,20 +5,15 @@
 #include "exchange.h"
 
 #include <openssl/crypto.h>
-#include <time.h>
 
 #include "common/clock.h"
+#include "common/cond.h"
 
 void exchange_init(struct exchange *x)
 {
-    pthread_condattr_t attr;
-
     *x = (struct exchange){.lifetime = EXCHANGE_MS};
     pthread_mutex_init(&x->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&x->bell, &attr);
-    pthread_condattr_destroy(&attr);
+    osd_cond_init(&x->bell);
 }
 
 void exchange_end(struct exchange *x)
@@ -37,11 +32,8 @@ static void *watch(void *arg)
     struct exchange *x = arg;
 
     pthread_mutex_lock(&x->lock);
-    while (!x->stop && exchange_lives(x)) {
-        struct timespec until = {.tv_sec = (time_t)(x->deadline / 1000),
-                                 .tv_nsec = (long)(x->deadline % 1000) * 1000000};
-        pthread_cond_timedwait(&x->bell, &x->lock, &until);
-    }
+    while (!x->stop && exchange_lives(x))
+        osd_cond_wait_until(&x->bell, &x->lock, x->deadline);
     exchange_end(x);
     x->watched = false;
     pthread_mutex_unlock(&x->lock);

@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "common/bytes.h"
+#include "common/cond.h"
 #include "common/log.h"
 #include "device.h"
 #include "recovery.h"
@@ -500,17 +501,13 @@ static void *scrub_main(void *arg)
 osd_status scrub_start(struct osd_device *dev, const struct osd_device_config *cfg)
 {
     struct scrub *s = &dev->scrub;
-    pthread_condattr_t attr;
 
     s->rate = cfg->scrub_rate;
     s->interval_ms = cfg->scrub_interval_ms;
     if (!s->rate)
         return OSD_OK;
     pthread_mutex_init(&s->mutex, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->bell, &attr);
-    pthread_condattr_destroy(&attr);
+    osd_cond_init(&s->bell);
     s->running = pthread_create(&s->thread, NULL, scrub_main, dev) == 0;
     return s->running ? OSD_OK : OSD_E_NOMEM;
 }
