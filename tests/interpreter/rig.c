@@ -71,6 +71,22 @@ void rig_close(struct rig *rig)
     free(rig->in);
 }
 
+uint8_t rig_manage(struct rig *rig, uint8_t function, uint64_t tag)
+{
+    struct osd_cdb c = rig_cmd(OSD_OP_PERFORM_TASK_MANAGEMENT, OSD_GEN2, 0, 0);
+
+    c.tm_alloc_len = 8;
+    c.tm_function = function;
+    c.tm_tag = tag;
+    rig->out_len = 0;
+    rig->in_len = 8;
+    rig_run(rig, &c);
+    expect_good(rig);
+    assert_int_equal(rig->r.in_len, 8);
+    assert_int_equal(be16_get(rig->in), 6);
+    return rig->in[4];
+}
+
 int rig_setup(void **state)
 {
     struct rig *rig = calloc(1, sizeof(*rig));

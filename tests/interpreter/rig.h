@@ -111,6 +111,9 @@ size_t rig_get_list(struct rig *rig, enum osd_gen gen, size_t at, const struct o
 size_t rig_set_list(struct rig *rig, enum osd_gen gen, size_t at, struct osd_attr_id id,
                     const void *value, uint16_t len);
 
+/** PERFORM TASK MANAGEMENT FUNCTION (OSD-2); returns the service response of its answer. */
+uint8_t rig_manage(struct rig *rig, uint8_t function, uint64_t tag);
+
 /** Common first and last function of a test. */
 int rig_setup(void **state);
 int rig_teardown(void **state);

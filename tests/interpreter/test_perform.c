@@ -267,22 +267,6 @@ static void end(struct runner *r)
     free(r->rig.in);
 }
 
-static uint8_t manage(struct rig *rig, uint8_t function, uint64_t tag)
-{
-    struct osd_cdb c = rig_cmd(OSD_OP_PERFORM_TASK_MANAGEMENT, OSD_GEN2, 0, 0);
-
-    c.tm_alloc_len = 8;
-    c.tm_function = function;
-    c.tm_tag = tag;
-    rig->out_len = 0;
-    rig->in_len = 8;
-    rig_run(rig, &c);
-    expect_good(rig);
-    assert_int_equal(rig->r.in_len, 8);
-    assert_int_equal(be16_get(rig->in), 6);
-    return rig->in[4];
-}
-
 static void expect_aborted(const struct rig *rig)
 {
     assert_int_equal(rig->r.status, SAM_CHECK_CONDITION);
@@ -414,8 +398,8 @@ static void test_interpreter_tasks__what_holds_everything_is_aborted_too(void **
     for (size_t i = 0; i < N_LARGE; i++) {
         c = large_command(rig, large_commands[i].op, large_commands[i].pid);
         start(&r, rig, &c);
-        assert_int_equal(manage(rig, 0x80, TAG), SUCCEEDED);
-        assert_int_equal(manage(rig, 0x01, TAG), COMPLETE);
+        assert_int_equal(rig_manage(rig, 0x80, TAG), SUCCEEDED);
+        assert_int_equal(rig_manage(rig, 0x01, TAG), COMPLETE);
         end(&r);
         expect_aborted(&r.rig);
         assert_int_equal(r.rig.r.in_len, 0);
@@ -506,7 +490,7 @@ static void test_interpreter_tasks__a_check_that_sets_attributes_is_carried_out(
         rig, OSD_GEN2, 0, (struct osd_attr_id){OSD_PAGE_P + 0x10001, 7}, "seven", 5);
     rig->out_len = c.attr.set_len;
     start(&r, rig, &c);
-    assert_int_equal(manage(rig, 0x01, TAG), COMPLETE);
+    assert_int_equal(rig_manage(rig, 0x01, TAG), COMPLETE);
     end(&r);
     expect_good(&r.rig);
     assert_int_equal(rig_get(rig, OSD_GEN2, RIG_PID, 0, OSD_PAGE_P + 0x10001, 7, value), 5);
@@ -539,7 +523,7 @@ static void test_interpreter_tasks__what_is_aborted_leaves_everything_as_it_was(
         for (size_t f = 0; f < sizeof(functions); f++) {
             c = long_command(rig, long_commands[i].op, long_commands[i].cid);
             start(&r, rig, &c);
-            assert_int_equal(manage(rig, functions[f], TAG), COMPLETE);
+            assert_int_equal(rig_manage(rig, functions[f], TAG), COMPLETE);
             end(&r);
             expect_aborted(&r.rig);
             expect_untouched(rig);
@@ -562,7 +546,7 @@ static void test_interpreter_tasks__a_query_to_the_initiator_ends_without_data(v
     c.start = 0;
     c.length = rig->in_len = 1000;
     start(&r, rig, &c);
-    manage(rig, 0x02, 0);
+    rig_manage(rig, 0x02, 0);
     end(&r);
     expect_aborted(&r.rig);
     assert_int_equal(r.rig.r.in_len, 0);
@@ -578,20 +562,20 @@ static void test_interpreter_tasks__a_tag_means_the_command_with_that_nonce(void
     make_members(rig);
     hold(rig, false);
     c = long_command(rig, OSD_OP_REMOVE_MEMBER_OBJECTS, RIG_CID);
-    assert_int_equal(manage(rig, 0x80, TAG), COMPLETE);
-    assert_int_equal(manage(rig, 0x81, 0), COMPLETE);
+    assert_int_equal(rig_manage(rig, 0x80, TAG), COMPLETE);
+    assert_int_equal(rig_manage(rig, 0x81, 0), COMPLETE);
     rig->out_len = rig->in_len = 0;
     start(&r, rig, &c);
     for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(manage(rig, 0x80, others[i]), COMPLETE);
-        assert_int_equal(manage(rig, 0x01, others[i]), COMPLETE);
+        assert_int_equal(rig_manage(rig, 0x80, others[i]), COMPLETE);
+        assert_int_equal(rig_manage(rig, 0x01, others[i]), COMPLETE);
     }
-    assert_int_equal(manage(rig, 0x80, TAG), SUCCEEDED);
-    assert_int_equal(manage(rig, 0x81, 0), SUCCEEDED);
+    assert_int_equal(rig_manage(rig, 0x80, TAG), SUCCEEDED);
+    assert_int_equal(rig_manage(rig, 0x81, 0), SUCCEEDED);
     end(&r);
     expect_good(&r.rig);
-    assert_int_equal(manage(rig, 0x80, TAG), COMPLETE);
-    assert_int_equal(manage(rig, 0x81, 0), COMPLETE);
+    assert_int_equal(rig_manage(rig, 0x80, TAG), COMPLETE);
+    assert_int_equal(rig_manage(rig, 0x81, 0), COMPLETE);
 }
 
 static void test_interpreter_tasks__one_of_two_is_aborted(void **state)
@@ -608,14 +592,14 @@ static void test_interpreter_tasks__one_of_two_is_aborted(void **state)
         be64_put(c.sec.nonce + 4, TAG + i);
         start(&r[i], rig, &c);
     }
-    assert_int_equal(manage(rig, 0x01, TAG), COMPLETE);
+    assert_int_equal(rig_manage(rig, 0x01, TAG), COMPLETE);
     sem_post(&held.go);
     end(&r[0]);
     end(&r[1]);
     expect_aborted(&r[0].rig);
     expect_good(&r[1].rig);
     assert_int_equal(r[1].rig.r.in_len, 12 + 8 * MEMBERS);
-    assert_int_equal(manage(rig, 0x81, 0), COMPLETE);
+    assert_int_equal(rig_manage(rig, 0x81, 0), COMPLETE);
 }
 
 /* A command without a nonce has no tag: not even the tag zero. */
@@ -630,9 +614,9 @@ static void test_interpreter_tasks__commands_without_a_nonce_have_no_tag(void **
     c = long_command(rig, OSD_OP_REMOVE_MEMBER_OBJECTS, RIG_CID);
     memset(c.sec.nonce, 0, sizeof(c.sec.nonce));
     start(&r, rig, &c);
-    assert_int_equal(manage(rig, 0x01, 0), COMPLETE);
-    assert_int_equal(manage(rig, 0x80, 0), COMPLETE);
-    assert_int_equal(manage(rig, 0x81, 0), SUCCEEDED);
+    assert_int_equal(rig_manage(rig, 0x01, 0), COMPLETE);
+    assert_int_equal(rig_manage(rig, 0x80, 0), COMPLETE);
+    assert_int_equal(rig_manage(rig, 0x81, 0), SUCCEEDED);
     end(&r);
     expect_good(&r.rig);
 }
@@ -648,7 +632,7 @@ static void test_interpreter_tasks__what_commits_can_no_longer_be_aborted(void *
     hold(rig, true);
     c = long_command(rig, OSD_OP_REMOVE_MEMBER_OBJECTS, RIG_CID);
     start(&r, rig, &c);
-    assert_int_equal(manage(rig, 0x02, 0), COMPLETE);
+    assert_int_equal(rig_manage(rig, 0x02, 0), COMPLETE);
     end(&r);
     expect_good(&r.rig);
     assert_int_equal(rig_members(rig, RIG_CID, &id, 1), 0);
@@ -691,7 +675,7 @@ static void test_interpreter_perform__functions_on_tasks_and_their_answers(void 
     struct osd_cdb c;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(manage(rig, cases[i].function, 0), cases[i].response);
+        assert_int_equal(rig_manage(rig, cases[i].function, 0), cases[i].response);
         c = rig_cmd(OSD_OP_PERFORM_TASK_MANAGEMENT, OSD_GEN1, 0, 0);
         c.tm_function = cases[i].function;
         rig->in_len = 0;

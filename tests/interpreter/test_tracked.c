@@ -168,19 +168,6 @@ static void run_good(struct rig *rig, const struct osd_cdb *c)
     expect_good(rig);
 }
 
-static uint8_t manage(struct rig *rig, uint8_t function, uint64_t tag)
-{
-    struct osd_cdb c = rig_cmd(OSD_OP_PERFORM_TASK_MANAGEMENT, OSD_GEN2, 0, 0);
-
-    c.tm_alloc_len = 8;
-    c.tm_function = function;
-    c.tm_tag = tag;
-    rig->out_len = 0;
-    rig->in_len = 8;
-    run_good(rig, &c);
-    return rig->in[4];
-}
-
 static void expect_page_of(struct rig *rig, uint64_t pid, unsigned percent, unsigned active,
                            unsigned status, uint64_t members, uint64_t processed)
 {
@@ -226,6 +213,17 @@ static size_t matches(struct rig *rig)
     static uint64_t ids[MANY + 1];
 
     return rig_members(rig, MATCHES, ids, MANY + 1);
+}
+
+/* A query that all of five members meet, which waits when it has counted them. */
+static struct osd_cdb begin_held(struct rig *rig)
+{
+    make_all(rig, 5);
+    hold(rig, 2);
+    struct osd_cdb c = query(rig, RIG_PID);
+    run_good(rig, &c);
+    wait_until_held();
+    return c;
 }
 
 /* ---- tests ---- */
@@ -292,7 +290,7 @@ static void test_interpreter_tracked__members_count_when_they_are_removed_or_set
         run_good(rig, &c);
         wait_until_held();
         found = tracker_find(&rig->dev->tracker, (struct store_id){RIG_PID, ASKED}, &p);
-        service = manage(rig, 0x80, TAG + i);
+        service = rig_manage(rig, 0x80, TAG + i);
         let_go(rig);
         assert_int_equal(service, 0x05);
         assert_true(found);
@@ -359,13 +357,8 @@ static enum osd_weight weigh(struct rig *rig, enum osd_op op, uint64_t pid, uint
 static void test_interpreter_tracked__commands_beside_it_are_heavy(void **state)
 {
     struct rig *rig = *state;
-    struct osd_cdb c;
 
-    make_all(rig, 5);
-    hold(rig, 2);
-    c = query(rig, RIG_PID);
-    run_good(rig, &c);
-    wait_until_held();
+    begin_held(rig);
     assert_int_equal(weigh(rig, OSD_OP_READ, RIG_PID, LAST), OSD_WEIGHT_HEAVY);
     assert_int_equal(weigh(rig, OSD_OP_SET_ATTRIBUTES, 0, 0), OSD_WEIGHT_HEAVY);
     assert_int_equal(weigh(rig, OSD_OP_READ, RIG_PID + 1, LAST), OSD_WEIGHT_SHORT);
@@ -377,13 +370,8 @@ static void test_interpreter_tracked__commands_beside_it_are_heavy(void **state)
 static void test_interpreter_tracked__one_at_a_time_on_a_collection(void **state)
 {
     struct rig *rig = *state;
-    struct osd_cdb c;
+    struct osd_cdb c = begin_held(rig);
 
-    make_all(rig, 5);
-    hold(rig, 2);
-    c = query(rig, RIG_PID);
-    run_good(rig, &c);
-    wait_until_held();
     c.sec.nonce[0] = 1;
     rig_run(rig, &c);
     expect_cdb(rig, 24);
@@ -406,13 +394,8 @@ static void test_interpreter_tracked__one_at_a_time_on_a_collection(void **state
 static void test_interpreter_tracked__a_repetition_begins_nothing(void **state)
 {
     struct rig *rig = *state;
-    struct osd_cdb c;
+    struct osd_cdb c = begin_held(rig);
 
-    make_all(rig, 5);
-    hold(rig, 2);
-    c = query(rig, RIG_PID);
-    run_good(rig, &c);
-    wait_until_held();
     run_good(rig, &c);
     let_go(rig);
     assert_int_equal(matches(rig), 5);
@@ -439,10 +422,10 @@ static void test_interpreter_tracked__what_is_aborted_says_so(void **state)
         atomic_store(&held.nth, 2);
         run_good(rig, &c);
         wait_until_held();
-        assert_int_equal(manage(rig, 0x80, TAG), 0x05);
-        assert_int_equal(manage(rig, functions[i], TAG), 0x00);
+        assert_int_equal(rig_manage(rig, 0x80, TAG), 0x05);
+        assert_int_equal(rig_manage(rig, functions[i], TAG), 0x00);
         let_go(rig);
-        assert_int_equal(manage(rig, 0x80, TAG), 0x00);
+        assert_int_equal(rig_manage(rig, 0x80, TAG), 0x00);
         expect_failed(rig, SENSE_ABORTED_COMMAND, ASC_COMMANDS_CLEARED);
         assert_int_equal(matches(rig), 1);
     }
@@ -469,7 +452,7 @@ static void test_interpreter_tracked__one_that_waits_can_be_aborted(void **state
         run_good(rig, &c);
     }
     wait_until_held();
-    assert_int_equal(manage(rig, 0x01, TAG + 1), 0x00);
+    assert_int_equal(rig_manage(rig, 0x01, TAG + 1), 0x00);
     let_go(rig);
     expect_page_of(rig, RIG_PID + 1, 100, 0, 0, 1, 1);
     expect_failed(rig, SENSE_ABORTED_COMMAND, ASC_COMMANDS_CLEARED);
@@ -542,13 +525,8 @@ static void test_interpreter_tracked__closing_the_device_ends_it(void **state)
 {
     struct rig *rig = *state;
     pthread_t closer;
-    struct osd_cdb c;
 
-    make_all(rig, 5);
-    hold(rig, 2);
-    c = query(rig, RIG_PID);
-    run_good(rig, &c);
-    wait_until_held();
+    begin_held(rig);
     assert_int_equal(pthread_create(&closer, NULL, close_device, rig->dev), 0);
     while (!stops(rig->dev))
         sched_yield();

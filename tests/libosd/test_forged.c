@@ -121,15 +121,16 @@ static void get_attribute(struct result *r)
     r->value = be64_get(value);
 }
 
-static void read_and_get(struct result *r)
+static void read_from_and_get(struct result *r, uint64_t start, size_t len)
 {
     uint8_t value[8] = {0};
     struct osd_attr_get g = {.page = 1, .number = 0x82, .value = value, .cap = 8};
     struct osd_call c = {.verb = OSD_V_READ,
                          .pid = PID,
                          .oid = OID,
+                         .start = start,
                          .in = r->data,
-                         .in_len = 8,
+                         .in_len = len,
                          .get = &g,
                          .n_get = 1};
 
@@ -138,22 +139,14 @@ static void read_and_get(struct result *r)
     r->value = be64_get(value);
 }
 
+static void read_and_get(struct result *r)
+{
+    read_from_and_get(r, 0, 8);
+}
+
 static void read_past_end_and_get(struct result *r)
 {
-    uint8_t value[8] = {0};
-    struct osd_attr_get g = {.page = 1, .number = 0x82, .value = value, .cap = 8};
-    struct osd_call c = {.verb = OSD_V_READ,
-                         .pid = PID,
-                         .oid = OID,
-                         .start = 3,
-                         .in = r->data,
-                         .in_len = 16,
-                         .get = &g,
-                         .n_get = 1};
-
-    r->st = osd_execute(s, &c);
-    r->n = c.ret_len;
-    r->value = be64_get(value);
+    read_from_and_get(r, 3, 16);
 }
 
 static void remove_missing(struct result *r)

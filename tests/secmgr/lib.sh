@@ -132,3 +132,16 @@ certificate() {
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
+
+# expect STATUS COMMAND... - it ends with that exit status; what it said is kept
+expect() {
+    local want=$1 rc=0
+    shift
+    "$@" >"$T/.out" 2>"$T/.err" || rc=$?
+    [ $rc -eq "$want" ] || die "$* ended with $rc, not $want; $(cat "$T/.out" "$T/.err")"
+}
+
+# says TEXT - the last one that was expected said this
+says() {
+    grep -qF -- "$1" "$T/.err" "$T/.out" || die "\"$1\" is not said: $(cat "$T/.out" "$T/.err")"
+}

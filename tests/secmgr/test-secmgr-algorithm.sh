@@ -6,15 +6,6 @@
 . "$(dirname "$0")/lib.sh"
 me=uid:$(id -u)
 
-expect() {
-    local want=$1 rc=0
-    shift
-    "$@" >"$T/.out" 2>"$T/.err" || rc=$?
-    [ $rc -eq "$want" ] || die "$* ended with $rc, not $want; $(cat "$T/.out" "$T/.err")"
-}
-says() {
-    grep -qF -- "$1" "$T/.err" "$T/.out" || die "\"$1\" is not said: $(cat "$T/.out" "$T/.err")"
-}
 again() { # LINE - the manager with another algorithm
     kill "$MANAGER_PID" && wait "$MANAGER_PID"
     sed -i "s/^icv_algorithm.*/icv_algorithm = $1/" one.conf

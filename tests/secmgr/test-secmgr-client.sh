@@ -10,15 +10,6 @@ write_config one
 start_manager one
 export OSD_DEVICE=$DEVICE OSD_SECMGR=$SECMGR
 
-expect() {
-    local want=$1 rc=0
-    shift
-    "$@" >"$T/.out" 2>"$T/.err" || rc=$?
-    [ $rc -eq "$want" ] || die "$* ended with $rc, not $want; $(cat "$T/.out" "$T/.err")"
-}
-says() {
-    grep -qF -- "$1" "$T/.err" "$T/.out" || die "\"$1\" is not said: $(cat "$T/.out" "$T/.err")"
-}
 
 echo "== enrol, rules, and the usual verbs"
 echo "$MASTER" >master.key

@@ -105,19 +105,36 @@ static void write_one(uint64_t block)
     rig_ok(blocks_write(b, block, &v, 1, sizeof(bytes)));
 }
 
+static char files[100]; /* the directory */
+
+static void open_files(struct rig *r)
+{
+    snprintf(files, sizeof(files), "%s/files", r->dir);
+    punch_errno = 0;
+    sparse = false;
+    dir_sync_errno = 0;
+    rig_ok(blocks_open(files, false, &b));
+}
+
+/* Two blocks, the first of which is written; returns it. */
+static uint64_t open_and_write(struct rig *r)
+{
+    uint64_t first;
+    uint32_t n;
+
+    open_files(r);
+    rig_ok(blocks_alloc(b, 1, 2, &first, &n));
+    assert_int_equal(n, 2);
+    write_one(first);
+    return first;
+}
+
 /* Would catch: a sync that takes place while a block is being written, and makes the next one
  * believe that there is nothing to do. */
 static void test_store_blocks__a_sync_during_a_write_does_not_count_for_it(void **state)
 {
-    struct rig *r = *state;
-    char dir[128];
-    uint64_t first;
-    uint32_t n;
+    uint64_t first = open_and_write(*state);
 
-    snprintf(dir, sizeof(dir), "%s/files", r->dir);
-    rig_ok(blocks_open(dir, false, &b));
-    rig_ok(blocks_alloc(b, 1, 2, &first, &n));
-    write_one(first);
     assert_int_equal(sync_now(), 1);
     assert_int_equal(sync_now(), 0); /* nothing was written */
     meanwhile = sync_meanwhile;
@@ -129,17 +146,10 @@ static void test_store_blocks__a_sync_during_a_write_does_not_count_for_it(void 
 /* Would catch: a flush that leaves out what a process wrote that then died. */
 static void test_store_blocks__the_first_sync_covers_what_was_there_before(void **state)
 {
-    struct rig *r = *state;
-    char dir[128];
-    uint64_t first;
-    uint32_t n;
+    open_and_write(*state);
 
-    snprintf(dir, sizeof(dir), "%s/files", r->dir);
-    rig_ok(blocks_open(dir, false, &b));
-    rig_ok(blocks_alloc(b, 1, 2, &first, &n));
-    write_one(first);
     blocks_close(b);
-    rig_ok(blocks_open(dir, false, &b));
+    rig_ok(blocks_open(files, false, &b));
     assert_int_equal(sync_now(), 1);
     assert_int_equal(sync_now(), 0);
     blocks_close(b);
@@ -152,8 +162,6 @@ static void test_store_blocks__the_first_sync_covers_what_was_there_before(void 
 #define FILE_MIB (BLOCKS_PER_FILE / 256)
 #define KEPT_MIB FILE_MIB /* what stays free of so few files */
 #define NEVER    3600000u /* ms */
-
-static char files[100]; /* the directory */
 
 /* MiB that data files take of the file system. */
 static uint64_t taken(void)
@@ -178,15 +186,6 @@ static void take(uint64_t want)
         rig_ok(blocks_alloc(b, 1, want > 256 ? 256 : (uint32_t)want, &first, &n));
         want -= n;
     }
-}
-
-static void open_files(struct rig *r)
-{
-    snprintf(files, sizeof(files), "%s/files", r->dir);
-    punch_errno = 0;
-    sparse = false;
-    dir_sync_errno = 0;
-    rig_ok(blocks_open(files, false, &b));
 }
 
 static void release_file(unsigned n)

@@ -322,24 +322,30 @@ static void test_store_damage__an_index_loses_what_it_should_not_have(void **sta
 }
 
 /* A store that a program without a journal made: from now on such a program refuses it. */
+static void expect_format(struct raw *w, const uint8_t want[4])
+{
+    char *err = NULL;
+    size_t len;
+    char *found = rocksdb_get_cf(w->db, w->ro, w->cf[RAW_DEFAULT], "format", 6, &len, &err);
+
+    assert_null(err);
+    assert_int_equal(len, 4);
+    assert_memory_equal(found, want, 4);
+    rocksdb_free(found);
+}
+
 static void test_store_damage__an_older_format_becomes_this_one(void **state)
 {
     static const uint8_t older[4] = {0, 0, 0, 2}, ours[4] = {0, 0, 0, 4};
     struct rig *r = *state;
-    char *err = NULL;
     struct raw w = open_below(r);
-    size_t len;
 
     raw_put(&w, RAW_DEFAULT, "format", 6, older, 4);
     raw_close(&w);
     rig_open(r);
     rig_check(r);
     w = open_below(r);
-    char *found = rocksdb_get_cf(w.db, w.ro, w.cf[RAW_DEFAULT], "format", 6, &len, &err);
-    assert_null(err);
-    assert_int_equal(len, 4);
-    assert_memory_equal(found, ours, 4);
-    rocksdb_free(found);
+    expect_format(&w, ours);
     raw_close(&w);
     rig_open(r);
 }
@@ -350,8 +356,6 @@ static void test_store_damage__an_older_format_can_be_read_and_stays(void **stat
     static const uint8_t older[4] = {0, 0, 0, 3};
     struct rig *r = *state;
     uint8_t key[64];
-    size_t len;
-    char *err = NULL;
 
     indexed(r, key);
     struct raw w = open_below(r);
@@ -361,11 +365,7 @@ static void test_store_damage__an_older_format_can_be_read_and_stays(void **stat
     rig_open(r);
     rig_check(r);
     w = open_below(r);
-    char *found = rocksdb_get_cf(w.db, w.ro, w.cf[RAW_DEFAULT], "format", 6, &len, &err);
-    assert_null(err);
-    assert_int_equal(len, 4);
-    assert_memory_equal(found, older, 4);
-    rocksdb_free(found);
+    expect_format(&w, older);
     raw_close(&w);
     r->cfg.read_only = false;
     rig_open(r);
