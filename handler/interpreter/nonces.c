@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "common/bytes.h"
 #include "common/clock.h"
@@ -15,10 +14,11 @@
 
 #define BUCKETS     (2 * NONCES)
 #define BUCKETS_LEN (BUCKETS * sizeof(uint32_t))
+#define NONE        UINT32_MAX
 
 struct nonce_slot {
     uint8_t nonce[OSD_NONCE_LEN];
-    uint32_t chain; /* slot + 1 of the next one in the bucket */
+    uint32_t chain; /* slot of the next one in the bucket; NONE */
     bool used;
 };
 
@@ -31,8 +31,7 @@ void nonces_init(struct nonces *n, uint64_t floor)
 void nonces_destroy(struct nonces *n)
 {
     free(n->slots);
-    if (n->buckets)
-        munmap(n->buckets, BUCKETS_LEN);
+    free(n->buckets);
     pthread_mutex_destroy(&n->lock);
 }
 
@@ -55,33 +54,34 @@ static bool is_known(struct nonces *n, const uint8_t *nonce)
 {
     uint32_t at = *bucket_of(n, nonce);
 
-    while (at && memcmp(n->slots[at - 1].nonce, nonce, OSD_NONCE_LEN) != 0)
-        at = n->slots[at - 1].chain;
-    return at;
+    while (at != NONE && memcmp(n->slots[at].nonce, nonce, OSD_NONCE_LEN) != 0)
+        at = n->slots[at].chain;
+    return at != NONE;
 }
 
 /* Take a slot out of its bucket; the window moves behind its nonce, so that it cannot come again
  * even if the clock is set back. */
 static void evict(struct nonces *n, struct nonce_slot *s)
 {
-    uint32_t me = (uint32_t)(s - n->slots) + 1, *at = bucket_of(n, s->nonce);
+    uint32_t me = (uint32_t)(s - n->slots), *at = bucket_of(n, s->nonce);
     uint64_t stamp = be48_get(s->nonce);
 
     while (*at != me)
-        at = &n->slots[*at - 1].chain;
+        at = &n->slots[*at].chain;
     *at = s->chain;
     if (stamp >= n->floor)
         n->floor = stamp + 1;
 }
 
-/* Empty buckets, in memory from the beginning: nonces spread over all of it, so that each of the
- * first thousands of commands would have the kernel find another page. */
+/* Empty buckets. Each page of them is written to now: nonces spread over all, so that each of the
+ * first thousands of commands would touch another one for the first time. */
 static uint32_t *make_buckets(void)
 {
-    void *p = mmap(NULL, BUCKETS_LEN, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    uint32_t *buckets = malloc(BUCKETS_LEN);
 
-    return p == MAP_FAILED ? NULL : p;
+    if (buckets)
+        memset(buckets, 0xff, BUCKETS_LEN); /* NONE */
+    return buckets;
 }
 
 static osd_status use(struct nonces *n, const uint8_t *nonce)
@@ -106,7 +106,7 @@ static osd_status use(struct nonces *n, const uint8_t *nonce)
     memcpy(s->nonce, nonce, OSD_NONCE_LEN);
     s->used = true;
     s->chain = *bucket;
-    *bucket = n->next + 1;
+    *bucket = n->next;
     n->next = (n->next + 1) % NONCES;
     return OSD_OK;
 }

@@ -21,7 +21,7 @@ struct nonces {
     uint64_t seed;  /* of the hash */
     uint64_t floor; /* timestamps below are too old, ms */
     struct nonce_slot *slots;
-    uint32_t *buckets; /* slot + 1 of the newest nonce of each hash; 0: none */
+    uint32_t *buckets; /* slot of the newest nonce of each hash, if any */
     uint32_t next;     /* slot to be used next */
 };
 
