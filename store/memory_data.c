@@ -75,6 +75,19 @@ osd_status mem_read(struct store_txn *t, struct store_id id, uint64_t off, uint6
     return OSD_OK;
 }
 
+/* What lies at a byte below the length, up to *ret_end: a hole, or the data of one block, which is *ret_n. */
+static enum store_extent extent_at(const struct mem_object *o, uint64_t off,
+                                   const struct tree_node **ret_n, uint64_t *ret_end)
+{
+    const struct tree_node *n = tree_ceil(o->blocks, block_of(off));
+    bool data = n && n->key == block_of(off);
+    uint64_t end = data ? n->key + 1 : n ? n->key : block_after(o->meta.length);
+
+    *ret_n = n;
+    *ret_end = min64(end * STORE_BLOCK, o->meta.length);
+    return data ? STORE_DATA : STORE_HOLE;
+}
+
 osd_status mem_seek(struct store_txn *t, struct store_id id, uint64_t off,
                     enum store_extent *ret_kind, uint64_t *ret_len)
 {
@@ -86,39 +99,38 @@ osd_status mem_seek(struct store_txn *t, struct store_id id, uint64_t off,
     if (status)
         return status;
     length = o->meta.length;
-    n = tree_ceil(o->blocks, block_of(off));
-    if (off < length && n && n->key == block_of(off)) {
-        *ret_kind = STORE_DATA;
-        for (end = n->key; n && n->key == end; end++)
-            n = tree_next(o->blocks, n);
-    } else if (off < length) {
-        *ret_kind = STORE_HOLE;
-        end = n ? n->key : block_after(length);
+    if (off < length) {
+        *ret_kind = extent_at(o, off, &n, &end);
+        while (*ret_kind == STORE_DATA && (n = tree_next(o->blocks, n)) &&
+               n->key * STORE_BLOCK == end)
+            end = min64(end + STORE_BLOCK, length);
+        *ret_len = end - off;
     }
-    if (off < length)
-        *ret_len = min64(end * STORE_BLOCK, length) - off;
     store_ref_put(&o->ref);
     return off < length ? OSD_OK : OSD_E_PAST_END;
 }
 
 /* Blocks are never changed in place, so the address of one is its place; alone, because its
- * neighbours lie anywhere. */
+ * neighbours lie anywhere. They are not looked at: who compares maps asks for every block. */
 osd_status mem_place(struct store_txn *t, struct store_id id, uint64_t off,
                      enum store_extent *ret_kind, uint64_t *ret_place, uint64_t *ret_len)
 {
+    const struct tree_node *n;
     struct mem_object *o;
-    osd_status status = mem_seek(t, id, off, ret_kind, ret_len);
+    uint64_t length, end;
+    osd_status status = mem_find_data(mem_txn_of(t), id, &o);
 
-    *ret_place = 0;
-    if (status || *ret_kind != STORE_DATA)
-        return status;
-    status = mem_find_data(mem_txn_of(t), id, &o);
     if (status)
         return status;
-    *ret_place = (uintptr_t)tree_get(o->blocks, block_of(off));
-    *ret_len = min64(*ret_len, STORE_BLOCK - off % STORE_BLOCK);
+    length = o->meta.length;
+    *ret_place = 0;
+    if (off < length) {
+        *ret_kind = extent_at(o, off, &n, &end);
+        *ret_place = *ret_kind == STORE_DATA ? (uintptr_t)n->value : 0;
+        *ret_len = end - off;
+    }
     store_ref_put(&o->ref);
-    return OSD_OK;
+    return off < length ? OSD_OK : OSD_E_PAST_END;
 }
 
 /* ---- changing ---- */
