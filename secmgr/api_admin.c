@@ -63,7 +63,7 @@ static json_t *public_url(const char *url)
 
 struct osd_list {
     struct sm_keys *keys;
-    enum osd_wish wish;
+    const struct sm_wishes *wishes;
     json_t *items;
 };
 
@@ -79,7 +79,7 @@ static void describe_algorithms(const struct osd_list *l, const struct sm_osd *o
         for (enum osd_wish w = OSD_WISH_SHA1; w < OSD_WISH_BEST; w++)
             if (osd_algorithm_choose(&a, w, &one))
                 json_array_append_new(all, json_string(osd_wish_name(w)));
-        if (osd_algorithm_choose(&a, l->wish, &one))
+        if (osd_algorithm_choose(&a, sm_wish_of(l->wishes, o->name), &one))
             json_object_set_new(item, "icv_algorithm", json_string(osd_hmac_name(one.hmac)));
     }
     json_object_set_new(item, "icv_algorithms", all);
@@ -97,9 +97,10 @@ static void list_osd(void *arg, const struct sm_osd *o)
 
 osd_status api_osds(struct ask *a)
 {
-    struct osd_list l = {.keys = a->api->parts.keys, .items = json_array()};
+    struct osd_list l = {.keys = a->api->parts.keys,
+                         .wishes = &a->api->parts.config->wishes,
+                         .items = json_array()};
 
-    osd_wish_parse(a->api->parts.config->icv_algorithm, &l.wish);
     a->data = json_pack("{s:o}", "osds", l.items);
     return db_status(a, sm_db_osd_each(a->api->parts.db, list_osd, &l), "");
 }

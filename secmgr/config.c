@@ -13,18 +13,19 @@
 #include "common/buf.h"
 #include "common/number.h"
 #include "identity.h"
-#include "security/algorithms.h"
+#include "requests.h"
 
 #define FILE_MAX (64u << 10)
 #define LINE_MAX 1024
 
 /* ---- the keys ---- */
 
-enum kind { TEXT, NUMBER, DURATION, MODE, LIST };
+enum kind { TEXT, NUMBER, DURATION, MODE, LIST, WISH, WISH_OF };
 
 #define AT(member)   offsetof(struct sm_config, member)
 #define SIZE(member) sizeof(((struct sm_config *)0)->member)
 #define DAY          86400u
+#define OF_OSD       "osd NAME" /* sections that name one */
 
 static const struct key {
     const char *name; /* section.key */
@@ -47,7 +48,8 @@ static const struct key {
     {"keys.dh_bits", NUMBER, AT(dh_bits), 0, 1024, 2048},
     {"credentials.lifetime", DURATION, AT(lifetime_s), 0, 10, 30 * DAY},
     {"credentials.max_lifetime", DURATION, AT(max_lifetime_s), 0, 10, 30 * DAY},
-    {"credentials.icv_algorithm", TEXT, AT(icv_algorithm), SIZE(icv_algorithm), 0, 0},
+    {"credentials.icv_algorithm", WISH, AT(wishes), 0, 0, 0},
+    {OF_OSD ".icv_algorithm", WISH_OF, AT(wishes), 0, 0, 0},
     {"access.admin", LIST, AT(admins), 0, 0, 0},
     {"access.observer", LIST, AT(observers), 0, 0, 1},
     {"limits.requests_per_second", NUMBER, AT(requests_per_second), 0, 0, 1000000},
@@ -74,7 +76,7 @@ void sm_config_defaults(struct sm_config *ret)
         .dh_bits = 2048,
         .lifetime_s = 3600,
         .max_lifetime_s = DAY,
-        .icv_algorithm = "sha1",
+        .wishes.usual = OSD_WISH_SHA1,
         .admins = {1, {"uid:0"}},
         .requests_per_second = 2000,
         .burst = 10000,
@@ -143,10 +145,26 @@ static bool add_principal(struct sm_config *c, const struct key *k, const char *
     return true;
 }
 
-static bool set_value(struct sm_config *c, const struct key *k, const char *value)
+static bool add_wish(struct sm_config *c, const char *osd, const char *value)
+{
+    struct sm_wishes *w = &c->wishes;
+
+    if (w->n >= SM_WISHES || !osd_wish_parse(value, &w->others[w->n].wish))
+        return false;
+    snprintf(w->others[w->n++].osd, SM_NAME_LEN, "%s", osd);
+    return true;
+}
+
+/* osd: the device that the section is about. */
+static bool set_value(struct sm_config *c, const struct key *k, const char *osd,
+                      const char *value)
 {
     if (k->kind == LIST)
         return add_principal(c, k, value);
+    if (k->kind == WISH)
+        return osd_wish_parse(value, &c->wishes.usual);
+    if (k->kind == WISH_OF)
+        return add_wish(c, osd, value);
     if (k->kind != TEXT)
         return set_number(c, k, value);
     if (strlen(value) >= k->size)
@@ -169,6 +187,7 @@ static char *trim(char *s)
 struct parse {
     struct sm_config *c;
     char section[32];
+    char osd[SM_NAME_LEN]; /* of [osd NAME] */
     unsigned line;
     char *why;
     size_t why_len;
@@ -183,13 +202,29 @@ static osd_status bad_line(struct parse *p, const char *what, const char *text)
     return OSD_E_INVALID;
 }
 
+/* "osd NAME", of a device. */
+static osd_status parse_osd(struct parse *p, const char *s)
+{
+    const char *name = s + 4 + strspn(s + 4, " \t");
+
+    if (!sm_osd_name_valid(name))
+        return bad_line(p, "no name of a device:", name);
+    snprintf(p->osd, sizeof(p->osd), "%s", name);
+    snprintf(p->section, sizeof(p->section), OF_OSD);
+    return OSD_OK;
+}
+
 static osd_status parse_section(struct parse *p, char *s)
 {
     size_t len = strlen(s), known = 0;
 
-    if (len < 3 || s[len - 1] != ']' || len - 2 >= sizeof(p->section))
+    if (len < 3 || s[len - 1] != ']')
         return bad_line(p, "no section:", s);
     s[len - 1] = 0;
+    if (strncmp(s + 1, "osd ", 4) == 0)
+        return parse_osd(p, trim(s + 1));
+    if (len - 2 >= sizeof(p->section))
+        return bad_line(p, "no section:", s + 1);
     for (size_t i = 0; i < N_KEYS; i++)
         known += strncmp(keys[i].name, s + 1, len - 2) == 0 && keys[i].name[len - 2] == '.';
     if (!known)
@@ -209,7 +244,7 @@ static osd_status parse_pair(struct parse *p, char *s)
     snprintf(name, sizeof(name), "%s.%.60s", p->section, s);
     for (size_t i = 0; i < N_KEYS; i++)
         if (strcmp(keys[i].name, name) == 0)
-            return set_value(p->c, &keys[i], trim(equals + 1))
+            return set_value(p->c, &keys[i], p->osd, trim(equals + 1))
                        ? OSD_OK
                        : bad_line(p, "value out of range for", s);
     return bad_line(p, "unknown key", name);
@@ -302,7 +337,6 @@ osd_status sm_config_load(struct sm_config *c, const char *path, char *why, size
 osd_status sm_config_check(const struct sm_config *c, char *why, size_t why_len)
 {
     const char *bad = NULL;
-    enum osd_wish wish;
 
     if (!c->unix_path[0] && !c->https[0])
         bad = "nothing to listen on: [listen] unix or https";
@@ -318,8 +352,6 @@ osd_status sm_config_check(const struct sm_config *c, char *why, size_t why_len)
         bad = "[keys] passphrase_file is missing: keys are not kept in the clear";
     else if (c->lifetime_s > c->max_lifetime_s)
         bad = "[credentials] lifetime is longer than max_lifetime";
-    else if (!osd_wish_parse(c->icv_algorithm, &wish))
-        bad = "[credentials] icv_algorithm is sha1, sha256 or best";
     else if (c->rotate_s && c->rotate_s * 15 < c->max_lifetime_s)
         bad = "[keys] rotate: 15 rotations must take longer than [credentials] max_lifetime";
     if (!bad)

@@ -3,7 +3,7 @@
  * secmgr/config.h - osd-secmgr.conf(5)
  *
  * [section], key = value, comments from # or ; at the beginning of a line. Unknown sections, keys
- * and values out of range are errors with the line's number.
+ * and values out of range are errors with the line's number. [osd NAME] is a section about one device.
  */
 #ifndef SECMGR_CONFIG_H
 #define SECMGR_CONFIG_H
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "osd/status.h"
+#include "wishes.h"
 
 #define SM_PATH   512
 #define SM_ADMINS 32
@@ -39,7 +40,7 @@ struct sm_config {
     uint64_t dh_bits;
     /* [credentials] */
     uint64_t lifetime_s, max_lifetime_s;
-    char icv_algorithm[16]; /* "sha1", "sha256", "best" */
+    struct sm_wishes wishes; /* and of [osd NAME]: its icv_algorithm */
     /* [access] */
     struct sm_principals admins, observers;
     /* [limits] */
@@ -62,7 +63,7 @@ osd_status sm_config_load(struct sm_config *c, const char *path, char *why, size
 /** What belongs together is there. OSD_E_INVALID with a sentence. */
 osd_status sm_config_check(const struct sm_config *c, char *why, size_t why_len);
 
-/** Every key as "section.key", one after the other; NULL at the end (for tests of the man page).
+/** Every key as "section.key" ("osd NAME.key"), one after the other; NULL at the end (for tests of the man page).
  */
 const char *sm_config_key(size_t i);
 

@@ -504,21 +504,22 @@ static osd_status choose(struct sm_keys *k, const struct sm_osd *o, bool known,
                          struct osd_algorithms *a, struct osd_algorithm *ret, char *why,
                          size_t why_len)
 {
+    enum osd_wish wish = sm_wish_of(k->cfg.wishes, o->name);
     char text[OSD_ALGORITHMS_TEXT];
     osd_status st = OSD_OK;
 
     *ret = OSD_ALGORITHM_STANDARD;
-    if (!known && k->cfg.wish == OSD_WISH_SHA1)
+    if (!known && wish == OSD_WISH_SHA1)
         return OSD_OK;
     if (!known)
         st = refresh_algorithms(k, o, a, why, why_len);
-    if (st || osd_algorithm_choose(a, k->cfg.wish, ret))
+    if (st || osd_algorithm_choose(a, wish, ret))
         return st;
     snprintf(
         why, why_len,
         "%s has no integrity algorithm %s, which icv_algorithm of the security manager asks "
         "for: it lists %s",
-        o->name, osd_wish_name(k->cfg.wish), osd_algorithms_format(a, text));
+        o->name, osd_wish_name(wish), osd_algorithms_format(a, text));
     return OSD_E_UNSUPPORTED;
 }
 
@@ -601,7 +602,8 @@ osd_status sm_keys_verify(struct sm_keys *k, const struct sm_osd *o, uint64_t pi
     if (!st)
         st = sm_job_verify(&j);
     sm_job_end(&j, st);
-    if (!st && k->cfg.wish != OSD_WISH_SHA1) /* refused at the same byte when it is gone */
+    /* refused at the same byte when it is gone */
+    if (!st && sm_wish_of(k->cfg.wishes, o->name) != OSD_WISH_SHA1)
         refresh_algorithms(k, o, &now, ignored, sizeof(ignored));
     return st;
 }

@@ -19,16 +19,17 @@
 #include "db.h"
 #include "device.h"
 #include "vault.h"
+#include "wishes.h"
 
 struct sm_keys;
 
 struct sm_keys_config {
-    struct sm_db *db; /* these three stay the caller's */
+    struct sm_db *db; /* these stay the caller's */
     struct sm_vault *vault;
-    sm_link_open *open_link; /* NULL: sm_link_open_url */
-    uint8_t dh_group;        /* OSD_DH_1024, OSD_DH_2048; 0 = the latter */
-    uint64_t overlap_ms;     /* longest life of a credential */
-    enum osd_wish wish;      /* for the integrity algorithm of credentials */
+    const struct sm_wishes *wishes; /* for the integrity algorithm of credentials */
+    sm_link_open *open_link;        /* NULL: sm_link_open_url */
+    uint8_t dh_group;               /* OSD_DH_1024, OSD_DH_2048; 0 = the latter */
+    uint64_t overlap_ms;            /* longest life of a credential */
 };
 
 /** OSD_E_NOMEM. */

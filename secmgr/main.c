@@ -123,11 +123,11 @@ static osd_status open_vault(struct service *s, char *why, size_t why_len)
 
 static osd_status start(struct service *s, char *why, size_t why_len)
 {
-    struct sm_keys_config kc = {.overlap_ms = s->config.max_lifetime_s * 1000,
+    struct sm_keys_config kc = {.wishes = &s->config.wishes,
+                                .overlap_ms = s->config.max_lifetime_s * 1000,
                                 .dh_group = s->config.dh_bits < 2048 ? 1 : 2};
     osd_status st = sm_audit_open(s->config.audit, &s->audit);
 
-    osd_wish_parse(s->config.icv_algorithm, &kc.wish);
     if (st)
         snprintf(why, why_len, "audit log %.200s: %s", s->config.audit, strerror(errno));
     if (!st)

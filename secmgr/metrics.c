@@ -123,9 +123,9 @@ osd_status api_status(struct ask *a)
     sm_keys_get_stats(api->parts.keys, &s);
     a->data = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "version",
                         LIOSD_VERSION, "database", api->parts.config->database, "icv_algorithm",
-                        api->parts.config->icv_algorithm, "caller", a->who.name, "uptime",
-                        (json_int_t)((osd_monotonic_ms() - api->started_ms) / 1000), "osds",
-                        (json_int_t)osds, "grants",
+                        osd_wish_name(api->parts.config->wishes.usual), "caller", a->who.name,
+                        "uptime", (json_int_t)((osd_monotonic_ms() - api->started_ms) / 1000),
+                        "osds", (json_int_t)osds, "grants",
                         (json_int_t)atomic_load(&api->figures[FIG_GRANTS]), "refusals",
                         (json_int_t)atomic_load(&api->figures[FIG_REFUSALS]), "rotations",
                         (json_int_t)s.rotations, "key_failures", (json_int_t)s.failures);

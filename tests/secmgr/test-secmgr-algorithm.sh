@@ -72,6 +72,15 @@ ask 501 POST /v1/credentials '{"osd":"other","type":"partition","pid":"0x10000",
 holds 'error["code"] == "unsupported"'
 ask 200 GET /v1/osds
 holds '[("icv_algorithm" in o, o["icv_algorithms"]) for o in data["osds"] if o["name"] == "other"] == [(False, ["sha1"])]'
+
+echo "== what counts for one device only"
+printf '[osd other]\nicv_algorithm = sha1\n' >>one.conf
+kill "$MANAGER_PID" && wait "$MANAGER_PID"
+start_manager one
+expect 0 osdctl put /etc/services 0x10000/0x10001
+ask 200 GET /v1/osds
+holds 'sorted((o["name"], o["icv_algorithm"]) for o in data["osds"]) == [("disk1", "sha256"), ("disk2", "sha256"), ("disk3", "sha256"), ("other", "sha1")]'
+sed -i '/^\[osd other/,$d' one.conf
 again best
 expect 0 osdctl put /etc/services 0x10000/0x10001
 expect 0 osdctl cat 0x10000/0x10001

@@ -81,7 +81,7 @@ static void add_osd(const char *name, uint8_t serial)
 static void open_api(void)
 {
     const struct sm_keys_config kc = {
-        .db = db, .vault = vault, .open_link = open_link, .wish = OSD_WISH_SHA1};
+        .db = db, .vault = vault, .wishes = &config.wishes, .open_link = open_link};
     const struct sm_api_parts parts = {&config, db, NULL, audit};
     struct sm_api_parts with = parts;
 

@@ -137,7 +137,7 @@ static void open_device(void)
     assert_int_equal(osd_device_open(&dc, &device), OSD_OK);
 }
 
-static enum osd_wish wish; /* of managers that are opened */
+static struct sm_wishes wishes; /* of managers */
 
 static struct sm_keys *open_keys(uint64_t overlap_ms)
 {
@@ -145,7 +145,7 @@ static struct sm_keys *open_keys(uint64_t overlap_ms)
                                      .vault = vault,
                                      .open_link = open_link,
                                      .overlap_ms = overlap_ms,
-                                     .wish = wish};
+                                     .wishes = &wishes};
     struct sm_keys *k = NULL;
 
     assert_int_equal(sm_keys_open(&c, &k), OSD_OK);
@@ -160,7 +160,7 @@ static int set_up(void **state)
     loss = LOSE_NOTHING;
     vendor = NULL;
     sha1_only = false;
-    wish = OSD_WISH_SHA1;
+    wishes = (struct sm_wishes){.usual = OSD_WISH_SHA1};
     open_device();
     keys = open_keys(0);
     return 0;
@@ -727,14 +727,6 @@ static void test_secmgr_tags__two_managers_change_at_once(void **state)
 
 /* ---- integrity algorithms ---- */
 
-/* A manager that wishes for something else from now on. */
-static void wish_for(enum osd_wish w)
-{
-    sm_keys_close(keys);
-    wish = w;
-    keys = open_keys(0);
-}
-
 /* What credentials are made with; OSD_E_UNSUPPORTED with a sentence. */
 static osd_status working_by(enum osd_wish w, struct osd_algorithm *ret)
 {
@@ -742,7 +734,7 @@ static osd_status working_by(enum osd_wish w, struct osd_algorithm *ret)
     struct sm_working with = {0};
     osd_status st;
 
-    wish_for(w);
+    wishes.usual = w;
     why[0] = 0;
     st = sm_keys_working(keys, &o, 0, &with, why, sizeof(why));
     *ret = with.algorithm;
@@ -774,6 +766,19 @@ static void test_secmgr_keys__credentials_have_the_algorithm_of_the_configuratio
         make_object(0x10000);
         assert_int_equal(last_cdb[OSD_CAPABILITY_AT + 1] & 0xf, 2);
     }
+}
+
+/* Would catch: one device's algorithm that counts for another, or for none. */
+static void test_secmgr_keys__a_device_can_have_an_algorithm_of_its_own(void **state)
+{
+    (void)state;
+    assert_int_equal(enrol(), OSD_OK);
+    wishes = (struct sm_wishes){.n = 1, .others = {{"disk1", OSD_WISH_SHA256}}};
+    check_algorithm(OSD_WISH_SHA1, 2, OSD_HMAC_SHA256);
+    wishes.others[0].wish = OSD_WISH_SHA1;
+    check_algorithm(OSD_WISH_SHA256, 1, OSD_HMAC_SHA1);
+    memcpy(wishes.others[0].osd, "disk2", 6);
+    check_algorithm(OSD_WISH_SHA256, 2, OSD_HMAC_SHA256);
 }
 
 /* Would catch: credentials that the device cannot check, or an algorithm nobody asked for. */
@@ -885,6 +890,7 @@ int main(void)
         CASE(test_secmgr_keys__only_old_keys_are_due),
         CASE(test_secmgr_keys__two_managers_rotate_at_once),
         CASE(test_secmgr_keys__credentials_have_the_algorithm_of_the_configuration),
+        CASE(test_secmgr_keys__a_device_can_have_an_algorithm_of_its_own),
         CASE(test_secmgr_keys__an_algorithm_that_is_not_there_is_named),
         CASE(test_secmgr_keys__another_vendors_code_is_not_ours),
         CASE(test_secmgr_keys__algorithms_are_asked_for_again),

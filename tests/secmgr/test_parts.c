@@ -256,22 +256,80 @@ static void test_secmgr_config__is_read(void **state)
     assert_string_equal(c.observers.list[0], "other");
     assert_int_equal(sm_config_check(&c, why, sizeof(why)), OSD_E_INVALID); /* no certificate */
     assert_non_null(strstr(why, "certificate"));
-    configure(&c, "[keys]\npassphrase_file = /x\n[credentials]\nicv_algorithm = md5\n", why);
-    assert_int_equal(sm_config_check(&c, why, sizeof(why)), OSD_E_INVALID);
-    assert_non_null(strstr(why, "sha1, sha256 or best"));
+}
+
+static void test_secmgr_config__a_device_has_a_section_of_its_own(void **state)
+{
+    struct sm_config c;
+    char why[300];
+
+    (void)state;
+    assert_int_equal(configure(&c, "[keys]\npassphrase_file = /x\n", why), OSD_OK);
+    assert_int_equal(sm_wish_of(&c.wishes, "disk1"), OSD_WISH_SHA1);
+    assert_int_equal(configure(&c,
+                               "[osd disk1]\nicv_algorithm = sha256\n[osd   a.b ]\n"
+                               "icv_algorithm = sha1\n[credentials]\nicv_algorithm = best\n"
+                               "[osd x]\n[osd disk1]\nicv_algorithm = sha1\n"
+                               "icv_algorithm = sha256\n",
+                               why),
+                     OSD_OK);
+    assert_int_equal(sm_wish_of(&c.wishes, "disk1"), OSD_WISH_SHA256);
+    assert_int_equal(sm_wish_of(&c.wishes, "a.b"), OSD_WISH_SHA1);
+    assert_int_equal(sm_wish_of(&c.wishes, "x"), OSD_WISH_BEST);
+    assert_int_equal(sm_wish_of(&c.wishes, "NAME"), OSD_WISH_BEST);
+}
+
+/* Would catch: lists that end where somebody else's memory begins. */
+static void test_secmgr_config__lists_have_an_end(void **state)
+{
+    static const struct {
+        const char *head, *line;
+        int room;
+    } lists[] = {{"[access]\n", "admin = uid:1\n", SM_ADMINS - 1},
+                 {"[access]\n", "observer = uid:1\n", SM_ADMINS},
+                 {"[osd a]\n", "icv_algorithm = best\n", SM_WISHES}};
+    struct sm_config c;
+    char why[300], text[4096];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+        size_t len = (size_t)snprintf(text, sizeof(text), "%s", lists[i].head);
+        for (int n = 0; n <= lists[i].room; n++) {
+            assert_int_equal(configure(&c, text, why), OSD_OK);
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%s", lists[i].line);
+        }
+        assert_int_equal(configure(&c, text, why), OSD_E_INVALID);
+    }
 }
 
 static void test_secmgr_config__mistakes_are_named_with_their_line(void **state)
 {
     static const char *const bad[] = {
-        "[listen]\nunixx = a\n",      "\nunix = a\n",          "[listn]\n\n",
-        "[listen]\nunix\n",           "[keys]\nrotate = 5y\n", "[limits]\nburst = 0\n",
-        "[listen]\nunix_mode = 0888", "[access]\nadmin = joe", "[access]\nadmin = other",
-        "[limits]\nthreads = -1\n",   "[listen\nunix = a",     "[credentials]\nlifetime = 1\n",
+        "[listen]\nunixx = a\n",
+        "\nunix = a\n",
+        "[listn]\n\n",
+        "[listen]\nunix\n",
+        "[keys]\nrotate = 5y\n",
+        "[limits]\nburst = 0\n",
+        "[listen]\nunix_mode = 0888",
+        "[access]\nadmin = joe",
+        "[access]\nadmin = other",
+        "[limits]\nthreads = -1\n",
+        "[listen\nunix = a",
+        "[credentials]\nlifetime = 1\n",
+        "[credentials]\nicv_algorithm = md5\n",
+        "[osd a]\nicv_algorithm = SHA1\n",
+        "[osd a]\nlifetime = 60\n",
+        "[osd]\n",
+        "[osd ]\n",
+        "[osd a b]\n",
+        "[osd ../a]\n",
+        "[osd aaaaaaaaaabbbbbbbbbbaaaaaaaaaabbbbbbbbbbaaaaaaaaaabbbbbbbbbb1234]\n",
     };
-    static const char *const lines[] = {"line 2", "line 2", "line 1", "line 2",
-                                        "line 2", "line 2", "line 2", "line 2",
-                                        "line 2", "line 2", "line 1", "line 2"};
+    static const char *const lines[] = {"line 2", "line 2", "line 1", "line 2", "line 2",
+                                        "line 2", "line 2", "line 2", "line 2", "line 2",
+                                        "line 1", "line 2", "line 2", "line 2", "line 2",
+                                        "line 1", "line 1", "line 1", "line 1", "line 1"};
     struct sm_config c;
     char why[300];
 
@@ -437,6 +495,8 @@ int main(void)
         cmocka_unit_test(test_secmgr_limit__a_burst_then_the_rate),
         cmocka_unit_test(test_secmgr_limit__many_callers),
         cmocka_unit_test(test_secmgr_config__is_read),
+        cmocka_unit_test(test_secmgr_config__a_device_has_a_section_of_its_own),
+        cmocka_unit_test(test_secmgr_config__lists_have_an_end),
         cmocka_unit_test(test_secmgr_config__mistakes_are_named_with_their_line),
         cmocka_unit_test(test_secmgr_config__the_sample_is_valid_and_names_every_key),
         cmocka_unit_test(test_secmgr_requests__a_credential),
