@@ -11,6 +11,7 @@
 #ifndef COMMON_BYTES_H
 #define COMMON_BYTES_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,16 +22,21 @@
 #define GIB (1024ULL * MIB)
 #define TIB (1024ULL * GIB)
 
+/* Whole words are moved: byte by byte compilers do not always make one access of them, and who reads
+ * several bytes at once right after a store of each of them waits. */
+
 static inline uint16_t be16_get(const void *p)
 {
-    const uint8_t *b = p;
-    return (uint16_t)(b[0] << 8 | b[1]);
+    uint16_t v;
+    memcpy(&v, p, sizeof(v));
+    return be16toh(v);
 }
 
 static inline uint32_t be32_get(const void *p)
 {
-    const uint8_t *b = p;
-    return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+    uint32_t v;
+    memcpy(&v, p, sizeof(v));
+    return be32toh(v);
 }
 
 static inline uint64_t be48_get(const void *p)
@@ -40,20 +46,21 @@ static inline uint64_t be48_get(const void *p)
 
 static inline uint64_t be64_get(const void *p)
 {
-    return (uint64_t)be32_get(p) << 32 | be32_get((const uint8_t *)p + 4);
+    uint64_t v;
+    memcpy(&v, p, sizeof(v));
+    return be64toh(v);
 }
 
 static inline void be16_put(void *p, uint16_t v)
 {
-    uint8_t *b = p;
-    b[0] = (uint8_t)(v >> 8);
-    b[1] = (uint8_t)v;
+    v = htobe16(v);
+    memcpy(p, &v, sizeof(v));
 }
 
 static inline void be32_put(void *p, uint32_t v)
 {
-    be16_put(p, (uint16_t)(v >> 16));
-    be16_put((uint8_t *)p + 2, (uint16_t)v);
+    v = htobe32(v);
+    memcpy(p, &v, sizeof(v));
 }
 
 static inline void be48_put(void *p, uint64_t v)
@@ -64,8 +71,8 @@ static inline void be48_put(void *p, uint64_t v)
 
 static inline void be64_put(void *p, uint64_t v)
 {
-    be32_put(p, (uint32_t)(v >> 32));
-    be32_put((uint8_t *)p + 4, (uint32_t)v);
+    v = htobe64(v);
+    memcpy(p, &v, sizeof(v));
 }
 
 /** Read-only bytes of somebody else's memory. */

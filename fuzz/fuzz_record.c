@@ -39,7 +39,7 @@ static void try_chunk(const uint8_t *data, size_t len)
     require(chunk_runs(data, len, within, &blocks) == st);
     if (st)
         return;
-    require(blocks + (a.block[0] == IN_RECORD) == chunk_mapped(&a));
+    require(blocks + (a.block[0] == IN_RECORD) == a.mapped);
     size_t n = chunk_encode(&a, again);
     require(n <= BODY_MAX && chunk_decode(again, n, &b) == OSD_OK);
     for (uint32_t i = 0; i < CHUNK; i++)

@@ -75,13 +75,13 @@ struct blocks {
     uint64_t met_ms; /* when writers met last, 0: never */
     struct run *waiting;
     size_t n_waiting, cap_waiting;
-    uint64_t waiting_blocks;
-    uint64_t mark;      /* grows with every sync */
-    uint64_t looked_ms; /* when available was looked at, 0: never */
-    uint64_t available; /* bytes of the file system */
-    uint64_t used;      /* blocks of all files in use, waiting or gone */
-    uint64_t gone;      /* blocks of all files that are gone */
-    bool making;        /* file n_files is being made, or the space of another one is changed */
+    uint64_t waiting_blocks; /* atomic, changed under the mutex */
+    uint64_t mark;           /* grows with every sync */
+    uint64_t looked_ms;      /* when available was looked at, 0: never */
+    uint64_t available;      /* bytes of the file system */
+    uint64_t used;           /* blocks of all files in use, waiting or gone */
+    uint64_t gone;           /* blocks of all files that are gone */
+    bool making; /* file n_files is being made, or the space of another one is changed */
     pthread_cond_t made;
 
     pthread_t maker;           /* makes files ahead, and gives back space */
@@ -882,6 +882,11 @@ void blocks_release(struct blocks *b, uint64_t first, uint32_t count)
     pthread_mutex_unlock(&b->mutex);
 }
 
+static void set_waiting(struct blocks *b, uint64_t n)
+{
+    __atomic_store_n(&b->waiting_blocks, n, __ATOMIC_RELAXED);
+}
+
 /* Without memory for the list the run stays in use until the next open: safe, only wasteful. */
 static void retire_locked(struct blocks *b, uint64_t first, uint32_t count)
 {
@@ -894,7 +899,7 @@ static void retire_locked(struct blocks *b, uint64_t first, uint32_t count)
         b->cap_waiting = cap;
     }
     b->waiting[b->n_waiting++] = (struct run){first, count, b->mark};
-    b->waiting_blocks += count;
+    set_waiting(b, b->waiting_blocks + count);
 }
 
 /* What of a run has no other owner is retired, the rest loses one. */
@@ -943,7 +948,7 @@ void blocks_retire_all(struct blocks *b)
 {
     pthread_mutex_lock(&b->mutex);
     b->n_waiting = 0;
-    b->waiting_blocks = 0;
+    set_waiting(b, 0);
     for (uint32_t i = 0; i < b->n_files; i++) {
         free(b->files[i]->others);
         b->files[i]->others = NULL;
@@ -954,10 +959,7 @@ void blocks_retire_all(struct blocks *b)
 
 uint64_t blocks_waiting(struct blocks *b)
 {
-    pthread_mutex_lock(&b->mutex);
-    uint64_t waiting = b->waiting_blocks;
-    pthread_mutex_unlock(&b->mutex);
-    return waiting;
+    return __atomic_load_n(&b->waiting_blocks, __ATOMIC_RELAXED);
 }
 
 osd_status blocks_sync(struct blocks *b, uint64_t *ret_mark)
@@ -987,7 +989,7 @@ void blocks_sync_done(struct blocks *b, uint64_t mark)
     for (size_t i = 0; i < b->n_waiting; i++) {
         if (b->waiting[i].mark <= mark) {
             clear_run(b, b->waiting[i].first, b->waiting[i].count);
-            b->waiting_blocks -= b->waiting[i].count;
+            set_waiting(b, b->waiting_blocks - b->waiting[i].count);
         } else {
             b->waiting[kept++] = b->waiting[i];
         }
@@ -998,7 +1000,16 @@ void blocks_sync_done(struct blocks *b, uint64_t mark)
     pthread_mutex_unlock(&b->mutex);
 }
 
-/* The loop shared by reading and writing: goes on after partial transfers. */
+/* One system call. One piece of memory goes without a list, which the kernel would fetch. */
+static ssize_t move(int fd, bool out, const struct iovec *v, int n, off_t at)
+{
+    if (n == 1)
+        return out ? pwrite(fd, v->iov_base, v->iov_len, at)
+                   : pread(fd, v->iov_base, v->iov_len, at);
+    return out ? pwritev(fd, v, n, at) : preadv(fd, v, n, at);
+}
+
+/* The loop shared by reading and writing: goes on after partial transfers. v has len bytes. */
 static osd_status transfer(struct blocks *b, bool out, uint64_t first, uint32_t skip,
                            const struct iovec *v, int n, size_t len)
 {
@@ -1010,8 +1021,7 @@ static osd_status transfer(struct blocks *b, bool out, uint64_t first, uint32_t 
 
     while (done < len) {
         int parts = osd_iov_slice(&all, done, len - done, part, 64);
-        ssize_t got = out ? pwritev(f->fd, part, parts, at + (off_t)done)
-                          : preadv(f->fd, part, parts, at + (off_t)done);
+        ssize_t got = move(f->fd, out, part, parts, at + (off_t)done);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)

@@ -26,18 +26,18 @@ struct layout {
 /* Runs: ascending, inside the chunk, each in one file, and not over block 0 when that is inline. */
 static osd_status count_blocks(struct layout *l)
 {
-    uint32_t free_from = l->data ? 1 : 0;
+    const uint8_t *run = l->runs;
+    uint32_t free_from = l->data ? 1 : 0, n_blocks = 0;
 
-    for (size_t i = 0; i < l->n_runs; i++) {
-        uint32_t at = l->runs[i * RUN_LEN], count = l->runs[i * RUN_LEN + 1];
-        uint32_t in_file = be32_get(l->runs + i * RUN_LEN + 2) % BLOCKS_PER_FILE;
-        if (count == 0 || at < free_from || at + count > CHUNK)
-            return OSD_E_CORRUPT;
-        if (in_file + count > BLOCKS_PER_FILE)
+    for (size_t i = 0; i < l->n_runs; i++, run += RUN_LEN) {
+        uint32_t at = run[0], count = run[1], in_file = be32_get(run + 2) % BLOCKS_PER_FILE;
+        if (count == 0 || at < free_from || at + count > CHUNK ||
+            in_file + count > BLOCKS_PER_FILE)
             return OSD_E_CORRUPT;
         free_from = at + count;
-        l->n_blocks += count;
+        n_blocks += count;
     }
+    l->n_blocks = n_blocks;
     return OSD_OK;
 }
 
@@ -69,13 +69,33 @@ static osd_status parse(const void *src, size_t len, struct layout *ret)
     return st;
 }
 
+_Static_assert(HOLE == UINT64_MAX, "all bytes of it are alike");
+
 void chunk_init(struct chunk *c, uint64_t number)
 {
     c->number = number;
     c->stored = false;
+    c->mapped = 0;
     c->data.len = 0;
-    for (uint32_t i = 0; i < CHUNK; i++)
-        c->block[i] = HOLE;
+    memset(c->block, 0xff, sizeof(c->block));
+}
+
+static void decode_runs(const struct layout *l, struct chunk *c)
+{
+    const uint8_t *run = l->runs;
+    uint32_t at = 0, left = 0;
+    uint64_t block = 0;
+
+    for (size_t i = 0; i < l->n_blocks; i++, at++, block++, left--) {
+        if (left == 0) {
+            at = run[0];
+            left = run[1];
+            block = be32_get(run + 2);
+            run += RUN_LEN;
+        }
+        c->block[at] = block;
+        c->crc[at] = be32_get(l->crcs + 4 * i);
+    }
 }
 
 osd_status chunk_decode(const void *src, size_t len, struct chunk *c)
@@ -85,20 +105,13 @@ osd_status chunk_decode(const void *src, size_t len, struct chunk *c)
 
     if (st)
         return st;
-    for (size_t i = 0; i < l.n_runs; i++) {
-        const uint8_t *run = l.runs + i * RUN_LEN;
-        uint32_t at = run[0], n = run[1];
-        uint64_t first = be32_get(run + 2);
-        for (uint32_t k = 0; k < n; k++)
-            c->block[at + k] = first + k;
-        for (uint32_t k = 0; k < n; k++)
-            c->crc[at + k] = be32_get(l.crcs + (size_t)k * 4);
-        l.crcs += (size_t)n * 4;
-    }
+    decode_runs(&l, c);
+    c->mapped = (uint32_t)l.n_blocks;
     if (l.data) {
         c->block[0] = IN_RECORD;
         c->crc[0] = be32_get(l.data + 2);
         c->data.len = l.data_len;
+        c->mapped++;
         memcpy(c->data.bytes, l.data + DATA_HEAD, l.data_len);
     }
     return OSD_OK;
@@ -115,17 +128,6 @@ osd_status chunk_runs(const void *src, size_t len,
     return st;
 }
 
-/* Whether block i goes on where its neighbour before ends, in the same file. */
-static bool goes_on(const struct chunk *c, uint32_t i)
-{
-    return c->block[i] == c->block[i - 1] + 1 && c->block[i] % BLOCKS_PER_FILE != 0;
-}
-
-static bool in_file(uint64_t block)
-{
-    return block != HOLE && block != IN_RECORD;
-}
-
 static uint8_t *put_data(const struct chunk *c, uint8_t *p)
 {
     be16_put(p, c->data.len);
@@ -134,38 +136,36 @@ static uint8_t *put_data(const struct chunk *c, uint8_t *p)
     return p + DATA_HEAD + c->data.len;
 }
 
+_Static_assert(IN_RECORD < HOLE, "block numbers are less than both");
+
 size_t chunk_encode(const struct chunk *c, uint8_t dst[BODY_MAX])
 {
     bool data = c->block[0] == IN_RECORD;
-    uint8_t *p = data ? put_data(c, dst + HEAD_LEN) : dst + HEAD_LEN, n = 0;
+    uint8_t *p = data ? put_data(c, dst + HEAD_LEN) : dst + HEAD_LEN, *run = p, n = 0;
+    uint8_t crcs[4 * CHUNK], *crc = crcs;
+    uint64_t next = HOLE; /* the block that goes on where the one before ends */
 
     for (uint32_t i = 0; i < CHUNK; i++) {
-        uint32_t first = i;
-        if (!in_file(c->block[i]))
+        uint64_t block = c->block[i];
+        if (block >= IN_RECORD) {
+            next = HOLE;
             continue;
-        while (i + 1 < CHUNK && goes_on(c, i + 1))
-            i++;
-        p[0] = (uint8_t)first;
-        p[1] = (uint8_t)(i + 1 - first);
-        be32_put(p + 2, (uint32_t)c->block[first]);
-        p += RUN_LEN;
-        n++;
-    }
-    for (uint32_t i = 0; i < CHUNK; i++)
-        if (in_file(c->block[i])) {
-            be32_put(p, c->crc[i]);
-            p += 4;
         }
+        if (block != next || block % BLOCKS_PER_FILE == 0) {
+            run = p;
+            run[0] = (uint8_t)i;
+            run[1] = 0;
+            be32_put(run + 2, (uint32_t)block);
+            p += RUN_LEN;
+            n++;
+        }
+        run[1]++;
+        be32_put(crc, c->crc[i]);
+        crc += 4;
+        next = block + 1;
+    }
+    memcpy(p, crcs, (size_t)(crc - crcs));
     dst[0] = n;
     dst[1] = data ? FLAG_DATA : 0;
-    return n || data ? (size_t)(p - dst) : 0;
-}
-
-uint32_t chunk_mapped(const struct chunk *c)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < CHUNK; i++)
-        n += c->block[i] != HOLE;
-    return n;
+    return c->mapped ? (size_t)(p - dst) + (size_t)(crc - crcs) : 0;
 }

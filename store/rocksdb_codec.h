@@ -75,6 +75,7 @@ struct inline_data {
 struct chunk {
     uint64_t number;
     bool stored;           /* has a key of its own */
+    uint32_t mapped;       /* blocks that are no holes, an inline one included */
     uint64_t block[CHUNK]; /* HOLE, IN_RECORD or block number */
     uint32_t crc[CHUNK];
     struct inline_data data; /* when block[0] is IN_RECORD */
@@ -123,7 +124,7 @@ bool inline_set(struct object *o, uint32_t page, uint32_t number, const void *va
 
 /** A chunk of holes. */
 void chunk_init(struct chunk *c, uint64_t number);
-/** Fill block and crc of an initialised chunk, and its inline data. CORRUPT. */
+/** Fill an initialised chunk. CORRUPT leaves it undefined. */
 osd_status chunk_decode(const void *src, size_t len, struct chunk *c);
 /** 0 when all of it is holes. */
 size_t chunk_encode(const struct chunk *c, uint8_t dst[BODY_MAX]);
@@ -131,7 +132,4 @@ size_t chunk_encode(const struct chunk *c, uint8_t dst[BODY_MAX]);
 osd_status chunk_runs(const void *src, size_t len,
                       osd_status (*visit)(void *arg, uint64_t first, uint32_t count),
                       void *arg);
-/** Blocks with data, an inline one included. */
-uint32_t chunk_mapped(const struct chunk *c);
-
 #endif

@@ -10,7 +10,7 @@
  *  (2) Every mapped block has the checksum of its 4096 bytes, inline data that of its own; bytes
  *      of the last block beyond the logical length are zero.
  *  (3) used of an object counts 4096 per mapped block, an inline one included.
- *  (4) The record counts the chunks that have keys.
+ *  (4) The record counts the chunks that have keys, a chunk in memory its mapped blocks.
  */
 #include <stdlib.h>
 
@@ -153,9 +153,11 @@ static osd_status block_unmap(struct txn *t, struct chunk *c, uint32_t i)
     bool in_file = c->block[i] != HOLE && c->block[i] != IN_RECORD;
     osd_status st = in_file ? run_add(&t->freed, c->block[i], 1) : OSD_OK;
 
-    if (!st)
-        c->block[i] = HOLE;
-    return st;
+    if (st)
+        return st;
+    c->mapped -= c->block[i] != HOLE;
+    c->block[i] = HOLE;
+    return OSD_OK;
 }
 
 /* Blocks that only wait for a sync are worth one before the store counts as full. After a
@@ -202,6 +204,7 @@ static osd_status map_run(struct txn *t, struct view *w, uint32_t at, uint64_t f
             return st;
         c->block[k] = first + i;
         c->crc[k] = crc[i];
+        c->mapped++;
     }
     return OSD_OK;
 }
@@ -304,6 +307,7 @@ static osd_status block_patch(struct txn *t, struct view *w, uint32_t i, const s
     if (st)
         return st;
     c->block[0] = IN_RECORD;
+    c->mapped++;
     c->data.len = (uint16_t)extent;
     memcpy(c->data.bytes, block, extent);
     c->crc[0] = osd_crc32c(0, block, extent);
@@ -333,7 +337,7 @@ static int64_t view_mapped(const struct view *w)
     int64_t n = 0;
 
     for (uint32_t i = 0; i < w->n; i++)
-        n += chunk_mapped(&w->c[i]);
+        n += w->c[i].mapped;
     return n;
 }
 

@@ -84,7 +84,7 @@ struct touched {
 /** The touched ones whose ids hash alike; those in one bucket more so. */
 struct touch_bucket {
     _Alignas(64) pthread_mutex_t mutex;
-    struct touched *first;
+    struct touched *first; /* atomic, changed under the mutex, as all links are */
 };
 
 struct touch_shard {

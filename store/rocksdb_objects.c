@@ -63,20 +63,19 @@ osd_status rdb_get_meta(struct store_txn *base, struct store_id id, struct store
     struct txn *t = (struct txn *)base;
     /* looked up once: it may be removed at any time while no more than the root is locked */
     struct part *p = id.oid ? NULL : txn_part(t, id.pid);
-    struct store_meta m;
-    osd_status st = id.oid || p ? txn_load(t, id, &m) : OSD_E_NOT_FOUND;
+    struct store_meta *m = &t->shown;
+    osd_status st = id.oid || p ? txn_load(t, id, m) : OSD_E_NOT_FOUND;
 
     if (st)
         return st;
     if (p) {
-        touch_apply_part(p, &m);
-        txn_counters(t, p, &m);
+        touch_apply_part(p, m);
+        txn_counters(t, p, m);
     } else {
-        touch_apply(t->rdb, id, &m);
+        touch_apply(t->rdb, id, m);
     }
     t->shown_id = id;
-    t->shown = m;
-    *ret = m;
+    *ret = *m;
     return OSD_OK;
 }
 

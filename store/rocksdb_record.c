@@ -217,13 +217,19 @@ void txn_object_make(struct txn *t, const struct record *rec)
     txn_object_changed(t, o);
 }
 
+/* One that may be changed in place, to be followed by txn_object_changed(). */
+static osd_status object_for_change(struct txn *t, struct store_id id, struct object **ret)
+{
+    osd_status st = txn_object(t, id, ret);
+
+    return !st && *ret == &t->other ? OSD_E_INVALID : st;
+}
+
 static osd_status object_put(struct txn *t, const struct record *rec)
 {
     struct object *o;
-    osd_status st = txn_object(t, rec->id, &o);
+    osd_status st = object_for_change(t, rec->id, &o);
 
-    if (!st && o == &t->other)
-        st = OSD_E_INVALID;
     if (st)
         return st;
     bool fresh = o->rec.fresh;
@@ -254,13 +260,17 @@ osd_status txn_record(struct txn *t, struct store_id id, struct record *ret)
                                  : OSD_E_NOT_FOUND; /* gone, and another one's memory */
 }
 
-void txn_record_put(struct txn *t, const struct record *rec)
+/* End of a change of a record: it may have failed. */
+static void changed(struct txn *t, osd_status st)
 {
-    osd_status st = rec->id.oid ? object_put(t, rec) : part_put(t, rec);
-
     t->changed = true;
     if (st)
         txn_noted(&t->base, st == OSD_E_NOT_FOUND ? OSD_E_INVALID : st);
+}
+
+void txn_record_put(struct txn *t, const struct record *rec)
+{
+    changed(t, rec->id.oid ? object_put(t, rec) : part_put(t, rec));
 }
 
 void txn_record_delete(struct txn *t, const struct record *rec)
@@ -303,23 +313,39 @@ void txn_records_forget(struct txn *t)
 
 osd_status txn_load(struct txn *t, struct store_id id, struct store_meta *ret)
 {
+    struct object *o;
     struct record rec;
-    osd_status st = txn_record(t, id, &rec);
+    osd_status st = id.oid ? txn_object(t, id, &o) : txn_record(t, id, &rec);
 
     if (!st)
-        *ret = rec.meta;
+        *ret = id.oid ? o->rec.meta : rec.meta;
     return st;
 }
 
-void txn_store(struct txn *t, struct store_id id, const struct store_meta *m)
+static osd_status object_store(struct txn *t, struct store_id id, const struct store_meta *m)
+{
+    struct object *o;
+    osd_status st = object_for_change(t, id, &o);
+
+    if (st)
+        return st;
+    o->rec.meta = *m;
+    txn_object_changed(t, o);
+    return OSD_OK;
+}
+
+static osd_status part_store(struct txn *t, struct store_id id, const struct store_meta *m)
 {
     struct record rec;
     osd_status st = txn_record(t, id, &rec);
 
-    if (st) {
-        txn_noted(&t->base, st);
-        return;
-    }
+    if (st)
+        return st;
     rec.meta = *m;
-    txn_record_put(t, &rec);
+    return part_put(t, &rec);
+}
+
+void txn_store(struct txn *t, struct store_id id, const struct store_meta *m)
+{
+    changed(t, id.oid ? object_store(t, id, m) : part_store(t, id, m));
 }

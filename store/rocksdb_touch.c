@@ -13,6 +13,8 @@
  *      held while waiting for a lock of the store.
  *  (4) Those of partitions and the root stand in struct part as well, changed under the mutex of
  *      their bucket: every command looks at its partition's, and needs no lock for that.
+ *  (5) Whether a bucket is empty may be looked at without its mutex: who is to see a time that was
+ *      touched comes after that anyway.
  */
 #include <stdlib.h>
 
@@ -29,6 +31,11 @@ static struct touch_bucket *bucket_of(struct rdb *r, struct store_id id)
     uint64_t hash = osd_hash(r->seed, id.pid, id.oid) / TOUCH_SHARDS;
 
     return &shard_of(r, id)->bucket[hash % TOUCH_BUCKETS];
+}
+
+static bool is_empty(const struct touch_bucket *b)
+{
+    return !__atomic_load_n(&b->first, __ATOMIC_RELAXED);
 }
 
 /* The link that points to an object's entry, or to NULL at the end of its chain. */
@@ -61,7 +68,7 @@ static void uncount(struct rdb *r, struct touched **at, unsigned flags)
     changed(r, e);
     if (e->flags)
         return;
-    *at = e->next;
+    __atomic_store_n(at, e->next, __ATOMIC_RELAXED);
     __atomic_sub_fetch(&shard_of(r, e->id)->n, 1, __ATOMIC_RELAXED);
     free(e);
 }
@@ -86,6 +93,8 @@ void touch_apply(struct rdb *r, struct store_id id, struct store_meta *m)
 {
     struct touch_bucket *b = bucket_of(r, id);
 
+    if (is_empty(b))
+        return;
     pthread_mutex_lock(&b->mutex);
     const struct touched *e = *find(b, id);
     for (int i = 0; e && i < 4; i++)
@@ -107,6 +116,8 @@ void touch_forget(struct rdb *r, struct store_id id, unsigned flags)
 {
     struct touch_bucket *b = bucket_of(r, id);
 
+    if (is_empty(b))
+        return;
     pthread_mutex_lock(&b->mutex);
     struct touched **at = find(b, id);
     if (*at)
@@ -221,13 +232,14 @@ bool touch_many(struct rdb *r)
 static size_t make(struct touch_shard *s, struct touched **at, struct store_id id)
 {
     size_t n = __atomic_add_fetch(&s->n, 1, __ATOMIC_RELAXED);
+    struct touched *e = n <= 2 * TOUCH_MAX ? calloc(1, sizeof(*e)) : NULL;
 
-    *at = n <= 2 * TOUCH_MAX ? calloc(1, sizeof(**at)) : NULL;
-    if (!*at) {
+    if (!e) {
         __atomic_sub_fetch(&s->n, 1, __ATOMIC_RELAXED);
         return 0;
     }
-    (*at)->id = id;
+    e->id = id;
+    __atomic_store_n(at, e, __ATOMIC_RELAXED);
     return n;
 }
 

@@ -124,114 +124,84 @@ struct row {
             len_ + REQUIRE(len_ <= MEMBER_SIZE(member_))                                       \
     }
 #define MAX_ROWS 8
-#define END                                                                                    \
-    {                                                                                          \
-        0, 0, 0, 0                                                                             \
-    }
 
-/* Rows of one command in one generation; a row with at 0 ends the list. */
-struct layout {
-    enum osd_op op;
-    enum osd_gen gen;
-    struct row rows[MAX_ROWS];
-};
-
-static const struct layout layouts[] = {
-    {OSD_OP_APPEND, OSD_GEN1, {F(36, K_U64, length)}},
-    {OSD_OP_APPEND, OSD_GEN2, {F(32, K_U64, length), F(48, K_U32, cont_len)}},
-    {OSD_OP_CLEAR, OSD_GEN2, {F(32, K_U64, length), F(40, K_U64, start)}},
-    {OSD_OP_COPY_USER_OBJECTS, OSD_GEN2, {F(14, K_U8, duplication), F(48, K_U32, cont_len)}},
-    {OSD_OP_CREATE, OSD_GEN1, {F(36, K_U16, count)}},
-    {OSD_OP_CREATE, OSD_GEN2, {F(32, K_U16, count)}},
-    {OSD_OP_CREATE_AND_WRITE, OSD_GEN1, {F(36, K_U64, length), F(44, K_U64, start)}},
-    {OSD_OP_CREATE_AND_WRITE,
-     OSD_GEN2,
-     {F(32, K_U64, length), F(40, K_U64, start), F(48, K_U32, cont_len)}},
-    {OSD_OP_CREATE_CLONE,
-     OSD_GEN2,
-     {F(14, K_U8, duplication), F(15, K_U8, time_of_dup), F(40, K_U64, start)}},
-    {OSD_OP_CREATE_SNAPSHOT,
-     OSD_GEN2,
-     {F(14, K_U8, duplication), F(15, K_U8, time_of_dup), F(40, K_U64, start)}},
-    {OSD_OP_DETACH_CLONE,
-     OSD_GEN2,
-     {F(14, K_U8, duplication), F(15, K_U8, time_of_dup), F(40, K_U64, start)}},
-    {OSD_OP_REFRESH_SNAPSHOT_OR_CLONE,
-     OSD_GEN2,
-     {F(14, K_U8, duplication), F(15, K_U8, time_of_dup), F(40, K_U64, start)}},
-    {OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT,
-     OSD_GEN2,
-     {F(14, K_U8, duplication), F(15, K_U8, time_of_dup), F(40, K_U64, start)}},
-    {OSD_OP_CREATE_USER_TRACKING_COLLECTION,
-     OSD_GEN2,
-     {F(40, K_U64, start), F(48, K_U32, cont_len)}},
-    {OSD_OP_FLUSH, OSD_GEN1, {F(10, K_LOW2, option)}},
-    {OSD_OP_FLUSH,
-     OSD_GEN2,
-     {F(11, K_LOW2, option), F(32, K_U64, length), F(40, K_U64, start)}},
-    {OSD_OP_FLUSH_COLLECTION, OSD_GEN1, {F(10, K_LOW2, option)}},
-    {OSD_OP_FLUSH_COLLECTION, OSD_GEN2, {F(11, K_LOW2, option)}},
-    {OSD_OP_FLUSH_OSD, OSD_GEN1, {F(10, K_LOW2, option)}},
-    {OSD_OP_FLUSH_OSD, OSD_GEN2, {F(11, K_LOW2, option)}},
-    {OSD_OP_FLUSH_PARTITION, OSD_GEN1, {F(10, K_LOW2, option)}},
-    {OSD_OP_FLUSH_PARTITION, OSD_GEN2, {F(11, K_LOW2, option)}},
-    {OSD_OP_FORMAT_OSD, OSD_GEN1, {F(36, K_U64, length)}},
-    {OSD_OP_FORMAT_OSD, OSD_GEN2, {F(32, K_U64, length)}},
-    {OSD_OP_LIST,
-     OSD_GEN1,
-     {F(11, K_LOW4, option), F(32, K_U32, list_id), F(36, K_U64, length), F(44, K_U64, start)}},
-    {OSD_OP_LIST,
-     OSD_GEN2,
-     {F(11, K_LOW4, option), F(32, K_U64, length), F(40, K_U64, start), F(48, K_U32, list_id)}},
-    {OSD_OP_LIST_COLLECTION,
-     OSD_GEN1,
-     {F(32, K_U32, list_id), F(36, K_U64, length), F(44, K_U64, start)}},
-    {OSD_OP_LIST_COLLECTION,
-     OSD_GEN2,
-     {F(32, K_U64, length), F(40, K_U64, start), F(48, K_U32, list_id)}},
-    {OSD_OP_PERFORM_SCSI_COMMAND, OSD_GEN1, {FB(36, 16, scsi_cdb)}},
-    {OSD_OP_PERFORM_SCSI_COMMAND, OSD_GEN2, {FB(32, 16, scsi_cdb)}},
-    {OSD_OP_PERFORM_TASK_MANAGEMENT,
-     OSD_GEN1,
-     {F(43, K_U8, tm_function), F(44, K_U64, tm_tag)}},
-    {OSD_OP_PERFORM_TASK_MANAGEMENT,
-     OSD_GEN2,
-     {F(32, K_U16, tm_alloc_len), F(39, K_U8, tm_function), F(40, K_U64, tm_tag)}},
-    {OSD_OP_PUNCH, OSD_GEN2, {F(32, K_U64, length), F(40, K_U64, start)}},
-    {OSD_OP_QUERY,
-     OSD_GEN2,
-     {F(32, K_U64, length), F(40, K_U64, start), F(48, K_U32, cont_len)}},
-    {OSD_OP_READ, OSD_GEN1, {F(36, K_U64, length), F(44, K_U64, start)}},
-    {OSD_OP_READ,
-     OSD_GEN2,
-     {F(32, K_U64, length), F(40, K_U64, start), F(48, K_U32, cont_len)}},
-    {OSD_OP_READ_MAP,
-     OSD_GEN2,
-     {F(32, K_U64, length), F(40, K_U64, start), F(48, K_U16, map_type)}},
-    {OSD_OP_READ_MAPS_AND_COMPARE,
-     OSD_GEN2,
-     {F(32, K_U64, length), F(40, K_U64, start), F(48, K_U32, cont_len)}},
-    {OSD_OP_REMOVE_COLLECTION, OSD_GEN1, {F(11, K_LOW1, option)}},
-    {OSD_OP_REMOVE_COLLECTION, OSD_GEN2, {F(11, K_LOW1, option)}},
-    {OSD_OP_REMOVE_PARTITION, OSD_GEN2, {F(11, K_LOW3, option)}},
-    {OSD_OP_SET_KEY,
-     OSD_GEN1,
-     {F(11, K_LOW2, option), F(24, K_U8, key_version), FB(25, 7, key_id), FB(32, 20, seed)}},
-    {OSD_OP_SET_KEY,
-     OSD_GEN2,
-     {F(11, K_LOW2, option), F(24, K_U8, key_version), FB(25, 7, key_id), FB(32, 20, seed)}},
-    {OSD_OP_SET_MASTER_KEY,
-     OSD_GEN1,
-     {F(11, K_LOW2, option), F(24, K_U8, dh_group), FB(25, 7, key_id), F(32, K_U32, param_len),
-      F(36, K_U32, alloc_len)}},
-    {OSD_OP_SET_MASTER_KEY,
-     OSD_GEN2,
-     {F(11, K_LOW2, option), F(24, K_U8, dh_group), FB(25, 7, key_id), F(32, K_U32, param_len),
-      F(36, K_U32, alloc_len)}},
-    {OSD_OP_WRITE, OSD_GEN1, {F(36, K_U64, length), F(44, K_U64, start)}},
-    {OSD_OP_WRITE,
-     OSD_GEN2,
-     {F(32, K_U64, length), F(40, K_U64, start), F(48, K_U32, cont_len)}},
+/* Rows of each command in each generation; a row with at 0 ends the list. */
+static const struct row layouts[OSD_OP_MAX][3][MAX_ROWS] = {
+    [OSD_OP_APPEND][OSD_GEN1] = {F(36, K_U64, length)},
+    [OSD_OP_APPEND][OSD_GEN2] = {F(32, K_U64, length), F(48, K_U32, cont_len)},
+    [OSD_OP_CLEAR][OSD_GEN2] = {F(32, K_U64, length), F(40, K_U64, start)},
+    [OSD_OP_COPY_USER_OBJECTS][OSD_GEN2] = {F(14, K_U8, duplication), F(48, K_U32, cont_len)},
+    [OSD_OP_CREATE][OSD_GEN1] = {F(36, K_U16, count)},
+    [OSD_OP_CREATE][OSD_GEN2] = {F(32, K_U16, count)},
+    [OSD_OP_CREATE_AND_WRITE][OSD_GEN1] = {F(36, K_U64, length), F(44, K_U64, start)},
+    [OSD_OP_CREATE_AND_WRITE][OSD_GEN2] = {F(32, K_U64, length), F(40, K_U64, start),
+                                           F(48, K_U32, cont_len)},
+    [OSD_OP_CREATE_CLONE][OSD_GEN2] = {F(14, K_U8, duplication), F(15, K_U8, time_of_dup),
+                                       F(40, K_U64, start)},
+    [OSD_OP_CREATE_SNAPSHOT][OSD_GEN2] = {F(14, K_U8, duplication), F(15, K_U8, time_of_dup),
+                                          F(40, K_U64, start)},
+    [OSD_OP_DETACH_CLONE][OSD_GEN2] = {F(14, K_U8, duplication), F(15, K_U8, time_of_dup),
+                                       F(40, K_U64, start)},
+    [OSD_OP_REFRESH_SNAPSHOT_OR_CLONE][OSD_GEN2] = {F(14, K_U8, duplication),
+                                                    F(15, K_U8, time_of_dup),
+                                                    F(40, K_U64, start)},
+    [OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT][OSD_GEN2] = {F(14, K_U8, duplication),
+                                                          F(15, K_U8, time_of_dup),
+                                                          F(40, K_U64, start)},
+    [OSD_OP_CREATE_USER_TRACKING_COLLECTION][OSD_GEN2] = {F(40, K_U64, start),
+                                                          F(48, K_U32, cont_len)},
+    [OSD_OP_FLUSH][OSD_GEN1] = {F(10, K_LOW2, option)},
+    [OSD_OP_FLUSH][OSD_GEN2] = {F(11, K_LOW2, option), F(32, K_U64, length),
+                                F(40, K_U64, start)},
+    [OSD_OP_FLUSH_COLLECTION][OSD_GEN1] = {F(10, K_LOW2, option)},
+    [OSD_OP_FLUSH_COLLECTION][OSD_GEN2] = {F(11, K_LOW2, option)},
+    [OSD_OP_FLUSH_OSD][OSD_GEN1] = {F(10, K_LOW2, option)},
+    [OSD_OP_FLUSH_OSD][OSD_GEN2] = {F(11, K_LOW2, option)},
+    [OSD_OP_FLUSH_PARTITION][OSD_GEN1] = {F(10, K_LOW2, option)},
+    [OSD_OP_FLUSH_PARTITION][OSD_GEN2] = {F(11, K_LOW2, option)},
+    [OSD_OP_FORMAT_OSD][OSD_GEN1] = {F(36, K_U64, length)},
+    [OSD_OP_FORMAT_OSD][OSD_GEN2] = {F(32, K_U64, length)},
+    [OSD_OP_LIST][OSD_GEN1] = {F(11, K_LOW4, option), F(32, K_U32, list_id),
+                               F(36, K_U64, length), F(44, K_U64, start)},
+    [OSD_OP_LIST][OSD_GEN2] = {F(11, K_LOW4, option), F(32, K_U64, length), F(40, K_U64, start),
+                               F(48, K_U32, list_id)},
+    [OSD_OP_LIST_COLLECTION][OSD_GEN1] = {F(32, K_U32, list_id), F(36, K_U64, length),
+                                          F(44, K_U64, start)},
+    [OSD_OP_LIST_COLLECTION][OSD_GEN2] = {F(32, K_U64, length), F(40, K_U64, start),
+                                          F(48, K_U32, list_id)},
+    [OSD_OP_PERFORM_SCSI_COMMAND][OSD_GEN1] = {FB(36, 16, scsi_cdb)},
+    [OSD_OP_PERFORM_SCSI_COMMAND][OSD_GEN2] = {FB(32, 16, scsi_cdb)},
+    [OSD_OP_PERFORM_TASK_MANAGEMENT][OSD_GEN1] = {F(43, K_U8, tm_function),
+                                                  F(44, K_U64, tm_tag)},
+    [OSD_OP_PERFORM_TASK_MANAGEMENT][OSD_GEN2] = {F(32, K_U16, tm_alloc_len),
+                                                  F(39, K_U8, tm_function),
+                                                  F(40, K_U64, tm_tag)},
+    [OSD_OP_PUNCH][OSD_GEN2] = {F(32, K_U64, length), F(40, K_U64, start)},
+    [OSD_OP_QUERY][OSD_GEN2] = {F(32, K_U64, length), F(40, K_U64, start),
+                                F(48, K_U32, cont_len)},
+    [OSD_OP_READ][OSD_GEN1] = {F(36, K_U64, length), F(44, K_U64, start)},
+    [OSD_OP_READ][OSD_GEN2] = {F(32, K_U64, length), F(40, K_U64, start),
+                               F(48, K_U32, cont_len)},
+    [OSD_OP_READ_MAP][OSD_GEN2] = {F(32, K_U64, length), F(40, K_U64, start),
+                                   F(48, K_U16, map_type)},
+    [OSD_OP_READ_MAPS_AND_COMPARE][OSD_GEN2] = {F(32, K_U64, length), F(40, K_U64, start),
+                                                F(48, K_U32, cont_len)},
+    [OSD_OP_REMOVE_COLLECTION][OSD_GEN1] = {F(11, K_LOW1, option)},
+    [OSD_OP_REMOVE_COLLECTION][OSD_GEN2] = {F(11, K_LOW1, option)},
+    [OSD_OP_REMOVE_PARTITION][OSD_GEN2] = {F(11, K_LOW3, option)},
+    [OSD_OP_SET_KEY][OSD_GEN1] = {F(11, K_LOW2, option), F(24, K_U8, key_version),
+                                  FB(25, 7, key_id), FB(32, 20, seed)},
+    [OSD_OP_SET_KEY][OSD_GEN2] = {F(11, K_LOW2, option), F(24, K_U8, key_version),
+                                  FB(25, 7, key_id), FB(32, 20, seed)},
+    [OSD_OP_SET_MASTER_KEY][OSD_GEN1] = {F(11, K_LOW2, option), F(24, K_U8, dh_group),
+                                         FB(25, 7, key_id), F(32, K_U32, param_len),
+                                         F(36, K_U32, alloc_len)},
+    [OSD_OP_SET_MASTER_KEY][OSD_GEN2] = {F(11, K_LOW2, option), F(24, K_U8, dh_group),
+                                         FB(25, 7, key_id), F(32, K_U32, param_len),
+                                         F(36, K_U32, alloc_len)},
+    [OSD_OP_WRITE][OSD_GEN1] = {F(36, K_U64, length), F(44, K_U64, start)},
+    [OSD_OP_WRITE][OSD_GEN2] = {F(32, K_U64, length), F(40, K_U64, start),
+                                F(48, K_U32, cont_len)},
 };
 
 /* Attribute parameters (reference 1.5), indexed by enum osd_attr_format. */
@@ -261,16 +231,6 @@ static const struct row security_rows[3][MAX_ROWS] = {
 
 static const uint8_t low_mask[] = {
     [K_LOW4] = 0x0f, [K_LOW3] = 0x07, [K_LOW2] = 0x03, [K_LOW1] = 0x01};
-
-static const struct row *command_rows(enum osd_op op, enum osd_gen gen)
-{
-    static const struct row none[1] = {END};
-
-    for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
-        if (layouts[i].op == op && layouts[i].gen == gen)
-            return layouts[i].rows;
-    return none;
-}
 
 static const struct row *id_rows(enum osd_op op)
 {
@@ -599,7 +559,7 @@ osd_status osd_cdb_decode(const uint8_t *cdb, size_t len, struct osd_cdb *ret,
 
     if ((st = decode_frame(cdb, len, &c, reterr)) || (st = decode_options(cdb, &c, reterr)) ||
         (st = get_rows(id_rows(c.op), cdb, c.gen, &c, reterr)) ||
-        (st = get_rows(command_rows(c.op, c.gen), cdb, c.gen, &c, reterr)) ||
+        (st = get_rows(layouts[c.op][c.gen], cdb, c.gen, &c, reterr)) ||
         (st = check_continuation(cdb, &c, reterr)) ||
         (st = get_rows(attr_rows[c.attr.format], cdb, c.gen, &c, reterr)) ||
         (st = check_attr_params(&c, reterr)) ||
@@ -646,7 +606,7 @@ osd_status osd_cdb_encode(const struct osd_cdb *cmd, uint8_t *dst, size_t *ret_l
     dst[12] = c.timestamps;
     c.attr.set_len16 = (uint16_t)c.attr.set_len;
     if ((st = put_rows(id_rows(c.op), &c, dst)) ||
-        (st = put_rows(command_rows(c.op, c.gen), &c, dst)) ||
+        (st = put_rows(layouts[c.op][c.gen], &c, dst)) ||
         (st = put_rows(attr_rows[c.attr.format], &c, dst)) ||
         (st = put_rows(security_rows[c.gen], &c, dst)))
         return st;

@@ -298,22 +298,14 @@ static void stamp(struct store_meta *m, unsigned touch, uint64_t now)
             *stamps[i] = now;
 }
 
-/* How much the command changes the used capacity. */
-static osd_status measure(struct command *c)
+/* Metadata as the command leaves it, with timestamps of now. */
+static osd_status put_stamped(struct command *c, struct store_id id, struct store_meta *m,
+                              unsigned touch)
 {
-    bool made = action_creates(c->act) || c->act->target == TARGET_SOURCE;
-    uint64_t before = made ? 0 : c->meta.used;
-    struct store_meta m;
-    osd_status st;
-
-    if (c->act->order == ORDER_SET_GET_WORK) {
-        c->used_change = -(int64_t)before;
+    if (command_bypasses_times(c) || !touch)
         return OSD_OK;
-    }
-    st = ops_of(c)->get_meta(c->txn, c->object.id, &m);
-    if (st == OSD_OK)
-        c->used_change = (int64_t)(m.used * c->n_objects - before);
-    return st;
+    stamp(m, touch, c->now);
+    return ops_of(c)->put_meta(c->txn, id, m);
 }
 
 osd_status command_stamp(struct command *c, struct store_id id, unsigned touch)
@@ -324,10 +316,26 @@ osd_status command_stamp(struct command *c, struct store_id id, unsigned touch)
     if (command_bypasses_times(c) || !touch)
         return OSD_OK;
     st = ops_of(c)->get_meta(c->txn, id, &m);
+    return st ? st : put_stamped(c, id, &m, touch);
+}
+
+/* How much the command changes the used capacity, and timestamps. */
+static osd_status measure_and_stamp(struct command *c, unsigned touch)
+{
+    bool made = action_creates(c->act) || c->act->target == TARGET_SOURCE;
+    uint64_t before = made ? 0 : c->meta.used;
+    struct store_meta m;
+    osd_status st;
+
+    if (c->act->order == ORDER_SET_GET_WORK) {
+        c->used_change = -(int64_t)before;
+        return command_stamp(c, c->object.id, touch);
+    }
+    st = ops_of(c)->get_meta(c->txn, c->object.id, &m);
     if (st)
         return st;
-    stamp(&m, touch, c->now);
-    return ops_of(c)->put_meta(c->txn, id, &m);
+    c->used_change = (int64_t)(m.used * c->n_objects - before);
+    return put_stamped(c, c->object.id, &m, touch);
 }
 
 /* Implied attributes that belong to the transaction. Times of access, and those of the
@@ -336,17 +344,13 @@ static osd_status implied(struct command *c)
 {
     unsigned touch =
         (c->act->touch | c->touch) & (STORE_TOUCH_DATA_MODIFIED | STORE_TOUCH_ATTR_MODIFIED);
-    osd_status st;
 
     if (c->act->flags &
         ACT_MEMBERS) /* whose lengths change: the members', not the collection's */
         touch &= ~(unsigned)STORE_TOUCH_DATA_MODIFIED;
     if (c->replay.found || !(c->mutating || c->sets))
         return OSD_OK;
-    st = measure(c);
-    if (st || action_creates(c->act))
-        return st;
-    return command_stamp(c, c->object.id, touch);
+    return measure_and_stamp(c, action_creates(c->act) ? 0 : touch);
 }
 
 static const struct phase checks[] = {
@@ -511,18 +515,22 @@ static void aftermath(struct command *c)
         device_learn_method(c->dev);
 }
 
+/* What a CDB asks for that may make no sense otherwise. */
+static enum osd_op op_named(const struct osd_request *req)
+{
+    return req->cdb_len >= 10 ? osd_op_by_action(be16_get(req->cdb + 8), NULL) : OSD_OP_INVALID;
+}
+
 /* Decode, find the segments, look the nonce up. No transaction yet. */
 static osd_status prepare(struct command *c, bool check_in)
 {
     struct osd_wire_error err = {0};
-    enum osd_op op = c->req->cdb_len >= 10 ? osd_op_by_action(be16_get(c->req->cdb + 8), NULL)
-                                           : OSD_OP_INVALID;
-    osd_status st;
+    osd_status st = osd_cdb_decode(c->req->cdb, c->req->cdb_len, &c->cdb, &err);
 
-    c->act = action_of(op);
+    c->act = action_of(st ? op_named(c->req) : c->cdb.op);
     if (!c->act)
         return fail_cdb(c, c->req->cdb_len >= 10 ? 8 : 7);
-    if (osd_cdb_decode(c->req->cdb, c->req->cdb_len, &c->cdb, &err))
+    if (st)
         return fail_cdb(c, err.field);
     if (c->cdb.isolation == 3 || c->cdb.isolation > 5)
         return fail_cdb(c, 10);

@@ -23,16 +23,16 @@ static void (*meanwhile)(void);
 static unsigned syncs;               /* of files */
 static _Thread_local unsigned asked; /* for the time, by this thread */
 
-ssize_t __real_pwritev64(int fd, const struct iovec *v, int n, off_t off);
-ssize_t __wrap_pwritev64(int fd, const struct iovec *v, int n, off_t off);
-ssize_t __wrap_pwritev64(int fd, const struct iovec *v, int n, off_t off)
+ssize_t __real_pwrite64(int fd, const void *src, size_t len, off_t off);
+ssize_t __wrap_pwrite64(int fd, const void *src, size_t len, off_t off);
+ssize_t __wrap_pwrite64(int fd, const void *src, size_t len, off_t off)
 {
     void (*f)(void) = meanwhile;
 
     meanwhile = NULL;
     if (f)
         f();
-    return __real_pwritev64(fd, v, n, off);
+    return __real_pwrite64(fd, src, len, off);
 }
 
 int __real_fdatasync(int fd);
