@@ -16,6 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/bytes.h"
+#include "common/crc32c.h"
 #include "raw.h"
 
 #define LIST_PID   0x10001ULL
@@ -355,6 +357,66 @@ static void peer_read(struct bench_work *w, const struct bench_op *op, unsigned 
         bench_die("pread: %m");
 }
 
+/* ---- peers: what a store like this one cannot do without ---- */
+
+#define CHECKED (256 * 1024) /* read at a time, as the store does */
+#define BLOCK   4096
+#define RECORD  200
+
+/* A checked READ: the bytes, and a checksum of each block of them. */
+static void peer_checked(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    off_t from = (off_t)somewhere(op, i);
+    uint32_t crc = 0;
+
+    for (size_t at = 0, part; at < op->size; at += part) {
+        part = op->size - at < CHECKED ? op->size - at : CHECKED;
+        if (pread(w->fd, w->buf + at, part, from + (off_t)at) != (ssize_t)part)
+            bench_die("pread: %m");
+        for (size_t b = 0; b < part; b += BLOCK)
+            crc ^= osd_crc32c(0, w->buf + at + b, BLOCK);
+    }
+    w->computed = crc;
+}
+
+/* Where each step of a batch has a block of its own, and a log; nothing of them is new. */
+static void peer_open_logged(struct bench_work *w, const struct bench_op *op)
+{
+    char path[4096];
+
+    peer_open(w, op);
+    snprintf(path, sizeof(path), "%s/peer-log-%llx", w->dir, (unsigned long long)w->first_oid);
+    w->log_fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    if (w->log_fd < 0 || unlink(path) != 0)
+        bench_die("%s: %m", path);
+    for (off_t at = 0; at < (off_t)op->batch * BLOCK; at += BENCH_BUF)
+        if (pwrite(w->fd, w->buf, BENCH_BUF, at) != BENCH_BUF)
+            bench_die("pwrite: %m");
+    for (off_t at = 0; at < (off_t)op->batch * RECORD; at += BENCH_BUF)
+        if (pwrite(w->log_fd, w->buf, BENCH_BUF, at) != BENCH_BUF)
+            bench_die("pwrite: %m");
+}
+
+/* An overwriting WRITE: the block to another place, its checksum, a record that says so. */
+static void peer_logged(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    const uint8_t *block = w->buf + somewhere(op, i);
+    uint8_t record[RECORD] = {0};
+
+    if (pwrite(w->fd, block, BLOCK, (off_t)i * BLOCK) != BLOCK)
+        bench_die("pwrite: %m");
+    be32_put(record + 8, osd_crc32c(0, block, BLOCK));
+    be32_put(record, osd_crc32c(0, record + 4, RECORD - 4));
+    if (pwrite(w->log_fd, record, RECORD, (off_t)i * RECORD) != RECORD)
+        bench_die("pwrite: %m");
+}
+
+static void peer_close_logged(struct bench_work *w, const struct bench_op *op)
+{
+    close(w->log_fd);
+    peer_close(w, op);
+}
+
 /* What every way into the kernel costs at least. */
 static void peer_nothing(struct bench_work *w, const struct bench_op *op, unsigned i)
 {
@@ -500,6 +562,8 @@ const struct bench_op bench_ops[] = {
      step_once_only, nothing},
     {"peer_overwrite_4k", "pwrite 4 KiB, overwrite", 0, 4000, 4096, peer_open_filled,
      peer_overwrite, peer_close},
+    {"peer_logged_4k", "pwrite 4 KiB elsewhere, CRC32C, pwrite of a record", 0, 4000, 4096,
+     peer_open_logged, peer_logged, peer_close_logged},
     {"append_64", "APPEND 64 bytes", 6, 4000, 64, prepare_append, step_same, drop_one},
     {"peer_rocksdb_put", "RocksDB by itself: put of 100 bytes", 0, 4000, 100, peer_rocksdb,
      peer_rocksdb_put, nothing},
@@ -526,6 +590,8 @@ const struct bench_op bench_ops[] = {
      peer_close},
     {"read_64k", "READ 64 KiB", 0, 512, 65536, prepare_read, step_somewhere, nothing},
     {"peer_read_64k", "pread 64 KiB", 0, 512, 65536, peer_open_filled, peer_read, peer_close},
+    {"peer_checked_64k", "pread 64 KiB, CRC32C of each 4 KiB", 0, 512, 65536, peer_open_filled,
+     peer_checked, peer_close},
     {"write_1m", "WRITE 1 MiB, new data", 0, 48, BENCH_BUF, prepare_grow, step_grow, drop_one},
     {"peer_write_1m", "pwrite 1 MiB, new file", 0, 48, BENCH_BUF, peer_open, peer_write,
      peer_close},
@@ -535,6 +601,8 @@ const struct bench_op bench_ops[] = {
     {"read_1m_scattered", "READ 1 MiB, overwritten in 4 KiB before", 0, 48, BENCH_BUF,
      prepare_read_scattered, step_somewhere, nothing},
     {"peer_read_1m", "pread 1 MiB", 0, 48, BENCH_BUF, peer_open_filled, peer_read, peer_close},
+    {"peer_checked_1m", "pread 1 MiB, CRC32C of each 4 KiB", 0, 48, BENCH_BUF, peer_open_filled,
+     peer_checked, peer_close},
 };
 const unsigned bench_n_ops = sizeof(bench_ops) / sizeof(bench_ops[0]);
 

@@ -30,7 +30,7 @@ struct bench_work {
     uint8_t *buf;   /* BENCH_BUF bytes */
     uint8_t *pages; /* nobody touched them yet */
     volatile uint64_t computed;
-    int fd;
+    int fd, log_fd;
     struct bench_raw *raw; /* opened by its first use */
 };
 
