@@ -109,7 +109,7 @@ void trusted_enter(struct trusted *t, uint64_t epoch, uint64_t pid, struct osd_b
 
 static struct trusted_ground *ground_place(struct trusted *t, uint64_t pid, uint8_t version)
 {
-    return &t->grounds[osd_hash(pid, version, 0) % TRUSTED_KEYS];
+    return &t->grounds[osd_hash(0, pid, version) % TRUSTED_KEYS];
 }
 
 bool trusted_find_ground(struct trusted *t, uint64_t pid, uint8_t version,

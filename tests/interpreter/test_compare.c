@@ -294,8 +294,8 @@ static void test_interpreter_compare__looks_at_no_byte_out_of_range(void **state
         uint64_t range, second, start;
         uint16_t field; /* 0: good */
     } cases[] = {
-        {0, 0, 0, 0},    {100, 100, 0, 0}, {99, 0, 0, 32}, {UINT64_MAX, 99, 0, 48},
-        {50, 0, 60, 40},
+        {0, 0, 0, 0},    {100, 100, 0, 0},   {99, 0, 0, 32}, {UINT64_MAX, 99, 0, 48},
+        {50, 0, 60, 40}, {100, 100, 100, 0},
     };
     struct rig *rig = *state;
 

@@ -792,6 +792,66 @@ static void test_interpreter_security__keys_have_their_consequences(void **state
     rig_close(&rig);
 }
 
+/* Set a working key whose identifier says its version. */
+static void name_key(struct rig *rig, uint8_t version, struct keys *k)
+{
+    struct request r = signed_set_key(rig, OSD_GEN2, 3, RIG_PID, version,
+                                      k->partition[OSD_KEY_AUTHENTICATION], k);
+
+    r.c.key_id[6] = (uint8_t)('a' + version);
+    signed_again(&r, k->partition[OSD_KEY_AUTHENTICATION], k);
+    rig->out_len = rig->in_len = 0;
+    signed_run(rig, &r);
+    expect_good(rig);
+}
+
+static void get_security_page(struct rig *rig, enum osd_gen g, uint64_t pid)
+{
+    struct osd_cdb c = rig_cmd(OSD_OP_GET_ATTRIBUTES, g, pid, 0);
+
+    c.attr.get_page = pid ? P5 : R5;
+    c.attr.get_alloc_len = 256;
+    c.attr.retrieved_off = 0;
+    rig->out_len = 0;
+    rig->in_len = 256;
+    rig_run(rig, &c);
+    expect_good(rig);
+}
+
+/* Would catch: a manager that takes one key's place for another's. */
+static void test_interpreter_security__pages_say_which_keys_there_are(void **state)
+{
+    static const uint8_t versions[] = {0, 7, 8, 15}; /* and VERSION */
+    struct keys k;
+    struct rig rig;
+    uint8_t want[3 + 7 * 17] = {1, 0x89, 0x81}, raw[64];
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (size_t i = 0; i < sizeof(versions); i++)
+        name_key(&rig, versions[i], &k);
+    name_key(&rig, VERSION, &k);
+    memcpy(want + 3, "key-id2", 7);
+    for (uint8_t v = 0; v < 16; v++)
+        if (v == VERSION || memchr(versions, v, sizeof(versions))) {
+            memcpy(want + 10 + 7 * v, "key-id", 6);
+            want[16 + 7 * v] = (uint8_t)('a' + v);
+        }
+    for (BOTH(g)) {
+        get_security_page(&rig, g, RIG_PID);
+        assert_memory_equal(rig.in + (g == OSD_GEN1 ? 28 : 36), want, sizeof(want));
+        get_security_page(&rig, g, 0);
+        assert_int_equal(rig.in[24], 3);
+        assert_memory_equal(rig.in + 32, "key-id1", 7);
+    }
+    assert_int_equal(rig_get(&rig, OSD_GEN2, 0, 0, R5, 0xa, raw), 2); /* boot epoch */
+    rig_close(&rig);
+    rig_open(&rig); /* without keys */
+    get_security_page(&rig, OSD_GEN2, 0);
+    assert_int_equal(rig.in[24], 0);
+    rig_close(&rig);
+}
+
 /* Would catch: a credential never seen before that rests on what was known of its working key
  * before the change. */
 static void test_interpreter_security__new_credentials_of_a_known_key_follow_every_change(
@@ -1251,6 +1311,7 @@ int main(void)
             test_interpreter_security__partitions_come_and_go_by_keys_of_the_device),
         cmocka_unit_test(test_interpreter_security__further_capabilities_end_like_others),
         cmocka_unit_test(test_interpreter_security__keys_have_their_consequences),
+        cmocka_unit_test(test_interpreter_security__pages_say_which_keys_there_are),
         cmocka_unit_test(test_interpreter_security__set_key_checks_its_fields),
         cmocka_unit_test(test_interpreter_security__a_frozen_audit_value_ends_its_capabilities),
         cmocka_unit_test(test_interpreter_security__spc_commands_need_a_credential_too),
