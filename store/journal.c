@@ -148,20 +148,45 @@ static osd_status replay_file(struct replay *r, const struct image *m)
     return st;
 }
 
-osd_status journal_replay(const char *dir, uint64_t after, journal_visit visit, void *arg,
-                          uint64_t *ret_last)
+/* Both files. A directory that is not there has none. */
+static osd_status images_open(const char *dir, struct image m[2])
 {
-    struct replay r = {.last = after, .visit = visit, .arg = arg};
-    struct image m[2] = {{0}, {0}};
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    *ret_last = after;
+    m[0] = m[1] = (struct image){0};
     if (fd < 0)
         return errno == ENOENT ? OSD_OK : errno_status();
     osd_status st = image_open(fd, names[0], &m[0]);
     if (!st)
         st = image_open(fd, names[1], &m[1]);
     close(fd);
+    return st;
+}
+
+osd_status journal_first(const char *dir, uint64_t after, uint64_t *ret)
+{
+    struct image m[2];
+    osd_status st = images_open(dir, m);
+
+    *ret = 0;
+    for (int i = 0; i < 2; i++) {
+        struct found f;
+        uint64_t next = m[i].first;
+        for (size_t at = 0; record_at(&m[i], at, &f) && f.number == next++;
+             at += HEAD_LEN + f.len)
+            if (f.number > after && (!*ret || f.number < *ret))
+                *ret = f.number;
+        free(m[i].data);
+    }
+    return st;
+}
+
+osd_status journal_replay(const char *dir, uint64_t after, journal_visit visit, void *arg,
+                          uint64_t *ret_last)
+{
+    struct replay r = {.last = after, .visit = visit, .arg = arg};
+    struct image m[2];
+    osd_status st = images_open(dir, m);
     unsigned older = m[1].first && (!m[0].first || m[1].first < m[0].first);
     if (!st)
         st = replay_file(&r, &m[older]);

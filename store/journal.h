@@ -40,6 +40,10 @@ typedef osd_status (*journal_visit)(void *arg, uint64_t number, const void *data
 osd_status journal_replay(const char *dir, uint64_t after, journal_visit visit, void *arg,
                           uint64_t *ret_last);
 
+/** The least number beyond `after` of a record in the files; 0: there is none. When it is not the next
+ *  one, a replay shows nothing. As journal_replay() otherwise. */
+osd_status journal_first(const char *dir, uint64_t after, uint64_t *ret);
+
 /**
  * Begin an empty journal in dir, which is made if it is absent, in place of what it held: the
  * caller has all of that elsewhere, durably. The first record gets number last + 1. A file of more than

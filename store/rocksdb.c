@@ -26,8 +26,8 @@
 #define HASH_BUCKETS  32768
 
 /* RocksDB makes families in this order: one with objects but without ids is of version 1. */
-static const char *const cf_names[CF_MAX] = {"default", "ids",     "objects", "attrs",
-                                             "extents", "records", "members"};
+const char *const rdb_family_names[CF_MAX] = {"default", "ids",     "objects", "attrs",
+                                              "extents", "records", "members"};
 
 osd_status rdb_iterated(struct rdb *r, rocksdb_iterator_t *it, osd_status st)
 {
@@ -342,8 +342,8 @@ static osd_status refuse_old(struct rdb *r, const char *path, char *reason, size
     if (err) /* nothing there yet, or opening will tell */
         rocksdb_free(err);
     for (size_t i = 0; i < n; i++) {
-        ids |= strcmp(names[i], cf_names[CF_IDS]) == 0;
-        objects |= strcmp(names[i], cf_names[CF_OBJECTS]) == 0;
+        ids |= strcmp(names[i], rdb_family_names[CF_IDS]) == 0;
+        objects |= strcmp(names[i], rdb_family_names[CF_OBJECTS]) == 0;
     }
     if (names)
         rocksdb_list_column_families_destroy(names, n);
@@ -373,10 +373,11 @@ static char *open_families(struct rdb *r, const char *path, rocksdb_cache_t *cac
     all[CF_OBJECTS] = objects;
     all[CF_RECORDS] = records;
     if (r->cfg.read_only)
-        r->db = rocksdb_open_for_read_only_column_families(o, path, CF_MAX, cf_names, all,
-                                                           r->cf, 0, &err);
+        r->db = rocksdb_open_for_read_only_column_families(o, path, CF_MAX, rdb_family_names,
+                                                           all, r->cf, 0, &err);
     else
-        r->db = rocksdb_open_column_families(o, path, CF_MAX, cf_names, all, r->cf, &err);
+        r->db =
+            rocksdb_open_column_families(o, path, CF_MAX, rdb_family_names, all, r->cf, &err);
     rocksdb_options_destroy(ids);
     rocksdb_options_destroy(records);
     rocksdb_options_destroy(objects);
@@ -620,27 +621,27 @@ static osd_status inspect_directory(struct rdb *r, char *reason, size_t reason_l
     return OSD_OK;
 }
 
-/* Only we may have written what is trusted from here on, and nobody else, this process included,
- * has it open: RocksDB's own lock knows a directory by its name, and has one owner per process. */
-static osd_status lock_directory(struct rdb *r, char *reason, size_t reason_len)
+/* Nobody else, this process included, has it open: RocksDB's own lock knows a directory by its name,
+ * and has one owner per process. */
+osd_status rdb_lock_directory(const char *path, bool alone, int *ret_fd, char *reason,
+                              size_t reason_len)
 {
     struct stat s;
 
-    r->lock_fd = open(r->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (r->lock_fd < 0 || fstat(r->lock_fd, &s) != 0) {
-        snprintf(reason, reason_len, "%s: %s", r->path, strerror(errno));
-        return OSD_E_IO;
+    *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*ret_fd < 0 || fstat(*ret_fd, &s) != 0) {
+        snprintf(reason, reason_len, "%s: %s", path, strerror(errno));
+        return errno == ENOENT ? OSD_E_NOT_FOUND : OSD_E_IO;
     }
     if (s.st_uid != geteuid() || s.st_mode & S_IWOTH) {
         snprintf(reason, reason_len,
                  "%s belongs to another user, or everybody may write there: use a directory "
                  "that only this program's user can change",
-                 r->path);
+                 path);
         return OSD_E_DENIED;
     }
-    if (!r->cfg.read_only && flock(r->lock_fd, LOCK_EX | LOCK_NB) != 0 &&
-        errno == EWOULDBLOCK) {
-        snprintf(reason, reason_len, "store %s is in use by another LUN or process", r->path);
+    if (alone && flock(*ret_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        snprintf(reason, reason_len, "store %s is in use by another LUN or process", path);
         return OSD_E_BUSY;
     }
     return OSD_OK;
@@ -740,7 +741,7 @@ static osd_status open_once(const struct store_config *cfg, struct osd_store **r
         return OSD_E_NOMEM;
     st = inspect_directory(r, reason, reason_len);
     if (!st)
-        st = lock_directory(r, reason, reason_len);
+        st = rdb_lock_directory(r->path, !cfg->read_only, &r->lock_fd, reason, reason_len);
     if (!st && cfg->create)
         mkdir(db, 0700); /* what RocksDB makes, everybody may read */
     if (!st)
@@ -751,6 +752,28 @@ static osd_status open_once(const struct store_config *cfg, struct osd_store **r
     }
     *ret = &r->base;
     return OSD_OK;
+}
+
+osd_status rdb_make_bare(const struct store_config *cfg, struct rdb **ret, char *reason,
+                         size_t reason_len)
+{
+    _cleanup_free_ char *db = NULL;
+    struct rdb *r = rdb_new(cfg, cfg->path);
+
+    if (!r || asprintf(&db, "%s/db", cfg->path) < 0)
+        return OSD_E_NOMEM;
+    osd_status st = inspect_directory(r, reason, reason_len);
+    if (!st)
+        st = rdb_lock_directory(r->path, true, &r->lock_fd, reason, reason_len);
+    if (!st && mkdir(db, 0700) != 0)
+        st = errno == EEXIST ? OSD_E_EXISTS : OSD_E_IO;
+    if (!st)
+        st = open_db(r, db, reason, reason_len);
+    if (st)
+        rdb_close(&r->base);
+    else
+        *ret = r;
+    return st;
 }
 
 #define ENDING 60 /* times 50 ms: a process that was killed may not be gone yet */

@@ -24,8 +24,6 @@
 #include "common/log.h"
 #include "rocksdb_internal.h"
 
-#define APPLIED "journal" /* in the default family */
-
 #define MANY_KEYS  1024u /* from when on the thread drains ... */
 #define MANY_BYTES MIB
 #define TOO_MANY   8u /* ... and, times as many, whoever commits */
@@ -672,31 +670,39 @@ static bool batch_whole(const struct rdb *r, const uint8_t *p, size_t len)
     return n == batch_count(p);
 }
 
-/* One change at *at of a record of len bytes. */
+/* One change at *at of a record of len bytes, which becomes the place behind it. */
+static bool change_next(const uint8_t *p, size_t len, size_t *at, struct batch_change *ret)
+{
+    if (len - *at < CHANGE_HEAD)
+        return false;
+    const uint8_t *head = p + *at;
+    *ret = (struct batch_change){.cf = (enum cf)head[0],
+                                 .deletes = head[1],
+                                 .key = head + CHANGE_HEAD,
+                                 .key_len = be16_get(head + 2),
+                                 .len = be32_get(head + 4)};
+    *at += CHANGE_HEAD;
+    if (head[0] >= CF_MAX || head[1] > 1 || (ret->deletes && ret->len > 0) ||
+        ret->key_len > len - *at || ret->len > len - *at - ret->key_len ||
+        !key_fits(ret->cf, ret->key_len))
+        return false;
+    ret->value = ret->key + ret->key_len;
+    *at += (size_t)ret->key_len + ret->len;
+    return true;
+}
+
 static osd_status replay_change(struct rdb *r, rocksdb_writebatch_t *b, const uint8_t *p,
                                 size_t len, size_t *at)
 {
-    struct change *c;
+    struct batch_change c;
 
-    if (len - *at < CHANGE_HEAD)
+    if (!change_next(p, len, at, &c))
         return OSD_E_CORRUPT;
-    uint8_t cf = p[*at], deleted = p[*at + 1];
-    size_t key_len = be16_get(p + *at + 2), value_len = be32_get(p + *at + 4);
-    *at += CHANGE_HEAD;
-    if (cf >= CF_MAX || deleted > 1 || (deleted && value_len > 0) || key_len > len - *at ||
-        value_len > len - *at - key_len || !key_fits((enum cf)cf, key_len))
-        return OSD_E_CORRUPT;
-    c = malloc(sizeof(*c) + key_len + value_len);
-    if (!c)
-        return OSD_E_NOMEM;
-    c->cf = cf;
-    c->deleted = deleted;
-    c->key_len = (uint16_t)key_len;
-    c->len = (uint32_t)value_len;
-    memcpy(c->bytes, p + *at, key_len + value_len);
-    *at += key_len + value_len;
-    put_change(r, b, c);
-    free(c);
+    if (c.deletes)
+        rocksdb_writebatch_delete_cf(b, r->cf[c.cf], (const char *)c.key, c.key_len);
+    else
+        rocksdb_writebatch_put_cf(b, r->cf[c.cf], (const char *)c.key, c.key_len,
+                                  (const char *)c.value, c.len);
     return OSD_OK;
 }
 
@@ -721,6 +727,24 @@ osd_status ahead_decode(struct rdb *r, const void *data, size_t len, rocksdb_wri
     else
         *ret = b;
     return st;
+}
+
+void ahead_each(struct rdb *r, const void *data, size_t len,
+                void (*visit)(void *arg, enum cf cf, const uint8_t *key, size_t len), void *arg)
+{
+    const uint8_t *p = data;
+    struct batch_change c;
+
+    if (len > BATCH_HEAD && p[0] == RECORD_BATCH) {
+        struct batch_at at = {p + 1 + BATCH_HEAD, p + len};
+        while (at.p < at.end && batch_next(r, &at, &c))
+            visit(arg, c.cf, c.key, c.key_len);
+    }
+    for (size_t at = 1; len > 0 && p[0] == RECORD_CHANGES && at < len;) {
+        if (!change_next(p, len, &at, &c))
+            return;
+        visit(arg, c.cf, c.key, c.key_len);
+    }
 }
 
 static osd_status replay_record(void *arg, uint64_t number, const void *data, size_t len)

@@ -18,9 +18,11 @@ struct walk {
     struct rdb *r;
     bool repair;
     store_check_report report;
+    void (*look)(void *arg);
     void *arg;
     struct store_check_result *res;
     uint8_t *buf;
+    uint64_t bad, bad_end; /* bytes of the present object that are damaged and not said to be */
 };
 
 static void found(struct walk *w, struct store_id id, const char *what, bool repaired)
@@ -44,36 +46,66 @@ static bool count_attr(void *arg, uint32_t page, uint32_t number, const void *va
     return true;
 }
 
-/* Read all data of an object; each damaged part is one finding. */
+static osd_status read_part(struct walk *w, struct store_txn *t, struct store_id id,
+                            uint64_t off, uint64_t len)
+{
+    struct iovec v = {.iov_base = w->buf, .iov_len = len};
+    struct osd_iov iov = osd_iov_make(&v, 1);
+
+    return rdb_read(t, id, off, len, &iov, 0);
+}
+
+/* What was damaged so far is one finding. */
+static void say_damaged(struct walk *w, struct store_id id)
+{
+    char what[96];
+
+    if (w->bad_end > w->bad) {
+        snprintf(what, sizeof(what), "data damaged in bytes %" PRIu64 "..%" PRIu64, w->bad,
+                 w->bad_end - 1);
+        found(w, id, what, false);
+    }
+    w->bad = w->bad_end = 0;
+}
+
+/* Which blocks of a part that cannot be read as a whole cannot. */
+static void check_blocks(struct walk *w, struct store_txn *t, struct store_id id, uint64_t off,
+                         uint64_t len)
+{
+    for (uint64_t at = off, next; at < off + len; at = next) {
+        next = at + STORE_BLOCK - at % STORE_BLOCK;
+        if (next > off + len)
+            next = off + len;
+        if (read_part(w, t, id, at, next - at) == OSD_OK)
+            continue;
+        if (at != w->bad_end) {
+            say_damaged(w, id);
+            w->bad = at;
+        }
+        w->bad_end = next;
+    }
+}
+
+/* Read all data of an object; each range that is damaged is one finding. */
 static osd_status check_data(struct walk *w, struct store_txn *t, struct store_id id,
                              uint64_t length, uint64_t *ret_blocks)
 {
-    uint64_t off = 0;
+    osd_status st = OSD_OK;
 
-    while (off < length) {
+    for (uint64_t off = 0, len; off < length && !st; off += len) {
         enum store_extent kind;
-        uint64_t len;
-        osd_status st = rdb_seek(t, id, off, &kind, &len);
-        if (st)
-            return st;
-        for (uint64_t at = 0; kind == STORE_DATA && at < len; at += MIB) {
+        st = rdb_seek(t, id, off, &kind, &len);
+        for (uint64_t at = 0; !st && kind == STORE_DATA && at < len; at += MIB) {
             uint64_t part = len - at < MIB ? len - at : MIB;
-            struct iovec v = {.iov_base = w->buf, .iov_len = part};
-            struct osd_iov iov = osd_iov_make(&v, 1);
-            st = rdb_read(t, id, off + at, part, &iov, 0);
-            if (st) {
-                char what[96];
-                snprintf(what, sizeof(what), "data damaged in bytes %" PRIu64 "..%" PRIu64,
-                         off + at, off + at + part - 1);
-                found(w, id, what, false);
-            }
+            if (read_part(w, t, id, off + at, part))
+                check_blocks(w, t, id, off + at, part);
             w->res->bytes += part;
         }
-        if (kind == STORE_DATA)
+        if (!st && kind == STORE_DATA)
             *ret_blocks += (len + STORE_BLOCK - 1) / STORE_BLOCK;
-        off += len;
     }
-    return OSD_OK;
+    say_damaged(w, id);
+    return st;
 }
 
 static uint32_t count_members(struct store_txn *t, struct store_id id)
@@ -215,6 +247,8 @@ static osd_status check_objects(struct walk *w)
         size_t len;
         const uint8_t *k = (const uint8_t *)rocksdb_iter_key(it, &len);
         st = check_object(w, (struct store_id){be64_get(k), be64_get(k + 8)});
+        if (w->look)
+            w->look(w->arg);
     }
     return rdb_iterated(w->r, it, st);
 }
@@ -311,8 +345,18 @@ static osd_status check_orphans(struct walk *w, enum cf cf, const char *what)
 osd_status rdb_check(struct osd_store *s, bool repair, store_check_report report, void *arg,
                      struct store_check_result *ret)
 {
-    struct walk w = {
-        .r = (struct rdb *)s, .repair = repair, .report = report, .arg = arg, .res = ret};
+    return rdb_check_looking(s, repair, report, NULL, arg, ret);
+}
+
+osd_status rdb_check_looking(struct osd_store *s, bool repair, store_check_report report,
+                             void (*look)(void *arg), void *arg, struct store_check_result *ret)
+{
+    struct walk w = {.r = (struct rdb *)s,
+                     .repair = repair,
+                     .report = report,
+                     .look = look,
+                     .arg = arg,
+                     .res = ret};
     osd_status st;
 
     *ret = (struct store_check_result){0};

@@ -159,7 +159,7 @@ void dup_let_go(struct dup *d, bool gone)
 
 /* ---- one object ---- */
 
-static void key_gone(uint8_t key[LISTED_KEY_LEN], struct store_id id)
+void key_gone(uint8_t key[LISTED_KEY_LEN], struct store_id id)
 {
     key_listed(key, id, KIND_GONE);
 }

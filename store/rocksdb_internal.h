@@ -46,6 +46,8 @@ enum cf {
     CF_MAX
 };
 
+extern const char *const rdb_family_names[CF_MAX];
+
 #define ATTR_OVERHEAD 16 /* charged per attribute besides its length */
 
 /** A partition, or the root (pid 0), with its counters. The memory of one that is removed is
@@ -349,6 +351,12 @@ osd_status ahead_open(struct rdb *r);
  *  it. CORRUPT: they cannot be what was added. */
 osd_status ahead_decode(struct rdb *r, const void *data, size_t len,
                         rocksdb_writebatch_t **ret);
+/** The keys that a record of the journal changes, as far as it makes sense; of a range, where it
+ *  begins. */
+void ahead_each(struct rdb *r, const void *data, size_t len,
+                void (*visit)(void *arg, enum cf cf, const uint8_t *key, size_t len),
+                void *arg);
+#define APPLIED "journal" /* in the default family: number of the last record that is there */
 /** Whether the journal holds what is not in the database. */
 osd_status ahead_left(struct rdb *r, bool *ret);
 osd_status ahead_start(struct rdb *r);
@@ -518,6 +526,8 @@ void dups_clear(struct rdb *r);
 osd_status dups_work(struct rdb *r, bool *ret_more);
 /** At open: complete what was left. */
 osd_status dups_resume(struct rdb *r);
+/** The marker that an object is not to be copied into its partition any more. */
+void key_gone(uint8_t key[LISTED_KEY_LEN], struct store_id id);
 /** Whether a key of the family of ids is a marker. */
 bool key_is_marker(const uint8_t *key);
 
@@ -663,8 +673,20 @@ void keeper_stop(struct rdb *r);
 /* rocksdb_check.c */
 osd_status rdb_check(struct osd_store *s, bool repair, store_check_report report, void *arg,
                      struct store_check_result *ret);
+/** The same; look is called after each object, when *ret counts it, as often as report is with each
+ *  finding. Or NULL. */
+osd_status rdb_check_looking(struct osd_store *s, bool repair, store_check_report report,
+                             void (*look)(void *arg), void *arg,
+                             struct store_check_result *ret);
 
 /* rocksdb.c */
+/** A new store's database, empty, with nothing that makes it a store; ops->close ends it. */
+osd_status rdb_make_bare(const struct store_config *cfg, struct rdb **ret, char *reason,
+                         size_t reason_len);
+/** Open a directory that only we may have written; alone: and keep others out until *ret_fd is
+ *  closed, which the caller does when it is not negative, in any case. */
+osd_status rdb_lock_directory(const char *path, bool alone, int *ret_fd, char *reason,
+                              size_t reason_len);
 osd_status rdb_publish(struct osd_store *s);
 osd_status rdb_flush(struct osd_store *s);
 /** Data files, then the journal, on stable storage; concurrent callers share one round. */

@@ -89,6 +89,21 @@ void raw_set(struct raw *w, struct store_id id, const uint8_t *value, size_t len
 
 /* ---- files ---- */
 
+bool raw_table(struct raw *w, const char *store, enum raw_family cf, unsigned n, char *path)
+{
+    const rocksdb_livefiles_t *all = rocksdb_livefiles(w->db);
+    bool found = false;
+
+    for (int i = 0; i < rocksdb_livefiles_count(all) && !found; i++) {
+        if (strcmp(rocksdb_livefiles_column_family_name(all, i), families[cf]) != 0 || n-- > 0)
+            continue;
+        snprintf(path, 120, "%s/db%s", store, rocksdb_livefiles_name(all, i));
+        found = true;
+    }
+    rocksdb_livefiles_destroy(all);
+    return found;
+}
+
 static unsigned flip_in_file(const char *path, const void *bytes, size_t len)
 {
     int fd = open(path, O_RDWR | O_CLOEXEC);

@@ -8,6 +8,7 @@
 #define TESTS_STORE_RAW_H
 
 #include <rocksdb/c.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,9 @@ void raw_delete(struct raw *w, enum raw_family cf, const void *key, size_t key_l
 /** The record of an object, and to replace it. */
 size_t raw_get(struct raw *w, struct store_id id, uint8_t dst[OBJECT_MAX]);
 void raw_set(struct raw *w, struct store_id id, const uint8_t *value, size_t len);
+
+/** A table of a family, the n-th; false: it has not so many. path: 120 bytes. */
+bool raw_table(struct raw *w, const char *store, enum raw_family cf, unsigned n, char *path);
 
 /** Flip a bit of every place below directory dir of a store ("db", "data") where these bytes lie
  *  in a file whose name ends so. Returns how many there were. */
