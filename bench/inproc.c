@@ -63,7 +63,7 @@ struct options {
     unsigned rounds, batch; /* batch: most steps */
     uint64_t objects;
     int cpu;
-    bool threads;
+    bool threads, floor;
 };
 
 /* ---- one thread ---- */
@@ -87,26 +87,39 @@ static const struct bench_series *series_of(const struct bench_series *all, cons
     return &all[bench_op_find(name) - bench_ops];
 }
 
-static void measure_ops(const struct options *o, struct bench_work *w, struct bench_series *all)
+static void measure_ops(const struct options *o, struct bench_work *w,
+                        const struct bench_op *ops, unsigned n, struct bench_series *all)
 {
     for (unsigned round = 0; round <= o->rounds; round++)
-        for (unsigned i = 0; i < bench_n_ops; i++) {
-            if (!wanted(o, &bench_ops[i]))
+        for (unsigned i = 0; i < n; i++) {
+            if (!wanted(o, &ops[i]))
                 continue;
-            struct bench_op op = limited(o, &bench_ops[i]);
+            struct bench_op op = limited(o, &ops[i]);
             double us = (double)bench_batch(w, &op) / 1000.0 / op.batch;
             if (round > 0)
                 bench_series_add(&all[i], us);
         }
 }
 
-static void report_ops(const struct options *o, const struct bench_series *all, json_t *list)
+static void report_ops(const struct bench_op *ops, unsigned n, const struct bench_series *all,
+                       json_t *list)
 {
     bench_report_head("us per command");
-    for (unsigned i = 0; i < bench_n_ops; i++)
+    for (unsigned i = 0; i < n; i++)
         if (all[i].n > 0)
-            bench_report(list, bench_ops[i].name, bench_ops[i].what, "us", &all[i],
-                         bench_ops[i].target_us, true);
+            bench_report(list, ops[i].name, ops[i].what, "us", &all[i], ops[i].target_us, true);
+}
+
+/* What a store cannot do without over LIO. */
+static void measure_floor(const struct options *o, struct bench_work *w, json_t *list)
+{
+    struct bench_series *all = calloc(bench_n_floor_ops, sizeof(*all));
+
+    if (!all)
+        bench_die("out of memory");
+    measure_ops(o, w, bench_floor_ops, bench_n_floor_ops, all);
+    report_ops(bench_floor_ops, bench_n_floor_ops, all, list);
+    free(all);
 }
 
 static void report_ratios(const struct bench_series *all, json_t *list)
@@ -255,11 +268,13 @@ static void describe(json_t *root, const struct options *o)
 static noreturn void usage(void)
 {
     fputs("usage: inproc [--store rocksdb|memory] [--dir DIR] [--rounds N] [--objects N]\n"
-          "              [--batch N] [--cpu N] [--threads] [--only OPERATION] [--json FILE]\n"
+          "              [--batch N] [--cpu N] [--threads] [--floor] [--only OPERATION]\n"
+          "              [--json FILE]\n"
           "  --dir      where the store and the peers' files go (default /dev/shm)\n"
           "  --rounds   counted rounds (default 7)\n"
           "  --objects  objects in the partition of the long listing (default 100000)\n"
           "  --threads  also 1 to 16 threads at once\n"
+          "  --floor    also what a store cannot do without over LIO\n"
           "  --only     one operation, for a profiler\n",
           stderr);
     exit(2);
@@ -267,11 +282,11 @@ static noreturn void usage(void)
 
 static struct options parse(int argc, char **argv)
 {
-    static const struct option longs[] = {{"store", 1, NULL, 's'},   {"dir", 1, NULL, 'd'},
-                                          {"rounds", 1, NULL, 'r'},  {"json", 1, NULL, 'j'},
-                                          {"objects", 1, NULL, 'o'}, {"cpu", 1, NULL, 'c'},
-                                          {"only", 1, NULL, 'y'},    {"threads", 0, NULL, 't'},
-                                          {"batch", 1, NULL, 'b'},   {NULL, 0, NULL, 0}};
+    static const struct option longs[] = {
+        {"store", 1, NULL, 's'}, {"dir", 1, NULL, 'd'},     {"rounds", 1, NULL, 'r'},
+        {"json", 1, NULL, 'j'},  {"objects", 1, NULL, 'o'}, {"cpu", 1, NULL, 'c'},
+        {"only", 1, NULL, 'y'},  {"threads", 0, NULL, 't'}, {"batch", 1, NULL, 'b'},
+        {"floor", 0, NULL, 'f'}, {NULL, 0, NULL, 0}};
     struct options o = {.store = "rocksdb",
                         .dir = "/dev/shm",
                         .rounds = 7,
@@ -308,6 +323,9 @@ static struct options parse(int argc, char **argv)
         case 't':
             o.threads = true;
             break;
+        case 'f':
+            o.floor = true;
+            break;
         default:
             usage();
         }
@@ -324,7 +342,8 @@ int main(int argc, char **argv)
     struct bench_series *all = calloc(bench_n_ops, sizeof(*all));
     struct bench_work works[MAX_THREADS];
     unsigned n_works = o.threads ? MAX_THREADS : 1;
-    json_t *root = json_object(), *lists[3] = {json_array(), json_array(), json_array()};
+    static const char *const names[] = {"operations", "ratios", "threads", "floor"};
+    json_t *root = json_object(), *lists[4];
     char dir[4096], store[4200];
 
     if (!all)
@@ -342,14 +361,15 @@ int main(int argc, char **argv)
     bench_furnish(&to, o.objects);
     for (unsigned i = 0; i < n_works; i++)
         bench_work_init(&works[i], &to, dir, i, BENCH_PID, o.objects);
-    measure_ops(&o, works, all);
-    report_ops(&o, all, lists[0]);
+    for (int i = 0; i < 4; i++)
+        json_object_set_new(root, names[i], lists[i] = json_array());
+    measure_ops(&o, works, bench_ops, bench_n_ops, all);
+    report_ops(bench_ops, bench_n_ops, all, lists[0]);
     report_ratios(all, lists[1]);
     if (o.threads)
         measure_threads(&o, works, lists[2]);
-    json_object_set_new(root, "operations", lists[0]);
-    json_object_set_new(root, "ratios", lists[1]);
-    json_object_set_new(root, "threads", lists[2]);
+    if (o.floor)
+        measure_floor(&o, works, lists[3]);
     if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
         bench_die("cannot write %s", o.json);
     json_decref(root);

@@ -20,8 +20,7 @@
 #include "ops.h"
 #include "signer.h"
 
-#define MAX_DEPTH 16
-#define SPREAD    (32 * MIB) /* of the object or disk that is used */
+#define SPREAD    BENCH_SPREAD
 #define LOAD_PID  0x10000ULL
 #define LOAD_OID  0x10005ULL /* and following: one per area */
 #define MAX_IO    (4 * MIB)
@@ -92,7 +91,7 @@ struct slice {
     const struct side *side;
     const struct load *load;
     uint64_t to_send, in_flight, number;
-    struct slot slots[MAX_DEPTH];
+    struct slot slots[BENCH_DEPTH];
 };
 
 /* ---- one command ---- */
@@ -146,7 +145,7 @@ static void send_next(struct slot *s)
     s->slice->to_send--;
     s->slice->in_flight++;
     aim(&s->cdb, s->slice->side, hows[l->how].area,
-        (l->how == ALLOCATE ? n : n * 7919) * l->size % SPREAD);
+        (l->how == ALLOCATE ? n : n * BENCH_STRIDE) * l->size % SPREAD);
     if (iscsi_submit(s->slice->side->session, &s->cmd))
         bench_die("the session died");
 }
@@ -185,7 +184,7 @@ static void make_slot(struct slot *s, struct slice *slice, uint8_t *memory)
 /* Microseconds per command of n commands. */
 static double run_slice(const struct side *side, const struct load *load, uint64_t n)
 {
-    static uint8_t memory[MAX_DEPTH][MAX_IO];
+    static uint8_t memory[BENCH_DEPTH][MAX_IO];
     static struct slice s;
     uint64_t t0;
 
@@ -467,8 +466,8 @@ static void *run_client(void *arg)
     me->from = bench_now_ns();
     for (uint64_t i = 0; i < me->commands; i++) {
         aim(&c, &me->side, DIRTY,
-            (i * 7919 + me->number * SPREAD / MAX_CLIENTS / CLIENT_BYTES) * CLIENT_BYTES %
-                SPREAD);
+            (i * BENCH_STRIDE + me->number * SPREAD / MAX_CLIENTS / CLIENT_BYTES) *
+                CLIENT_BYTES % SPREAD);
         bench_cmd_run(&to, &c);
     }
     me->to = bench_now_ns();

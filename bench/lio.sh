@@ -36,4 +36,4 @@ targetcli <<END
 END
 "$BUILD/bench/lio" --url "iscsi://127.0.0.1/$IQN" --secured 3 --json "$OUT/lio.json" "$@" | tee "$OUT/lio.md"
 read -ra guest <<<"${LIOSD_GUEST:---rounds 7 --batch 300}"
-"$BUILD/bench/inproc" --dir "$STORE" --objects 0 "${guest[@]}" --json "$OUT/guest.json" >"$OUT/guest.md"
+"$BUILD/bench/inproc" --dir "$STORE" --objects 0 --floor "${guest[@]}" --json "$OUT/guest.json" >"$OUT/guest.md"

@@ -569,6 +569,8 @@ const struct bench_op bench_ops[] = {
      peer_rocksdb_put, nothing},
     {"peer_rocksdb_get", "RocksDB by itself: get of 100 bytes", 0, 4000, 100, peer_rocksdb,
      peer_rocksdb_get, nothing},
+    {"peer_record", "pwrite 200 bytes, each behind the last, pages already there", 0, 4000, 200,
+     peer_open_written, peer_write, peer_close},
     {"peer_nothing", "a system call that does nothing", 0, 4000, 0, nothing, peer_nothing,
      nothing},
     {"peer_compute", "a loop in registers", 0, 4000, 0, nothing, peer_compute, nothing},

@@ -18,6 +18,12 @@
 #define BENCH_BUF        (1u << 20)
 #define BENCH_BACKGROUND 1000 /* objects of every work that are there all the time */
 
+/* Loads over LIO: the bytes of an object or disk that are used, in which order (every so many pieces of
+ * them), how many commands there are at once. */
+#define BENCH_SPREAD (32 * MIB)
+#define BENCH_STRIDE 7919ULL
+#define BENCH_DEPTH  16
+
 struct bench_work {
     const struct bench_target *to;
     const char *dir;       /* where peers put their files */
@@ -52,7 +58,11 @@ extern const unsigned bench_n_ops;
 extern const struct bench_op bench_rest_ops[];
 extern const unsigned bench_n_rest_ops;
 
-/** NULL when there is none of that name. */
+/** What a store cannot do without over LIO, by hand; for one work. */
+extern const struct bench_op bench_floor_ops[];
+extern const unsigned bench_n_floor_ops;
+
+/** NULL when there is none of that name in bench_ops. */
 const struct bench_op *bench_op_find(const char *name);
 
 /** Peers touch files and no unit. */
