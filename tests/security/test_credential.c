@@ -50,7 +50,7 @@ static void put_lines(const char *text, unsigned skip, unsigned twice, char *dst
 {
     const char *line = text + strlen(HEAD);
 
-    strcpy(dst, HEAD);
+    memcpy(dst, HEAD, sizeof(HEAD));
     for (unsigned n = 0; *line; n++) {
         size_t len = strcspn(line, "\n") + 1;
         for (unsigned times = n == skip ? 0 : n == twice ? 2 : 1; times > 0; times--)
@@ -89,10 +89,10 @@ static void test_security_credential__digits_are_counted(void **state)
         struct osd_credential c = make(gens[i]);
         osd_credential_format(&c, text);
         for (size_t at = 0; at + 1 < strlen(text); at++) {
-            strcpy(other, text);
+            memcpy(other, text, strlen(text) + 1);
             other[at] = '\t';
             assert_int_equal(osd_credential_parse(other, &got), OSD_E_INVALID);
-            strcpy(other + at, text + at + 1);
+            memcpy(other + at, text + at + 1, strlen(text + at));
             assert_int_equal(osd_credential_parse(other, &got), OSD_E_INVALID);
             snprintf(other, sizeof(other), "%.*s0%s", (int)at, text, text + at);
             assert_int_equal(osd_credential_parse(other, &got), OSD_E_INVALID);
