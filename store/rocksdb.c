@@ -17,12 +17,15 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/cond.h"
 #include "common/log.h"
 #include "rocksdb_internal.h"
 
 #define BLOCK_CACHE   (64 * MIB)
 #define VALUE_CACHE   (32 * MIB)
-#define WRITE_BUFFERS (96 * MIB)
+#define WRITE_BUFFERS (96 * MIB) /* from here on the largest tables in memory go to disk */
+#define WRITE_BUFFER  (32 * MIB) /* of a family, and this many wait at most to go there: ... */
+#define WRITE_WAITING 8          /* ... writes are slowed down from the last but one on */
 #define HASH_BUCKETS  32768
 
 /* RocksDB makes families in this order: one with objects but without ids is of version 1. */
@@ -307,6 +310,8 @@ static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bo
     rocksdb_options_set_create_if_missing(o, r->cfg.create);
     rocksdb_options_set_create_missing_column_families(o, 1);
     rocksdb_options_set_db_write_buffer_size(o, WRITE_BUFFERS);
+    rocksdb_options_set_write_buffer_size(o, WRITE_BUFFER);
+    rocksdb_options_set_max_write_buffer_number(o, WRITE_WAITING);
     rocksdb_options_set_max_total_wal_size(o, 256 * MIB);
     rocksdb_options_set_max_open_files(o, 256);
     rocksdb_options_set_keep_log_file_num(o, 2);
@@ -320,7 +325,8 @@ static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bo
 }
 
 /* Options of a family whose keys begin with what they are of. Where that is all of the key (whole),
- * it is hashed in memory; there may be many versions of it. */
+ * it is hashed in memory: a third of the work of a put. The keys are brought into order when the table goes
+ * to disk, which takes seconds for a million; others wait meanwhile (WRITE_WAITING). */
 static rocksdb_options_t *prefix_options(rocksdb_options_t *base, size_t prefix, bool whole)
 {
     rocksdb_options_t *o = rocksdb_options_create_copy(base);
@@ -496,6 +502,7 @@ static void rdb_close(struct osd_store *s)
     pthread_mutex_destroy(&r->ahead.drain_lock);
     pthread_mutex_destroy(&r->ahead.bell_lock);
     pthread_cond_destroy(&r->ahead.bell);
+    pthread_cond_destroy(&r->ahead.room);
     free(r->records);
     free(r->record_index);
     free(r->path);
@@ -566,6 +573,7 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
     pthread_mutex_init(&r->ahead.drain_lock, NULL);
     pthread_mutex_init(&r->ahead.bell_lock, NULL);
     pthread_cond_init(&r->ahead.bell, NULL);
+    osd_cond_init(&r->ahead.room);
     r->ro = rocksdb_readoptions_create();
     r->ro_all = rocksdb_readoptions_create();
     rocksdb_readoptions_set_total_order_seek(r->ro_all, 1);

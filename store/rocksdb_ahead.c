@@ -20,6 +20,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
+#include "common/cond.h"
 #include "common/hash.h"
 #include "common/log.h"
 #include "rocksdb_internal.h"
@@ -28,6 +30,8 @@
 #define MANY_BYTES MIB
 #define TOO_MANY   8u /* ... and, times as many, whoever commits */
 #define LIST_MAX   (32 * KIB)
+
+#define LOOK_AGAIN_MS 10u /* whether others drain on, as they should */
 
 enum record_kind { RECORD_CHANGES = 1, RECORD_BATCH };
 
@@ -190,6 +194,7 @@ static void turn(struct ahead *a)
     a->draining = a->filling;
     a->filling = w;
     __atomic_store_n(&a->bytes, 0, __ATOMIC_RELAXED);
+    pthread_cond_broadcast(&a->room);
 }
 
 /* `draining` is in the database: empty it. Readers wait no longer than for the table itself. */
@@ -205,6 +210,7 @@ static void drained(struct ahead *a, const size_t n[CF_MAX])
         __atomic_sub_fetch(&a->n[i], n[i], __ATOMIC_RELEASE);
         __atomic_sub_fetch(&a->n_all, n[i], __ATOMIC_RELEASE);
     }
+    pthread_cond_broadcast(&a->room);
     pthread_mutex_unlock(&a->lock);
     list_free(&gone);
 }
@@ -238,23 +244,28 @@ static osd_status drain(struct rdb *r, uint64_t number)
     return st;
 }
 
+/* Under drain_lock. */
+static osd_status drain_all(struct rdb *r)
+{
+    struct ahead *a = &r->ahead;
+
+    if (__atomic_load_n(&a->stuck, __ATOMIC_RELAXED))
+        return OSD_E_IO;
+    pthread_mutex_lock(&a->lock);
+    turn(a);
+    uint64_t number = journal_last(a->journal);
+    pthread_mutex_unlock(&a->lock);
+    return drain(r, number);
+}
+
 osd_status ahead_drain(struct rdb *r)
 {
     struct ahead *a = &r->ahead;
-    osd_status st = OSD_OK;
 
     if (__atomic_load_n(&a->n_all, __ATOMIC_ACQUIRE) == 0)
         return OSD_OK;
     pthread_mutex_lock(&a->drain_lock);
-    if (__atomic_load_n(&a->stuck, __ATOMIC_RELAXED)) {
-        st = OSD_E_IO;
-    } else {
-        pthread_mutex_lock(&a->lock);
-        turn(a);
-        uint64_t number = journal_last(a->journal);
-        pthread_mutex_unlock(&a->lock);
-        st = drain(r, number);
-    }
+    osd_status st = drain_all(r);
     pthread_mutex_unlock(&a->drain_lock);
     return st;
 }
@@ -618,18 +629,42 @@ static bool ring(struct ahead *a)
     return true;
 }
 
+/* Whether so many times as much is ahead as the thread is woken for. */
+static bool much(const struct ahead *a, size_t times)
+{
+    return __atomic_load_n(&a->n_all, __ATOMIC_RELAXED) >= times * MANY_KEYS ||
+           __atomic_load_n(&a->bytes, __ATOMIC_RELAXED) >= times * MANY_BYTES;
+}
+
+/* Until less is ahead. Whoever finds nobody draining does it: the thread may be at its syncs. Those
+ * that wait are not in line for drain_lock, where others would overtake them. */
+static void make_room(struct rdb *r)
+{
+    struct ahead *a = &r->ahead;
+
+    while (much(a, TOO_MANY) && !__atomic_load_n(&a->stuck, __ATOMIC_RELAXED)) {
+        if (pthread_mutex_trylock(&a->drain_lock) == 0) {
+            drain_all(r); /* a failure is that of the next commit */
+            pthread_mutex_unlock(&a->drain_lock);
+            return;
+        }
+        pthread_mutex_lock(&a->lock);
+        if (much(a, TOO_MANY))
+            osd_cond_wait_until(&a->room, &a->lock, osd_monotonic_ms() + LOOK_AGAIN_MS);
+        pthread_mutex_unlock(&a->lock);
+    }
+}
+
 void ahead_pass(struct rdb *r)
 {
     struct ahead *a = &r->ahead;
-    size_t n = __atomic_load_n(&a->n_all, __ATOMIC_RELAXED);
-    size_t bytes = __atomic_load_n(&a->bytes, __ATOMIC_RELAXED);
 
-    if (n < MANY_KEYS && bytes < MANY_BYTES && !journal_crowded(a->journal))
+    if (!much(a, 1) && !journal_crowded(a->journal))
         return;
-    if (!ring(a))
+    if (ring(a))
+        make_room(r);
+    else
         keep_up(r); /* a failure is that of the next commit */
-    else if (n >= TOO_MANY * MANY_KEYS || bytes >= TOO_MANY * MANY_BYTES)
-        ahead_drain(r); /* the syncs of a release are the thread's */
 }
 
 /* ---- opening and closing ---- */

@@ -147,6 +147,7 @@ struct ahead {
     size_t n_all;               /* likewise */
     size_t bytes;               /* that went into `filling`; likewise */
     bool stuck;                 /* the database did not take it; atomic */
+    pthread_cond_t room;        /* less is ahead; with lock */
     pthread_mutex_t drain_lock; /* around writes to the database; taken first */
     uint64_t applied;           /* record; under drain_lock */
     pthread_t thread;
