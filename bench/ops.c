@@ -160,8 +160,11 @@ static uint64_t somewhere(const struct bench_op *op, unsigned i)
     return i * 7919ULL * op->size % BENCH_BUF;
 }
 
+/* All of what will be read was touched just before, as the peer's file was. */
 static void prepare_read(struct bench_work *w, const struct bench_op *op)
 {
+    data_cmd(w, OSD_OP_READ, w->first_oid + BIG, BENCH_BUF);
+    bench_cmd_run(w->to, &w->cmd);
     data_cmd(w, OSD_OP_READ, w->first_oid + BIG, op->size);
 }
 
