@@ -567,7 +567,8 @@ static void measure_clients(const struct options *o, json_t *root)
 
 /* ---- security methods ---- */
 
-#define MOST_OVER 1.05 /* what CMDRSP may cost over CAPKEY */
+#define MOST_OVER     1.05 /* what CMDRSP may cost over CAPKEY */
+#define SECURED_STEPS 1000u
 
 /* In process the difference is a few integrity values; here it is seen beside everything else. */
 static void measure_secured(const struct options *o, struct side *side, json_t *root)
@@ -584,9 +585,10 @@ static void measure_secured(const struct options *o, struct side *side, json_t *
         struct bench_series us[BENCH_METHODS] = {0}, ratio;
         struct bench_op op = *bench_op_find(ops[i]);
         char what[128];
-        op.batch = o->slice_ms < 10 ? 10 : OP_STEPS;
+        op.batch = o->slice_ms < 10 ? 10 : SECURED_STEPS;
         for (unsigned round = 0; round <= o->pairs; round++)
-            for (int m = 0; m < BENCH_METHODS; m++) {
+            for (int k = 0; k < BENCH_METHODS; k++) {
+                int m = round % 2 ? BENCH_METHODS - 1 - k : k;
                 double t = bench_signer_batch(s, &w, &op, (enum bench_method)m);
                 if (round > 0)
                     bench_series_add(&us[m], t);
