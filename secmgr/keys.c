@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "digits.h"
 #include "keys_internal.h"
@@ -554,7 +555,7 @@ osd_status sm_keys_working(struct sm_keys *k, const struct sm_osd *o, uint64_t p
 /* Whether it is time to ask the device again; notes that it was. */
 static bool may_verify(struct sm_keys *k, const struct sm_osd *o, uint64_t pid)
 {
-    uint64_t hash = hash_text(o->id) ^ pid * 0x9e3779b97f4a7c15u, now = osd_monotonic_ms();
+    uint64_t hash = osd_hash(hash_text(o->id), pid, 0), now = osd_monotonic_ms();
     size_t at = hash % N_VERIFIED;
     bool may;
 

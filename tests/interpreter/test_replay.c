@@ -559,6 +559,47 @@ static void *append_same_nonce(void *arg)
     return NULL;
 }
 
+/* The store, which is asked for the outcome of a nonce while another command has that nonce, too. */
+static struct {
+    struct rig *rig;
+    const struct store_ops *inner;
+    const struct osd_cdb *c; /* comes once, meanwhile */
+    uint8_t status;          /* what it was answered */
+} meanwhile;
+
+static osd_status recall_slowly(struct osd_store *s, const uint8_t nonce[STORE_NONCE_LEN],
+                                void *ret, size_t *ret_len)
+{
+    const struct osd_cdb *c = meanwhile.c;
+
+    meanwhile.c = NULL;
+    if (c)
+        meanwhile.status = execute(meanwhile.rig, c, "again", 5);
+    return meanwhile.inner->recall(s, nonce, ret, ret_len);
+}
+
+static void test_interpreter_replay__a_nonce_in_progress_is_busy(void **state)
+{
+    struct rig *rig = *state;
+    struct store_ops slow = *rig->store->ops;
+    struct osd_cdb c = rig_cmd(OSD_OP_APPEND, OSD_GEN2, RIG_PID, RIG_OID);
+
+    rig_objects(rig);
+    c.length = 5;
+    set_nonce(&c, 1);
+    meanwhile.rig = rig;
+    meanwhile.inner = rig->store->ops;
+    meanwhile.c = &c;
+    slow.recall = recall_slowly;
+    rig->store->ops = &slow;
+    assert_int_equal(execute(rig, &c, "first", 5), SAM_GOOD);
+    rig->store->ops = meanwhile.inner;
+    assert_int_equal(meanwhile.status, SAM_BUSY);
+    assert_int_equal(rig_get_u(rig, RIG_PID, RIG_OID, 1, 0x82), 5);
+    assert_int_equal(execute(rig, &c, "third", 5), SAM_GOOD); /* from the record */
+    assert_int_equal(rig_get_u(rig, RIG_PID, RIG_OID, 1, 0x82), 5);
+}
+
 /* Would catch: a nonce that is looked up before the one in progress has been recorded. */
 static void test_interpreter_threads__one_nonce_executes_once(void **state)
 {
@@ -730,6 +771,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         rig_test(test_interpreter_replay__append_happens_once),
+        rig_test(test_interpreter_replay__a_nonce_in_progress_is_busy),
         rig_test(test_interpreter_replay__creation_answers_the_same_ids),
         rig_test(test_interpreter_replay__a_removal_repeated_is_good),
         rig_test(test_interpreter_replay__another_command_under_the_nonce_is_refused),

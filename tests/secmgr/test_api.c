@@ -27,6 +27,8 @@
 #define LIFE     100u /* seconds */
 #define MAX_LIFE 1000u
 #define BURST    3u
+#define DEVICES  40u
+#define ASKS     20u
 
 static char dir[] = "/tmp/secmgr-api.XXXXXX", file[64], log_file[64], why[400];
 static struct sm_config config;
@@ -340,10 +342,43 @@ static void test_secmgr_api__each_partition_of_each_device_is_asked_for_its_key(
     allow("disk2", ROOT ",\"inherit\":\"read\"");
     assert_int_equal(refused_key("disk1", one), 503);
     assert_int_equal(opened, 1);
-    assert_int_equal(refused_key("disk1", two), 503);
     assert_int_equal(refused_key("disk2", one), 503);
+    assert_int_equal(refused_key("disk1", two), 503);
     assert_int_equal(refused_key("disk2", two), 503);
     assert_int_equal(opened, 4);
+}
+
+/* Would catch: clients that have the manager ask a device without end. */
+static void test_secmgr_api__a_partition_is_not_asked_for_each_complaint(void **state)
+{
+    static const char one[] = ",\"type\":\"partition\",\"pid\":65536",
+                      two[] = ",\"type\":\"partition\",\"pid\":131072";
+    unsigned good = 0;
+
+    (void)state;
+    allow("disk1", ROOT ",\"inherit\":\"read\"");
+    for (unsigned i = 0; i < ASKS; i++) {
+        good += refused_key("disk1", one) == 200;
+        good += refused_key("disk1", two) == 200;
+    }
+    assert_int_equal(opened + good, 2 * ASKS);
+    assert_in_range(good, ASKS, 2 * ASKS - 2);
+}
+
+/* Would catch: a device that is forgotten because there are many, or because another one is silent. */
+static void test_secmgr_keys__every_device_is_looked_after(void **state)
+{
+    unsigned rotated = 1;
+    char name[16];
+
+    (void)state;
+    for (uint8_t i = 3; i <= DEVICES; i++) {
+        snprintf(name, sizeof(name), "disk%u", (unsigned)i);
+        add_osd(name, i);
+    }
+    assert_int_equal(sm_keys_rotate_due(keys, 1000, &rotated), OSD_OK);
+    assert_int_equal(rotated, 0);
+    assert_int_equal(opened, DEVICES); /* each once: its other partitions need not be tried */
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -356,6 +391,8 @@ int main(void)
         CASE(test_secmgr_api__a_capability_has_the_tag_of_what_it_is_for),
         CASE(test_secmgr_api__unknown_callers_are_limited_by_their_address),
         CASE(test_secmgr_api__each_partition_of_each_device_is_asked_for_its_key),
+        CASE(test_secmgr_api__a_partition_is_not_asked_for_each_complaint),
+        CASE(test_secmgr_keys__every_device_is_looked_after),
     };
     static const uint8_t salt[SM_SALT_LEN];
     int rc;

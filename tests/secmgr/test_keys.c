@@ -337,6 +337,28 @@ static void test_secmgr_keys__enrolment_changes_the_master_key(void **state)
 }
 
 /* Would catch: a crash at some point of enrolment after which nobody has the device's keys. */
+/* Would catch: a device that has CMDRSP only and gets something else. */
+static void test_secmgr_keys__commands_are_signed_by_the_method_of_the_device(void **state)
+{
+    static const struct {
+        uint8_t enrolled, sent;
+    } cases[] = {{OSD_SEC_CAPKEY, OSD_SEC_CMDRSP},
+                 {OSD_SEC_CMDRSP, OSD_SEC_CMDRSP},
+                 {OSD_SEC_ALLDATA, OSD_SEC_ALLDATA}};
+    struct osd_wire_error err;
+    struct osd_cdb c;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        tear_down(NULL);
+        set_up(NULL);
+        assert_int_equal(enrol_by(cases[i].enrolled), OSD_OK);
+        assert_int_equal(osd_cdb_decode(last_cdb, last_len, &c, &err), OSD_OK);
+        assert_int_equal(c.cap.method, cases[i].sent);
+        assert_int_equal(c.cap.icv_algorithm, 1);
+    }
+}
+
 static void test_secmgr_keys__enrolment_survives_any_loss(void **state)
 {
     int n = 1, done = 0;
@@ -881,6 +903,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         CASE(test_secmgr_keys__enrolment_changes_the_master_key),
+        CASE(test_secmgr_keys__commands_are_signed_by_the_method_of_the_device),
         CASE(test_secmgr_keys__enrolment_survives_any_loss),
         CASE(test_secmgr_keys__a_partition_gets_its_keys_when_asked_for),
         CASE(test_secmgr_keys__rotation_survives_any_loss),

@@ -413,6 +413,8 @@ static void test_secmgr_requests__malformed_ones_are_refused(void **state)
         "{\"osd\":\"../d\",\"type\":\"root\",\"permissions\":[\"read\"]}",
         "{\"osd\":\"d\\u0000e\",\"type\":\"root\",\"permissions\":[\"read\"]}",
         "{\"osd\":\"d\",\"type\":\"root\",\"permissions\":[\"read\"],\"range_start\":1}",
+        "{\"osd\":\"d\",\"type\":\"object\",\"pid\":65536,\"oid\":65536,\"generation\":1,"
+        "\"permissions\":[\"read\"],\"range_start\":1}",
     };
     struct sm_credential_request r;
 
@@ -439,6 +441,11 @@ static void test_secmgr_requests__rules_name_what_there_can_be(void **state)
          "\"permissions\":[],\"inherit\":[\"read\"]}",
          0},
         {"{\"type\":\"root\",\"principal\":\"joe\",\"permissions\":[]}", 0},
+        {"{\"type\":\"root\",\"principal\":\"uid:1\",\"permissions\":\"reed\"}", 0},
+        {"{\"type\":\"root\",\"principal\":\"uid:1\",\"permissions\":[\"reed\"]}", 0},
+        {"{\"type\":\"root\",\"principal\":\"uid:1\",\"permissions\":{}}", 0},
+        {"{\"type\":\"root\",\"principal\":\"uid:1\",\"permissions\":[],\"inherit\":\"reed\"}",
+         0},
     };
     struct sm_rule r = {.osd = "id"};
     char why[400];
@@ -449,6 +456,121 @@ static void test_secmgr_requests__rules_name_what_there_can_be(void **state)
              OSD_OK) != cases[i].good)
             fail_msg("%s: %s", cases[i].text, why);
     assert_string_equal(r.osd, "id");
+}
+
+#define D20 "01234567890123456789"
+#define D80 D20 D20 D20 D20
+
+/* A batch of n objects, the last of which has another id; 0: all are good. */
+static osd_status batch(const char *more, size_t n, uint64_t last, struct sm_batch_request *r)
+{
+    static char text[16384], why[400];
+    size_t len = (size_t)snprintf(text, sizeof(text),
+                                  "{%s,\"osd\":\"d\",\"pid\":65536,\"oids\":[", more);
+
+    for (size_t i = 0; i < n; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%llu", i ? "," : "",
+                                (unsigned long long)(i + 1 == n && last ? last : 65536 + i));
+    len += (size_t)snprintf(text + len, sizeof(text) - len, "]}");
+    return sm_parse_batch(text, len, r, why, sizeof(why));
+}
+
+/* Would catch: more objects than there is room for. */
+static void test_secmgr_requests__a_batch_is_one_to_256_objects(void **state)
+{
+    static const char read[] = "\"type\":\"object\",\"permissions\":\"read\"";
+    struct sm_batch_request r;
+
+    (void)state;
+    assert_int_equal(batch(read, SM_BATCH, 0, &r), OSD_OK);
+    assert_int_equal(r.n, SM_BATCH);
+    assert_int_equal(r.oids[SM_BATCH - 1], 65536 + SM_BATCH - 1);
+    assert_int_equal(batch(read, SM_BATCH + 1, 0, &r), OSD_E_INVALID);
+    assert_int_equal(batch(read, 0, 0, &r), OSD_E_INVALID);
+    assert_int_equal(batch(read, 2, OSD_ID_FIRST - 1, &r), OSD_E_INVALID);
+    assert_int_equal(batch("\"type\":\"collection\",\"permissions\":\"read\"", 1, 0, &r),
+                     OSD_OK);
+    assert_int_equal(batch("\"type\":\"partition\",\"permissions\":\"read\"", 1, 0, &r),
+                     OSD_E_INVALID);
+    assert_int_equal(batch("\"type\":\"object\",\"permissions\":\"read,create\"", 1, 0, &r),
+                     OSD_E_INVALID);
+    assert_int_equal(batch("\"type\":\"object\",\"permissions\":\"none\"", 1, 0, &r),
+                     OSD_E_INVALID);
+    assert_int_equal(
+        batch("\"type\":\"object\",\"permissions\":\"read\",\"generation\":0", 1, 0, &r),
+        OSD_E_INVALID);
+}
+
+static bool key_is_good(const char *text)
+{
+    struct sm_key_request r;
+    char why[400];
+
+    return sm_parse_key(text, strlen(text), &r, why, sizeof(why)) == OSD_OK;
+}
+
+static bool member_is_good(const char *principal)
+{
+    char text[SM_PRINCIPAL + 40], got[SM_PRINCIPAL], why[400];
+
+    snprintf(text, sizeof(text), "{\"principal\":\"%s\"}", principal);
+    return sm_parse_member(text, strlen(text), got, why, sizeof(why)) == OSD_OK &&
+           strcmp(got, principal) == 0;
+}
+
+static bool enrolment_is_good(const char *url, const char *more)
+{
+    char text[SM_URL_LEN + 300], why[400];
+    struct sm_enrol_request r;
+
+    snprintf(text, sizeof(text), "{\"name\":\"d\",\"url\":\"%s\",%s}", url, more);
+    return sm_parse_enrol(text, strlen(text), &r, why, sizeof(why)) == OSD_OK;
+}
+
+static void test_secmgr_requests__keys_members_and_devices(void **state)
+{
+    static const char key[] = "\"master_key\":\"" D80 "\"";
+    char url[SM_URL_LEN + 1];
+
+    (void)state;
+    assert_true(key_is_good("{}"));
+    assert_true(key_is_good("{\"pid\":0,\"revoke\":true}"));
+    assert_true(key_is_good("{\"pid\":65536,\"oid\":65536,\"revoke\":true}"));
+    assert_false(key_is_good("{\"pid\":65536,\"oid\":65536}"));
+    assert_false(key_is_good("{\"oid\":65536,\"revoke\":true}"));
+    assert_false(key_is_good("{\"pid\":0,\"version\":1}"));
+    assert_true(member_is_good("uid:1"));
+    assert_true(member_is_good("gid:1"));
+    assert_false(member_is_good("group:staff"));
+    assert_false(member_is_good("other"));
+    assert_true(enrolment_is_good("iscsi://h/iqn/0", key));
+    assert_true(enrolment_is_good("file:///x", key));
+    assert_false(enrolment_is_good("memory:", key));
+    assert_false(enrolment_is_good("file://x/y", key));
+    assert_false(enrolment_is_good("file:///x", "\"master_key\":\"" D80 "0\""));
+    assert_false(enrolment_is_good("file:///x", "\"master_key\":\"" D20 D20 D20 "\""));
+    assert_false(enrolment_is_good("file:///x", "\"method\":\"alldata\""));
+    assert_false(
+        enrolment_is_good("file:///x", "\"method\":\"none\",\"master_key\":\"" D80 "\""));
+    memset(url, 'x', sizeof(url));
+    memcpy(url, "file:///", 8);
+    url[SM_URL_LEN] = 0; /* one too long */
+    assert_false(enrolment_is_good(url, key));
+    url[SM_URL_LEN - 1] = 0;
+    assert_true(enrolment_is_good(url, key));
+}
+
+static void test_secmgr_requests__a_body_has_a_most(void **state)
+{
+    static char text[SM_BODY_MAX + 2];
+    struct sm_key_request r;
+    char why[400];
+
+    (void)state;
+    memset(text, ' ', sizeof(text));
+    memcpy(text, "{}", 2);
+    assert_int_equal(sm_parse_key(text, SM_BODY_MAX, &r, why, sizeof(why)), OSD_OK);
+    assert_int_equal(sm_parse_key(text, SM_BODY_MAX + 1, &r, why, sizeof(why)), OSD_E_INVALID);
 }
 
 /* ---- audit ---- */
@@ -502,6 +624,9 @@ int main(void)
         cmocka_unit_test(test_secmgr_requests__a_credential),
         cmocka_unit_test(test_secmgr_requests__malformed_ones_are_refused),
         cmocka_unit_test(test_secmgr_requests__rules_name_what_there_can_be),
+        cmocka_unit_test(test_secmgr_requests__a_batch_is_one_to_256_objects),
+        cmocka_unit_test(test_secmgr_requests__keys_members_and_devices),
+        cmocka_unit_test(test_secmgr_requests__a_body_has_a_most),
         cmocka_unit_test(test_secmgr_audit__whole_lines_and_a_failure_is_told),
     };
 
