@@ -402,10 +402,11 @@ static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t 
         err = open_families(r, path, cache);
     rocksdb_cache_destroy(cache);
     if (err) {
-        bool locked = strstr(err, "lock ") != NULL;
+        bool locked = strstr(err, "lock ") != NULL, damaged = strstr(err, "orruption");
         snprintf(reason, reason_len,
-                 locked ? "store %s is in use by another process"
-                        : "store %s cannot be opened: %s",
+                 locked    ? "store %s is in use by another process"
+                 : damaged ? "store %s: osdctl salvage makes a new one of what is left: %s"
+                           : "store %s cannot be opened: %s",
                  r->path, err);
         st = locked ? OSD_E_BUSY : rdb_error(r, err);
         if (locked)
@@ -730,8 +731,11 @@ static osd_status open_parts(struct rdb *r, const char *db, const char *data, ch
     if (!st && !r->cfg.read_only && !r->cfg.idle)
         st = keeper_start(r);
     if (st && reason_len > 0 && reason[0] == 0)
-        snprintf(reason, reason_len, "store %s: %s; run osdctl check", r->path,
-                 osd_status_text(st));
+        snprintf(reason, reason_len,
+                 st == OSD_E_CORRUPT
+                     ? "store %s: %s; osdctl salvage makes a new one of what is left"
+                     : "store %s: %s; run osdctl check",
+                 r->path, osd_status_text(st));
     return st;
 }
 

@@ -109,7 +109,10 @@ static void note_changed(void *arg, enum cf cf, const uint8_t *key, size_t len)
     else if (cf != CF_DEFAULT && len >= 8)
         id =
             (struct store_id){be64_get(key), len >= 16 && cf != CF_IDS ? be64_get(key + 8) : 0};
-    add_id(&s->changed, id); /* one that finds no memory goes without a name */
+    if (!s->noted)
+        s->noted = add_id(&s->changed, id);
+    if (!s->noted && cf == CF_ATTRS && id.oid == 0)
+        s->noted = salvage_distrust(s, id.pid, true);
 }
 
 static osd_status make_nothing_of(void *arg, uint64_t number, const void *data, size_t len)
@@ -138,7 +141,7 @@ static osd_status take_record(void *arg, uint64_t number, const void *data, size
             s->bad_record = number;
         s->ret->dropped++;
         ahead_each(s->to, data, len, note_changed, s);
-        return OSD_OK;
+        return s->noted;
     }
     if (st)
         return st;

@@ -60,6 +60,7 @@ struct salvage {
     uint64_t n_files;        /* data files that there are or that maps name */
     uint64_t serial;         /* the greatest of a partition */
     uint64_t bad_record;     /* of the journal: the first that makes no sense; 0: none */
+    osd_status noted;        /* how noting what dropped records change has failed */
     struct list changed;     /* struct store_id: what the dropped records change */
 };
 

@@ -408,13 +408,30 @@ static bool concerns(enum cf cf, const uint8_t *key, struct store_id *ret)
     return cf != CF_IDS && cf != CF_RECORDS;
 }
 
+/* Attributes of partitions and of the root say who is let in. */
+static osd_status note_aged(struct salvage *s, enum cf cf, const uint8_t *key)
+{
+    struct store_id id, *at = s->aged.v;
+    size_t n = s->aged.n;
+
+    if (!concerns(cf, key, &id))
+        return OSD_OK;
+    osd_status st = cf == CF_ATTRS && id.oid == 0 ? salvage_distrust(s, id.pid, true) : OSD_OK;
+    if (st || (n && at[n - 1].pid == id.pid && at[n - 1].oid == id.oid))
+        return st;
+    at = list_add(&s->aged, sizeof(*at));
+    if (!at)
+        return OSD_E_NOMEM;
+    *at = id;
+    return OSD_OK;
+}
+
 /* A key in a range that was passed over: what the other tables hold may be what was before. */
 static osd_status take_older(struct reader *d)
 {
     struct salvage *s = d->s;
     size_t klen, len;
     const char *k = rocksdb_iter_key(d->it, &klen), *v = rocksdb_iter_value(d->it, &len);
-    struct store_id id, *at;
 
     if (!key_whole(d->cf, klen))
         return OSD_OK;
@@ -422,16 +439,8 @@ static osd_status take_older(struct reader *d)
     s->ret->older = true;
     memset(d->last, 0, KEY_ROOM);
     memcpy(d->last, k, klen < KEY_ROOM ? klen : KEY_ROOM);
-    if (concerns(d->cf, d->last, &id)) {
-        at = s->aged.n ? &((struct store_id *)s->aged.v)[s->aged.n - 1] : NULL;
-        if (!at || at->pid != id.pid || at->oid != id.oid) {
-            at = list_add(&s->aged, sizeof(*at));
-            if (!at)
-                return OSD_E_NOMEM;
-            *at = id;
-        }
-    }
-    return salvage_write(s, false);
+    osd_status st = note_aged(s, d->cf, d->last);
+    return st ? st : salvage_write(s, false);
 }
 
 /* Keys behind l->from, not behind l->to. */

@@ -31,7 +31,8 @@ typedef void (*store_salvage_progress)(void *arg, const char *step, uint64_t don
 
 /**
  * The protection of a partition, or of the device (pid 0), may be less than it was: what is kept of
- * keys there may be missing or old. own: so may be its own attributes. s is the new store, before
+ * keys there may be missing or old. own: so may be any of its own attributes. Called for the same one
+ * once for each value of own at most; for a partition that is no longer there, too. s is the new store, before
  * it is one. Another status than OSD_OK ends the salvage.
  */
 typedef osd_status (*store_salvage_distrust)(void *arg, struct osd_store *s, uint64_t pid,

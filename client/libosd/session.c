@@ -9,7 +9,9 @@
 #include <time.h>
 
 #include "initiator/initiator.h"
+#include "interpreter/interpreter.h"
 #include "libosd.h"
+#include "store/salvage.h"
 #include "store/store.h"
 #include "wire/sense.h"
 
@@ -136,10 +138,11 @@ osd_status osd_secmgr_request(const struct osd_options *options, const char *met
     return st ? failed(st, "%s", why[0] ? why : osd_status_text(st)) : OSD_OK;
 }
 
-/* ---- check ---- */
+/* ---- check and salvage ---- */
 
 struct relay {
     void (*report)(void *arg, const char *line);
+    void (*progress)(void *arg, const char *step, uint64_t done, uint64_t total);
     void *arg;
 };
 
@@ -158,7 +161,7 @@ osd_status osd_check(struct osd_session *s, bool repair,
                      struct osd_check_result *ret)
 {
     struct osd_store *store = transport_store(s->transport);
-    struct relay relay = {report, arg};
+    struct relay relay = {.report = report, .arg = arg};
     struct store_check_result r;
     osd_status st;
 
@@ -171,5 +174,51 @@ osd_status osd_check(struct osd_session *s, bool repair,
         return failed(st, "check: %s", osd_status_text(st));
     *ret = (struct osd_check_result){r.partitions, r.objects,  r.attributes,
                                      r.bytes,      r.findings, r.repaired};
+    return OSD_OK;
+}
+
+static void relay_progress(void *arg, const char *step, uint64_t done, uint64_t total)
+{
+    struct relay *r = arg;
+
+    if (r->progress)
+        r->progress(r->arg, step, done, total);
+}
+
+static osd_status relay_distrust(void *arg, struct osd_store *s, uint64_t pid, bool own)
+{
+    const struct store_id id = {pid, 0};
+    osd_status st = osd_device_distrust(s, pid, own);
+
+    if (!st)
+        relay_finding(
+            arg, id,
+            pid ? "its partition key and working keys have ended, as far as it had any"
+                : "all partition and working keys have ended, as far as there were any");
+    return st;
+}
+
+osd_status osd_salvage(const char *source, const char *target,
+                       void (*report)(void *arg, const char *line),
+                       void (*progress)(void *arg, const char *step, uint64_t done,
+                                        uint64_t total),
+                       void *arg, struct osd_salvage_result *ret)
+{
+    struct relay relay = {report, progress, arg};
+    const struct store_salvage what = {.source = source,
+                                       .target = target,
+                                       .report = relay_finding,
+                                       .progress = relay_progress,
+                                       .distrust = relay_distrust,
+                                       .arg = &relay,
+                                       .clock = &osd_clock_system};
+    struct store_salvaged r;
+    char why[400];
+    osd_status st = store_rocksdb_salvage(&what, &r, why, sizeof(why));
+
+    if (st)
+        return failed(st, "%s", why);
+    *ret = (struct osd_salvage_result){r.partitions, r.objects, r.attributes, r.bytes,
+                                       r.lost,       r.harmed,  r.dropped,    r.older};
     return OSD_OK;
 }

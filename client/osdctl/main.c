@@ -78,6 +78,8 @@ static const struct verb {
     {"secmgr", 1, 1, "status|osds", "state of the security manager, its devices", verb_secmgr,
      NO_DEVICE, MANAGER_OPTIONS},
     {"check", 0, 1, "[STORE]", "check a store that nobody serves", verb_check, NO_DEVICE, "R"},
+    {"salvage", 2, 2, "STORE NEW-STORE", "make a new store of what is left of a damaged one",
+     verb_salvage, NO_DEVICE, "q"},
     {"explain", 1, 1, "SENSE-HEX|EXIT-CODE", "say what sense data or an exit code means",
      verb_explain, NO_DEVICE, ""},
     {"conform", 0, 64, "URL [SCRIPT.osd | FILTER]...",
@@ -157,7 +159,7 @@ static int help(void)
            "      --progress FD     cp: \"done/total\" lines of bytes to a descriptor\n"
            "      --count N         ping: how often, 0 = until interrupted (default 4)\n"
            "      --interval MS     ping: milliseconds between two (default 1000)\n"
-           "  -q, --quiet           cp: no progress bar\n"
+           "  -q, --quiet           cp, salvage: no progress bar\n"
            "  -h, --help            this text\n"
            "      --version         the version\n\nSee osdctl(1).\n");
     return 0;

@@ -24,7 +24,7 @@ verb_function verb_put, verb_get, verb_cat, verb_append;
 /* verbs_attr.c */
 verb_function verb_attr;
 /* verbs_device.c */
-verb_function verb_flush, verb_format, verb_check, verb_explain;
+verb_function verb_flush, verb_format, verb_check, verb_salvage, verb_explain;
 /* verbs_snapshot.c */
 verb_function verb_snapshot, verb_compare;
 /* verbs_keys.c */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client/osdctl/verbs_device.c - flush, format, check, explain: the device as a whole
+ * client/osdctl/verbs_device.c - flush, format, check, salvage, explain: the device as a whole
  */
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "common/number.h"
 #include "verbs.h"
@@ -61,19 +63,26 @@ static int check_ended(const struct osd_check_result *r, const char *path)
     return list_close(data, bad ? OSD_E_CORRUPT : OSD_OK, message);
 }
 
-/* file:// URL of a store named by such a URL or by its directory; false: reported in *ret_rc. */
+/* Directory of a store named by a file:// URL or by itself; NULL: reported in *ret_rc. */
+static const char *store_directory(const char *name, int *ret_rc)
+{
+    if (strncmp(name, "file://", 7) == 0)
+        return name + 7;
+    if (!strstr(name, "://") && name[0])
+        return name;
+    *ret_rc = usage_error(
+        "\"%s\" is not the directory of a store: this runs where the store lies", name);
+    return NULL;
+}
+
+/* file:// URL of a store; false: reported in *ret_rc. */
 static bool store_url(const char *name, char url[URL_MAX], int *ret_rc)
 {
     char path[PATH_MAX];
 
-    if (strncmp(name, "file://", 7) == 0) {
-        name += 7;
-    } else if (strstr(name, "://") || !name[0]) {
-        *ret_rc = usage_error("\"%s\" is not the directory of a store: check runs where the "
-                              "store lies",
-                              name);
+    name = store_directory(name, ret_rc);
+    if (!name)
         return false;
-    }
     if (!realpath(name, path)) {
         *ret_rc = fail_errno(name);
         return false;
@@ -103,6 +112,80 @@ int verb_check(const struct options *o, struct osd_session *s, int argc, char **
     st = osd_check(s, o->repair, print_finding, NULL, &r);
     osd_close(s);
     return st ? fail(st) : check_ended(&r, path);
+}
+
+/* ---- salvage ---- */
+
+/** What is shown while it runs. */
+struct bar {
+    bool terminal, drawn;
+    time_t second;
+};
+
+static void clear_bar(struct bar *b)
+{
+    if (b->drawn)
+        fprintf(stderr, "\r\033[K");
+    b->drawn = false;
+}
+
+static void salvage_finding(void *arg, const char *line)
+{
+    clear_bar(arg);
+    print_finding(NULL, line);
+}
+
+static void salvage_progress(void *arg, const char *step, uint64_t done, uint64_t total)
+{
+    struct bar *b = arg;
+
+    if (!b->terminal || b->second == time(NULL))
+        return;
+    b->second = time(NULL);
+    b->drawn = true;
+    if (total)
+        fprintf(stderr, "\r\033[K%s: %" PRIu64 " of %" PRIu64, step, done, total);
+    else
+        fprintf(stderr, "\r\033[K%s: %" PRIu64, step, done);
+}
+
+static int salvage_ended(const struct osd_salvage_result *r, const char *source,
+                         const char *target)
+{
+    char message[512];
+    bool bad = r->lost || r->harmed || r->dropped || r->older;
+    json_t *data =
+        json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "partitions", (json_int_t)r->partitions,
+                  "objects", (json_int_t)r->objects, "attributes", (json_int_t)r->attributes,
+                  "bytes", (json_int_t)r->bytes, "lost", (json_int_t)r->lost, "harmed",
+                  (json_int_t)r->harmed, "dropped", (json_int_t)r->dropped, "older", r->older);
+
+    if (!json_output)
+        printf("%" PRIu64 " partitions, %" PRIu64 " objects, %" PRIu64 " attributes, %" PRIu64
+               " bytes are in %s: %" PRIu64 " objects lost, %" PRIu64
+               " other findings, %" PRIu64 " records of the journal dropped%s\n",
+               r->partitions, r->objects, r->attributes, r->bytes, target, r->lost, r->harmed,
+               r->dropped, r->older ? "; what it holds may be older than what was there" : "");
+    snprintf(message, sizeof(message), "%s is made; something of %s is missing in it", target,
+             source);
+    return list_close(data, bad ? OSD_E_CORRUPT : OSD_OK, message);
+}
+
+int verb_salvage(const struct options *o, struct osd_session *s, int argc, char **argv)
+{
+    struct bar b = {.terminal = !o->quiet && !json_output && isatty(2)};
+    struct osd_salvage_result r;
+    const char *source, *target;
+    int rc;
+
+    source = store_directory(argv[0], &rc);
+    target = source ? store_directory(argv[1], &rc) : NULL;
+    if (!target)
+        return rc;
+    list_open("findings");
+    osd_status st = osd_salvage(source, target, salvage_finding, salvage_progress, &b, &r);
+    clear_bar(&b);
+    return st ? fail(st) : salvage_ended(&r, source, target);
 }
 
 /* ---- explain ---- */

@@ -20,7 +20,7 @@
 #include "wire/spc.h"
 #include "wire/twophase.h"
 
-#define ROOT_METHOD 0x1 /* attribute of R+5h */
+#define METHOD_NUMBER 0x1 /* attribute of R+5h and P+5h */
 
 #define SETTING_SERIAL   "interpreter.serial"
 #define SETTING_EPOCH    "interpreter.boot_epoch"
@@ -218,6 +218,85 @@ static osd_status find_master_key(const struct osd_device_config *cfg, struct os
     return have || dev->default_method == OSD_SEC_NOSEC ? OSD_OK : OSD_E_NOT_FOUND;
 }
 
+/* ---- a store whose protection may be less than it was ---- */
+
+/* A device that was made without a method, or with one that is not known, is one with a method from
+ * now on. */
+static osd_status raise_method(struct osd_store *s)
+{
+    uint64_t method = OSD_SEC_NOSEC;
+    osd_status st = get_number(s, SETTING_METHOD, &method);
+
+    if (st && st != OSD_E_NOT_FOUND)
+        return st;
+    st = put_number(s, SETTING_SECURED, 1);
+    return st || method >= OSD_SEC_CMDRSP ? st : put_number(s, SETTING_METHOD, OSD_SEC_CMDRSP);
+}
+
+/* Whether anybody ever has to prove anything. */
+static osd_status find_secured(struct osd_store *s, bool *ret)
+{
+    uint64_t method = OSD_SEC_NOSEC, secured = 0;
+    osd_status st = get_number(s, SETTING_METHOD, &method);
+
+    *ret = true;
+    if (st == OSD_E_NOT_FOUND)
+        return raise_method(s);
+    if (st == OSD_OK)
+        st = get_number(s, SETTING_SECURED, &secured);
+    *ret = secured || method != OSD_SEC_NOSEC;
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
+/* Where the method that is asked for may be lost, or an older one, that is the strongest. */
+static osd_status demand_most(struct osd_store *s, uint64_t pid)
+{
+    uint32_t page = (pid ? OSD_PAGE_P : OSD_PAGE_R) + OSD_PG_SECURITY;
+    struct store_id id = {pid, 0};
+    uint8_t method = OSD_SEC_ALLDATA;
+    struct store_txn *t;
+    osd_status st = s->ops->begin(s, id, STORE_EXCLUSIVE, &t);
+
+    if (st)
+        return st;
+    st = s->ops->set_attr(t, id, page, METHOD_NUMBER, &method, 1);
+    if (st == OSD_OK)
+        return s->ops->commit(t, STORE_COMMIT_SYNC);
+    s->ops->abort(t);
+    return st;
+}
+
+/* Without its master key, or the salt of the passphrase that opens it, a device needs a new one. */
+static osd_status distrust_device(struct osd_store *s, bool secured)
+{
+    uint8_t state[1 + OSD_SEAL_SALT_LEN];
+    enum keys_master master;
+    size_t len;
+    osd_status st = s->ops->get_setting(s, SETTING_SEAL, state, sizeof(state), &len);
+    bool salt = st == OSD_OK;
+
+    if (st && st != OSD_E_NOT_FOUND)
+        return st;
+    st = keys_master(s, &master);
+    if (st)
+        return st;
+    bool closed = master == KEYS_MASTER_SEALED && !salt;
+    st = closed ? keys_end_all(s) : keys_end(s, 0);
+    return st || !secured || (master != KEYS_NO_MASTER && !closed) ? st : raise_method(s);
+}
+
+osd_status osd_device_distrust(struct osd_store *s, uint64_t pid, bool own)
+{
+    bool secured;
+    osd_status st = find_secured(s, &secured);
+
+    if (st == OSD_OK)
+        st = pid ? keys_end(s, pid) : distrust_device(s, secured);
+    if (st == OSD_OK && own && secured)
+        st = demand_most(s, pid);
+    return pid && st == OSD_E_NOT_FOUND ? OSD_OK : st; /* it is gone */
+}
+
 osd_status device_note_secured(struct osd_device *dev)
 {
     osd_status st = OSD_OK;
@@ -242,8 +321,8 @@ osd_status device_learn_method(struct osd_device *dev)
         st = ops->begin(dev->store, root, STORE_SHARED, &t);
         if (st)
             return st;
-        st =
-            ops->get_attr(t, root, OSD_PAGE_R + OSD_PG_SECURITY, ROOT_METHOD, &method, 1, &len);
+        st = ops->get_attr(t, root, OSD_PAGE_R + OSD_PG_SECURITY, METHOD_NUMBER, &method, 1,
+                           &len);
         ops->abort(t);
     }
     if (st && st != OSD_E_NOT_FOUND)

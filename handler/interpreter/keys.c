@@ -404,6 +404,72 @@ osd_status keys_install_master(struct osd_store *s, const struct osd_seal *seal,
     return st;
 }
 
+/* ---- keys that are no longer trusted ---- */
+
+static osd_status drop_from(struct store_txn *t, struct store_id id, uint32_t number)
+{
+    return t->store->ops->set_attr(t, id, KEYS_PAGE, number, NULL, 0);
+}
+
+static osd_status end_keys(struct store_txn *t, struct store_id id)
+{
+    osd_status st = drop_from(t, id, KEY_PARTITION);
+
+    for (uint32_t v = 0; v < N_WORKING && st == OSD_OK; v++)
+        st = drop_from(t, id, KEY_WORKING + v);
+    return st;
+}
+
+/* Keys that are there for one of another serial number have ended. */
+static osd_status any_serial(struct store_txn *t)
+{
+    uint8_t raw[8];
+
+    osd_random(raw, sizeof(raw));
+    raw[0] &= 0x7f; /* it counts on */
+    return t->store->ops->set_attr(t, root, KEYS_PAGE, KEY_SERIAL, raw, sizeof(raw));
+}
+
+/* The root's, with master: that and the root key as well. */
+static osd_status end_of(struct osd_store *s, struct store_id id, bool master)
+{
+    struct store_txn *t;
+    osd_status st = s->ops->begin(s, id, STORE_EXCLUSIVE, &t);
+
+    if (st)
+        return st;
+    st = end_keys(t, id);
+    if (st == OSD_OK && master)
+        st = drop_from(t, id, KEY_MASTER);
+    if (st == OSD_OK && master)
+        st = drop_from(t, id, KEY_ROOT);
+    if (st == OSD_OK && id.pid == 0)
+        st = any_serial(t);
+    if (st == OSD_OK)
+        return s->ops->commit(t, STORE_COMMIT_SYNC);
+    s->ops->abort(t);
+    return st;
+}
+
+osd_status keys_end(struct osd_store *s, uint64_t pid)
+{
+    return end_of(s, (struct store_id){pid, 0}, false);
+}
+
+osd_status keys_master(struct osd_store *s, enum keys_master *ret)
+{
+    struct store_txn *t;
+    uint32_t len = 0;
+    osd_status st = s->ops->begin(s, root, STORE_SHARED, &t);
+
+    if (st)
+        return st;
+    st = s->ops->get_attr(t, root, KEYS_PAGE, KEY_MASTER, NULL, 0, &len);
+    s->ops->abort(t);
+    *ret = st ? KEYS_NO_MASTER : len == RECORD_LEN ? KEYS_MASTER_OPEN : KEYS_MASTER_SEALED;
+    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+}
+
 /* ---- sealing what lies open ---- */
 
 /* One record that may be absent, or sealed already. */
@@ -457,16 +523,32 @@ static osd_status some_partitions(struct osd_store *s, uint64_t from, uint64_t *
     return st;
 }
 
-osd_status keys_seal_all(struct osd_store *s, const struct osd_seal *seal)
+/* seal NULL: end them instead. */
+static osd_status each_partition(struct osd_store *s, const struct osd_seal *seal)
 {
     uint64_t pids[64], next = OSD_ID_FIRST;
-    osd_status st = seal_records(s, seal, root);
+    osd_status st = OSD_OK;
 
     while (st == OSD_OK && next != 0) {
         size_t n = 0;
         st = some_partitions(s, next, pids, sizeof(pids) / sizeof(pids[0]), &n, &next);
         for (size_t i = 0; i < n && st == OSD_OK; i++)
-            st = seal_records(s, seal, (struct store_id){pids[i], 0});
+            st = seal ? seal_records(s, seal, (struct store_id){pids[i], 0})
+                      : keys_end(s, pids[i]);
     }
     return st;
+}
+
+osd_status keys_seal_all(struct osd_store *s, const struct osd_seal *seal)
+{
+    osd_status st = seal_records(s, seal, root);
+
+    return st ? st : each_partition(s, seal);
+}
+
+osd_status keys_end_all(struct osd_store *s)
+{
+    osd_status st = end_of(s, root, true);
+
+    return st ? st : each_partition(s, NULL);
 }

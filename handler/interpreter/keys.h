@@ -47,6 +47,16 @@ osd_status keys_install_master(struct osd_store *s, const struct osd_seal *seal,
 /** Whether the device has a master key. OSD_E_CORRUPT: it is sealed under another passphrase. */
 osd_status keys_have_master(struct osd_store *s, const struct osd_seal *seal, bool *ret);
 
+/** End the keys of a partition; pid 0: all partition and working keys there are. Nobody else uses the
+ *  store, as with the next one. */
+osd_status keys_end(struct osd_store *s, uint64_t pid);
+/** All keys there are, the master key as well. */
+osd_status keys_end_all(struct osd_store *s);
+
+enum keys_master { KEYS_NO_MASTER, KEYS_MASTER_OPEN, KEYS_MASTER_SEALED };
+/** How the master key lies in the store. */
+osd_status keys_master(struct osd_store *s, enum keys_master *ret);
+
 /** Seal every key that is not sealed yet. Nobody else uses the store. */
 osd_status keys_seal_all(struct osd_store *s, const struct osd_seal *seal);
 

@@ -347,6 +347,26 @@ OSD_API osd_status osd_check(struct osd_session *s, bool repair,
                              void (*report)(void *arg, const char *line), void *arg,
                              struct osd_check_result *ret);
 
+/** What osd_salvage() made. */
+struct osd_salvage_result {
+    uint64_t partitions, objects, attributes, bytes; /* in the new store */
+    uint64_t lost; /* objects and collections that are not in it */
+    uint64_t
+        harmed; /* findings about what is in it with less than it had, and about the device */
+    uint64_t dropped; /* records of the journal */
+    bool older;       /* what it holds may be older than what the damaged one held last */
+};
+/** Make a new store, in an absent or empty directory, out of what can be read of a damaged one that
+ *  nobody serves, which is not changed. report (or NULL) gets one line for each loss, progress (or
+ *  NULL) how far a step has come; total 0: not known. Where keys may be missing or old they end, see
+ *  osdctl(1). OSD_OK also with losses; on failure there is no new store. Blocks for as long as
+ *  reading all data takes. */
+OSD_API osd_status osd_salvage(const char *source, const char *target,
+                               void (*report)(void *arg, const char *line),
+                               void (*progress)(void *arg, const char *step, uint64_t done,
+                                                uint64_t total),
+                               void *arg, struct osd_salvage_result *ret);
+
 /** Human line for sense data. dst gets at most len bytes, zero terminated. */
 OSD_API void osd_explain_sense(const uint8_t *sense, size_t sense_len, char *dst, size_t len);
 

@@ -481,6 +481,78 @@ static void test_interpreter_attack__keys_on_the_disk_are_sealed(void **state)
     rig_close(&rig);
 }
 
+/* The store of a device that was closed, as a salvage has it. */
+static void distrust_stored(struct rig *rig, uint64_t pid, bool own)
+{
+    struct store_config cfg = {.path = rig->dir, .clock = &rig->clock};
+    struct osd_store *s;
+
+    osd_device_close(rig->dev);
+    assert_int_equal(store_rocksdb_open(&cfg, &s, NULL, 0), OSD_OK);
+    if (own) /* some partition has asked for a method */
+        assert_int_equal(s->ops->put_setting(s, "interpreter.secured", "\0\0\0\0\0\0\0\1", 8),
+                         OSD_OK);
+    assert_int_equal(osd_device_distrust(s, pid, own), OSD_OK);
+    s->ops->close(s);
+    rig->now += 1000;
+    assert_int_equal(try_open(rig, NULL), OSD_OK);
+}
+
+/* That its partition asks for. */
+static uint8_t stored_method(struct rig *rig)
+{
+    const struct store_ops *ops = rig->store->ops;
+    uint8_t method = OSD_SEC_NOSEC;
+    struct store_txn *t;
+    uint32_t len;
+
+    assert_int_equal(ops->begin(rig->store, (struct store_id){RIG_PID, 0}, STORE_SHARED, &t),
+                     OSD_OK);
+    ops->get_attr(t, t->id, P5, 1, &method, 1, &len);
+    ops->abort(t);
+    return method;
+}
+
+static uint8_t read_signed(struct rig *rig, struct keys *k, uint8_t method)
+{
+    struct request r = signed_make(rig, signed_read(OSD_GEN2), method, k->working, k);
+
+    rig->out_len = 0;
+    rig->in_len = method == OSD_SEC_ALLDATA ? 512 : 4;
+    signed_run(rig, &r);
+    return rig->r.status;
+}
+
+/* Would catch: a key that may be an old one and still opens something, a partition that no longer
+ * knows its method and asks for none. */
+static void test_interpreter_attack__keys_that_are_not_trusted_any_more_open_nothing(
+    void **state)
+{
+    const char *kind = getenv("RIG_STORE");
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    if (!kind || strcmp(kind, "rocksdb") != 0)
+        skip(); /* the memory store does not come back */
+    signed_furnish(&rig, &k);
+    assert_int_equal(read_signed(&rig, &k, OSD_SEC_CMDRSP), SAM_GOOD);
+    distrust_stored(&rig, RIG_PID, false); /* of the partition */
+    assert_int_not_equal(read_signed(&rig, &k, OSD_SEC_CMDRSP), SAM_GOOD);
+    signed_keys_below(&rig, OSD_GEN2, RIG_PID, &k);
+    assert_int_equal(read_signed(&rig, &k, OSD_SEC_CMDRSP), SAM_GOOD);
+    distrust_stored(&rig, 0, false); /* of all: the root key is good for new ones */
+    assert_int_not_equal(read_signed(&rig, &k, OSD_SEC_CMDRSP), SAM_GOOD);
+    signed_keys_below(&rig, OSD_GEN2, RIG_PID, &k);
+    assert_int_equal(read_signed(&rig, &k, OSD_SEC_CMDRSP), SAM_GOOD);
+    distrust_stored(&rig, RIG_PID + 1000, true); /* it is gone */
+    assert_int_equal(read_signed(&rig, &k, OSD_SEC_CMDRSP), SAM_GOOD);
+    assert_int_equal(stored_method(&rig), OSD_SEC_NOSEC);
+    distrust_stored(&rig, RIG_PID, true);
+    assert_int_equal(stored_method(&rig), OSD_SEC_ALLDATA);
+    rig_close(&rig);
+}
+
 /* Without a restart, too: the nonce of one command does for no other. */
 static void test_interpreter_attack__a_used_nonce_does_for_no_other_command(void **state)
 {
@@ -712,6 +784,8 @@ int main(void)
         BY_BOTH(test_interpreter_attack__no_flipped_bit_of_a_credential_opens),
         cmocka_unit_test(test_interpreter_attack__a_restart_makes_no_nonce_good_again),
         cmocka_unit_test(test_interpreter_attack__keys_on_the_disk_are_sealed),
+        cmocka_unit_test(
+            test_interpreter_attack__keys_that_are_not_trusted_any_more_open_nothing),
         cmocka_unit_test(test_interpreter_attack__a_used_nonce_does_for_no_other_command),
         cmocka_unit_test(test_interpreter_attack__revocation_is_felt_at_once),
         cmocka_unit_test(test_interpreter_attack__a_new_key_ends_the_old_credentials),
