@@ -74,6 +74,8 @@ void salvage_harmed(struct salvage *s, struct store_id id, const char *fmt, ...)
 osd_status salvage_lost(struct salvage *s, struct store_id id);
 osd_status salvage_distrust(struct salvage *s, uint64_t pid, bool own);
 void salvage_step(struct salvage *s, const char *step, uint64_t done, uint64_t total);
+/** Whether a key is as long as those of its family. */
+bool salvage_key_whole(enum cf cf, size_t len);
 /** Write the batch if it is large, or in any case. */
 osd_status salvage_write(struct salvage *s, bool all);
 

@@ -112,7 +112,10 @@ static osd_status each(struct mender *m, enum cf cf, const void *prefix, size_t 
         e.value = (const uint8_t *)rocksdb_iter_value(it, &e.len);
         if (e.key_len < prefix_len || memcmp(e.key, prefix, prefix_len) != 0)
             break;
-        st = visit(m, &e, arg);
+        if (salvage_key_whole(cf, e.key_len))
+            st = visit(m, &e, arg);
+        else /* the journal's */
+            drop(m->s, cf, e.key, e.key_len);
         if (!st)
             st = salvage_write(m->s, false);
     }

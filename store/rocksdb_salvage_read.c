@@ -351,8 +351,7 @@ static osd_status note_lost(struct reader *d, const uint8_t to[KEY_ROOM])
     return OSD_OK;
 }
 
-/* Whether a key is as long as those of its family; shorter ones RocksDB would not survive. */
-static bool key_whole(enum cf cf, size_t len)
+bool salvage_key_whole(enum cf cf, size_t len)
 {
     static const size_t lens[CF_MAX] = {[CF_OBJECTS] = OBJECT_KEY_LEN,
                                         [CF_ATTRS] = ATTR_KEY_LEN,
@@ -370,7 +369,7 @@ static osd_status take_key(struct reader *d)
 
     memset(d->last, 0, KEY_ROOM);
     memcpy(d->last, k, klen < KEY_ROOM ? klen : KEY_ROOM);
-    if (!key_whole(d->cf, klen))
+    if (!salvage_key_whole(d->cf, klen))
         return OSD_OK;
     rocksdb_writebatch_put_cf(d->s->b, d->s->to->cf[d->cf], k, klen, v, len);
     if (++d->s->done % 1024 == 0)
@@ -433,7 +432,7 @@ static osd_status take_older(struct reader *d)
     size_t klen, len;
     const char *k = rocksdb_iter_key(d->it, &klen), *v = rocksdb_iter_value(d->it, &len);
 
-    if (!key_whole(d->cf, klen))
+    if (!salvage_key_whole(d->cf, klen))
         return OSD_OK;
     rocksdb_writebatch_put_cf(s->b, s->to->cf[d->cf], k, klen, v, len);
     s->ret->older = true;

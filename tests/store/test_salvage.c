@@ -770,6 +770,34 @@ static void test_store_salvage__the_journal_is_taken_up_to_what_makes_no_sense(v
     rig_check(r);
 }
 
+/* The database takes such keys, and a store that has them does not open. */
+static void test_store_salvage__keys_of_no_use_in_the_journal_are_left_out(void **state)
+{
+    struct world *w = *state;
+    uint8_t records[RAW_FAMILIES][1 + 8 + 18 + 1];
+    const void *all[RAW_FAMILIES];
+    size_t lens[RAW_FAMILIES];
+
+    fill(w);
+    settle(w);
+    for (int cf = 0; cf < RAW_FAMILIES; cf++) {
+        size_t key = cf == RAW_IDS ? 3 : cf == RAW_RECORDS ? 5 : 18;
+        memset(records[cf], 0xee, sizeof(records[cf]));
+        memcpy(records[cf], "\1\0\0\0\0\0\0\0\1", 9);
+        records[cf][1] = (uint8_t)cf;
+        records[cf][4] = (uint8_t)key;
+        all[cf] = records[cf];
+        lens[cf] = 1 + 8 + key + 1;
+    }
+    leave_records(w->r, all, lens, RAW_FAMILIES);
+    rig_ok(salvage(w));
+    assert_int_equal(w->heard.n, 0);
+    open_target(w);
+    char *after = store_dump(w->r->s, STORE_DUMP_TIMES);
+    assert_string_equal(after, w->before);
+    free(after);
+}
+
 static void test_store_salvage__a_crash_is_taken_over_as_by_opening(void **state)
 {
     static const uint8_t good[] = {1, 0, 0, 0, 1, 0, 0, 0, 2, 'k', 'v', 'w'};
@@ -874,6 +902,7 @@ int main(void)
         WORLD_TEST(test_store_salvage__of_two_objects_with_one_block_one_has_it),
         WORLD_TEST(test_store_salvage__a_record_in_two_places_is_named),
         WORLD_TEST(test_store_salvage__the_journal_is_taken_up_to_what_makes_no_sense),
+        WORLD_TEST(test_store_salvage__keys_of_no_use_in_the_journal_are_left_out),
         WORLD_TEST(test_store_salvage__a_crash_is_taken_over_as_by_opening),
         WORLD_TEST(test_store_salvage__only_an_empty_place_becomes_the_new_store),
         WORLD_TEST(test_store_salvage__one_that_is_killed_leaves_no_store),
