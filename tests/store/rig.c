@@ -284,3 +284,35 @@ uint64_t rig_random(uint64_t *seed, uint64_t n)
     x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
     return (x ^ x >> 31) % n;
 }
+
+/* ---- ballast ---- */
+
+#define BALLAST    20u /* more than what is removed key by key */
+#define BALLAST_AT 0x20000u
+
+void rig_ballast(struct rig *r, uint64_t pid)
+{
+    struct store_meta m = rig_meta(STORE_USER);
+
+    for (uint32_t i = 0; i < BALLAST; i++) {
+        struct store_id id = {pid, BALLAST_AT + i};
+        struct store_txn *t = rig_begin(r, id, STORE_EXCLUSIVE);
+        rig_ok(r->ops->create(t, id, &m, &id));
+        rig_ok(r->ops->set_attr(t, id, 1, i + 1, &i, sizeof(i)));
+        rig_commit(r, t);
+    }
+}
+
+void rig_check_ballast(struct rig *r, uint64_t pid)
+{
+    if (!rig_exists(r, (struct store_id){pid, 0}))
+        return;
+    for (uint32_t i = 0, value = 0, len = 0; i < BALLAST; i++) {
+        struct store_id id = {pid, BALLAST_AT + i};
+        struct store_txn *t = rig_begin(r, id, STORE_SHARED);
+        rig_ok(r->ops->get_attr(t, id, 1, i + 1, &value, sizeof(value), &len));
+        r->ops->abort(t);
+        assert_int_equal(len, sizeof(i));
+        assert_int_equal(value, i);
+    }
+}

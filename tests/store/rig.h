@@ -76,6 +76,11 @@ void rig_set_attr(struct rig *r, struct store_id id, uint32_t page, uint32_t num
                   const void *value, uint32_t len);
 void rig_truncate(struct rig *r, struct store_id id, uint64_t length);
 
+/** Objects, by ids that nobody else uses, with an attribute each: a partition with them is removed by
+ *  range. Check that they are there, or that the partition is not. */
+void rig_ballast(struct rig *r, uint64_t pid);
+void rig_check_ballast(struct rig *r, uint64_t pid);
+
 /** Within a transaction, from and to plain memory. */
 osd_status rig_txn_write(struct store_txn *t, struct store_id id, uint64_t off, const void *src,
                          uint64_t len);

@@ -6,7 +6,8 @@
  * random part of what it had not synced is taken back (powerloss.h). The store must open, hold
  * every synced step, no step that was not begun, and the state of exactly one step: the last one
  * it knows of. Blocks written after the last sync may be damaged, but only by saying so.
- * Now and then a thread duplicates its partition: the duplicate must hold one step's state too.
+ * Now and then a thread duplicates its partition: the duplicate must hold one step's state too. One
+ * partition has so many objects that its duplicate is removed by range.
  * Another worker fills the store and empties it, so that data files give their space back and take
  * it again all the time, around what stays.
  * STORE_POWER_ROUNDS in the environment changes how often, STORE_POWER_SEED what happens.
@@ -403,6 +404,8 @@ static void compare_all(struct rig *r, const struct notes *notes, uint64_t world
         sum->steps += last;
         sum->forgotten += notes->thread[i].done > last ? notes->thread[i].done - last : 0;
     }
+    rig_check_ballast(r, partition_of(0).pid);
+    rig_check_ballast(r, duplicate_of(0).pid);
 }
 
 static void expect_damage(void *arg, struct store_id id, const char *finding)
@@ -521,6 +524,8 @@ static void one_round(uint64_t world, uint64_t seed, uint64_t ms, struct sum *su
     if (world == CHURN) {
         assert_int_equal(rig_object(r, large.pid).oid, large.oid);
         assert_int_equal(rig_object(r, stays.pid).oid, stays.oid);
+    } else {
+        rig_ballast(r, partition_of(0).pid);
     }
     rig_close(r);
     kill_worker(start_worker(r->dir, fd, world, writes), notes, ms);
