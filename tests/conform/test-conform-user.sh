@@ -21,7 +21,7 @@ run() {
     local want=$1 rc=0
     shift
     "$osdctl" "$@" >out 2>err || rc=$?
-    [ $rc -eq "$want" ] || die "$*: exit code $rc, not $want: $(tail -3 out err)"
+    [ $rc -eq "$want" ] || die "$*: exit code $rc, not $want: $(tail -n 3 out err)"
 }
 
 # alone - the device holds what it held before
@@ -40,6 +40,7 @@ echo "== Ctrl-C"
 # interrupt OPTION... - once a case is through
 interrupt() {
     local rc=0 pid
+    : >out # what the run before left there is no case of this one
     "$osdctl" "$@" conform >out 2>err &
     pid=$!
     until grep -q 'root-lengths' out; do
@@ -47,11 +48,11 @@ interrupt() {
     done
     kill -TERM $pid
     wait $pid || rc=$?
-    [ $rc -eq 12 ] || die "exit code $rc, not 12: $(tail -3 out err)"
+    [ $rc -eq 12 ] || die "exit code $rc, not 12: $(tail -n 3 out err)"
     alone
 }
 interrupt
-grep -qx 'Bail out! interrupted' out || die "$(tail -3 out)"
+grep -qx 'Bail out! interrupted' out || die "$(tail -n 3 out)"
 interrupt --json
 python3 -c 'import json; d = json.load(open("out")); assert d["error"]["code"] == 12 and not d["ok"], d' ||
     die "no JSON: $(tail -c 300 out)"
