@@ -150,6 +150,7 @@ static osd_status take_record(void *arg, uint64_t number, const void *data, size
     return err ? rdb_error(s->to, err) : OSD_OK;
 }
 
+/* Known only from settings that are sound: an older number may be there instead. */
 static osd_status get_applied(struct salvage *s, uint64_t *ret, bool *ret_known)
 {
     char *err = NULL;
@@ -157,8 +158,8 @@ static osd_status get_applied(struct salvage *s, uint64_t *ret, bool *ret_known)
     char *v = rocksdb_get_cf(s->to->db, s->to->ro, s->to->cf[CF_DEFAULT], APPLIED,
                              strlen(APPLIED), &len, &err);
 
-    *ret_known = v && len == 8;
-    *ret = *ret_known ? be64_get((const uint8_t *)v) : 0;
+    *ret_known = !s->suspect[CF_DEFAULT] && (!v || len == 8);
+    *ret = *ret_known && v ? be64_get((const uint8_t *)v) : 0;
     rocksdb_free(v);
     return err ? rdb_error(s->to, err) : OSD_OK;
 }

@@ -714,31 +714,95 @@ static void test_store_salvage__a_record_in_two_places_is_named(void **state)
 
 /* ---- the journal ---- */
 
-/* The closed store's journal goes on with these records. */
-static void leave_records(struct rig *r, const void *const *data, const size_t *len, size_t n)
+/* The closed store's journal has these records, behind so many that are missing. known: the database
+ * says which ones it has. */
+static void leave_behind(struct rig *r, uint64_t missing, bool known, const void *const *data,
+                         const size_t *len, size_t n)
 {
     struct raw raw = raw_open(r->dir);
     struct journal *j;
-    char path[100], *err = NULL;
+    char path[120], *err = NULL;
     size_t have = 0;
     char *applied =
         rocksdb_get_cf(raw.db, raw.ro, raw.cf[RAW_DEFAULT], "journal", 7, &have, &err);
 
     assert_null(err);
     snprintf(path, sizeof(path), "%s/journal", r->dir);
-    rig_ok(journal_open(path, have == 8 ? be64_get((uint8_t *)applied) : 0, 0, &j));
+    rig_ok(journal_open(path, missing + (have == 8 ? be64_get((uint8_t *)applied) : 0), 0, &j));
     for (size_t i = 0; i < n; i++) {
         struct iovec v = {(void *)data[i], len[i]};
         rig_ok(journal_write(j, journal_add(j, &v, 1, journal_crc(&v, 1))));
     }
     journal_close(j);
     rocksdb_free(applied);
+    assert_true(raw_table(&raw, r->dir, RAW_DEFAULT, 0, path));
     raw_close(&raw);
+    if (!known)
+        damage_file(path, FLIP_FIRST);
+}
+
+static void leave_records(struct rig *r, const void *const *data, const size_t *len, size_t n)
+{
+    leave_behind(r, 0, true, data, len, n);
+}
+
+/* Puts "vw" under k into the settings; makes no sense. */
+static const uint8_t good[] = {1, 0, 0, 0, 1, 0, 0, 0, 2, 'k', 'v', 'w'}, bad[] = {7, 7, 7};
+
+static bool has_setting(struct world *w)
+{
+    uint8_t value[10];
+    size_t n;
+
+    open_target(w);
+    return w->r->ops->get_setting(w->r->s, "k", value, sizeof(value), &n) == OSD_OK && n == 2;
+}
+
+/* Would catch: records that are applied to a database that lacks those before them. */
+static void test_store_salvage__records_behind_a_gap_are_not_taken(void **state)
+{
+    const void *const all[] = {good};
+    const size_t lens[] = {sizeof(good)};
+    struct world *w = *state;
+
+    rig_close(w->r);
+    leave_behind(w->r, 50, true, all, lens, 1);
+    rig_ok(salvage(w));
+    assert_true(w->result.older);
+    assert_true(was_said(w, "what was between is lost"));
+    assert_true(was_distrusted(w, 0));
+    assert_false(has_setting(w));
+}
+
+/* Would catch: a journal that is not taken, or only a part of it, after which old values come last. */
+static void without_number(void **state, size_t n)
+{
+    const void *const all[] = {good, bad};
+    const size_t lens[] = {sizeof(good), sizeof(bad)};
+    struct world *w = *state;
+
+    rig_object(w->r, rig_partition(w->r).pid);
+    rig_close(w->r);
+    leave_behind(w->r, 0, false, all, lens, n);
+    rig_ok(salvage(w));
+    assert_int_equal(w->result.dropped, n == 1 ? 0 : 2);
+    assert_true(was_distrusted(w, 0));
+    assert_true(has_setting(w) == (n == 1));
+}
+
+static void test_store_salvage__without_a_number_all_of_the_journal_is_taken(void **state)
+{
+    without_number(state, 1);
+}
+
+static void test_store_salvage__without_a_number_nothing_is_taken_before_what_makes_no_sense(
+    void **state)
+{
+    without_number(state, 2);
 }
 
 static void test_store_salvage__the_journal_is_taken_up_to_what_makes_no_sense(void **state)
 {
-    static const uint8_t good[] = {1, 0, 0, 0, 1, 0, 0, 0, 2, 'k', 'v', 'w'}, bad[] = {7, 7, 7};
     struct world *w = *state;
     struct rig *r = w->r;
     struct store_id id = rig_object(r, rig_partition(r).pid);
@@ -800,7 +864,6 @@ static void test_store_salvage__keys_of_no_use_in_the_journal_are_left_out(void 
 
 static void test_store_salvage__a_crash_is_taken_over_as_by_opening(void **state)
 {
-    static const uint8_t good[] = {1, 0, 0, 0, 1, 0, 0, 0, 2, 'k', 'v', 'w'};
     const void *const all[] = {good};
     const size_t lens[] = {sizeof(good)};
     struct world *w = *state;
@@ -901,6 +964,10 @@ int main(void)
             test_store_salvage__records_that_make_no_sense_are_lost_and_the_others_are_not),
         WORLD_TEST(test_store_salvage__of_two_objects_with_one_block_one_has_it),
         WORLD_TEST(test_store_salvage__a_record_in_two_places_is_named),
+        WORLD_TEST(test_store_salvage__records_behind_a_gap_are_not_taken),
+        WORLD_TEST(test_store_salvage__without_a_number_all_of_the_journal_is_taken),
+        WORLD_TEST(
+            test_store_salvage__without_a_number_nothing_is_taken_before_what_makes_no_sense),
         WORLD_TEST(test_store_salvage__the_journal_is_taken_up_to_what_makes_no_sense),
         WORLD_TEST(test_store_salvage__keys_of_no_use_in_the_journal_are_left_out),
         WORLD_TEST(test_store_salvage__a_crash_is_taken_over_as_by_opening),
