@@ -42,32 +42,44 @@ osdctl acl set disk1 root "$me" all all || die "acl"
 osdctl mk partition 0x10000 >/dev/null || die "mk"
 osdctl create 0x10000/0x20000 >/dev/null || die "create"
 
-# stream NAME CLIENT... - appends without end in one session; its process in $STREAM; ends when $T/stop
-# is there, with 0 if no command failed
+# stream NAME CLIENT... - appends in one session what flows and ends feed it; its process in $STREAM; ends
+# when $T/stop is there, with 0 if no command failed
 stream() {
     local name=$1
     shift
-    : >"$name.fed"
-    (while [ ! -e stop ]; do
-        head -c 70000 /dev/zero || break
-        echo x >>"$name.fed"
-        sleep 0.02
+    echo 0 >"$name.fed"
+    echo 0 >"$name.want"
+    (n=0
+    while [ ! -e stop ]; do
+        [ "$n" -lt "$(cat "$name.want")" ] || { sleep 0.02; continue; }
+        head -c 262144 /dev/zero || break
+        n=$((n + 1))
+        echo $n >"$name.fed"
     done 2>/dev/null) | "$@" append - 0x10000/0x20000 >/dev/null 2>"$name.err" &
     STREAM=$!
 }
-# flows NAME - it goes on: the stream takes more than the pipe holds
+# feed NAME N - so many pieces more, of which four are one command; what is fed then in $fed
+feed() {
+    fed=$(($(cat "$1.fed") + $2))
+    echo $fed >"$1.want"
+}
+# flows NAME - it goes on: it takes more than two commands and the pipe, so one at least was carried out
 flows() {
-    local from
-    from=$(wc -l <"$1.fed")
-    for _ in $(seq 200); do
-        [ "$(wc -l <"$1.fed")" -gt $((from + 4)) ] && return
+    feed "$1" 9
+    for _ in $(seq 400); do
+        [ "$(cat "$1.fed")" = $fed ] && return
         sleep 0.05
     done
     die "$1 stands still: $(cat "$1.err")"
 }
-# ends NAME PROCESS - refused, with the manager's sentence
+# ends NAME PROCESS - refused at one of the next commands, with the manager's sentence
 ends() {
     local rc=0
+    feed "$1" 20
+    while kill -0 "$2" 2>/dev/null; do
+        [ "$(cat "$1.fed")" = $fed ] && die "$1 goes on"
+        sleep 0.02
+    done
     wait "$2" || rc=$?
     [ $rc -eq 5 ] || die "$1 ended with $rc: $(cat "$1.err")"
     grep -q "has no permission append on object 0x10000/0x20000 of disk1" "$1.err" || die "$(cat "$1.err")"

@@ -4,7 +4,7 @@
  * limited and by what, and when a device is asked again
  *
  * The records of two devices lie in the database as an enrolment leaves them; a device itself does
- * not answer, and it is counted how often it is asked.
+ * not answer, or what it is told to, and it is counted how often it is asked.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +19,8 @@
 #include "secmgr/api.h"
 #include "secmgr/digits.h"
 #include "secmgr/key_records.h"
+#include "secmgr/revoke.h"
+#include "wire/sense.h"
 
 #define PID      0x10000u
 #define VERSION  3u /* of working keys */
@@ -37,15 +39,41 @@ static struct sm_vault *vault;
 static struct sm_keys *keys;
 static struct sm_audit *audit;
 static struct sm_api *api;
-static int opened; /* links to devices */
+static int opened;                      /* links to devices */
+static bool talks;                      /* devices answer */
+static const struct osd_sense *failure; /* with this; NULL: GOOD */
+static uint8_t data_in[1024];           /* and this */
+static void (*meanwhile)(void);         /* what happens before the answer */
+
+static osd_status execute(struct sm_link *l, struct exchange *x, char *text, size_t len)
+{
+    (void)l;
+    (void)text;
+    (void)len;
+    if (meanwhile)
+        meanwhile();
+    osd_iov_write(&x->in, 0, data_in, x->in.len);
+    x->in_len = x->in.len;
+    x->status = failure ? SAM_CHECK_CONDITION : SAM_GOOD;
+    x->sense_len = failure ? osd_sense_encode(failure, x->sense) : 0;
+    return OSD_OK;
+}
+
+static void close_link(struct sm_link *l)
+{
+    (void)l;
+}
+
+static struct sm_link the_link = {.execute = execute, .close = close_link};
 
 static osd_status open_link(const char *url, struct sm_link **ret, char *text, size_t len)
 {
     (void)url;
-    (void)ret;
-    snprintf(text, len, "silence");
     opened++;
-    return OSD_E_UNREACHABLE;
+    *ret = &the_link;
+    if (!talks)
+        snprintf(text, len, "silence");
+    return talks ? OSD_OK : OSD_E_UNREACHABLE;
 }
 
 /* ---- two devices as they are after enrolment ---- */
@@ -66,10 +94,11 @@ static void add_part(const struct sm_osd_keys *k, const char *id, uint64_t pid)
     assert_int_equal(sm_db_part_put(db, &p), OSD_OK);
 }
 
-static void add_osd(const char *name, uint8_t serial)
+/* enrolled: whether that came to its end. */
+static void add_osd(const char *name, uint8_t serial, bool enrolled)
 {
     struct sm_osd o = {.url = "file:///x", .method = OSD_SEC_CMDRSP, .version = 1};
-    struct sm_osd_keys k = {.has_root = true};
+    struct sm_osd_keys k = {.has_root = enrolled};
     uint8_t id[OSD_SYSTEM_ID_LEN] = {1, 3, 0, 8, serial};
 
     snprintf(o.name, sizeof(o.name), "%s", name);
@@ -100,10 +129,14 @@ static int set_up(void **state)
     config.max_lifetime_s = MAX_LIFE;
     config.requests_per_second = 0;
     opened = 0;
+    talks = false;
+    failure = NULL;
+    meanwhile = NULL;
+    memset(data_in, 0, sizeof(data_in));
     if (sm_db_open("sqlite", file, &db, why, sizeof(why)) || sm_audit_open(log_file, &audit))
         return -1;
-    add_osd("disk1", 1);
-    add_osd("disk2", 2);
+    add_osd("disk1", 1, true);
+    add_osd("disk2", 2, true);
     open_api();
     return 0;
 }
@@ -365,6 +398,250 @@ static void test_secmgr_api__a_partition_is_not_asked_for_each_complaint(void **
     assert_in_range(good, ASKS, 2 * ASKS - 2);
 }
 
+/* Would catch: a tag that a client complains of, and nobody sets again; or any that it makes up. */
+static void test_secmgr_api__a_refused_tag_is_set_again_if_it_is_the_last_one(void **state)
+{
+    static const struct {
+        const char *place;
+        unsigned last;
+    } cases[] = {{",\"type\":\"partition\",\"pid\":65536", OWN_TAG},
+                 {",\"type\":\"object\",\"pid\":131072,\"oid\":65537", NEW_TAG}};
+    char more[120];
+
+    (void)state;
+    allow("disk1", ROOT ",\"inherit\":\"read\"");
+    for (int i = 0; i < 2; i++) {
+        snprintf(more, sizeof(more), "%s,\"refused_tag\":%u", cases[i].place,
+                 cases[i].last + 7);
+        json_decref(credential("disk1", more));
+        assert_int_equal(status, 200);
+        assert_int_equal(opened, i);
+        snprintf(more, sizeof(more), "%s,\"refused_tag\":%u", cases[i].place, cases[i].last);
+        json_decref(credential("disk1", more));
+        assert_int_equal(status, 503);
+        assert_int_equal(opened, i + 1);
+    }
+}
+
+/* ---- the moment that counts ---- */
+
+static void take_away(void)
+{
+    struct sm_rule r = {.type = OSD_TYPE_ROOT, .principal = "uid:7"};
+    struct sm_osd o;
+
+    assert_int_equal(sm_db_osd_get(db, "disk1", &o), OSD_OK);
+    memcpy(r.osd, o.id, sizeof(r.osd));
+    assert_int_equal(sm_db_rule_remove(db, &r), OSD_OK);
+}
+
+/* Would catch: a credential with the new tag or key for somebody whom they were changed for. */
+static void test_secmgr_api__what_is_taken_away_meanwhile_is_not_granted(void **state)
+{
+    (void)state;
+    talks = true;
+    allow("disk1", ROOT);
+    assert_int_equal(refused_key("disk2", ROOT), 403);
+    assert_int_equal(opened, 0); /* nobody asks a device for who may do nothing */
+    meanwhile = take_away;
+    assert_int_equal(refused_key("disk1", ROOT), 403);
+    assert_int_equal(opened, 1);
+}
+
+/* Would catch: keys that nobody knows, or a manager's trouble that is told as the caller's. */
+static void test_secmgr_api__an_enrolment_that_was_not_ended_grants_nothing(void **state)
+{
+    const char *message;
+    json_t *doc;
+
+    (void)state;
+    add_osd("half", 3, false);
+    allow("half", ROOT);
+    doc = credential("half", ROOT);
+    assert_int_equal(status, 500);
+    message = json_string_value(json_object_get(json_object_get(doc, "error"), "message"));
+    assert_non_null(strstr(message, "was not ended"));
+    json_decref(doc);
+}
+
+/* What was begun lies in the past then. */
+static void let_time_pass(void)
+{
+    uint64_t now = osd_clock_now(&osd_clock_system);
+
+    while (osd_clock_now(&osd_clock_system) <= now)
+        usleep(500);
+}
+
+/* Would catch: a revocation that is forgotten although it was not carried out. */
+static void test_secmgr_api__a_revocation_stays_until_it_is_carried_out(void **state)
+{
+    size_t done = 9;
+
+    (void)state;
+    allow("disk1", ",\"type\":\"partition\",\"pid\":65536,\"inherit\":\"read\"");
+    assert_int_equal(administer("DELETE", "/v1/osds/disk1/acl",
+                                "{\"type\":\"partition\",\"pid\":65536,"
+                                "\"principal\":\"uid:7\"}"),
+                     202);
+    let_time_pass();
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(sm_revocations_resume(keys, 0, &done), OSD_E_UNREACHABLE);
+        assert_int_equal(done, 0);
+    }
+    talks = true;
+    assert_int_equal(sm_revocations_resume(keys, 0, &done), OSD_OK);
+    assert_int_equal(done, 1);
+    assert_int_equal(sm_revocations_resume(keys, 0, &done), OSD_OK);
+    assert_int_equal(done, 0);
+}
+
+static void note_new(void *arg, const struct sm_key_state *s)
+{
+    if (s->version != VERSION)
+        *(uint64_t *)arg += 1 + s->pid;
+}
+
+/* Sum of the partitions with new keys, each with one more. */
+static uint64_t with_new_keys(void)
+{
+    struct sm_osd o;
+    uint64_t sum = 0;
+
+    assert_int_equal(sm_db_osd_get(db, "disk1", &o), OSD_OK);
+    assert_int_equal(sm_keys_each(keys, &o, note_new, &sum), OSD_OK);
+    return sum;
+}
+
+/* Would catch: credentials on a partition that outlive what they rested on, or end for nothing. */
+static void test_secmgr_api__keys_end_where_something_was_inherited(void **state)
+{
+    static const struct {
+        const char *place;
+        uint64_t want;
+    } cases[] = {
+        {"\"type\":\"root\"", 1},
+        {"\"type\":\"partition\",\"pid\":131072,\"inherit\":\"read\"", 1 + 1 + 2 * PID},
+        {"\"type\":\"root\",\"inherit\":\"read\"", 3 + 3 * PID}};
+    char rule[120];
+
+    (void)state;
+    talks = true;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(rule, sizeof(rule), ",%s", cases[i].place);
+        allow("disk1", rule);
+        snprintf(rule, sizeof(rule), "{\"principal\":\"uid:7\",\"permissions\":\"none\",%s}",
+                 cases[i].place);
+        if (strstr(rule, "inherit"))
+            memcpy(strstr(rule, "\"read\""), "\"none\"", 6);
+        assert_int_equal(administer("PUT", "/v1/osds/disk1/acl", rule), 200);
+        assert_int_equal(with_new_keys(), cases[i].want);
+    }
+}
+
+/* ---- who may ---- */
+
+static unsigned ask_for(const char *who, const char *path)
+{
+    json_decref(ask_as(who, "GET", path, ""));
+    return status;
+}
+
+static void test_secmgr_api__administrators_and_observers_are_listed(void **state)
+{
+    (void)state;
+    config.admins = (struct sm_principals){2, {"uid:0", "group:admins"}};
+    config.observers = (struct sm_principals){2, {"uid:8", "group:eyes"}};
+    assert_int_equal(ask_for("uid:7", "/v1/osds"), 403);
+    assert_int_equal(ask_for("uid:7", "/v1/status"), 403);
+    assert_int_equal(ask_for("uid:8", "/v1/osds"), 403);
+    assert_int_equal(ask_for("uid:8", "/v1/status"), 200);
+    assert_int_equal(administer("PUT", "/v1/groups/eyes/members", "{\"principal\":\"uid:7\"}"),
+                     200);
+    assert_int_equal(ask_for("uid:7", "/v1/osds"), 403);
+    assert_int_equal(ask_for("uid:7", "/v1/status"), 200);
+    assert_int_equal(
+        administer("PUT", "/v1/groups/admins/members", "{\"principal\":\"uid:7\"}"), 200);
+    assert_int_equal(ask_for("uid:7", "/v1/osds"), 200);
+    config.observers = (struct sm_principals){1, {"other"}};
+    assert_int_equal(ask_for("uid:9", "/v1/status"), 200);
+    assert_int_equal(ask_for("uid:9", "/v1/osds"), 403);
+}
+
+/* Would catch: groups behind the end of the list. */
+static void test_secmgr_identity__groups_beyond_the_list_grant_nothing(void **state)
+{
+    struct sm_identity who = {.name = "uid:7"};
+    char group[20];
+
+    (void)state;
+    for (unsigned i = 0; i < SM_GROUPS + 3; i++) {
+        snprintf(group, sizeof(group), "group:g%u", i);
+        assert_int_equal(sm_db_member_add(db, group, who.name), OSD_OK);
+    }
+    assert_int_equal(sm_identity_load_groups(db, &who), OSD_OK);
+    assert_int_equal(who.n_groups, SM_GROUPS);
+}
+
+/* ---- what a device answers ---- */
+
+static const uint8_t system_id[OSD_SYSTEM_ID_LEN] = {1, 3}, secret[OSD_KEY_LEN] = {5};
+
+static void test_secmgr_device__each_refusal_has_its_meaning(void **state)
+{
+    static const struct {
+        struct osd_sense s;
+        osd_status want;
+    } cases[] = {
+        {{.asc = ASC_INVALID_FIELD_CDB, .has_field = true, .field_in_cdb = true, .field = 184},
+         OSD_E_DENIED}, /* another key */
+        {{.asc = ASC_INVALID_FIELD_CDB, .has_field = true, .field_in_cdb = true, .field = 81},
+         OSD_E_DENIED}, /* no key */
+        {{.asc = ASC_INVALID_FIELD_CDB, .has_field = true, .field_in_cdb = true, .field = 16},
+         OSD_E_NOT_FOUND},
+        {{.asc = ASC_INVALID_FIELD_CDB, .has_field = true, .field_in_cdb = true, .field = 128},
+         OSD_E_NOT_FOUND},
+        {{.asc = ASC_NONCE_NOT_UNIQUE}, OSD_E_TIMEOUT},
+        {{.asc = ASC_NONCE_TIMESTAMP, .has_command_info = true, .command_info = 1000},
+         OSD_E_TIMEOUT},
+        {{.asc = ASC_SEQUENCE_ERROR}, OSD_E_BUSY},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct osd_sense s = cases[i].s;
+        s.key = SENSE_ILLEGAL_REQUEST;
+        failure = &s;
+        assert_int_equal(
+            sm_device_probe(&the_link, system_id, PID, VERSION, secret, why, sizeof(why)),
+            cases[i].want);
+        failure = NULL;
+    }
+}
+
+/* Would catch: lengths in an answer that are believed. */
+static void test_secmgr_device__an_answer_is_no_longer_than_its_room(void **state)
+{
+    struct osd_algorithms a;
+    struct sm_exchange x;
+    struct sm_key master = {{1}, {2}};
+    int64_t ahead = 0;
+
+    (void)state;
+    be32_put(data_in, 255); /* of 256 */
+    assert_int_equal(
+        sm_device_master_begin(&the_link, system_id, &master, 2, &x, &ahead, why, sizeof(why)),
+        OSD_E_PROTOCOL);
+    assert_non_null(strstr(why, "no Diffie-Hellman value"));
+    memset(data_in, 0, sizeof(data_in));
+    be64_put(data_in + 512 + 8, 1ull << 40); /* attributes, behind the list */
+    the_link.method = OSD_SEC_ALLDATA;
+    assert_int_equal(
+        sm_device_algorithms(&the_link, system_id, VERSION, secret, &a, why, sizeof(why)),
+        OSD_E_PROTOCOL);
+    the_link.method = OSD_SEC_CMDRSP;
+}
+
 /* Would catch: a device that is forgotten because there are many, or because another one is silent. */
 static void test_secmgr_keys__every_device_is_looked_after(void **state)
 {
@@ -374,7 +651,7 @@ static void test_secmgr_keys__every_device_is_looked_after(void **state)
     (void)state;
     for (uint8_t i = 3; i <= DEVICES; i++) {
         snprintf(name, sizeof(name), "disk%u", (unsigned)i);
-        add_osd(name, i);
+        add_osd(name, i, true);
     }
     assert_int_equal(sm_keys_rotate_due(keys, 1000, &rotated), OSD_OK);
     assert_int_equal(rotated, 0);
@@ -392,6 +669,15 @@ int main(void)
         CASE(test_secmgr_api__unknown_callers_are_limited_by_their_address),
         CASE(test_secmgr_api__each_partition_of_each_device_is_asked_for_its_key),
         CASE(test_secmgr_api__a_partition_is_not_asked_for_each_complaint),
+        CASE(test_secmgr_api__a_refused_tag_is_set_again_if_it_is_the_last_one),
+        CASE(test_secmgr_api__what_is_taken_away_meanwhile_is_not_granted),
+        CASE(test_secmgr_api__an_enrolment_that_was_not_ended_grants_nothing),
+        CASE(test_secmgr_api__a_revocation_stays_until_it_is_carried_out),
+        CASE(test_secmgr_api__keys_end_where_something_was_inherited),
+        CASE(test_secmgr_api__administrators_and_observers_are_listed),
+        CASE(test_secmgr_identity__groups_beyond_the_list_grant_nothing),
+        CASE(test_secmgr_device__each_refusal_has_its_meaning),
+        CASE(test_secmgr_device__an_answer_is_no_longer_than_its_room),
         CASE(test_secmgr_keys__every_device_is_looked_after),
     };
     static const uint8_t salt[SM_SALT_LEN];

@@ -212,6 +212,36 @@ static void test_secmgr_capability__partitions_come_and_go_by_rules_of_the_devic
     assert_int_equal(sm_ask_key_partition(&a), P);
 }
 
+/* Would catch: a grant that lasts longer than the first rule behind it, or ends with a rule that gives
+ * nothing of it. */
+static void test_secmgr_capability__a_grant_lasts_as_long_as_the_shortest_rule(void **state)
+{
+    (void)state;
+    rule(USER, P, O, "gid:1", "read", NULL, NOW + 9);
+    rule(USER, P, O, "gid:2", "read,write", NULL, NOW + 5);
+    rule(USER, P, O, "gid:3", "append", NULL, NOW + 1);
+    rule(USER, P, O, "gid:4", "get-attr", NULL, 0);
+    rule(USER, P, O, "gid:5", "remove", NULL, NOW); /* is over */
+    struct sm_identity who = {.name = "uid:1",
+                              .n_groups = 5,
+                              .groups = {"gid:1", "gid:2", "gid:3", "gid:4", "gid:5"}};
+    static const struct {
+        uint16_t perms, missing;
+        uint64_t expires;
+    } cases[] = {{OSD_PERM_READ, 0, NOW + 5},
+                 {OSD_PERM_READ | OSD_PERM_APPEND, 0, NOW + 1},
+                 {OSD_PERM_GET_ATTR, 0, 0},
+                 {OSD_PERM_REMOVE, OSD_PERM_REMOVE, 0}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sm_ask a = {
+            .gen = OSD_GEN2, .type = USER, .pid = P, .oid = O, .perms = cases[i].perms};
+        struct sm_decision d;
+        assert_int_equal(sm_decide(db, ID, &who, &a, NOW, &d), OSD_OK);
+        assert_int_equal(d.missing, cases[i].missing);
+        assert_int_equal(d.expires, cases[i].expires);
+    }
+}
+
 static void test_secmgr_capability__impossible_places_are_refused(void **state)
 {
     static const struct sm_ask bad[] = {
@@ -351,6 +381,7 @@ static void test_secmgr_revoke__what_is_taken_away_ends_and_nothing_else(void **
         {USER, "group:g", NULL, "read", ROOT, "uid:2", "none:read,write", "tag 10000/10001"},
         {USER, "uid:1", NULL, "none", USER, "group:g", "read", "tag 10000/10001"},
         {USER, "uid:1", NULL, "none", USER, "group:g", "read@5", ""},
+        {USER, "uid:1", NULL, "none", USER, "group:g", "read@1000000", ""}, /* NOW */
         {PART, "uid:1", "read", NULL, 0, NULL, NULL, "tag 10000/0"},
         {PART, "uid:1", "read:read", "read", 0, NULL, NULL, "keys 10000"},
         {PART, "uid:1", "read:read", "none:read", 0, NULL, NULL, "tag 10000/0"},
@@ -421,6 +452,7 @@ int main(void)
         CASE(test_secmgr_capability__names_are_compared_whole),
         CASE(test_secmgr_capability__expired_rules_do_not_exist),
         CASE(test_secmgr_capability__partitions_come_and_go_by_rules_of_the_device),
+        CASE(test_secmgr_capability__a_grant_lasts_as_long_as_the_shortest_rule),
         CASE(test_secmgr_capability__impossible_places_are_refused),
         CASE(test_secmgr_credential__vector_of_the_reference),
         CASE(test_secmgr_capability__two_of_the_same_differ),

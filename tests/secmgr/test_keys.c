@@ -21,7 +21,7 @@
 #include "interpreter/interpreter.h"
 #include "secmgr/digits.h"
 #include "secmgr/key_records.h"
-#include "secmgr/keys.h"
+#include "secmgr/keys_internal.h"
 #include "secmgr/tags.h"
 #include "wire/sense.h"
 #include "wire/spc.h"
@@ -444,6 +444,41 @@ static void test_secmgr_keys__revocation_survives_any_loss(void **state)
         }
 }
 
+/* Whether the device takes what was made with a key before. */
+static osd_status still_good(const struct sm_osd *o, uint64_t pid, const struct sm_working *w)
+{
+    uint8_t id[OSD_SYSTEM_ID_LEN];
+    struct sm_link *l;
+    osd_status st;
+
+    sm_hex_parse(o->id, id, sizeof(id));
+    open_link("", &l, why, sizeof(why));
+    st = sm_device_probe(l, id, pid, w->version, w->key, why, sizeof(why));
+    l->close(l);
+    return st;
+}
+
+/* Would catch: a revocation that leaves credentials good, or ends those of others. */
+static void test_secmgr_keys__a_revocation_ends_one_partition(void **state)
+{
+    struct sm_working zero, one;
+    struct sm_osd o;
+
+    (void)state;
+    assert_int_equal(enrol(), OSD_OK);
+    make_partition();
+    o = the_osd();
+    assert_int_equal(sm_keys_working(keys, &o, 0, &zero, why, sizeof(why)), OSD_OK);
+    assert_int_equal(sm_keys_working(keys, &o, PID, &one, why, sizeof(why)), OSD_OK);
+    assert_int_equal(sm_keys_revoke(keys, &o, 0, why, sizeof(why)), OSD_OK);
+    assert_int_equal(still_good(&o, 0, &zero), OSD_E_DENIED);
+    assert_int_equal(still_good(&o, PID, &one), OSD_OK);
+    assert_int_equal(sm_keys_working(keys, &o, 0, &zero, why, sizeof(why)), OSD_OK);
+    assert_int_equal(sm_keys_revoke(keys, &o, PID, why, sizeof(why)), OSD_OK);
+    assert_int_equal(still_good(&o, 0, &zero), OSD_OK);
+    assert_int_equal(still_good(&o, PID, &one), OSD_E_DENIED);
+}
+
 /* Would catch: a key overwritten while credentials made with it are still valid. */
 static void test_secmgr_keys__no_version_is_used_again_too_early(void **state)
 {
@@ -609,6 +644,14 @@ static void test_secmgr_tags__what_has_the_last_tag_is_refused_at_its_byte(void 
 
 /* A rule may name a collection where a user object is. Would catch: a revocation that stays pending
  * for ever, and takes the object's credentials each time somebody tries it. */
+static void test_secmgr_tags__no_tag_is_zero(void **state)
+{
+    (void)state;
+    assert_int_equal(sm_tag_after(7), 8);
+    assert_int_equal(sm_tag_after(UINT32_MAX - 1), UINT32_MAX);
+    assert_int_equal(sm_tag_after(UINT32_MAX), 1);
+}
+
 static void test_secmgr_tags__an_object_of_another_type_has_none_to_change(void **state)
 {
     struct sm_osd o;
@@ -684,6 +727,30 @@ static void test_secmgr_tags__a_device_that_has_another_tag_is_set_right(void **
     }
     assert_int_equal(sm_tag_restore(keys, &o, &ask, 1, why, sizeof(why)), OSD_OK);
     assert_int_equal(offer(OID, tag_of(keys, OID)), 0);
+}
+
+static void test_secmgr_tags__a_restored_partition_gets_both_its_tags(void **state)
+{
+    struct sm_ask ask = {.type = OSD_TYPE_PARTITION, .pid = PID};
+    struct sm_osd o;
+
+    (void)state;
+    furnish();
+    o = the_osd();
+    for (uint32_t number = 0x40000001; number <= 0x40000002; number++) {
+        struct osd_cdb c = command(OSD_OP_SET_ATTRIBUTES, OSD_TYPE_PARTITION, 0,
+                                   OSD_PERM_SET_ATTR | OSD_PERM_POL_SEC);
+        c.attr = (struct osd_attr_params){.format = OSD_ATTR_CDB,
+                                          .set_page = OSD_PAGE_P + OSD_PG_SECURITY,
+                                          .set_number = number,
+                                          .set_len = 4};
+        assert_int_equal(run(&c, PID), 0);
+    }
+    assert_int_equal(offer(0, tag_of(keys, 0)), TAG_BYTE);
+    assert_int_equal(sm_tag_restore(keys, &o, &ask, tag_of(keys, 0), why, sizeof(why)), OSD_OK);
+    assert_int_equal(offer(0, tag_of(keys, 0)), 0);
+    make_object(OID + 7);
+    assert_int_equal(offer(OID + 7, tag_of(keys, OID + 7)), 0);
 }
 
 static void test_secmgr_tags__a_partition_made_anew_gets_its_tags_again(void **state)
@@ -908,6 +975,7 @@ int main(void)
         CASE(test_secmgr_keys__a_partition_gets_its_keys_when_asked_for),
         CASE(test_secmgr_keys__rotation_survives_any_loss),
         CASE(test_secmgr_keys__revocation_survives_any_loss),
+        CASE(test_secmgr_keys__a_revocation_ends_one_partition),
         CASE(test_secmgr_keys__no_version_is_used_again_too_early),
         CASE(test_secmgr_keys__a_device_that_forgot_its_keys_is_told_from_others),
         CASE(test_secmgr_keys__only_old_keys_are_due),
@@ -920,10 +988,12 @@ int main(void)
         CASE(test_secmgr_keys__algorithms_that_got_lost_are_asked_for_when_needed),
         CASE(test_secmgr_keys__a_changed_list_of_algorithms_is_noticed),
         CASE(test_secmgr_tags__what_has_the_last_tag_is_refused_at_its_byte),
+        CASE(test_secmgr_tags__no_tag_is_zero),
         CASE(test_secmgr_tags__an_object_of_another_type_has_none_to_change),
         CASE(test_secmgr_tags__a_change_survives_any_loss),
         CASE(test_secmgr_tags__a_late_command_brings_no_old_tag_back),
         CASE(test_secmgr_tags__a_device_that_has_another_tag_is_set_right),
+        CASE(test_secmgr_tags__a_restored_partition_gets_both_its_tags),
         CASE(test_secmgr_tags__a_partition_made_anew_gets_its_tags_again),
         CASE(test_secmgr_tags__two_managers_change_at_once),
     };
