@@ -302,19 +302,24 @@ static unsigned offer(uint64_t oid, uint32_t tag)
 }
 
 /* The manager's tag for it. */
-static uint32_t tag_of(struct sm_keys *k, uint64_t oid)
+static uint32_t tag_in(struct sm_keys *k, uint64_t pid, uint64_t oid)
 {
     struct sm_ask ask = {.type = oid ? OSD_TYPE_USER : OSD_TYPE_PARTITION,
-                         .pid = PID,
+                         .pid = pid,
                          .oid = oid,
                          .perms = OSD_PERM_READ};
     struct sm_osd o = the_osd();
     struct sm_working w;
     uint32_t tag = 0;
 
-    assert_int_equal(sm_keys_working(k, &o, PID, &w, why, sizeof(why)), OSD_OK);
+    assert_int_equal(sm_keys_working(k, &o, pid, &w, why, sizeof(why)), OSD_OK);
     assert_int_equal(sm_tag_of(k, &o, &ask, &w, &tag, why, sizeof(why)), OSD_OK);
     return tag;
+}
+
+static uint32_t tag_of(struct sm_keys *k, uint64_t oid)
+{
+    return tag_in(k, PID, oid);
 }
 
 /* ---- tests ---- */
@@ -753,6 +758,32 @@ static void test_secmgr_tags__a_restored_partition_gets_both_its_tags(void **sta
     assert_int_equal(offer(OID + 7, tag_of(keys, OID + 7)), 0);
 }
 
+/* Would catch: a partition that never gets tags because a snapshot had its number. */
+static void test_secmgr_tags__what_was_a_snapshot_gets_tags_as_a_partition(void **state)
+{
+    struct osd_cdb c = command(OSD_OP_CREATE_SNAPSHOT, OSD_TYPE_PARTITION, 0,
+                               OSD_PERM_CREATE | OSD_PERM_READ | OSD_PERM_WRITE);
+    struct osd_cdb gone = command(OSD_OP_REMOVE_PARTITION, OSD_TYPE_PARTITION, 0,
+                                  OSD_PERM_REMOVE | OSD_PERM_GBL_REM);
+    struct osd_cdb made =
+        command(OSD_OP_CREATE_PARTITION, OSD_TYPE_PARTITION, 0, OSD_PERM_CREATE);
+    struct sm_osd o;
+
+    (void)state;
+    furnish();
+    o = the_osd();
+    c.pid = PID + 1;
+    c.start = PID;
+    assert_int_equal(run(&c, PID), 0);
+    assert_int_equal(tag_in(keys, PID + 1, 0), 0);
+    gone.pid = gone.cap.allowed_pid = made.pid = made.cap.allowed_pid = PID + 1;
+    gone.option = 1;
+    assert_int_equal(run(&gone, 0), 0);
+    assert_int_equal(run(&made, 0), 0);
+    assert_int_equal(sm_keys_verify(keys, &o, PID + 1, why, sizeof(why)), OSD_OK);
+    assert_int_not_equal(tag_in(keys, PID + 1, 0), 0);
+}
+
 static void test_secmgr_tags__a_partition_made_anew_gets_its_tags_again(void **state)
 {
     struct osd_cdb c = command(OSD_OP_REMOVE_PARTITION, OSD_TYPE_PARTITION, 0,
@@ -994,6 +1025,7 @@ int main(void)
         CASE(test_secmgr_tags__a_late_command_brings_no_old_tag_back),
         CASE(test_secmgr_tags__a_device_that_has_another_tag_is_set_right),
         CASE(test_secmgr_tags__a_restored_partition_gets_both_its_tags),
+        CASE(test_secmgr_tags__what_was_a_snapshot_gets_tags_as_a_partition),
         CASE(test_secmgr_tags__a_partition_made_anew_gets_its_tags_again),
         CASE(test_secmgr_tags__two_managers_change_at_once),
     };
