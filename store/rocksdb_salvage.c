@@ -453,13 +453,36 @@ static osd_status find_source(struct salvage *s)
     return rdb_lock_directory(s->source, true, &s->source_lock, s->reason, s->reason_len);
 }
 
+/* Whether the target, which may be absent, is the source or would lie in it. */
+static osd_status check_apart(struct salvage *s)
+{
+    const char *target = s->what->target, *name = strrchr(target, '/');
+    _cleanup_free_ char *above =
+        name ? strndup(target, (size_t)(name - target + 1)) : strdup(".");
+    char path[PATH_MAX];
+    size_t len = strlen(s->source);
+
+    if (!above)
+        return OSD_E_NOMEM;
+    if (!realpath(target, path) && !realpath(above, path))
+        return failed(s, above);
+    if (strncmp(path, s->source, len) != 0 || (path[len] && path[len] != '/'))
+        return OSD_OK;
+    snprintf(s->reason, s->reason_len, "%s lies in %s, which is only read: give another place",
+             target, s->source);
+    return OSD_E_INVALID;
+}
+
 /* Only an absent or empty directory becomes the target. */
 static osd_status find_target(struct salvage *s)
 {
     const char *path = s->what->target;
     struct dirent *e;
     bool empty = true, cut_off = false;
+    osd_status st = check_apart(s);
 
+    if (st)
+        return st;
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return failed(s, path);
     DIR *d = opendir(path);

@@ -51,9 +51,10 @@ struct store_salvage {
  * Make a new RocksDB store out of what is left of another, which nobody has open.
  *
  * @return OSD_OK, also with losses; OSD_E_NOT_FOUND (no store); OSD_E_BUSY (in use);
- *         OSD_E_EXISTS (the target is not empty); OSD_E_VERSION; OSD_E_CORRUPT (nothing can be read);
- *         OSD_E_DENIED, OSD_E_NO_SPACE, OSD_E_IO, OSD_E_NOMEM. On failure the target is no store.
- *         reason gets a sentence of at most reason_len bytes.
+ *         OSD_E_EXISTS (the target is not empty); OSD_E_INVALID (it lies in the source);
+ *         OSD_E_VERSION; OSD_E_CORRUPT (nothing can be read); OSD_E_DENIED, OSD_E_NO_SPACE, OSD_E_IO,
+ *         OSD_E_NOMEM. On failure the target is no store. reason gets a sentence of at most
+ *         reason_len bytes.
  *
  * Blocks for as long as reading all data takes. Any thread.
  */

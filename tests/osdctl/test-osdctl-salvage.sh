@@ -56,6 +56,11 @@ says "is not empty"
 expect 3 osdctl salvage nothing other
 expect 2 osdctl salvage iscsi://host/iqn/0 other
 expect 2 osdctl salvage store
+for inside in store/new store/ store store/data/new; do
+    expect 1 osdctl salvage store $inside
+    says "which is only read"
+done
+same before store
 expect 3 osdctl --json salvage tree other
 json 'd["error"]["code"] == 3'
 
