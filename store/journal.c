@@ -19,6 +19,7 @@
 #include "common/buf.h"
 #include "common/bytes.h"
 #include "common/crc32c.h"
+#include "common/thread.h"
 
 #define HEAD_LEN    20u
 #define FILE_LEN    (8u * 1024 * 1024)
@@ -293,7 +294,7 @@ uint64_t journal_add(struct journal *j, const struct iovec *v, int n, uint32_t c
         len += v[i].iov_len;
     if (len > UINT32_MAX)
         return 0;
-    pthread_mutex_lock(&j->lock);
+    osd_lock_short(&j->lock);
     if (osd_buf_reserve(&j->fill, HEAD_LEN + len) == OSD_OK) {
         uint8_t *p = j->fill.data + j->fill.len;
         number = j->last + 1;
@@ -356,7 +357,7 @@ static osd_status write_out(struct journal *j)
 
     if (__atomic_load_n(&j->failed, __ATOMIC_RELAXED))
         return OSD_E_IO;
-    pthread_mutex_lock(&j->lock);
+    osd_lock_short(&j->lock);
     j->out = j->fill;
     j->fill = empty;
     uint64_t last = j->last;
@@ -377,27 +378,16 @@ static osd_status write_out(struct journal *j)
     return st;
 }
 
-#define SPINS  64 /* of PAUSES each: about as long as a few writes */
-#define PAUSES 32
-
-static void pause_briefly(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-    for (int i = 0; i < PAUSES; i++)
-        __builtin_ia32_pause();
-#endif
-}
-
 /* A write takes about as long as going to sleep and waking up. Returns false, without the lock,
  * when somebody else has done it. */
 static bool wait_to_write(struct journal *j, uint64_t upto)
 {
-    for (int i = 0; i < SPINS; i++) {
+    for (int i = 0; i < OSD_SPINS; i++) {
         if (__atomic_load_n(&j->written, __ATOMIC_ACQUIRE) >= upto)
             return false;
         if (pthread_mutex_trylock(&j->file_lock) == 0)
             return true;
-        pause_briefly();
+        osd_pause();
     }
     pthread_mutex_lock(&j->file_lock);
     return true;

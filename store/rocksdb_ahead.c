@@ -24,6 +24,7 @@
 #include "common/cond.h"
 #include "common/hash.h"
 #include "common/log.h"
+#include "common/thread.h"
 #include "rocksdb_internal.h"
 
 #define MANY_KEYS  1024u /* from when on the thread drains ... */
@@ -137,7 +138,7 @@ osd_status ahead_get(struct rdb *r, enum cf cf, const void *key, size_t key_len,
     *ret_there = false;
     if (__atomic_load_n(&a->n[cf], __ATOMIC_ACQUIRE) == 0)
         return OSD_OK;
-    pthread_mutex_lock(&a->lock);
+    osd_lock_short(&a->lock);
     struct change *c = *find(a->filling, hash, cf, key, key_len);
     if (!c)
         c = *find(a->draining, hash, cf, key, key_len);
@@ -203,7 +204,7 @@ static void drained(struct ahead *a, const size_t n[CF_MAX])
     struct change_table *w = a->draining;
     struct change_list gone = TAILQ_HEAD_INITIALIZER(gone);
 
-    pthread_mutex_lock(&a->lock);
+    osd_lock_short(&a->lock);
     TAILQ_CONCAT(&gone, &w->all, in_table);
     memset(w->bucket, 0, sizeof(w->bucket));
     for (int i = 0; i < CF_MAX; i++) {
@@ -251,7 +252,7 @@ static osd_status drain_all(struct rdb *r)
 
     if (__atomic_load_n(&a->stuck, __ATOMIC_RELAXED))
         return OSD_E_IO;
-    pthread_mutex_lock(&a->lock);
+    osd_lock_short(&a->lock);
     turn(a);
     uint64_t number = journal_last(a->journal);
     pthread_mutex_unlock(&a->lock);
@@ -409,7 +410,7 @@ osd_status ahead_commit(struct txn *t, bool later)
         return st;
     struct iovec v = {t->record.data, t->record.len};
     uint32_t crc = journal_crc(&v, 1);
-    pthread_mutex_lock(&a->lock);
+    osd_lock_short(&a->lock);
     uint64_t number = journal_add(a->journal, &v, 1, crc);
     if (number)
         old = enter_all(a, t, number);
@@ -438,7 +439,7 @@ osd_status ahead_write(struct rdb *r, rocksdb_writebatch_t *b)
     uint32_t crc = journal_crc(v, 2);
     pthread_mutex_lock(&a->drain_lock);
     if (!__atomic_load_n(&a->stuck, __ATOMIC_RELAXED)) {
-        pthread_mutex_lock(&a->lock);
+        osd_lock_short(&a->lock);
         number = journal_add(a->journal, v, 2, crc);
         if (number)
             turn(a);
