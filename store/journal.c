@@ -85,6 +85,16 @@ static bool record_at(const struct image *m, size_t at, struct found *ret)
            osd_crc32c(0, ret->data, ret->len) == be32_get(p + 12);
 }
 
+/* The head of a record at an offset where there may be none; a file has no more records than bytes. */
+static bool head_at(const struct image *m, size_t at, uint64_t after, uint64_t *ret)
+{
+    const uint8_t *p = m->data + at;
+
+    *ret = be64_get(p + 4);
+    return *ret > after && *ret - after <= 2 * (uint64_t)m->len &&
+           osd_crc32c(0, p, 16) == be32_get(p + 16);
+}
+
 /* As much of the file as there is. Not mapped: there, a sector that cannot be read would end the
  * process, which serves others as well. */
 static osd_status read_all(int fd, size_t size, struct image *ret)
@@ -177,6 +187,22 @@ osd_status journal_first(const char *dir, uint64_t after, uint64_t *ret)
              at += HEAD_LEN + f.len)
             if (f.number > after && (!*ret || f.number < *ret))
                 *ret = f.number;
+        free(m[i].data);
+    }
+    return st;
+}
+
+osd_status journal_beyond(const char *dir, uint64_t after, uint64_t *ret)
+{
+    struct image m[2];
+    osd_status st = images_open(dir, m);
+    uint64_t number;
+
+    *ret = 0;
+    for (int i = 0; i < 2; i++) {
+        for (size_t at = 0; at + HEAD_LEN <= m[i].len; at++)
+            if (head_at(&m[i], at, after, &number) && number > *ret)
+                *ret = number;
         free(m[i].data);
     }
     return st;

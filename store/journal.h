@@ -44,6 +44,10 @@ osd_status journal_replay(const char *dir, uint64_t after, journal_visit visit, 
  *  one, a replay shows nothing. As journal_replay() otherwise. */
 osd_status journal_first(const char *dir, uint64_t after, uint64_t *ret);
 
+/** The greatest number beyond `after` in the head of a record, wherever in the files it lies; 0: there is
+ *  none. What a replay does not show of these is behind damage. As journal_replay() otherwise. */
+osd_status journal_beyond(const char *dir, uint64_t after, uint64_t *ret);
+
 /**
  * Begin an empty journal in dir, which is made if it is absent, in place of what it held: the
  * caller has all of that elsewhere, durably. The first record gets number last + 1. A file of more than

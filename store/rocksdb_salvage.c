@@ -193,31 +193,66 @@ static void report_dropped(struct salvage *s)
         salvage_harmed(s, v[i], "changes in dropped records of the journal are lost");
 }
 
-static osd_status take_journal(struct salvage *s)
+/* From where on the journal is taken: behind what the database has. */
+static osd_status find_start(struct salvage *s, const char *dir, uint64_t *ret_after)
 {
-    _cleanup_free_ char *dir = NULL;
-    uint64_t after, next = 0, last;
+    uint64_t next = 0, first = 0;
     bool known;
-    osd_status st = get_applied(s, &after, &known);
+    osd_status st = get_applied(s, ret_after, &known);
 
-    if (!st && asprintf(&dir, "%s/journal", s->source) < 0)
-        st = OSD_E_NOMEM;
-    if (!st && !known)
-        st = whole_journal(s, dir, &after);
     if (!st)
-        st = journal_first(dir, after, &next);
-    if (!st && next > after + 1) {
+        st = journal_first(dir, *ret_after, &next);
+    if (!st)
+        st = journal_first(dir, 0, &first);
+    if (st)
+        return st;
+    bool gap = next > *ret_after + 1;
+    if (s->log == LOG_SKIPPED || (s->log == LOG_ENDS && !first)) {
+        s->ret->older = true;
+        salvage_harmed(s, (struct store_id){0, 0},
+                       "the log of the database is damaged: some changes are missing");
+    }
+    if (!known || s->log == LOG_SKIPPED || (gap && s->suspect[CF_DEFAULT]))
+        return whole_journal(s, dir, ret_after);
+    if (gap) {
         s->ret->older = true;
         salvage_harmed(s, (struct store_id){0, 0},
                        "the database has the journal's records up to %llu, the journal those "
                        "from %llu on: what was between is lost, and they are dropped",
-                       (unsigned long long)after, (unsigned long long)next);
+                       (unsigned long long)*ret_after, (unsigned long long)next);
     }
+    return OSD_OK;
+}
+
+/* Records that there were behind the last one that was shown. */
+static osd_status report_beyond(struct salvage *s, const char *dir, uint64_t last)
+{
+    uint64_t beyond;
+    osd_status st = journal_beyond(dir, last, &beyond);
+
+    if (st || !beyond || s->ret->older)
+        return st;
+    s->ret->older = true;
+    salvage_harmed(s, (struct store_id){0, 0},
+                   "the journal cannot be read behind its record %llu: what it had up to %llu "
+                   "is lost",
+                   (unsigned long long)last, (unsigned long long)beyond);
+    return OSD_OK;
+}
+
+static osd_status take_journal(struct salvage *s)
+{
+    _cleanup_free_ char *dir = NULL;
+    uint64_t after, last = 0;
+
+    if (asprintf(&dir, "%s/journal", s->source) < 0)
+        return OSD_E_NOMEM;
+    osd_status st = find_start(s, dir, &after);
     if (!st)
         st = journal_replay(dir, after, take_record, s, &last);
     if (!st && s->ret->dropped)
         report_dropped(s);
-    return st;
+    return st ? st : report_beyond(s, dir, last);
 }
 
 /* ---- data files ---- */
@@ -275,6 +310,19 @@ static osd_status copy_extents(struct salvage *s, uint64_t n, int in, int out, u
     return st;
 }
 
+/* To read; nothing but a file, and nothing that is waited for. */
+static int open_file(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+        return fd;
+    close(fd);
+    errno = EINVAL;
+    return -1;
+}
+
 static osd_status copy_file(struct salvage *s, uint64_t n, uint8_t *buf)
 {
     _cleanup_free_ char *from = NULL, *to = NULL;
@@ -283,7 +331,7 @@ static osd_status copy_file(struct salvage *s, uint64_t n, uint8_t *buf)
     if (asprintf(&from, "%s/data/%06llu", s->source, (unsigned long long)n) < 0 ||
         asprintf(&to, "%s/data/%06llu", s->work, (unsigned long long)n) < 0)
         return OSD_E_NOMEM;
-    int in = open(from, O_RDONLY | O_CLOEXEC);
+    int in = open_file(from);
     int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (out < 0)
         st = file_status();

@@ -37,6 +37,13 @@ struct list {
     size_t n, cap;
 };
 
+/** What is known of the database's log. */
+enum log_state {
+    LOG_WHOLE,
+    LOG_ENDS,   /* it is damaged and was read up to there */
+    LOG_SKIPPED /* it is damaged, and changes between others may be missing */
+};
+
 struct salvage {
     const struct store_salvage *what;
     struct store_salvaged *ret;
@@ -55,13 +62,14 @@ struct salvage {
     struct list chunks;      /* struct lost_chunks */
     struct list distrusted;  /* struct store_id: oid 1: own attributes may be missing as well */
     bool suspect[CF_MAX];    /* keys of the family are lost, or may be */
-    bool twice;              /* blocks have several owners where they must not */
-    uint64_t done;           /* of the present step */
-    uint64_t n_files;        /* data files that there are or that maps name */
-    uint64_t serial;         /* the greatest of a partition */
-    uint64_t bad_record;     /* of the journal: the first that makes no sense; 0: none */
-    osd_status noted;        /* how noting what dropped records change has failed */
-    struct list changed;     /* struct store_id: what the dropped records change */
+    enum log_state log;
+    bool twice;          /* blocks have several owners where they must not */
+    uint64_t done;       /* of the present step */
+    uint64_t n_files;    /* data files that there are or that maps name */
+    uint64_t serial;     /* the greatest of a partition */
+    uint64_t bad_record; /* of the journal: the first that makes no sense; 0: none */
+    osd_status noted;    /* how noting what dropped records change has failed */
+    struct list changed; /* struct store_id: what the dropped records change */
 };
 
 /** Memory for one more at the end; NULL without. */

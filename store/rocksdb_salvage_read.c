@@ -54,9 +54,11 @@ static osd_status make_link(const struct salvage *s, const char *dir, const char
     return symlink(from, to) == 0 ? OSD_OK : OSD_E_IO;
 }
 
-/* Links in dir to the files of the database; with tables only: to those and to its logs, under other
- * numbers. */
-static osd_status make_links(struct salvage *s, const char *dir, bool tables_only)
+/** Files of the database. All have their own names, others get other numbers. */
+enum files { ALL_FILES, TABLES_AND_LOGS, LOGS };
+
+/* Links in dir to the files of the database. */
+static osd_status make_links(struct salvage *s, const char *dir, enum files which)
 {
     _cleanup_free_ char *db = NULL;
     osd_status st = OSD_OK;
@@ -68,11 +70,11 @@ static osd_status make_links(struct salvage *s, const char *dir, bool tables_onl
     if (!d)
         return OSD_E_IO;
     while (!st && (e = readdir(d))) {
-        bool table = ends(e->d_name, ".sst") || ends(e->d_name, ".log");
+        bool log = ends(e->d_name, ".log"), table = ends(e->d_name, ".sst");
         if (e->d_name[0] == '.' || strncmp(e->d_name, "LO", 2) == 0)
             continue; /* LOCK, LOG: its own */
-        if (table || !tables_only)
-            st = make_link(s, dir, e->d_name, tables_only ? SHIFT : 0);
+        if (which == ALL_FILES || log || (table && which == TABLES_AND_LOGS))
+            st = make_link(s, dir, e->d_name, which == ALL_FILES ? 0 : SHIFT);
     }
     closedir(d);
     return st;
@@ -93,13 +95,18 @@ static void source_close(struct source *d)
     *d = (struct source){0};
 }
 
-enum { POINT_IN_TIME = 2, SKIP_DAMAGED = 3 };
+enum {
+    WHOLE = 0,
+    POINT_IN_TIME = 2,
+    SKIP_DAMAGED = 3
+}; /* WHOLE: it may break off at its end */
 
-static rocksdb_options_t *lenient(int log_mode)
+/* strict: what is wrong with a log is not passed over, and tables are looked at. */
+static rocksdb_options_t *options_for(int log_mode, bool strict)
 {
     rocksdb_options_t *o = rocksdb_options_create();
 
-    rocksdb_options_set_paranoid_checks(o, 0);
+    rocksdb_options_set_paranoid_checks(o, strict);
     rocksdb_options_set_skip_checking_sst_file_sizes_on_db_open(o, 1);
     rocksdb_options_set_max_open_files(o, 20); /* hardly any is opened before it is needed */
     rocksdb_options_set_info_log_level(o, 4);
@@ -108,12 +115,13 @@ static rocksdb_options_t *lenient(int log_mode)
 }
 
 /* Returns RocksDB's message, or NULL. */
-static char *source_open(struct source *d, const char *dir, int log_mode)
+static char *source_open(struct source *d, const char *dir, int log_mode, bool strict)
 {
     const rocksdb_options_t *all[CF_MAX];
     char *err = NULL;
 
-    *d = (struct source){.o = lenient(log_mode), .ro = rocksdb_readoptions_create()};
+    *d =
+        (struct source){.o = options_for(log_mode, strict), .ro = rocksdb_readoptions_create()};
     rocksdb_readoptions_set_fill_cache(d->ro, 0);
     for (int i = 0; i < CF_MAX; i++)
         all[i] = d->o;
@@ -136,32 +144,8 @@ static bool same_families(const struct salvage *s, const struct source *d)
     return true;
 }
 
-/* The database as it is, if RocksDB takes it. */
-static osd_status open_as_it_is(struct salvage *s, struct source *d, bool *ret_opened)
-{
-    osd_status st = make_links(s, s->links, false);
-
-    if (st)
-        return st;
-    char *err = source_open(d, s->links, POINT_IN_TIME);
-    if (err) {
-        rocksdb_free(err);
-        err = source_open(d, s->links, SKIP_DAMAGED);
-        if (!err) {
-            salvage_harmed(s, (struct store_id){0, 0},
-                           "the log of the database is damaged: some changes are missing");
-            s->ret->older = true;
-        }
-    }
-    *ret_opened = !err;
-    rocksdb_free(err);
-    return OSD_OK;
-}
-
-/* ---- a new list of tables ---- */
-
-/* A database in which every family has a table: logs name families that may have had none. */
-static char *make_skeleton(const char *dir)
+/* A database with all families; tables: each has one, since logs name families that may have had none. */
+static char *make_skeleton(const char *dir, bool tables)
 {
     static const char key[KEY_ROOM] = {-1}; /* none of ours */
     rocksdb_options_t *o = rocksdb_options_create();
@@ -178,7 +162,7 @@ static char *make_skeleton(const char *dir)
         all[i] = o;
     rocksdb_t *db =
         rocksdb_open_column_families(o, dir, CF_MAX, rdb_family_names, all, cf, &err);
-    for (int i = 0; i < CF_MAX && !err; i++) {
+    for (int i = 0; i < CF_MAX && !err && tables; i++) {
         rocksdb_delete_cf(db, wo, cf[i], key, sizeof(key), &err);
         if (!err)
             rocksdb_flush_cf(db, fo, cf[i], &err);
@@ -192,6 +176,53 @@ static char *make_skeleton(const char *dir)
     rocksdb_options_destroy(o);
     return err;
 }
+
+/* ---- the database as it is ---- */
+
+/* Whether all of the logs can be read. RocksDB opens them with no tables beside them. */
+static osd_status look_at_logs(struct salvage *s, bool *ret_whole)
+{
+    _cleanup_free_ char *dir = NULL;
+    struct source d;
+    osd_status st;
+
+    if (asprintf(&dir, "%s/logs", s->base) < 0)
+        return OSD_E_NOMEM;
+    char *err = make_skeleton(dir, false);
+    st = err ? OSD_E_IO : make_links(s, dir, LOGS);
+    if (!st && !err)
+        err = source_open(&d, dir, WHOLE, true);
+    *ret_whole = !err;
+    if (!st && !err)
+        source_close(&d);
+    rocksdb_free(err);
+    return st;
+}
+
+/* If RocksDB takes it. A damaged log ends where the damage is, as far as that can be had: then it is
+ * known which changes there are. */
+static osd_status open_as_it_is(struct salvage *s, struct source *d, bool *ret_opened)
+{
+    bool whole;
+    osd_status st = look_at_logs(s, &whole);
+
+    if (!st)
+        st = make_links(s, s->links, ALL_FILES);
+    if (st)
+        return st;
+    char *err = source_open(d, s->links, POINT_IN_TIME, !whole);
+    s->log = whole ? LOG_WHOLE : LOG_ENDS;
+    if (err) {
+        rocksdb_free(err);
+        err = source_open(d, s->links, SKIP_DAMAGED, false);
+        s->log = whole ? LOG_WHOLE : LOG_SKIPPED;
+    }
+    *ret_opened = !err;
+    rocksdb_free(err);
+    return OSD_OK;
+}
+
+/* ---- a new list of tables ---- */
 
 /* Name the tables that RocksDB put aside as a whole. */
 static void report_aside(struct salvage *s)
@@ -210,16 +241,16 @@ static void report_aside(struct salvage *s)
 
 static osd_status open_anew(struct salvage *s, struct source *d)
 {
-    char *err = make_skeleton(s->tables);
-    osd_status st = err ? OSD_E_IO : make_links(s, s->tables, true);
+    char *err = make_skeleton(s->tables, true);
+    osd_status st = err ? OSD_E_IO : make_links(s, s->tables, TABLES_AND_LOGS);
 
     if (!st) {
-        rocksdb_options_t *o = lenient(SKIP_DAMAGED);
+        rocksdb_options_t *o = options_for(SKIP_DAMAGED, false);
         rocksdb_repair_db(o, s->tables, &err);
         rocksdb_options_destroy(o);
     }
     if (!st && !err)
-        err = source_open(d, s->tables, SKIP_DAMAGED);
+        err = source_open(d, s->tables, SKIP_DAMAGED, false);
     if (err)
         snprintf(s->reason, s->reason_len, "%s: nothing can be read: %s", s->source, err);
     if (!st && err)
@@ -533,6 +564,8 @@ osd_status salvage_read(struct salvage *s)
 
     for (int i = 0; i < CF_MAX && !st && !opened; i++)
         st = note_family(s, (enum cf)i);
+    if (!opened && s->log != LOG_WHOLE)
+        s->log = LOG_SKIPPED;
     if (!st && opened) {
         st = take_families(s, &d);
         source_close(&d);

@@ -530,6 +530,56 @@ static void test_store_salvage__a_damaged_log_is_read_as_far_as_it_goes(void **s
     rig_check(w->r);
 }
 
+/* Two changes, each in a record of the log of its own; the first one is damaged there. */
+static struct store_id damage_log(struct world *w, const char *first, size_t len)
+{
+    struct rig *r = w->r;
+    struct store_id p = rig_partition(r), id;
+
+    rig_reopen(r);
+    id = rig_object(r, p.pid);
+    rig_set_attr(r, id, 1, 1, first, len);
+    free(store_dump(r->s, 0)); /* whoever walks over keys has them put into the database */
+    rig_object(r, p.pid);
+    w->before = store_dump(r->s, 0);
+    rig_close(r);
+    assert_in_range(raw_flip(r->dir, "db", ".log", first, len), 1, 2);
+    return id;
+}
+
+static void test_store_salvage__what_a_damaged_log_had_is_missed(void **state)
+{
+    static const char text[] = "what lay in the log alone";
+    struct world *w = *state;
+    struct rig *r = w->r;
+    char command[200];
+
+    damage_log(w, text, sizeof(text));
+    snprintf(command, sizeof(command), "rm -r %s/journal", r->dir);
+    assert_int_equal(system(command), 0);
+    rig_ok(salvage(w));
+    assert_true(w->result.older);
+    assert_true(was_said(w, "log of the database is damaged"));
+    assert_true(was_distrusted(w, 0));
+    open_target(w);
+    rig_check(r);
+}
+
+static void test_store_salvage__what_the_journal_has_of_a_damaged_log_is_there(void **state)
+{
+    static const char text[] = "what lay in the log and in the journal";
+    struct world *w = *state;
+
+    damage_log(w, text, sizeof(text));
+    rig_ok(salvage(w));
+    assert_false(w->result.older);
+    assert_int_equal(w->heard.n, 0);
+    open_target(w);
+    char *after = store_dump(w->r->s, 0);
+    assert_string_equal(after, w->before);
+    free(after);
+}
+
 /* ---- maps and data ---- */
 
 static osd_status read_at(struct world *w, struct store_id id, uint64_t off, void *dst,
@@ -878,6 +928,53 @@ static void test_store_salvage__a_crash_is_taken_over_as_by_opening(void **state
     rig_ok(w->r->ops->get_setting(w->r->s, "k", value, sizeof(value), &n));
 }
 
+/* What the database says of the journal lies in a table that cannot be read, and older ones say something
+ * else. */
+static void test_store_salvage__the_journal_is_taken_whatever_older_tables_say_of_it(
+    void **state)
+{
+    const void *const all[] = {good};
+    const size_t lens[] = {sizeof(good)};
+    struct world *w = *state;
+    struct rig *r = w->r;
+    uint8_t number[8], value[10];
+    size_t n;
+
+    rig_object(r, rig_partition(r).pid);
+    rig_close(r);
+    struct raw raw = raw_open(r->dir); /* a table with an old number, and one with a new one */
+    be64_put(number, 0x7172737475767778);
+    raw_put(&raw, RAW_DEFAULT, "journal", 7, number, sizeof(number));
+    raw_close(&raw);
+    leave_records(r, all, lens, 1);
+    raw = raw_open(r->dir);
+    raw_close(&raw);
+    assert_int_equal(raw_flip(r->dir, "db", ".sst", number, sizeof(number)), 1);
+    rig_ok(salvage(w));
+    assert_true(was_distrusted(w, 0));
+    open_target(w);
+    rig_ok(r->ops->get_setting(r->s, "k", value, sizeof(value), &n));
+    assert_int_equal(n, 2);
+}
+
+/* One damaged record hides those behind it. */
+static void test_store_salvage__what_lies_behind_a_damaged_record_is_missed(void **state)
+{
+    static const uint8_t one[] = {1, 0, 0, 0, 1, 0, 0, 0, 2, 'k', 'v', 'w'},
+                         two[] = {1, 0, 0, 0, 1, 0, 0, 0, 2, 'l', 'x', 'y'};
+    const void *const all[] = {one, two, one};
+    const size_t lens[] = {sizeof(one), sizeof(two), sizeof(one)};
+    struct world *w = *state;
+
+    rig_close(w->r);
+    leave_records(w->r, all, lens, 3);
+    assert_int_equal(raw_flip(w->r->dir, "journal", "", two, sizeof(two)), 1);
+    rig_ok(salvage(w));
+    assert_true(w->result.older);
+    assert_true(was_said(w, "the journal cannot be read behind its record"));
+    assert_true(was_distrusted(w, 0));
+}
+
 /* ---- where it goes ---- */
 
 static void test_store_salvage__only_an_empty_place_becomes_the_new_store(void **state)
@@ -896,6 +993,25 @@ static void test_store_salvage__only_an_empty_place_becomes_the_new_store(void *
     rig_ok(salvage(w));
     rig_fails(salvage(w), OSD_E_EXISTS); /* it is a store now */
     open_target(w);
+}
+
+/* A pipe that nobody writes into, say. */
+static void test_store_salvage__what_is_no_file_is_not_waited_for(void **state)
+{
+    struct world *w = *state;
+    struct rig *r = w->r;
+    struct store_id id = rig_object(r, rig_partition(r).pid);
+    static uint8_t bytes[MIB];
+    char path[120];
+
+    random_bytes(bytes, sizeof(bytes), 6);
+    rig_write(r, id, 0, bytes, sizeof(bytes));
+    rig_close(r);
+    snprintf(path, sizeof(path), "%s/data/000000", r->dir);
+    remove_file(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    rig_ok(salvage(w));
+    assert_true(was_said(w, "data/000000 cannot be read"));
 }
 
 static void kill_at(struct world *w, unsigned step)
@@ -972,6 +1088,11 @@ int main(void)
         WORLD_TEST(test_store_salvage__keys_of_no_use_in_the_journal_are_left_out),
         WORLD_TEST(test_store_salvage__a_crash_is_taken_over_as_by_opening),
         WORLD_TEST(test_store_salvage__only_an_empty_place_becomes_the_new_store),
+        WORLD_TEST(test_store_salvage__what_a_damaged_log_had_is_missed),
+        WORLD_TEST(test_store_salvage__what_the_journal_has_of_a_damaged_log_is_there),
+        WORLD_TEST(test_store_salvage__the_journal_is_taken_whatever_older_tables_say_of_it),
+        WORLD_TEST(test_store_salvage__what_is_no_file_is_not_waited_for),
+        WORLD_TEST(test_store_salvage__what_lies_behind_a_damaged_record_is_missed),
         WORLD_TEST(test_store_salvage__one_that_is_killed_leaves_no_store),
     };
 
