@@ -233,10 +233,14 @@ static osd_status raise_method(struct osd_store *s)
     return st || method >= OSD_SEC_CMDRSP ? st : put_number(s, SETTING_METHOD, OSD_SEC_CMDRSP);
 }
 
-/* Whether anybody ever has to prove anything. */
+/* What is said of that: some partition asks for a method; or perhaps, since what was said is lost. */
+enum { SOME_ASK = 1, SOME_MAY_ASK = 2 };
+
+/* Whether anybody ever has to prove anything. Without a master key nobody can. */
 static osd_status find_secured(struct osd_store *s, bool *ret)
 {
     uint64_t method = OSD_SEC_NOSEC, secured = 0;
+    enum keys_master master;
     osd_status st = get_number(s, SETTING_METHOD, &method);
 
     *ret = true;
@@ -244,8 +248,12 @@ static osd_status find_secured(struct osd_store *s, bool *ret)
         return raise_method(s);
     if (st == OSD_OK)
         st = get_number(s, SETTING_SECURED, &secured);
-    *ret = secured || method != OSD_SEC_NOSEC;
-    return st == OSD_E_NOT_FOUND ? OSD_OK : st;
+    if (st == OSD_OK || st == OSD_E_NOT_FOUND)
+        st = keys_master(s, &master);
+    if (st)
+        return st;
+    *ret = secured == SOME_ASK || method != OSD_SEC_NOSEC || master != KEYS_NO_MASTER;
+    return secured ? OSD_OK : put_number(s, SETTING_SECURED, SOME_MAY_ASK);
 }
 
 /* Where the method that is asked for may be lost, or an older one, that is the strongest. */

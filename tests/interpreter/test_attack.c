@@ -553,6 +553,29 @@ static void test_interpreter_attack__keys_that_are_not_trusted_any_more_open_not
     rig_close(&rig);
 }
 
+/* That some partition asks for a method was noted in settings that are lost; the partition still asks. */
+static void test_interpreter_attack__a_lost_note_of_methods_lets_nobody_in(void **state)
+{
+    const char *kind = getenv("RIG_STORE");
+    const struct store_id id = {RIG_PID, 0};
+    const uint8_t method = OSD_SEC_CMDRSP;
+    struct store_txn *t;
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    if (!kind || strcmp(kind, "rocksdb") != 0)
+        skip(); /* the memory store does not come back */
+    signed_furnish(&rig, &k);
+    assert_int_equal(read_signed(&rig, &k, OSD_SEC_NOSEC), SAM_GOOD);
+    assert_int_equal(rig.store->ops->begin(rig.store, id, STORE_EXCLUSIVE, &t), OSD_OK);
+    assert_int_equal(rig.store->ops->set_attr(t, id, P5, 1, &method, 1), OSD_OK);
+    assert_int_equal(rig.store->ops->commit(t, 0), OSD_OK);
+    distrust_stored(&rig, 0, false); /* nothing tells of it but the partition */
+    assert_int_not_equal(read_signed(&rig, &k, OSD_SEC_NOSEC), SAM_GOOD);
+    rig_close(&rig);
+}
+
 /* Without a restart, too: the nonce of one command does for no other. */
 static void test_interpreter_attack__a_used_nonce_does_for_no_other_command(void **state)
 {
@@ -786,6 +809,7 @@ int main(void)
         cmocka_unit_test(test_interpreter_attack__keys_on_the_disk_are_sealed),
         cmocka_unit_test(
             test_interpreter_attack__keys_that_are_not_trusted_any_more_open_nothing),
+        cmocka_unit_test(test_interpreter_attack__a_lost_note_of_methods_lets_nobody_in),
         cmocka_unit_test(test_interpreter_attack__a_used_nonce_does_for_no_other_command),
         cmocka_unit_test(test_interpreter_attack__revocation_is_felt_at_once),
         cmocka_unit_test(test_interpreter_attack__a_new_key_ends_the_old_credentials),
