@@ -274,8 +274,10 @@ static osd_status demand_most(struct osd_store *s, uint64_t pid)
     return st;
 }
 
-/* Without its master key, or the salt of the passphrase that opens it, a device needs a new one. */
-static osd_status distrust_device(struct osd_store *s, bool secured)
+/* Without its master key, or the salt of the passphrase that opens it, a device needs a new one; so it
+ * does when what the root has may be older (own): that key and the root key may be ones that were
+ * replaced because somebody else knew them. */
+static osd_status distrust_device(struct osd_store *s, bool secured, bool own)
 {
     uint8_t state[1 + OSD_SEAL_SALT_LEN];
     enum keys_master master;
@@ -288,7 +290,7 @@ static osd_status distrust_device(struct osd_store *s, bool secured)
     st = keys_master(s, &master);
     if (st)
         return st;
-    bool closed = master == KEYS_MASTER_SEALED && !salt;
+    bool closed = own || (master == KEYS_MASTER_SEALED && !salt);
     st = closed ? keys_end_all(s) : keys_end(s, 0);
     return st || !secured || (master != KEYS_NO_MASTER && !closed) ? st : raise_method(s);
 }
@@ -299,7 +301,7 @@ osd_status osd_device_distrust(struct osd_store *s, uint64_t pid, bool own)
     osd_status st = find_secured(s, &secured);
 
     if (st == OSD_OK)
-        st = pid ? keys_end(s, pid) : distrust_device(s, secured);
+        st = pid ? keys_end(s, pid) : distrust_device(s, secured, own);
     if (st == OSD_OK && own && secured)
         st = demand_most(s, pid);
     return pid && st == OSD_E_NOT_FOUND ? OSD_OK : st; /* it is gone */

@@ -53,9 +53,9 @@ osd_status osd_device_open(const struct osd_device_config *cfg, struct osd_devic
 
 /** Of a store that no device has open, whose keys may be missing or older than they were: partition
  *  and working keys of partition pid end, with pid 0 those of all; own: its attributes may be missing
- *  or older, so it asks for ALLDATA. Where nothing ever had to be proved, keys end and that is all. A
- *  device without master key, or whose passphrase is lost with its salt, needs a new master key as
- *  one that is made. What the store returns. */
+ *  or older, so it asks for ALLDATA, and with pid 0 root and master key end, too. Where nothing ever had
+ *  to be proved, keys end and that is all. A device without master key, or whose passphrase is lost with
+ *  its salt, needs a new master key as one that is made. What the store returns. */
 osd_status osd_device_distrust(struct osd_store *store, uint64_t pid, bool own);
 
 /** Security method that a store's device was made with. OSD_E_NOT_FOUND: it has no device yet;

@@ -482,7 +482,7 @@ static void test_interpreter_attack__keys_on_the_disk_are_sealed(void **state)
 }
 
 /* The store of a device that was closed, as a salvage has it. */
-static void distrust_stored(struct rig *rig, uint64_t pid, bool own)
+static void distrust_closed(struct rig *rig, uint64_t pid, bool own)
 {
     struct store_config cfg = {.path = rig->dir, .clock = &rig->clock};
     struct osd_store *s;
@@ -495,6 +495,11 @@ static void distrust_stored(struct rig *rig, uint64_t pid, bool own)
     assert_int_equal(osd_device_distrust(s, pid, own), OSD_OK);
     s->ops->close(s);
     rig->now += 1000;
+}
+
+static void distrust_stored(struct rig *rig, uint64_t pid, bool own)
+{
+    distrust_closed(rig, pid, own);
     assert_int_equal(try_open(rig, NULL), OSD_OK);
 }
 
@@ -550,6 +555,24 @@ static void test_interpreter_attack__keys_that_are_not_trusted_any_more_open_not
     assert_int_equal(stored_method(&rig), OSD_SEC_NOSEC);
     distrust_stored(&rig, RIG_PID, true);
     assert_int_equal(stored_method(&rig), OSD_SEC_ALLDATA);
+    rig_close(&rig);
+}
+
+/* Would catch: a root or master key that was replaced and comes back with what damage left. */
+static void test_interpreter_attack__a_root_that_may_be_older_needs_a_new_master_key(
+    void **state)
+{
+    const char *kind = getenv("RIG_STORE");
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    if (!kind || strcmp(kind, "rocksdb") != 0)
+        skip(); /* the memory store does not come back */
+    signed_furnish(&rig, &k);
+    distrust_closed(&rig, 0, true);
+    assert_int_equal(try_open(&rig, NULL), OSD_E_NOT_FOUND);
+    rig.dev = NULL;
     rig_close(&rig);
 }
 
@@ -809,6 +832,8 @@ int main(void)
         cmocka_unit_test(test_interpreter_attack__keys_on_the_disk_are_sealed),
         cmocka_unit_test(
             test_interpreter_attack__keys_that_are_not_trusted_any_more_open_nothing),
+        cmocka_unit_test(
+            test_interpreter_attack__a_root_that_may_be_older_needs_a_new_master_key),
         cmocka_unit_test(test_interpreter_attack__a_lost_note_of_methods_lets_nobody_in),
         cmocka_unit_test(test_interpreter_attack__a_used_nonce_does_for_no_other_command),
         cmocka_unit_test(test_interpreter_attack__revocation_is_felt_at_once),
