@@ -99,7 +99,7 @@ static void hold(struct rig *rig, unsigned nth)
     atomic_store(&held.nth_begin, 0);
 }
 
-/* Where it holds no lock. */
+/* Where it holds no lock: partitions exclude each other by chance. */
 static void hold_before(struct rig *rig, unsigned nth_begin)
 {
     hold(rig, 0);
@@ -571,7 +571,7 @@ static void test_interpreter_tracked__a_new_collection_is_left_alone(void **stat
     make_all(rig, 1);
     make_members(rig, RIG_PID + 1, 1);
     rig_tracking(rig, RIG_PID + 1, MATCHES, 0);
-    hold(rig, 1);
+    hold_before(rig, 1);
     for (uint64_t i = 0; i < 2; i++) {
         c = query(rig, RIG_PID + i);
         c.sec.nonce[0] = (uint8_t)i;
@@ -748,7 +748,7 @@ static void test_interpreter_tracked__what_is_revoked_while_it_waits_is_not_done
         open_signed(&rig);
         rig_set_u(&rig, RIG_PID, ASKED, OSD_PAGE_C + OSD_PG_SECURITY, 0x40000001, 7, 4);
         expect_good(&rig);
-        hold(&rig, 1);
+        hold_before(&rig, 1);
         c = query(&rig, RIG_PID + 1);
         run_good(&rig, &c);
         wait_until_held();

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/crc32c.h"
 #include "dump.h"
 #include "raw.h"
@@ -175,23 +176,28 @@ static int end_world(void **state)
     return rig_teardown(&r);
 }
 
-static osd_status salvage(struct world *w)
+static osd_status salvage_into(const char *source, const char *target,
+                               const struct osd_clock *clock, struct heard *heard,
+                               struct store_salvaged *ret)
 {
-    struct store_salvage what = {.source = w->r->dir,
-                                 .target = w->target,
+    struct store_salvage what = {.source = source,
+                                 .target = target,
                                  .report = hear,
                                  .progress = count_step,
                                  .distrust = distrust,
-                                 .arg = &w->heard,
-                                 .clock = w->r->cfg.clock};
-    unsigned kill_at = w->heard.kill_at;
+                                 .arg = heard,
+                                 .clock = clock};
     char reason[300];
+    osd_status st = store_rocksdb_salvage(&what, ret, reason, sizeof(reason));
 
-    memset(&w->heard, 0, sizeof(w->heard));
-    w->heard.kill_at = kill_at;
-    osd_status st = store_rocksdb_salvage(&what, &w->result, reason, sizeof(reason));
     assert_true(st == OSD_OK || strlen(reason) > 0);
     return st;
+}
+
+static osd_status salvage(struct world *w)
+{
+    memset(&w->heard, 0, sizeof(w->heard));
+    return salvage_into(w->r->dir, w->target, w->r->cfg.clock, &w->heard, &w->result);
 }
 
 /* The new store in place of the old one, which is left as it is. */
@@ -1014,20 +1020,30 @@ static void test_store_salvage__what_is_no_file_is_not_waited_for(void **state)
     assert_true(was_said(w, "data/000000 cannot be read"));
 }
 
+/* What a process of its own does: RocksDB's threads would not be in a fork of this one. */
+static int salvage_and_die(const char *source, const char *target, const char *step)
+{
+    static struct heard heard;
+    struct store_salvaged result;
+
+    heard.kill_at = (unsigned)strtoul(step, NULL, 10);
+    return salvage_into(source, target, &osd_clock_system, &heard, &result);
+}
+
 static void kill_at(struct world *w, unsigned step)
 {
+    char text[16];
     int status;
-    pid_t child = fork();
 
+    snprintf(text, sizeof(text), "%u", step);
+    pid_t child = fork();
     assert_true(child >= 0);
-    w->heard.kill_at = step;
     if (child == 0) {
-        salvage(w);
-        _exit(0);
+        execl("/proc/self/exe", "salvage", w->r->dir, w->target, text, (char *)NULL);
+        _exit(1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status));
-    w->heard.kill_at = 0;
 }
 
 static void test_store_salvage__one_that_is_killed_leaves_no_store(void **state)
@@ -1062,8 +1078,10 @@ static void test_store_salvage__one_that_is_killed_leaves_no_store(void **state)
     free(after);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 4)
+        return salvage_and_die(argv[1], argv[2], argv[3]);
 #define WORLD_TEST(f) cmocka_unit_test_setup_teardown(f, make_world, end_world)
     const struct CMUnitTest tests[] = {
         WORLD_TEST(test_store_salvage__a_sound_store_is_copied_as_it_is),

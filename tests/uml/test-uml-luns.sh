@@ -71,13 +71,13 @@ done
 
 echo "== one unit goes while the other works"
 osdctl -d "$UNIT0" create 0x10000/0x50000
-timeout 120 "$LOAD" append -c 2 -n 4000 -s 700 -a /run/tmp/acked 0x10000 0x50000 &
+timeout 120 "$LOAD" append -c 2 -n 20000 -s 700 -a /run/tmp/acked 0x10000 0x50000 &
 load=$!
 timeout 60 targetcli "/iscsi/$IQN/tpg1/luns delete lun1" || die "deleting LUN 1 hangs"
 timeout 60 targetcli "/backstores/user:osd delete osd1" || die "deleting osd1 hangs"
 kill -0 $load || die "the load ended too early"
 expect 0 osdctl check "$STORE/osd1" # its store is closed
 wait $load || die "a client of the remaining unit gave up"
-expect 0 "$LOAD" verify -c 2 -n 4000 -s 700 -a /run/tmp/acked 0x10000 0x50000
+expect 0 "$LOAD" verify -c 2 -n 20000 -s 700 -a /run/tmp/acked 0x10000 0x50000
 stop_runner TERM
 expect 0 osdctl check "$STORE/osd0"
