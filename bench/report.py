@@ -416,7 +416,7 @@ def compare_rows(parts_dir, update):
     for r in sorted(set(want) - set(have)):
         print(f"report: missing: {r}", file=sys.stderr)
     for r in sorted(set(have) - set(want)):
-        print(f"report: not in bench/rows.txt (bench/report.py rows {parts_dir} --update): {r}",
+        print(f"report: not in bench/rows.txt (python3 bench/report.py rows {parts_dir} --update): {r}",
               file=sys.stderr)
     print(f"report: {len(have)} rows, {len(want)} expected")
     return 0 if have == want else 1
