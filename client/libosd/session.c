@@ -187,17 +187,16 @@ static void relay_progress(void *arg, const char *step, uint64_t done, uint64_t 
 
 static osd_status relay_distrust(void *arg, struct osd_store *s, uint64_t pid, bool own)
 {
-    static const char *const ended[2][2] = {
-        {"all partition and working keys have ended, as far as there were any",
-         "all keys have ended, root and master key among them, as far as there were any"},
-        {"its partition key and working keys have ended, as far as it had any",
-         "its partition key and working keys have ended, as far as it had any"},
-    };
     const struct store_id id = {pid, 0};
     osd_status st = osd_device_distrust(s, pid, own);
 
     if (!st)
-        relay_finding(arg, id, ended[pid != 0][own]);
+        relay_finding(
+            arg, id,
+            pid   ? "its partition key and working keys have ended, as far as it had any"
+            : own ? "all keys have ended, root and master key among them, as far as there were "
+                    "any"
+                  : "all partition and working keys have ended, as far as there were any");
     return st;
 }
 

@@ -335,6 +335,15 @@ static void test_interpreter_attack__no_flipped_bit_of_a_credential_opens(void *
 
 /* ---- repeated ---- */
 
+/* For a test of what comes back: the memory store does not. */
+static void skip_unless_stored(void)
+{
+    const char *kind = getenv("RIG_STORE");
+
+    if (!kind || strcmp(kind, "rocksdb") != 0)
+        skip();
+}
+
 /* Open the store of a device that was closed. */
 static osd_status try_open(struct rig *rig, const char *passphrase)
 {
@@ -364,13 +373,11 @@ static void reopen(struct rig *rig)
  * with a nonce from before is accepted, used or not. */
 static void test_interpreter_attack__a_restart_makes_no_nonce_good_again(void **state)
 {
-    const char *kind = getenv("RIG_STORE");
     struct keys k;
     struct rig rig;
 
     (void)state;
-    if (!kind || strcmp(kind, "rocksdb") != 0)
-        skip(); /* the memory store does not come back */
+    skip_unless_stored();
     signed_furnish(&rig, &k);
     struct osd_cdb c = signed_command(OSD_OP_APPEND, OSD_GEN2, RIG_PID, RIG_OID, OSD_TYPE_USER,
                                       OSD_PERM_APPEND | OSD_PERM_READ | OSD_PERM_REMOVE);
@@ -442,13 +449,11 @@ static void test_interpreter_attack__keys_on_the_disk_are_sealed(void **state)
 {
     static const char pass[] = "correct horse battery staple",
                       wrong[] = "correct horse battery";
-    const char *kind = getenv("RIG_STORE");
     struct keys k;
     struct rig rig;
 
     (void)state;
-    if (!kind || strcmp(kind, "rocksdb") != 0)
-        skip(); /* the memory store does not come back */
+    skip_unless_stored();
     signed_furnish(&rig, &k);
     assert_true(lies_open(&rig, 0, KEY_MASTER, k.master[OSD_KEY_GENERATION]));
     assert_true(lies_open(&rig, RIG_PID, KEY_WORKING + VERSION, k.working));
@@ -533,13 +538,11 @@ static uint8_t read_signed(struct rig *rig, struct keys *k, uint8_t method)
 static void test_interpreter_attack__keys_that_are_not_trusted_any_more_open_nothing(
     void **state)
 {
-    const char *kind = getenv("RIG_STORE");
     struct keys k;
     struct rig rig;
 
     (void)state;
-    if (!kind || strcmp(kind, "rocksdb") != 0)
-        skip(); /* the memory store does not come back */
+    skip_unless_stored();
     signed_furnish(&rig, &k);
     assert_int_equal(read_signed(&rig, &k, OSD_SEC_CMDRSP), SAM_GOOD);
     distrust_stored(&rig, RIG_PID, false); /* of the partition */
@@ -562,13 +565,11 @@ static void test_interpreter_attack__keys_that_are_not_trusted_any_more_open_not
 static void test_interpreter_attack__a_root_that_may_be_older_needs_a_new_master_key(
     void **state)
 {
-    const char *kind = getenv("RIG_STORE");
     struct keys k;
     struct rig rig;
 
     (void)state;
-    if (!kind || strcmp(kind, "rocksdb") != 0)
-        skip(); /* the memory store does not come back */
+    skip_unless_stored();
     signed_furnish(&rig, &k);
     distrust_closed(&rig, 0, true);
     assert_int_equal(try_open(&rig, NULL), OSD_E_NOT_FOUND);
@@ -579,7 +580,6 @@ static void test_interpreter_attack__a_root_that_may_be_older_needs_a_new_master
 /* That some partition asks for a method was noted in settings that are lost; the partition still asks. */
 static void test_interpreter_attack__a_lost_note_of_methods_lets_nobody_in(void **state)
 {
-    const char *kind = getenv("RIG_STORE");
     const struct store_id id = {RIG_PID, 0};
     const uint8_t method = OSD_SEC_CMDRSP;
     struct store_txn *t;
@@ -587,8 +587,7 @@ static void test_interpreter_attack__a_lost_note_of_methods_lets_nobody_in(void 
     struct rig rig;
 
     (void)state;
-    if (!kind || strcmp(kind, "rocksdb") != 0)
-        skip(); /* the memory store does not come back */
+    skip_unless_stored();
     signed_furnish(&rig, &k);
     assert_int_equal(read_signed(&rig, &k, OSD_SEC_NOSEC), SAM_GOOD);
     assert_int_equal(rig.store->ops->begin(rig.store, id, STORE_EXCLUSIVE, &t), OSD_OK);

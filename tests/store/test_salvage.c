@@ -208,6 +208,15 @@ static void open_target(struct world *w)
     rig_open(w->r);
 }
 
+/* Nothing is missing in it. */
+static void expect_all(struct world *w)
+{
+    open_target(w);
+    char *after = store_dump(w->r->s, STORE_DUMP_TIMES);
+    assert_string_equal(after, w->before);
+    free(after);
+}
+
 static void back_to_source(struct world *w)
 {
     rig_close(w->r);
@@ -343,10 +352,7 @@ static void test_store_salvage__a_sound_store_is_copied_as_it_is(void **state)
     assert_int_equal(w->result.lost + w->result.harmed + w->result.dropped, 0);
     assert_false(w->result.older);
     assert_int_equal(w->result.partitions, 2);
-    open_target(w);
-    char *after = store_dump(w->r->s, STORE_DUMP_TIMES);
-    assert_string_equal(after, w->before);
-    free(after);
+    expect_all(w);
     w->r->ops->info(w->r->s, &info);
     assert_int_equal(info.capacity, RIG_CAPACITY);
     rig_ok(w->r->ops->get_setting(w->r->s, "name", name, sizeof(name), &len));
@@ -488,10 +494,7 @@ static void without_list(struct world *w, const char *file, void (*damage)(const
     assert_true(w->result.older);
     assert_true(was_distrusted(w, 0));
     assert_int_equal(w->result.lost, 0);
-    open_target(w);
-    char *after = store_dump(w->r->s, STORE_DUMP_TIMES);
-    assert_string_equal(after, w->before);
-    free(after);
+    expect_all(w);
 }
 
 static void test_store_salvage__a_damaged_list_of_tables_is_made_anew(void **state)
@@ -912,10 +915,7 @@ static void test_store_salvage__keys_of_no_use_in_the_journal_are_left_out(void 
     leave_records(w->r, all, lens, RAW_FAMILIES);
     rig_ok(salvage(w));
     assert_int_equal(w->heard.n, 0);
-    open_target(w);
-    char *after = store_dump(w->r->s, STORE_DUMP_TIMES);
-    assert_string_equal(after, w->before);
-    free(after);
+    expect_all(w);
 }
 
 static void test_store_salvage__a_crash_is_taken_over_as_by_opening(void **state)
@@ -1072,10 +1072,7 @@ static void test_store_salvage__one_that_is_killed_leaves_no_store(void **state)
         nftw(w->target, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     }
     rig_ok(salvage(w));
-    open_target(w);
-    char *after = store_dump(w->r->s, STORE_DUMP_TIMES);
-    assert_string_equal(after, w->before);
-    free(after);
+    expect_all(w);
 }
 
 int main(int argc, char **argv)
