@@ -346,8 +346,42 @@ static inline uint32_t batch_count(const void *data)
 }
 
 /* rocksdb_ahead.c */
+/** Whether a key is ahead: NOT_FOUND when it is deleted there; *ret_there false: ask the database. */
+osd_status ahead_get(struct rdb *r, enum cf cf, const void *key, size_t key_len,
+                     struct value *ret, bool *ret_there);
+/** Note a change in a transaction's list. */
+osd_status ahead_note(struct txn *t, enum cf cf, const void *key, size_t key_len,
+                      const void *value, size_t len, bool deleted);
+void ahead_forget(struct txn *t);
+/** Commit the transaction's list. later: written to the journal by ahead_publish() or whoever is
+ *  next. */
+osd_status ahead_commit(struct txn *t, bool later);
+/** The same with a RocksDB batch: if it is short, all of it goes into the transaction's list. */
+osd_status ahead_write_batch(struct txn *t, const char *data, size_t len, bool later);
+osd_status ahead_publish(struct rdb *r);
+
+/* rocksdb_drain.c */
+/** Bring what is committed by now into the database. */
+osd_status ahead_drain(struct rdb *r);
+/** The same if that changes anything in one family. */
+osd_status ahead_drain_family(struct rdb *r, enum cf cf);
+/** An iterator that sees what is committed by now. */
+rocksdb_iterator_t *rdb_iterate(struct rdb *r, rocksdb_readoptions_t *ro, enum cf cf);
+/** Commit a batch, which is in the journal and in the database when this returns; it gets one key
+ *  more. When the database fails it may be there once the store is opened again. */
+osd_status ahead_write(struct rdb *r, rocksdb_writebatch_t *b);
+/** After a commit, without any lock: see that not too much is ahead. */
+void ahead_pass(struct rdb *r);
+osd_status ahead_start(struct rdb *r);
+/** End the thread; then bring everything into the database, durably, and close the journal. */
+void ahead_close(struct rdb *r);
+
+/* rocksdb_replay.c */
+#define APPLIED "journal" /* in the default family: number of the last record that is there */
 /** Take what a crash left in the journal into the database, and begin a new one. */
 osd_status ahead_open(struct rdb *r);
+/** Whether the journal holds what is not in the database. */
+osd_status ahead_left(struct rdb *r, bool *ret);
 /** The changes of a record of the journal, as a batch that the database takes; the caller destroys
  *  it. CORRUPT: they cannot be what was added. */
 osd_status ahead_decode(struct rdb *r, const void *data, size_t len,
@@ -357,36 +391,6 @@ osd_status ahead_decode(struct rdb *r, const void *data, size_t len,
 void ahead_each(struct rdb *r, const void *data, size_t len,
                 void (*visit)(void *arg, enum cf cf, const uint8_t *key, size_t len),
                 void *arg);
-#define APPLIED "journal" /* in the default family: number of the last record that is there */
-/** Whether the journal holds what is not in the database. */
-osd_status ahead_left(struct rdb *r, bool *ret);
-osd_status ahead_start(struct rdb *r);
-/** End the thread; then bring everything into the database, durably, and close the journal. */
-void ahead_close(struct rdb *r);
-/** Note a change in a transaction's list. */
-osd_status ahead_note(struct txn *t, enum cf cf, const void *key, size_t key_len,
-                      const void *value, size_t len, bool deleted);
-void ahead_forget(struct txn *t);
-/** Commit the transaction's list. later: written to the journal by ahead_publish() or whoever is
- *  next. */
-osd_status ahead_commit(struct txn *t, bool later);
-/** Commit a batch, which is in the journal and in the database when this returns; it gets one key
- *  more. When the database fails it may be there once the store is opened again. */
-osd_status ahead_write(struct rdb *r, rocksdb_writebatch_t *b);
-/** The same with a RocksDB batch: if it is short, all of it goes into the transaction's list. */
-osd_status ahead_write_batch(struct txn *t, const char *data, size_t len, bool later);
-/** After a commit, without any lock: see that not too much is ahead. */
-void ahead_pass(struct rdb *r);
-osd_status ahead_publish(struct rdb *r);
-/** Whether a key is ahead: NOT_FOUND when it is deleted there; *ret_there false: ask the database. */
-osd_status ahead_get(struct rdb *r, enum cf cf, const void *key, size_t key_len,
-                     struct value *ret, bool *ret_there);
-/** Bring what is committed by now into the database. */
-osd_status ahead_drain(struct rdb *r);
-/** The same if that changes anything in one family. */
-osd_status ahead_drain_family(struct rdb *r, enum cf cf);
-/** An iterator that sees what is committed by now. */
-rocksdb_iterator_t *rdb_iterate(struct rdb *r, rocksdb_readoptions_t *ro, enum cf cf);
 
 /* rocksdb_txn.c */
 /** A value as the transaction sees it. On OSD_OK the caller frees it; NOT_FOUND. */

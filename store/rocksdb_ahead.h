@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/rocksdb_ahead.h - what the files share that keep what is ahead of the database
+ *
+ * A commit puts its changes into the journal and into a table in memory (rocksdb_ahead.c), from where
+ * they are brought into the database (rocksdb_drain.c); opening takes over what a crash left in the
+ * journal (rocksdb_replay.c).
+ */
+#ifndef STORE_ROCKSDB_AHEAD_H
+#define STORE_ROCKSDB_AHEAD_H
+
+#include "rocksdb_internal.h"
+
+enum record_kind { RECORD_CHANGES = 1, RECORD_BATCH };
+
+#define CHANGE_HEAD                                                                            \
+    8u /* family, deleted (8 bits each), length of the key (16), of the value (32) */
+
+/* rocksdb_ahead.c */
+/** Free all of a list, which is empty then. */
+void ahead_list_free(struct change_list *l);
+
+/* rocksdb_drain.c */
+void ahead_put_change(struct rdb *r, rocksdb_writebatch_t *b, const struct change *c);
+/** A batch that makes the database what the records up to this number make it. */
+osd_status ahead_apply(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number);
+
+/* rocksdb_replay.c */
+/** Where a RocksDB batch is read. */
+struct batch_at {
+    const uint8_t *p, *end;
+};
+
+/** A change of a batch. */
+struct batch_change {
+    enum cf cf;
+    bool deletes, range;        /* range: the value is the key where it ends */
+    const uint8_t *key, *value; /* in the batch */
+    uint32_t key_len, len;
+};
+
+/** The next change of a batch that has not ended; false: there is none of a kind that is known. */
+bool batch_next(const struct rdb *r, struct batch_at *b, struct batch_change *ret);
+
+#endif

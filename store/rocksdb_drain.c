@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store/rocksdb_drain.c - what is ahead comes into the database
+ *
+ * A thread does it, many keys at a time; whoever commits when too much is ahead, or iterates, does it
+ * as well. Invariants and locks: head of rocksdb_ahead.c.
+ */
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/cond.h"
+#include "common/log.h"
+#include "common/thread.h"
+#include "rocksdb_ahead.h"
+
+#define MANY_KEYS  1024u /* from when on the thread drains ... */
+#define MANY_BYTES MIB
+#define TOO_MANY   8u /* ... and, times as many, whoever commits */
+
+#define LOOK_AGAIN_MS 10u /* whether others drain on, as they should */
+
+/* ---- into the database ---- */
+
+static void put_applied(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number)
+{
+    uint8_t field[8];
+
+    be64_put(field, number);
+    rocksdb_writebatch_put_cf(b, r->cf[CF_DEFAULT], APPLIED, strlen(APPLIED), (char *)field,
+                              sizeof(field));
+}
+
+void ahead_put_change(struct rdb *r, rocksdb_writebatch_t *b, const struct change *c)
+{
+    const char *key = (const char *)c->bytes;
+
+    if (c->deleted)
+        rocksdb_writebatch_delete_cf(b, r->cf[c->cf], key, c->key_len);
+    else
+        rocksdb_writebatch_put_cf(b, r->cf[c->cf], key, c->key_len, key + c->key_len, c->len);
+}
+
+osd_status ahead_apply(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number)
+{
+    char *err = NULL;
+
+    put_applied(r, b, number);
+    rocksdb_write(r->db, r->wo, b, &err);
+    if (!err) {
+        r->ahead.applied = number;
+        return OSD_OK;
+    }
+    __atomic_store_n(&r->ahead.stuck, true, __ATOMIC_RELAXED);
+    __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
+    return rdb_error(r, err);
+}
+
+/* What is filled from now on comes later than what is drained. Under both locks. */
+static void turn(struct ahead *a)
+{
+    struct change_table *w = a->draining;
+
+    a->draining = a->filling;
+    a->filling = w;
+    __atomic_store_n(&a->bytes, 0, __ATOMIC_RELAXED);
+    pthread_cond_broadcast(&a->room);
+}
+
+/* `draining` is in the database: empty it. Readers wait no longer than for the table itself. */
+static void drained(struct ahead *a, const size_t n[CF_MAX])
+{
+    struct change_table *w = a->draining;
+    struct change_list gone = TAILQ_HEAD_INITIALIZER(gone);
+
+    osd_lock_short(&a->lock);
+    TAILQ_CONCAT(&gone, &w->all, in_table);
+    memset(w->bucket, 0, sizeof(w->bucket));
+    for (int i = 0; i < CF_MAX; i++) {
+        __atomic_sub_fetch(&a->n[i], n[i], __ATOMIC_RELEASE);
+        __atomic_sub_fetch(&a->n_all, n[i], __ATOMIC_RELEASE);
+    }
+    pthread_cond_broadcast(&a->room);
+    pthread_mutex_unlock(&a->lock);
+    ahead_list_free(&gone);
+}
+
+/* Bring what is in `draining` into the database, which then has the records up to this number. The
+ * journal has them first. */
+static osd_status drain(struct rdb *r, uint64_t number)
+{
+    struct ahead *a = &r->ahead;
+    const struct change *c;
+    rocksdb_writebatch_t *b;
+    size_t n[CF_MAX] = {0};
+
+    if (journal_write(a->journal, number) != OSD_OK) {
+        __atomic_store_n(&a->stuck, true, __ATOMIC_RELAXED);
+        __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
+        return OSD_E_IO;
+    }
+    if (TAILQ_EMPTY(&a->draining->all))
+        return OSD_OK;
+    b = rocksdb_writebatch_create();
+    TAILQ_FOREACH(c, &a->draining->all, in_table)
+    {
+        ahead_put_change(r, b, c);
+        n[c->cf]++;
+    }
+    osd_status st = ahead_apply(r, b, number);
+    rocksdb_writebatch_destroy(b);
+    if (!st)
+        drained(a, n);
+    return st;
+}
+
+/* Under drain_lock. */
+static osd_status drain_all(struct rdb *r)
+{
+    struct ahead *a = &r->ahead;
+
+    if (__atomic_load_n(&a->stuck, __ATOMIC_RELAXED))
+        return OSD_E_IO;
+    osd_lock_short(&a->lock);
+    turn(a);
+    uint64_t number = journal_last(a->journal);
+    pthread_mutex_unlock(&a->lock);
+    return drain(r, number);
+}
+
+osd_status ahead_drain(struct rdb *r)
+{
+    struct ahead *a = &r->ahead;
+
+    if (__atomic_load_n(&a->n_all, __ATOMIC_ACQUIRE) == 0)
+        return OSD_OK;
+    pthread_mutex_lock(&a->drain_lock);
+    osd_status st = drain_all(r);
+    pthread_mutex_unlock(&a->drain_lock);
+    return st;
+}
+
+osd_status ahead_drain_family(struct rdb *r, enum cf cf)
+{
+    return __atomic_load_n(&r->ahead.n[cf], __ATOMIC_ACQUIRE) > 0 ? ahead_drain(r) : OSD_OK;
+}
+
+rocksdb_iterator_t *rdb_iterate(struct rdb *r, rocksdb_readoptions_t *ro, enum cf cf)
+{
+    ahead_drain_family(r, cf); /* rdb_iterated() tells when that failed */
+    return rocksdb_create_iterator_cf(r->db, ro, r->cf[cf]);
+}
+
+osd_status ahead_write(struct rdb *r, rocksdb_writebatch_t *b)
+{
+    struct ahead *a = &r->ahead;
+    uint8_t kind = RECORD_BATCH;
+    struct iovec v[2] = {{&kind, 1}, {0}};
+    osd_status st = OSD_E_IO;
+    uint64_t number = 0;
+
+    v[1].iov_base = (void *)rocksdb_writebatch_data(b, &v[1].iov_len);
+    uint32_t crc = journal_crc(v, 2);
+    pthread_mutex_lock(&a->drain_lock);
+    if (!__atomic_load_n(&a->stuck, __ATOMIC_RELAXED)) {
+        osd_lock_short(&a->lock);
+        number = journal_add(a->journal, v, 2, crc);
+        if (number)
+            turn(a);
+        pthread_mutex_unlock(&a->lock);
+        st = number ? drain(r, number - 1) : OSD_E_NOMEM;
+    }
+    if (!st)
+        st = journal_write(a->journal, number);
+    if (!st)
+        st = ahead_apply(r, b, number);
+    if (st && number) {
+        __atomic_store_n(&a->stuck, true, __ATOMIC_RELAXED);
+        __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
+    }
+    pthread_mutex_unlock(&a->drain_lock);
+    return st;
+}
+
+/* ---- keeping up ---- */
+
+/* Make room in the journal: what it holds is in the database, durably. */
+static osd_status release(struct rdb *r)
+{
+    char *err = NULL;
+    osd_status st = ahead_drain(r);
+
+    pthread_mutex_lock(&r->ahead.drain_lock);
+    uint64_t applied = r->ahead.applied;
+    pthread_mutex_unlock(&r->ahead.drain_lock);
+    if (!st)
+        st = rdb_sync(r); /* data first: the database's own log names blocks, too */
+    if (st)
+        return st;
+    rocksdb_flush_wal(r->db, 1, &err);
+    if (err) {
+        __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
+        return rdb_error(r, err);
+    }
+    journal_release(r->ahead.journal, applied);
+    return OSD_OK;
+}
+
+static osd_status keep_up(struct rdb *r)
+{
+    osd_status st = OSD_OK;
+
+    if (rdb_failed(r))
+        return st;
+    st = ahead_drain(r);
+    if (!st && journal_crowded(r->ahead.journal))
+        st = release(r);
+    return st;
+}
+
+static void *ahead_main(void *arg)
+{
+    struct rdb *r = arg;
+    struct ahead *a = &r->ahead;
+
+    pthread_mutex_lock(&a->bell_lock);
+    while (!a->stop) {
+        if (!a->rung) {
+            pthread_cond_wait(&a->bell, &a->bell_lock);
+            continue;
+        }
+        a->rung = false;
+        pthread_mutex_unlock(&a->bell_lock);
+        osd_status st = keep_up(r);
+        if (st)
+            osd_log(OSD_LOG_ERROR, "store %s: %s", r->path, osd_status_text(st));
+        pthread_mutex_lock(&a->bell_lock);
+    }
+    pthread_mutex_unlock(&a->bell_lock);
+    return NULL;
+}
+
+/* Returns whether there is somebody who heard it. */
+static bool ring(struct ahead *a)
+{
+    if (!a->running)
+        return false;
+    pthread_mutex_lock(&a->bell_lock);
+    if (!a->rung)
+        pthread_cond_signal(&a->bell);
+    a->rung = true;
+    pthread_mutex_unlock(&a->bell_lock);
+    return true;
+}
+
+/* Whether so many times as much is ahead as the thread is woken for. */
+static bool much(const struct ahead *a, size_t times)
+{
+    return __atomic_load_n(&a->n_all, __ATOMIC_RELAXED) >= times * MANY_KEYS ||
+           __atomic_load_n(&a->bytes, __ATOMIC_RELAXED) >= times * MANY_BYTES;
+}
+
+/* Until less is ahead. Whoever finds nobody draining does it: the thread may be at its syncs. Those
+ * that wait are not in line for drain_lock, where others would overtake them. */
+static void make_room(struct rdb *r)
+{
+    struct ahead *a = &r->ahead;
+
+    while (much(a, TOO_MANY) && !__atomic_load_n(&a->stuck, __ATOMIC_RELAXED)) {
+        if (pthread_mutex_trylock(&a->drain_lock) == 0) {
+            drain_all(r); /* a failure is that of the next commit */
+            pthread_mutex_unlock(&a->drain_lock);
+            return;
+        }
+        pthread_mutex_lock(&a->lock);
+        if (much(a, TOO_MANY))
+            osd_cond_wait_until(&a->room, &a->lock, osd_monotonic_ms() + LOOK_AGAIN_MS);
+        pthread_mutex_unlock(&a->lock);
+    }
+}
+
+void ahead_pass(struct rdb *r)
+{
+    struct ahead *a = &r->ahead;
+
+    if (!much(a, 1) && !journal_crowded(a->journal))
+        return;
+    if (ring(a))
+        make_room(r);
+    else
+        keep_up(r); /* a failure is that of the next commit */
+}
+
+/* ---- the thread ---- */
+
+osd_status ahead_start(struct rdb *r)
+{
+    struct ahead *a = &r->ahead;
+
+    a->running = true; /* the thread's first commit may ring */
+    if (pthread_create(&a->thread, NULL, ahead_main, r) == 0)
+        return OSD_OK;
+    a->running = false;
+    return OSD_E_NOMEM;
+}
+
+static void stop(struct ahead *a)
+{
+    if (!a->running)
+        return;
+    pthread_mutex_lock(&a->bell_lock);
+    a->stop = true;
+    pthread_cond_signal(&a->bell);
+    pthread_mutex_unlock(&a->bell_lock);
+    pthread_join(a->thread, NULL);
+    a->running = false;
+}
+
+void ahead_close(struct rdb *r)
+{
+    struct ahead *a = &r->ahead;
+
+    stop(a);
+    if (a->journal && !rdb_failed(r))
+        release(r);
+    journal_close(a->journal);
+    if (a->filling && a->draining) {
+        ahead_list_free(&a->filling->all);
+        ahead_list_free(&a->draining->all);
+    }
+    free(a->filling);
+    free(a->draining);
+}
