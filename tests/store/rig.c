@@ -3,12 +3,14 @@
  * tests/store/rig.c - see rig.h
  */
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "rig.h"
+#include "store/guarded.h"
 
 typedef osd_status (*opener)(const struct store_config *cfg, struct osd_store **ret,
                              char *reason, size_t reason_len);
@@ -40,6 +42,22 @@ bool rig_persists(void)
 bool rig_indexes(void)
 {
     return chosen->persists && !chosen->idle;
+}
+
+static struct sigaction guard;
+
+/* Before cmocka's handlers, so that it has the default action behind it. */
+__attribute__((constructor)) static void guard_first(void)
+{
+    char c;
+
+    guarded_read(&c, "", 1);
+    sigaction(SIGBUS, NULL, &guard);
+}
+
+void rig_guard(void)
+{
+    sigaction(SIGBUS, &guard, NULL);
 }
 
 static uint64_t fixed_time(void *arg)

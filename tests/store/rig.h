@@ -56,6 +56,9 @@ void rig_check(struct rig *r);
 #define rig_ok(call)            assert_int_equal((call), OSD_OK)
 #define rig_fails(call, status) assert_int_equal((call), (status))
 
+/** cmocka puts a handler of SIGBUS around each test: have that of store/guarded.h instead. */
+void rig_guard(void);
+
 /** Metadata without limits. */
 struct store_meta rig_meta(enum store_kind kind);
 
