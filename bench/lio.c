@@ -26,7 +26,6 @@
 #define MAX_IO    (4 * MIB)
 #define FILL_IO   MIB
 #define CALIBRATE 64
-#define OP_STEPS  200u
 #define BLOCK     512u
 #define NO_LUN    UINT64_MAX
 
@@ -369,60 +368,6 @@ static void measure_loads(const struct options *o, struct side *sides, const str
     json_object_set_new(root, key, ratios);
 }
 
-/* ---- operations, one after another ---- */
-
-static void measure_op(const struct options *o, struct bench_work *works,
-                       const struct bench_op *full, json_t *list)
-{
-    struct bench_series us[2] = {0};
-    struct bench_op op = *full;
-    char what[128];
-
-    if (op.batch > OP_STEPS)
-        op.batch = OP_STEPS;
-    for (unsigned pair = 0; pair <= o->pairs; pair++)
-        for (int i = 0; i < 2; i++) {
-            int k = pair % 2 ? 1 - i : i;
-            double t = (double)bench_batch(&works[k], &op) / 1000.0 / op.batch;
-            if (pair > 0)
-                bench_series_add(&us[k], t);
-        }
-    bench_report(list, op.name, op.what, "us", &us[0], 0, true);
-    snprintf(what, sizeof(what), "  the same, empty handler");
-    bench_report(list, op.name, what, "us", &us[1], 0, true);
-}
-
-/* What moves data in both directions cannot be sent in one command over LIO. */
-static bool over_lio(const struct bench_op *op)
-{
-    static const char *const not_here[] = {"get_1", "get_10", "get_any", "list_many",
-                                           "punch_4k"};
-
-    for (size_t i = 0; i < sizeof(not_here) / sizeof(not_here[0]); i++)
-        if (strcmp(op->name, not_here[i]) == 0)
-            return false;
-    return !bench_op_is_peer(op);
-}
-
-static void measure_ops(const struct options *o, struct side *sides, json_t *root)
-{
-    struct bench_target to[2];
-    struct bench_work works[2];
-    json_t *list = json_array();
-
-    for (int k = 0; k < 2; k++) {
-        to[k] = (struct bench_target){.run = run_there, .arg = &sides[k]};
-        bench_work_init(&works[k], &to[k], "/", 0, BENCH_PID, 0);
-    }
-    bench_report_head("latency, us per command at QD1");
-    for (unsigned i = 0; i < bench_n_ops; i++)
-        if (over_lio(&bench_ops[i]))
-            measure_op(o, works, &bench_ops[i], list);
-    for (int k = 0; k < 2; k++)
-        bench_work_end(&works[k]);
-    json_object_set_new(root, "lio_latency", list);
-}
-
 /* ---- several clients ---- */
 
 /* TEST UNIT READY until the unit has said everything about its past. */
@@ -565,47 +510,85 @@ static void measure_clients(const struct options *o, json_t *root)
     json_object_set_new(root, "clients", list);
 }
 
-/* ---- security methods ---- */
+/* ---- Table 3 of the paper ---- */
 
-#define MOST_OVER     1.05 /* what CMDRSP may cost over CAPKEY */
-#define SECURED_STEPS 1000u
+#define MOST_OVER   1.05 /* what CMDRSP may cost over CAPKEY */
+#define MANY_STEPS  300u /* READ and WRITE, where noise would hide it most */
+#define FEW_STEPS   100u
+#define QUICK_STEPS 10u
+#define MORE_ROUNDS 3u /* times as many pairs of so few commands */
 
-/* In process the difference is a few integrity values; here it is seen beside everything else. */
-static void measure_secured(const struct options *o, struct side *side, json_t *root)
+/* The columns: the methods, then the empty handler, which needs none. */
+enum { RATIO = BENCH_METHODS, EMPTY, COLUMNS };
+
+/* One command at a time on two units: what is signed goes to one, the same unsigned to the other. */
+struct table3 {
+    struct bench_signer *signer, *none;
+    struct bench_target to, to_empty;
+    struct bench_work work, work_empty;
+};
+
+static double one_batch(struct table3 *t, const struct bench_op *op, int column)
 {
-    static const char *const ops[] = {"read_4k", "write_4k"};
-    struct bench_signer *s = bench_signer_over(target_of(side));
-    struct bench_target to = bench_signer_target(s);
-    json_t *list = json_array();
-    struct bench_work w;
+    if (column == EMPTY)
+        return bench_signer_batch(t->none, &t->work_empty, op, BENCH_NOSEC);
+    return bench_signer_batch(t->signer, &t->work, op, (enum bench_method)column);
+}
 
-    bench_work_init(&w, &to, "/", 0, BENCH_PID, 0);
-    bench_report_head("security methods at QD1, us");
-    for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
-        struct bench_series us[BENCH_METHODS] = {0}, ratio;
-        struct bench_op op = *bench_op_find(ops[i]);
-        char what[128];
-        op.batch = o->slice_ms < 10 ? 10 : SECURED_STEPS;
-        for (unsigned round = 0; round <= o->pairs; round++)
-            for (int k = 0; k < BENCH_METHODS; k++) {
-                int m = round % 2 ? BENCH_METHODS - 1 - k : k;
-                double t = bench_signer_batch(s, &w, &op, (enum bench_method)m);
-                if (round > 0)
-                    bench_series_add(&us[m], t);
-            }
-        for (int m = 0; m < BENCH_METHODS; m++) {
-            snprintf(what, sizeof(what), "%s, %s", op.what, bench_method_names[m]);
-            bench_report(list, ops[i], what, "us", &us[m], 0, true);
-            bench_report_tag(list, "method", (uint64_t)m);
-        }
-        ratio = bench_series_ratio(&us[BENCH_CMDRSP], &us[BENCH_CAPKEY]);
-        snprintf(what, sizeof(what), "%s, CMDRSP / CAPKEY", op.what);
-        bench_report(list, ops[i], what, "", &ratio, MOST_OVER, true);
-        bench_report_tag(list, "method", BENCH_METHODS);
+static void report_command(json_t *list, const struct bench_op *op,
+                           struct bench_series us[COLUMNS])
+{
+    char what[128];
+
+    us[RATIO] = bench_series_ratio(&us[BENCH_CMDRSP], &us[BENCH_CAPKEY]);
+    for (int c = 0; c < COLUMNS; c++) {
+        snprintf(what, sizeof(what), "%s, %s", op->what,
+                 c == RATIO   ? "CMDRSP / CAPKEY"
+                 : c == EMPTY ? "empty handler"
+                              : bench_method_names[c]);
+        bench_report(list, op->name, what, c == RATIO ? "" : "us", &us[c],
+                     c == RATIO ? MOST_OVER : 0, true);
+        bench_report_tag(list, "method", (uint64_t)c);
     }
-    bench_work_end(&w);
-    bench_signer_close(s);
-    json_object_set_new(root, "secured", list);
+}
+
+static void measure_command(const struct options *o, struct table3 *t, const char *name,
+                            json_t *list)
+{
+    struct bench_series us[COLUMNS] = {0};
+    struct bench_op op = *bench_op_find(name);
+    bool many = strcmp(name, "read_4k") == 0 || strcmp(name, "write_4k") == 0;
+
+    op.batch = o->slice_ms < 10 ? QUICK_STEPS : many ? MANY_STEPS : FEW_STEPS;
+    for (unsigned round = 0; round <= MORE_ROUNDS * o->pairs; round++)
+        for (int k = 0; k < COLUMNS; k++) {
+            int c = round % 2 ? COLUMNS - 1 - k : k;
+            double one = c == RATIO ? 0 : one_batch(t, &op, c);
+            if (round > 0 && c != RATIO)
+                bench_series_add(&us[c], one);
+        }
+    report_command(list, &op, us);
+}
+
+static void measure_table3(const struct options *o, struct side *secured, struct side *empty,
+                           json_t *root)
+{
+    struct table3 t = {.signer = bench_signer_over(target_of(secured)),
+                       .none = bench_signer_none(target_of(empty))};
+    json_t *list = json_array();
+
+    t.to = bench_signer_target(t.signer);
+    t.to_empty = bench_signer_target(t.none);
+    bench_work_init(&t.work, &t.to, "/", 0, BENCH_PID, 0);
+    bench_work_init(&t.work_empty, &t.to_empty, "/", 0, BENCH_PID, 0);
+    bench_report_head("latency under each security method at QD1, us");
+    for (size_t i = 0; i < BENCH_TABLE3; i++)
+        measure_command(o, &t, bench_table3[i], list);
+    bench_work_end(&t.work);
+    bench_work_end(&t.work_empty);
+    bench_signer_close(t.signer);
+    bench_signer_close(t.none);
+    json_object_set_new(root, "table3", list);
 }
 
 /* ---- the program ---- */
@@ -631,7 +614,7 @@ static noreturn void usage(void)
           "           [--json FILE] | --first-key\n"
           "  --secured  an object LUN with security=nosec and the master key that --first-key "
           "prints\n"
-          "  --only     one load or table of loads, named as in the output; or: secured\n",
+          "  --only     one load or table of loads, named as in the output; or: table3\n",
           stderr);
     exit(2);
 }
@@ -707,14 +690,12 @@ int main(int argc, char **argv)
     bench_describe(root);
     measure_loads(&o, sides, goals, sizeof(goals) / sizeof(goals[0]), "depth", root);
     measure_loads(&o, sides, sizes, sizeof(sizes) / sizeof(sizes[0]), "sizes", root);
-    if (!o.only_block && !o.only) {
-        measure_ops(&o, sides, root);
+    if (!o.only_block && !o.only)
         measure_clients(&o, root);
-    }
-    if (o.secured != NO_LUN && (!o.only || strcmp(o.only, "secured") == 0)) {
+    if (o.secured != NO_LUN && (!o.only || strcmp(o.only, "table3") == 0)) {
         struct side side = {session, o.secured, LUN_OSD, true};
         settle(&side);
-        measure_secured(&o, &side, root);
+        measure_table3(&o, &side, &sides[LUN_EMPTY], root);
     }
     if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
         bench_die("cannot write %s", o.json);

@@ -19,11 +19,13 @@
 #include "security/icv.h"
 #include "signer.h"
 
-static const char *const ops[] = {
-    "create_partition", "create",    "list_1k", "list_root", "set_1",
-    "write_4k",         "append_64", "read_4k", "get_page",  "remove",
-    "remove_partition", "write_64k", "read_64k"};
-#define N_OPS (sizeof(ops) / sizeof(ops[0]))
+static const char *const more_ops[] = {"write_64k", "read_64k"};
+#define N_OPS (BENCH_TABLE3 + sizeof(more_ops) / sizeof(more_ops[0]))
+
+static const char *name_of(size_t i)
+{
+    return i < BENCH_TABLE3 ? bench_table3[i] : more_ops[i - BENCH_TABLE3];
+}
 
 /* One pass of libcrypto's own HMAC over as many bytes as a command of 64 KiB moves: what ALLDATA
  * cannot do without. */
@@ -83,20 +85,20 @@ static void report_added(json_t *list, const struct bench_series us[N_OPS][BENCH
     bench_report_head("what security adds, us");
     bench_report(list, "pass", "HMAC-SHA1 of libcrypto over 64 KiB", "us", pass, 0, true);
     for (size_t i = 0; i < N_OPS; i++) {
-        bool small = strstr(ops[i], "_4k"), large = strstr(ops[i], "_64k");
+        bool small = strstr(name_of(i), "_4k"), large = strstr(name_of(i), "_64k");
         for (int m = BENCH_CAPKEY; small && m <= BENCH_CMDRSP; m++) {
             struct bench_series more = added(us[i], (enum bench_method)m,
                                              m == BENCH_CAPKEY ? BENCH_NOSEC : BENCH_NONCE);
-            snprintf(what, sizeof(what), "%s, %s", bench_op_find(ops[i])->what,
+            snprintf(what, sizeof(what), "%s, %s", bench_op_find(name_of(i))->what,
                      bench_method_names[m]);
-            bench_report(list, ops[i], what, "us", &more, ALL_OF_4, true);
+            bench_report(list, name_of(i), what, "us", &more, ALL_OF_4, true);
         }
         if (!large)
             continue;
         struct bench_series more = added(us[i], BENCH_ALLDATA, BENCH_NONCE),
                             ratio = bench_series_ratio(&more, pass);
-        snprintf(what, sizeof(what), "%s, ALLDATA / the pass", bench_op_find(ops[i])->what);
-        bench_report(list, ops[i], what, "", &ratio, LIMIT, true);
+        snprintf(what, sizeof(what), "%s, ALLDATA / the pass", bench_op_find(name_of(i))->what);
+        bench_report(list, name_of(i), what, "", &ratio, LIMIT, true);
     }
 }
 
@@ -113,7 +115,7 @@ static void measure(const struct options *o, struct bench_signer *s, struct benc
             bench_series_add(&pass, alone);
         for (size_t i = 0; i < N_OPS; i++)
             for (int m = 0; m < BENCH_METHODS; m++) {
-                struct bench_op op = *bench_op_find(ops[i]);
+                struct bench_op op = *bench_op_find(name_of(i));
                 op.batch = op.batch < o->batch ? op.batch : o->batch;
                 double t = bench_signer_batch(s, w, &op, (enum bench_method)m);
                 if (round > 0)
@@ -123,9 +125,9 @@ static void measure(const struct options *o, struct bench_signer *s, struct benc
     bench_report_head("security methods, us per command");
     for (size_t i = 0; i < N_OPS; i++)
         for (int m = 0; m < BENCH_METHODS; m++) {
-            snprintf(what, sizeof(what), "%s, %s", bench_op_find(ops[i])->what,
+            snprintf(what, sizeof(what), "%s, %s", bench_op_find(name_of(i))->what,
                      bench_method_names[m]);
-            bench_report(list, ops[i], what, "us", &us[i][m], 0, true);
+            bench_report(list, name_of(i), what, "us", &us[i][m], 0, true);
             bench_report_tag(list, "method", (uint64_t)m);
         }
     *ret_added = json_array();

@@ -3,7 +3,9 @@
  * bench/signer.h - commands with a capability, signed as a client signs them
  *
  * A target (unit.h) that gives every command what its security method asks for before the unit
- * executes it. Signing is the client's work and not part of the time that is kept.
+ * executes it. Signing is the client's work and not part of the time that is kept. That is measured
+ * by the processor's counter where there is one: inside user-mode Linux a question for the time costs
+ * a good part of what a command does.
  */
 #ifndef BENCH_SIGNER_H
 #define BENCH_SIGNER_H
@@ -24,6 +26,10 @@ enum bench_method {
 /** For people. */
 extern const char *const bench_method_names[BENCH_METHODS];
 
+/** The commands of the paper's Table 3, in its order; names of operations (ops.h). */
+#define BENCH_TABLE3 11
+extern const char *const bench_table3[BENCH_TABLE3];
+
 struct bench_signer;
 
 /** 80 digits: the first master key of every unit here. */
@@ -33,6 +39,8 @@ const char *bench_signer_first_key(void);
 struct bench_signer *bench_signer_open(const char *kind, const char *path);
 /** The same with a unit that is there, with that first key and NOSEC. */
 struct bench_signer *bench_signer_over(struct bench_target plain);
+/** Over a unit that nods at everything and has no keys: for BENCH_NOSEC only. Not furnished. */
+struct bench_signer *bench_signer_none(struct bench_target plain);
 void bench_signer_close(struct bench_signer *s);
 
 struct bench_target bench_signer_target(struct bench_signer *s);
