@@ -85,14 +85,21 @@ static bool record_at(const struct image *m, size_t at, struct found *ret)
            osd_crc32c(0, ret->data, ret->len) == be32_get(p + 12);
 }
 
-/* The head of a record at an offset where there may be none; a file has no more records than bytes. */
-static bool head_at(const struct image *m, size_t at, uint64_t after, uint64_t *ret)
+/* How far the next head of a record may be from here, where there may be none: behind a whole record, or one
+ * byte on. *ret_number: of the record that begins here; 0: none does. A file has no more records than
+ * bytes. */
+static size_t head_at(const struct image *m, size_t at, uint64_t after, uint64_t *ret_number)
 {
     const uint8_t *p = m->data + at;
+    struct found f;
 
-    *ret = be64_get(p + 4);
-    return *ret > after && *ret - after <= 2 * (uint64_t)m->len &&
-           osd_crc32c(0, p, 16) == be32_get(p + 16);
+    *ret_number = be64_get(p + 4);
+    if (*ret_number == 0 || *ret_number > after + 2 * (uint64_t)m->len ||
+        osd_crc32c(0, p, 16) != be32_get(p + 16)) {
+        *ret_number = 0;
+        return 1;
+    }
+    return record_at(m, at, &f) ? HEAD_LEN + f.len : 1;
 }
 
 /* As much of the file as there is. Not mapped: there, a sector that cannot be read would end the
@@ -200,9 +207,23 @@ osd_status journal_beyond(const char *dir, uint64_t after, uint64_t *ret)
 
     *ret = 0;
     for (int i = 0; i < 2; i++) {
-        for (size_t at = 0; at + HEAD_LEN <= m[i].len; at++)
-            if (head_at(&m[i], at, after, &number) && number > *ret)
+        for (size_t at = 0; at + HEAD_LEN <= m[i].len;) {
+            at += head_at(&m[i], at, after, &number);
+            if (number > after && number > *ret)
                 *ret = number;
+        }
+        free(m[i].data);
+    }
+    return st;
+}
+
+osd_status journal_begins(const char *dir, uint64_t ret[2])
+{
+    struct image m[2];
+    osd_status st = images_open(dir, m);
+
+    for (int i = 0; i < 2; i++) {
+        ret[i] = m[i].first;
         free(m[i].data);
     }
     return st;

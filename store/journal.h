@@ -44,8 +44,12 @@ osd_status journal_replay(const char *dir, uint64_t after, journal_visit visit, 
  *  one, a replay shows nothing. As journal_replay() otherwise. */
 osd_status journal_first(const char *dir, uint64_t after, uint64_t *ret);
 
-/** The greatest number beyond `after` in the head of a record, wherever in the files it lies; 0: there is
- *  none. What a replay does not show of these is behind damage. As journal_replay() otherwise. */
+/** The numbers of the first record of each file; 0: it begins with none. As journal_replay() otherwise. */
+osd_status journal_begins(const char *dir, uint64_t ret[2]);
+
+/** The greatest number beyond `after` in the head of a record, wherever in the files it lies, but not
+ *  inside of another one that is whole; 0: there is none. What a replay does not show of these is behind
+ *  damage. As journal_replay() otherwise. */
 osd_status journal_beyond(const char *dir, uint64_t after, uint64_t *ret);
 
 /**

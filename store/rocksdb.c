@@ -683,11 +683,11 @@ static osd_status open_ahead(struct rdb *r, char *reason, size_t reason_len)
     bool left = false;
 
     if (!st && r->cfg.read_only) {
-        st = ahead_left(r, &left);
+        st = ahead_left(r, &left, reason, reason_len);
         return st ? st : left ? OSD_E_INTERRUPTED : OSD_OK;
     }
     if (!st)
-        st = ahead_open(r);
+        st = ahead_open(r, reason, reason_len);
     return st ? st : check_format(r, reason, reason_len); /* the journal may have changed it */
 }
 
@@ -790,10 +790,37 @@ osd_status rdb_make_bare(const struct store_config *cfg, struct rdb **ret, char 
 
 #define ENDING 60 /* times 50 ms: a process that was killed may not be gone yet */
 
+/* Open what is only to be read after what a crash left in its journal was taken over; what was missing there is
+ * that of the store which is opened. */
+static osd_status open_finished(const struct store_config *cfg, struct osd_store **ret,
+                                char *reason, size_t reason_len)
+{
+    struct store_config finish = *cfg;
+    osd_status st = OSD_E_BUSY;
+
+    finish.read_only = false; /* what a crash left in the journal belongs to it */
+    finish.idle = true;
+    for (int i = 0; i < ENDING && st == OSD_E_BUSY; i++) {
+        st = open_once(&finish, ret, reason, reason_len);
+        if (st == OSD_E_BUSY)
+            usleep(50000);
+    }
+    if (st)
+        return st;
+    uint64_t was_found = ((struct rdb *)*ret)->ahead.found;
+    uint64_t was_beyond = ((struct rdb *)*ret)->ahead.beyond;
+    (*ret)->ops->close(*ret);
+    st = open_once(cfg, ret, reason, reason_len);
+    if (!st && was_beyond) {
+        ((struct rdb *)*ret)->ahead.found = was_found;
+        ((struct rdb *)*ret)->ahead.beyond = was_beyond;
+    }
+    return st;
+}
+
 osd_status store_rocksdb_open(const struct store_config *cfg, struct osd_store **ret,
                               char *reason, size_t reason_len)
 {
-    struct store_config finish = *cfg;
     char scratch[256];
 
     if (!reason) {
@@ -801,18 +828,5 @@ osd_status store_rocksdb_open(const struct store_config *cfg, struct osd_store *
         reason_len = sizeof(scratch);
     }
     osd_status st = open_once(cfg, ret, reason, reason_len);
-    if (st != OSD_E_INTERRUPTED)
-        return st;
-    finish.read_only = false; /* what a crash left in the journal belongs to it */
-    finish.idle = true;
-    for (int i = 0; i < ENDING && st; i++) {
-        st = open_once(&finish, ret, reason, reason_len);
-        if (st != OSD_E_BUSY)
-            break;
-        usleep(50000);
-    }
-    if (st)
-        return st;
-    (*ret)->ops->close(*ret);
-    return open_once(cfg, ret, reason, reason_len);
+    return st == OSD_E_INTERRUPTED ? open_finished(cfg, ret, reason, reason_len) : st;
 }

@@ -342,6 +342,22 @@ static osd_status check_orphans(struct walk *w, enum cf cf, const char *what)
     return st;
 }
 
+/* Opening has dropped them. */
+static void check_journal(struct walk *w)
+{
+    const struct ahead *a = &w->r->ahead;
+    char what[180];
+
+    if (!a->beyond)
+        return;
+    snprintf(what, sizeof(what),
+             "the journal could be read up to record %" PRIu64
+             " only, those behind, up to %" PRIu64
+             ", are dropped: not synced when power was lost, or lost by a disk",
+             a->found, a->beyond);
+    found(w, (struct store_id){0, 0}, what, true);
+}
+
 osd_status rdb_check(struct osd_store *s, bool repair, store_check_report report, void *arg,
                      struct store_check_result *ret)
 {
@@ -366,6 +382,7 @@ osd_status rdb_check_looking(struct osd_store *s, bool repair, store_check_repor
     w.buf = malloc(MIB);
     if (!w.buf)
         return OSD_E_NOMEM;
+    check_journal(&w);
     st = check_objects(&w);
     if (!st)
         st = check_orphans(&w, CF_IDS, "listed, but does not exist");

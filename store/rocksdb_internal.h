@@ -150,6 +150,7 @@ struct ahead {
     pthread_cond_t room;        /* less is ahead; with lock */
     pthread_mutex_t drain_lock; /* around writes to the database; taken first */
     uint64_t applied;           /* record; under drain_lock */
+    uint64_t found, beyond;     /* at open: the last record, and one behind damage; 0: none */
     pthread_t thread;
     pthread_mutex_t bell_lock;
     pthread_cond_t bell;
@@ -379,9 +380,9 @@ void ahead_close(struct rdb *r);
 /* rocksdb_replay.c */
 #define APPLIED "journal" /* in the default family: number of the last record that is there */
 /** Take what a crash left in the journal into the database, and begin a new one. */
-osd_status ahead_open(struct rdb *r);
+osd_status ahead_open(struct rdb *r, char *reason, size_t reason_len);
 /** Whether the journal holds what is not in the database. */
-osd_status ahead_left(struct rdb *r, bool *ret);
+osd_status ahead_left(struct rdb *r, bool *ret, char *reason, size_t reason_len);
 /** The changes of a record of the journal, as a batch that the database takes; the caller destroys
  *  it. CORRUPT: they cannot be what was added. */
 osd_status ahead_decode(struct rdb *r, const void *data, size_t len,

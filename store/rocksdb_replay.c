@@ -208,7 +208,46 @@ static osd_status get_applied(struct rdb *r, uint64_t *ret)
     return st;
 }
 
-static osd_status replay(struct rdb *r, journal_visit visit, uint64_t *ret_last)
+/* A file of the journal is begun anew when the database has, durably, all that it held, and the other one
+ * is not begun before. So one of them begins with a record that the database has, or with the next one,
+ * as long as it has all that it ever had; one whose begin did not reach the disk tells nothing. */
+static osd_status check_begins(struct rdb *r, const char *dir, uint64_t applied, char *reason,
+                               size_t reason_len)
+{
+    uint64_t first[2];
+    osd_status st = journal_begins(dir, first);
+
+    if (st || first[0] <= applied + 1 || first[1] <= applied + 1)
+        return st;
+    snprintf(reason, reason_len,
+             "store %s: the database has the journal's records up to %llu, the journal those "
+             "from %llu on: what was between is lost; osdctl salvage makes a new store of what "
+             "is left",
+             r->path, (unsigned long long)applied,
+             (unsigned long long)(first[0] < first[1] ? first[0] : first[1]));
+    return OSD_E_CORRUPT;
+}
+
+/* Records behind the last one that could be shown. */
+static osd_status look_beyond(struct rdb *r, const char *dir, uint64_t last)
+{
+    struct ahead *a = &r->ahead;
+    osd_status st = journal_beyond(dir, last, &a->beyond);
+
+    a->found = last;
+    if (!st && a->beyond)
+        osd_log(
+            OSD_LOG_WARN,
+            "store %s: its journal can be read up to record %llu; those behind, up to "
+            "%llu, are dropped. After a loss of power they had not been synced, and nothing "
+            "has to be done. If there was none, a disk has failed or somebody wrote there: "
+            "run osdctl check, and restore what is missing",
+            r->path, (unsigned long long)last, (unsigned long long)a->beyond);
+    return st;
+}
+
+static osd_status replay(struct rdb *r, journal_visit visit, uint64_t *ret_last, char *reason,
+                         size_t reason_len)
 {
     _cleanup_free_ char *dir = NULL;
     uint64_t applied;
@@ -216,16 +255,19 @@ static osd_status replay(struct rdb *r, journal_visit visit, uint64_t *ret_last)
 
     if (st)
         return st;
-    return asprintf(&dir, "%s/journal", r->path) < 0
-               ? OSD_E_NOMEM
-               : journal_replay(dir, applied, visit, r, ret_last);
+    if (asprintf(&dir, "%s/journal", r->path) < 0)
+        return OSD_E_NOMEM;
+    st = check_begins(r, dir, applied, reason, reason_len);
+    if (!st)
+        st = journal_replay(dir, applied, visit, r, ret_last);
+    return st ? st : look_beyond(r, dir, *ret_last);
 }
 
 /* Take over what is left in the journal, durably. */
-static osd_status finish(struct rdb *r)
+static osd_status finish(struct rdb *r, char *reason, size_t reason_len)
 {
     char *err = NULL;
-    osd_status st = replay(r, replay_record, &r->ahead.applied);
+    osd_status st = replay(r, replay_record, &r->ahead.applied, reason, reason_len);
 
     if (st)
         return st;
@@ -242,20 +284,20 @@ static osd_status stop_at_one(void *arg, uint64_t number, const void *data, size
     return OSD_E_INTERRUPTED;
 }
 
-osd_status ahead_left(struct rdb *r, bool *ret)
+osd_status ahead_left(struct rdb *r, bool *ret, char *reason, size_t reason_len)
 {
     uint64_t last;
-    osd_status st = replay(r, stop_at_one, &last);
+    osd_status st = replay(r, stop_at_one, &last, reason, reason_len);
 
     *ret = st == OSD_E_INTERRUPTED;
     return *ret ? OSD_OK : st;
 }
 
-osd_status ahead_open(struct rdb *r)
+osd_status ahead_open(struct rdb *r, char *reason, size_t reason_len)
 {
     _cleanup_free_ char *dir = NULL;
     struct ahead *a = &r->ahead;
-    osd_status st = finish(r);
+    osd_status st = finish(r, reason, reason_len);
 
     if (st)
         return st;

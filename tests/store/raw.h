@@ -47,6 +47,15 @@ void raw_set(struct raw *w, struct store_id id, const uint8_t *value, size_t len
 /** A table of a family, the n-th; false: it has not so many. path: 120 bytes. */
 bool raw_table(struct raw *w, const char *store, enum raw_family cf, unsigned n, char *path);
 
+/** The store's journal has these records, behind as many as `missing` that are lost; the first one lies in
+ *  a file of its own if `apart`. */
+struct raw_record {
+    const void *data;
+    size_t len;
+};
+void raw_journal(const char *store, uint64_t missing, bool apart, const struct raw_record *v,
+                 size_t n);
+
 /** Flip a bit of every place below directory dir of a store ("db", "data") where these bytes lie
  *  in a file whose name ends so. Returns how many there were. */
 unsigned raw_flip(const char *store, const char *dir, const char *ending, const void *bytes,

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "common/crc32c.h"
+#include "common/log.h"
 #include "raw.h"
 #include "rig.h"
-#include "store/journal.h"
 
 static unsigned gets; /* values asked of RocksDB */
 
@@ -519,20 +519,7 @@ static void test_store_damage__who_asks_for_it_reads_past_what_is_kept_in_memory
 /* The closed store has this record in its journal, as if it was the next one. */
 static void leave_record(struct rig *r, const void *data, size_t len)
 {
-    struct raw w = raw_open(r->dir);
-    struct iovec v = {(void *)data, len};
-    struct journal *j;
-    char path[100], *err = NULL;
-    size_t n = 0;
-    char *applied = rocksdb_get_cf(w.db, w.ro, w.cf[RAW_DEFAULT], "journal", 7, &n, &err);
-
-    assert_null(err);
-    snprintf(path, sizeof(path), "%s/journal", r->dir);
-    rig_ok(journal_open(path, n == 8 ? be64_get(applied) : 0, 0, &j));
-    rig_ok(journal_write(j, journal_add(j, &v, 1, journal_crc(&v, 1))));
-    journal_close(j);
-    rocksdb_free(applied);
-    raw_close(&w);
+    raw_journal(r->dir, 0, false, &(struct raw_record){data, len}, 1);
 }
 
 static void drop_journal(struct rig *r)
@@ -662,6 +649,112 @@ static void test_store_damage__changes_in_the_journal_that_make_no_sense_are_ref
     assert_int_equal(n, 2);
 }
 
+/* Puts "vw" under k, under l, under m into the settings. */
+static const uint8_t in_k[] = {1, 0, 0, 0, 1, 0, 0, 0, 2, 'k', 'v', 'w'},
+                     in_l[] = {1, 0, 0, 0, 1, 0, 0, 0, 2, 'l', 'v', 'w'},
+                     in_m[] = {1, 0, 0, 0, 1, 0, 0, 0, 2, 'm', 'v', 'w'};
+static const struct raw_record three[] = {
+    {in_k, sizeof(in_k)}, {in_l, sizeof(in_l)}, {in_m, sizeof(in_m)}};
+
+static char logged[1000];
+
+static void keep_line(enum osd_log_level level, const char *line)
+{
+    if (level <= OSD_LOG_WARN)
+        snprintf(logged, sizeof(logged), "%s", line);
+}
+
+/* Opened and not closed: by it or by whoever had to bring the journal into the database before. */
+static void expect_said(struct rig *r, const char *part)
+{
+    struct store_check_result res;
+    char text[100];
+
+    assert_non_null(strstr(logged, r->dir));
+    assert_non_null(strstr(logged, part));
+    rig_ok(r->ops->check(r->s, false, remember, text, &res));
+    assert_int_equal(res.findings, 1);
+    assert_int_equal(res.repaired, 1);
+    assert_non_null(strstr(text, part));
+}
+
+static bool has_setting(struct rig *r, const char *name)
+{
+    uint8_t value[10];
+    size_t n;
+
+    return r->ops->get_setting(r->s, name, value, sizeof(value), &n) == OSD_OK;
+}
+
+/* Would catch: a journal of which only the begin was taken over, without a word. */
+static void middle_of_journal(struct rig *r, bool read_only)
+{
+    rig_close(r);
+    raw_journal(r->dir, 0, false, three, 3);
+    assert_int_equal(raw_flip(r->dir, "journal", "", in_l, sizeof(in_l)), 1);
+    r->cfg.read_only = read_only;
+    logged[0] = 0;
+    osd_log_set_sink(keep_line);
+    rig_open(r);
+    expect_said(r, "up to record 1");
+    assert_non_null(strstr(logged, "up to 3"));
+    assert_true(has_setting(r, "k"));
+    assert_false(has_setting(r, "l"));
+    assert_false(has_setting(r, "m"));
+    r->cfg.read_only = false;
+    logged[0] = 0;
+    rig_reopen(r); /* once */
+    osd_log_set_sink(NULL);
+    assert_string_equal(logged, "");
+}
+
+static void
+test_store_damage__records_behind_a_damaged_one_of_the_journal_are_said_to_be_dropped(
+    void **state)
+{
+    middle_of_journal(*state, false);
+}
+
+static void test_store_damage__whoever_only_reads_says_what_was_dropped_before(void **state)
+{
+    middle_of_journal(*state, true);
+}
+
+/* Would catch: a database that lost its end, under a journal that begins behind it, taken for one that
+ * nothing was done to. */
+static void test_store_damage__a_database_older_than_its_journal_is_refused(void **state)
+{
+    struct rig *r = *state;
+    char reason[200];
+
+    rig_close(r);
+    raw_journal(r->dir, 50, true, three, 3);
+    for (int i = 0; i < 2; i++) {
+        r->cfg.read_only = i;
+        rig_fails(reopen(r, reason), OSD_E_CORRUPT);
+        assert_non_null(strstr(reason, "those from 51 on"));
+        assert_non_null(strstr(reason, "osdctl salvage"));
+    }
+    r->cfg.read_only = false;
+    drop_journal(r);
+    rig_open(r);
+}
+
+/* The begin of the other file did not reach the disk when power was lost, perhaps. */
+static void test_store_damage__one_file_of_the_journal_alone_proves_nothing(void **state)
+{
+    struct rig *r = *state;
+
+    rig_close(r);
+    raw_journal(r->dir, 50, false, three, 3);
+    osd_log_set_sink(keep_line);
+    rig_open(r);
+    osd_log_set_sink(NULL);
+    expect_said(r, "up to record 0");
+    assert_false(has_setting(r, "k"));
+    rig_reopen(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -681,6 +774,11 @@ int main(void)
         RIG_TEST(test_store_damage__a_batch_in_the_journal_that_is_not_whole_is_refused),
         RIG_TEST(test_store_damage__a_batch_in_the_journal_has_keys_the_database_takes),
         RIG_TEST(test_store_damage__changes_in_the_journal_that_make_no_sense_are_refused),
+        RIG_TEST(
+            test_store_damage__records_behind_a_damaged_one_of_the_journal_are_said_to_be_dropped),
+        RIG_TEST(test_store_damage__whoever_only_reads_says_what_was_dropped_before),
+        RIG_TEST(test_store_damage__a_database_older_than_its_journal_is_refused),
+        RIG_TEST(test_store_damage__one_file_of_the_journal_alone_proves_nothing),
     };
 
     rig_choose("rocksdb");

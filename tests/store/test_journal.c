@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "common/crc32c.h"
 #include "rig.h"
 #include "store/journal.h"
 
@@ -266,6 +267,39 @@ static void test_store_journal__what_follows_a_gap_is_not_shown(void **state)
     finds(&p, in_a - 1, in_a, 40); /* all that was in the first is in the database */
 }
 
+static uint64_t beyond(struct place *p, uint64_t after)
+{
+    uint64_t number;
+
+    rig_ok(journal_beyond(p->dir, after, &number));
+    return number;
+}
+
+/* Would catch: heads of records that somebody has put into a value. */
+static void test_store_journal__what_lies_in_a_whole_record_is_none_of_its_own(void **state)
+{
+    struct place p = place_of(state);
+    uint8_t head[HEAD_LEN] = {0}, bytes[300] = {0};
+    struct iovec v = {bytes, sizeof(bytes)};
+    uint64_t begins[2];
+
+    be64_put(head + 4, 9);
+    be32_put(head + 16, osd_crc32c(0, head, 16));
+    memcpy(bytes + 100, head, sizeof(head));
+    begin(&p, 0);
+    for (int i = 0; i < 4; i++)
+        rig_ok(journal_write(p.j, journal_add(p.j, &v, 1, journal_crc(&v, 1))));
+    end(&p);
+    rig_ok(journal_begins(p.dir, begins));
+    assert_int_equal(begins[0], 1);
+    assert_int_equal(begins[1], 0);
+    assert_int_equal(beyond(&p, 4), 0);
+    assert_int_equal(beyond(&p, 2), 4);
+    flip(&p, "a", 0);
+    rig_ok(journal_begins(p.dir, begins));
+    assert_int_equal(begins[0], 0);
+}
+
 /* Would catch: what was synced given up because a file that is used again holds, after loss of power,
  * the first page of its earlier use and the second of its new one. */
 static void test_store_journal__half_of_an_earlier_use_hides_nothing(void **state)
@@ -463,6 +497,7 @@ int main(void)
         RIG_TEST(test_store_journal__what_a_file_held_before_is_not_shown),
         RIG_TEST(test_store_journal__what_follows_a_gap_is_not_shown),
         RIG_TEST(test_store_journal__half_of_an_earlier_use_hides_nothing),
+        RIG_TEST(test_store_journal__what_lies_in_a_whole_record_is_none_of_its_own),
         RIG_TEST(test_store_journal__loss_of_power_leaves_what_was_synced),
         RIG_TEST(test_store_journal__after_a_failed_write_nothing_is_written),
         RIG_TEST(test_store_journal__what_cannot_be_read_is_not_passed_over),
