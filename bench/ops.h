@@ -54,10 +54,6 @@ struct bench_op {
 extern const struct bench_op bench_ops[];
 extern const unsigned bench_n_ops;
 
-/** What only budget counts; the last one formats the unit. Works of partition BENCH_PID. */
-extern const struct bench_op bench_rest_ops[];
-extern const unsigned bench_n_rest_ops;
-
 /** What a store cannot do without over LIO, by hand; for one work. */
 extern const struct bench_op bench_floor_ops[];
 extern const unsigned bench_n_floor_ops;

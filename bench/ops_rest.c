@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench/ops_rest.c - the commands that no comparison needs: counted by budget only. What sets
- * keys and PERFORM TASK MANAGEMENT FUNCTION are in neither table.
+ * bench/ops_rest.c - the commands that no comparison needs: counted by budget only
  *
  * Ids of a work: COLLECTION with MEMBERS objects; further collections and copies are fresh ones.
+ * SOURCE is a partition with MEMBERS objects, DUPLICATE its snapshot or clone.
  */
 #include <string.h>
 
 #include "ops.h"
+#include "ops_rest.h"
 
 #define COLLECTION  0x8000ULL
 #define MEMBER      0x9000ULL
@@ -17,6 +18,12 @@
 #define PAYLOAD     (SEGMENT + 8)
 #define IN_LEN      1024
 #define OP_COPY     0x0101
+#define OP_COMPARE  0x0100
+#define COMPARE_LEN 16
+#define SOURCE      0x30000ULL
+#define DUPLICATE   0x30001ULL
+#define TASK_QUERY  0x81 /* QUERY TASK SET */
+#define TASK_LEN    20
 #define OP_QUERY    0x0002
 #define COPY_LEN    20
 #define INQUIRY_LEN 96
@@ -244,6 +251,116 @@ static void drop_copies(struct bench_work *w, const struct bench_op *op)
         run(w, OSD_OP_REMOVE, fresh(w, i));
 }
 
+/* Two of 1 MiB that differ in everything. */
+static void prepare_compare(struct bench_work *w, const struct bench_op *op)
+{
+    struct osd_cdb c =
+        base(OSD_OP_READ_MAPS_AND_COMPARE, w->pid, w->first_oid + BENCH_BACKGROUND);
+
+    memset(w->list, 0, sizeof(w->list));
+    be64_put(w->list + PAYLOAD, w->pid);
+    be64_put(w->list + PAYLOAD + 8, w->first_oid + BENCH_BACKGROUND + 1);
+    c.length = IN_LEN;
+    continue_with(w, &c, OP_COMPARE, COMPARE_LEN);
+    receive(w, IN_LEN);
+}
+
+/* ---- partitions made from others ---- */
+
+static void duplicates(struct bench_work *w, enum osd_op op, uint64_t pid, uint64_t of)
+{
+    struct osd_cdb c = base(op, pid, 0);
+
+    c.start = of;
+    use(w, &c);
+}
+
+static void prepare_source(struct bench_work *w)
+{
+    simple(w, OSD_OP_CREATE_PARTITION, SOURCE, 0);
+    bench_cmd_run(w->to, &w->cmd);
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        simple(w, OSD_OP_CREATE, SOURCE, w->first_oid + i);
+        bench_cmd_run(w->to, &w->cmd);
+    }
+}
+
+static void make_duplicate(struct bench_work *w, enum osd_op op)
+{
+    prepare_source(w);
+    duplicates(w, op, DUPLICATE, SOURCE);
+    bench_cmd_run(w->to, &w->cmd);
+}
+
+static void prepare_snapshot(struct bench_work *w, const struct bench_op *op)
+{
+    prepare_source(w);
+    duplicates(w, OSD_OP_CREATE_SNAPSHOT, DUPLICATE, SOURCE);
+}
+
+static void prepare_clone(struct bench_work *w, const struct bench_op *op)
+{
+    prepare_source(w);
+    duplicates(w, OSD_OP_CREATE_CLONE, DUPLICATE, SOURCE);
+}
+
+static void prepare_refresh(struct bench_work *w, const struct bench_op *op)
+{
+    make_duplicate(w, OSD_OP_CREATE_SNAPSHOT);
+    duplicates(w, OSD_OP_REFRESH_SNAPSHOT_OR_CLONE, DUPLICATE, 0);
+}
+
+static void prepare_restore(struct bench_work *w, const struct bench_op *op)
+{
+    make_duplicate(w, OSD_OP_CREATE_SNAPSHOT);
+    duplicates(w, OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT, SOURCE, DUPLICATE);
+}
+
+static void prepare_detach(struct bench_work *w, const struct bench_op *op)
+{
+    make_duplicate(w, OSD_OP_CREATE_CLONE);
+    duplicates(w, OSD_OP_DETACH_CLONE, DUPLICATE, 0);
+}
+
+static void drop_duplicates(struct bench_work *w, const struct bench_op *op)
+{
+    static const uint64_t pids[] = {DUPLICATE, SOURCE};
+
+    for (int i = 0; i < 2; i++) {
+        struct osd_cdb c = base(OSD_OP_REMOVE_PARTITION, pids[i], 0);
+        c.option = 1;
+        use(w, &c);
+        bench_cmd_run(w->to, &w->cmd);
+    }
+}
+
+/* ---- keys ---- */
+
+static struct bench_signer *signer;
+static uint8_t exchanged[BENCH_MASTER_IN], offer[BENCH_MASTER_OUT];
+
+void bench_rest_keys(struct bench_signer *s)
+{
+    signer = s;
+}
+
+static void prepare_set_key(struct bench_work *w, const struct bench_op *op)
+{
+    bench_signer_set_key(signer, &w->cmd);
+}
+
+static void prepare_seed_exchange(struct bench_work *w, const struct bench_op *op)
+{
+    bench_signer_master_key(signer, 0, exchanged, offer, &w->cmd);
+}
+
+static void prepare_master_key(struct bench_work *w, const struct bench_op *op)
+{
+    prepare_seed_exchange(w, op);
+    bench_cmd_run(w->to, &w->cmd);
+    bench_signer_master_key(signer, 1, exchanged, offer, &w->cmd);
+}
+
 /* ---- single commands ---- */
 
 static void prepare_flush_partition(struct bench_work *w, const struct bench_op *op)
@@ -300,6 +417,16 @@ static void prepare_write_fua(struct bench_work *w, const struct bench_op *op)
     w->cmd.out = (struct iovec){w->buf, op->size};
 }
 
+static void prepare_task(struct bench_work *w, const struct bench_op *op)
+{
+    struct osd_cdb c = base(OSD_OP_PERFORM_TASK_MANAGEMENT, 0, 0);
+
+    c.tm_function = TASK_QUERY;
+    c.tm_alloc_len = TASK_LEN;
+    use(w, &c);
+    receive(w, TASK_LEN);
+}
+
 /* The last of all: nothing is left. */
 static void prepare_format(struct bench_work *w, const struct bench_op *op)
 {
@@ -334,6 +461,21 @@ const struct bench_op bench_rest_ops[] = {
     {"read_4k_osd1", "READ 4 KiB, first generation", 0, 100, 4096, prepare_read_osd1, step,
      nothing},
     {"write_4k_fua", "WRITE 4 KiB with FUA", 0, 100, 4096, prepare_write_fua, step, nothing},
+    {"compare", "READ MAPS AND COMPARE", 0, 20, 0, prepare_compare, step, nothing},
+    {"task_management", "PERFORM TASK MANAGEMENT FUNCTION", 0, 100, 0, prepare_task, step,
+     nothing},
+    {"create_snapshot", "CREATE SNAPSHOT of 10", 0, 1, 0, prepare_snapshot, step,
+     drop_duplicates},
+    {"create_clone", "CREATE CLONE of 10", 0, 1, 0, prepare_clone, step, drop_duplicates},
+    {"refresh", "REFRESH SNAPSHOT OR CLONE of 10", 0, 10, 0, prepare_refresh, step,
+     drop_duplicates},
+    {"restore", "RESTORE PARTITION FROM SNAPSHOT of 10", 0, 10, 0, prepare_restore, step,
+     drop_duplicates},
+    {"detach", "DETACH CLONE of 10", 0, 1, 0, prepare_detach, step, drop_duplicates},
+    {"set_key", "SET KEY, working key", 0, 1, 0, prepare_set_key, step, nothing},
+    {"seed_exchange", "SET MASTER KEY, seed exchange", 0, 1, 0, prepare_seed_exchange, step,
+     nothing},
+    {"set_master_key", "SET MASTER KEY, change", 0, 1, 0, prepare_master_key, step, nothing},
     {"format", "FORMAT OSD", 0, 1, 0, prepare_format, step, nothing},
 };
 const unsigned bench_n_rest_ops = sizeof(bench_rest_ops) / sizeof(bench_rest_ops[0]);

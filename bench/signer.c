@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ops.h"
+#include "security/dh.h"
 #include "security/grants.h"
 #include "security/icv.h"
 
@@ -39,12 +40,13 @@ struct bench_signer {
     enum bench_method method;
     uint64_t spent; /* ticks() */
     uint64_t nonces;
-    struct key master, root, working[3];
+    struct key master, root, partition[3], working[3];
     uint8_t system_id[OSD_SYSTEM_ID_LEN], token[16];
+    uint8_t secret[OSD_DH_MAX], offered[OSD_DH_MAX]; /* for the next master key */
     uint8_t out[BENCH_BUF + KIB], in[BENCH_BUF + KIB];
 };
 
-/* Partitions with keys; 0 is the device's own. */
+/* Partitions with keys; 0 is the device's own, BENCH_PID the second. */
 static const uint64_t keyed[3] = {0, BENCH_PID, LIST_PID};
 
 static const uint8_t *working_key(const struct bench_signer *s, const struct osd_cdb *c)
@@ -195,29 +197,88 @@ static uint64_t run_signed(void *arg, const struct bench_cmd *command)
 
 /* ---- keys ---- */
 
-static void set_key(struct bench_signer *s, uint8_t which, uint64_t pid, const uint8_t *secret,
-                    const struct key *parent, struct key *ret)
+/* Encode and sign a command on keys. */
+static void seal_keys(struct bench_signer *s, struct osd_cdb *c, uint8_t type,
+                      const uint8_t *secret, struct bench_cmd *ret)
+{
+    uint8_t key[OSD_KEY_LEN];
+
+    add_nonce(s, c);
+    add_capability(c, OSD_SEC_CMDRSP);
+    c->cap.object_type = type;
+    memset(ret, 0, sizeof(*ret));
+    seal(s, c, secret, ret, key);
+}
+
+static struct osd_cdb make_set_key(struct bench_signer *s, uint8_t which, uint64_t pid,
+                                   const uint8_t *secret, struct bench_cmd *ret)
 {
     struct osd_cdb c = osd_cdb_make(OSD_OP_SET_KEY, OSD_GEN2, pid, 0);
-    struct bench_cmd cmd = {0};
-    uint8_t key[OSD_KEY_LEN];
 
     c.option = which;
     c.key_version = which == WORKING_KEY ? VERSION : 0;
     memset(c.seed, 0x10 * which, sizeof(c.seed));
     memset(c.key_id, 'a' + which, sizeof(c.key_id));
-    add_nonce(s, &c);
-    add_capability(&c, OSD_SEC_CMDRSP);
-    if (which == ROOT_KEY)
-        c.cap.object_type = OSD_TYPE_ROOT;
-    else
-        c.cap.object_type = OSD_TYPE_PARTITION;
-    seal(s, &c, secret, &cmd, key);
-    bench_cmd_run(&s->plain, &cmd);
+    seal_keys(s, &c, which == ROOT_KEY ? OSD_TYPE_ROOT : OSD_TYPE_PARTITION, secret, ret);
+    return c;
+}
+
+static void derive(const struct key *parent, struct osd_bytes seed, struct key *ret)
+{
+    uint8_t generation[OSD_KEY_LEN]; /* the parent may be what is replaced */
+
+    memcpy(generation, parent->part[OSD_KEY_GENERATION], sizeof(generation));
     for (int part = 0; part < 2; part++)
-        must(osd_key_derive(parent->part[OSD_KEY_GENERATION],
-                            (struct osd_bytes){c.seed, sizeof(c.seed)}, (enum osd_key_part)part,
-                            ret->part[part]));
+        must(osd_key_derive(generation, seed, (enum osd_key_part)part, ret->part[part]));
+}
+
+static void set_key(struct bench_signer *s, uint8_t which, uint64_t pid, const uint8_t *secret,
+                    const struct key *parent, struct key *ret)
+{
+    struct bench_cmd cmd;
+    struct osd_cdb c = make_set_key(s, which, pid, secret, &cmd);
+
+    bench_cmd_run(&s->plain, &cmd);
+    derive(parent, (struct osd_bytes){c.seed, sizeof(c.seed)}, ret);
+}
+
+void bench_signer_set_key(struct bench_signer *s, struct bench_cmd *ret)
+{
+    make_set_key(s, WORKING_KEY, BENCH_PID, s->partition[1].part[OSD_KEY_AUTHENTICATION], ret);
+}
+
+/* What both sides offered, each behind its length; and what they have in common. */
+static void agree(struct bench_signer *s, const uint8_t *in, uint8_t *room)
+{
+    uint8_t shared[OSD_DH_MAX];
+
+    be32_put(room, OSD_DH_MAX);
+    memcpy(room + 4, s->offered, OSD_DH_MAX);
+    memcpy(room + BENCH_MASTER_IN, in, BENCH_MASTER_IN);
+    must(osd_dh_shared(OSD_DH_2048, s->secret, in + 4, shared));
+    derive(&s->master, (struct osd_bytes){shared, sizeof(shared)}, &s->master);
+}
+
+void bench_signer_master_key(struct bench_signer *s, unsigned step, uint8_t *in, uint8_t *room,
+                             struct bench_cmd *ret)
+{
+    struct osd_cdb c = osd_cdb_make(OSD_OP_SET_MASTER_KEY, OSD_GEN2, 0, 0);
+    struct key old = s->master;
+
+    c.option = (uint8_t)step;
+    c.dh_group = OSD_DH_2048;
+    memset(c.key_id, 'm', sizeof(c.key_id));
+    c.param_len = step ? BENCH_MASTER_OUT : OSD_DH_MAX;
+    c.alloc_len = step ? 0 : BENCH_MASTER_IN;
+    if (step) {
+        agree(s, in, room);
+    } else {
+        must(osd_dh_make(OSD_DH_2048, s->secret, s->offered));
+        memcpy(room, s->offered, OSD_DH_MAX);
+    }
+    seal_keys(s, &c, OSD_TYPE_ROOT, old.part[OSD_KEY_AUTHENTICATION], ret);
+    ret->out = (struct iovec){room, c.param_len};
+    ret->in = (struct iovec){in, c.alloc_len};
 }
 
 /* Vital product data of the unit: the token that CAPKEY signs, and its name in credentials. */
@@ -271,10 +332,10 @@ struct bench_signer *bench_signer_over(struct bench_target plain)
     learn(s);
     set_key(s, ROOT_KEY, 0, s->master.part[OSD_KEY_AUTHENTICATION], &s->master, &s->root);
     for (int i = 0; i < 3; i++) {
-        struct key partition;
+        struct key *partition = &s->partition[i];
         set_key(s, PARTITION_KEY, keyed[i], s->root.part[OSD_KEY_AUTHENTICATION], &s->root,
-                &partition);
-        set_key(s, WORKING_KEY, keyed[i], partition.part[OSD_KEY_AUTHENTICATION], &partition,
+                partition);
+        set_key(s, WORKING_KEY, keyed[i], partition->part[OSD_KEY_AUTHENTICATION], partition,
                 &s->working[i]);
     }
     return s;
@@ -303,6 +364,11 @@ void bench_signer_close(struct bench_signer *s)
 struct bench_target bench_signer_target(struct bench_signer *s)
 {
     return (struct bench_target){.run = run_signed, .arg = s};
+}
+
+struct bench_target bench_signer_unit(const struct bench_signer *s)
+{
+    return s->plain;
 }
 
 void bench_signer_start(struct bench_signer *s, enum bench_method method)

@@ -44,6 +44,18 @@ struct bench_signer *bench_signer_none(struct bench_target plain);
 void bench_signer_close(struct bench_signer *s);
 
 struct bench_target bench_signer_target(struct bench_signer *s);
+/** The unit itself: nothing is signed. */
+struct bench_target bench_signer_unit(const struct bench_signer *s);
+
+/** SET KEY of a working key of BENCH_PID, with a nonce of its own, signed. */
+void bench_signer_set_key(struct bench_signer *s, struct bench_cmd *ret);
+/** SET MASTER KEY, signed: step 0, and step 1 with in, the answer to step 0 (BENCH_MASTER_IN bytes).
+ *  room (BENCH_MASTER_OUT bytes) becomes Data-Out. With step 1 carried out only the master key is
+ *  there, and the signer has it. */
+#define BENCH_MASTER_IN  (4 + 256)
+#define BENCH_MASTER_OUT (2 * BENCH_MASTER_IN)
+void bench_signer_master_key(struct bench_signer *s, unsigned step, uint8_t *in, uint8_t *room,
+                             struct bench_cmd *ret);
 
 /** From now on: method, and the clock of the unit's time at zero. */
 void bench_signer_start(struct bench_signer *s, enum bench_method method);
