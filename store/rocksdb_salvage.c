@@ -139,7 +139,6 @@ static osd_status take_record(void *arg, uint64_t number, const void *data, size
     if (st == OSD_E_CORRUPT) {
         if (!s->bad_record)
             s->bad_record = number;
-        s->ret->dropped++;
         ahead_each(s->to, data, len, note_changed, s);
         return s->noted;
     }
@@ -147,6 +146,7 @@ static osd_status take_record(void *arg, uint64_t number, const void *data, size
         return st;
     rocksdb_write(s->to->db, s->to->wo, b, &err);
     rocksdb_writebatch_destroy(b);
+    s->taken = number;
     return err ? rdb_error(s->to, err) : OSD_OK;
 }
 
@@ -179,7 +179,7 @@ static osd_status whole_journal(struct salvage *s, const char *dir, uint64_t *re
     return st;
 }
 
-static void report_dropped(struct salvage *s)
+static void report_dropped(struct salvage *s, uint64_t last)
 {
     const struct store_id *v = s->changed.v;
 
@@ -187,7 +187,7 @@ static void report_dropped(struct salvage *s)
     salvage_harmed(s, (struct store_id){0, 0},
                    "record %llu of the journal makes no sense: it and those after it, %llu in "
                    "all, are dropped",
-                   (unsigned long long)s->bad_record, (unsigned long long)s->ret->dropped);
+                   (unsigned long long)s->bad_record, (unsigned long long)(last - s->taken));
     salvage_unique(&s->changed);
     for (size_t i = 0; i < s->changed.n; i++)
         salvage_harmed(s, v[i], "changes in dropped records of the journal are lost");
@@ -208,7 +208,7 @@ static osd_status find_start(struct salvage *s, const char *dir, uint64_t *ret_a
         return st;
     bool gap = next > *ret_after + 1;
     if (s->log == LOG_SKIPPED || (s->log == LOG_ENDS && !first)) {
-        s->ret->older = true;
+        s->ret->older = s->ret->uncounted = true;
         salvage_harmed(s, (struct store_id){0, 0},
                        "the log of the database is damaged: some changes are missing");
     }
@@ -225,34 +225,35 @@ static osd_status find_start(struct salvage *s, const char *dir, uint64_t *ret_a
 }
 
 /* Records that there were behind the last one that was shown. */
-static osd_status report_beyond(struct salvage *s, const char *dir, uint64_t last)
+static void report_beyond(struct salvage *s, uint64_t last, uint64_t beyond)
 {
-    uint64_t beyond;
-    osd_status st = journal_beyond(dir, last, &beyond);
-
-    if (st || !beyond || s->ret->older)
-        return st;
     s->ret->older = true;
     salvage_harmed(s, (struct store_id){0, 0},
                    "the journal cannot be read behind its record %llu: what it had up to %llu "
                    "is lost",
                    (unsigned long long)last, (unsigned long long)beyond);
-    return OSD_OK;
 }
 
 static osd_status take_journal(struct salvage *s)
 {
     _cleanup_free_ char *dir = NULL;
-    uint64_t after, last = 0;
+    uint64_t last = 0, beyond = 0;
 
     if (asprintf(&dir, "%s/journal", s->source) < 0)
         return OSD_E_NOMEM;
-    osd_status st = find_start(s, dir, &after);
+    osd_status st = find_start(s, dir, &s->taken);
     if (!st)
-        st = journal_replay(dir, after, take_record, s, &last);
-    if (!st && s->ret->dropped)
-        report_dropped(s);
-    return st ? st : report_beyond(s, dir, last);
+        st = journal_replay(dir, s->taken, take_record, s, &last);
+    if (!st)
+        st = journal_beyond(dir, last, &beyond);
+    if (st)
+        return st;
+    s->ret->dropped = (beyond ? beyond : last) - s->taken;
+    if (s->bad_record)
+        report_dropped(s, last);
+    if (beyond && !s->ret->older)
+        report_beyond(s, last, beyond);
+    return OSD_OK;
 }
 
 /* ---- data files ---- */
@@ -531,7 +532,8 @@ static osd_status find_target(struct salvage *s)
 
     if (st)
         return st;
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+    s->made = mkdir(path, 0700) == 0;
+    if (!s->made && errno != EEXIST)
         return failed(s, path);
     DIR *d = opendir(path);
     if (!d)
@@ -561,9 +563,11 @@ static osd_status make_directories(struct salvage *s)
     stpcpy(stpcpy(s->links, s->base), "/links");
     stpcpy(stpcpy(s->tables, s->base), "/tables");
     stpcpy(stpcpy(s->work, s->base), "/store");
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         if (mkdir(all[i], 0700) != 0)
             return failed(s, all[i]);
+        s->begun = true; /* nobody else's */
+    }
     return OSD_OK;
 }
 
@@ -599,9 +603,13 @@ static osd_status sync_directory(const char *path)
     return ok ? OSD_OK : file_status();
 }
 
-static osd_status move(struct salvage *s, const char *name)
+/* In this order: with the database the target is a store. */
+static const char *const parts[] = {"data", "journal", "db"};
+
+static osd_status place(struct salvage *s)
 {
     _cleanup_free_ char *from = NULL, *to = NULL;
+    const char *name = parts[s->placed];
 
     if (asprintf(&from, "%s/%s", s->work, name) < 0 ||
         asprintf(&to, "%s/%s", s->what->target, name) < 0)
@@ -609,26 +617,38 @@ static osd_status move(struct salvage *s, const char *name)
     osd_status st = sync_directory(from);
     if (!st && rename(from, to) != 0)
         st = file_status();
+    s->placed += !st;
     return st;
 }
 
-/* The database last: with it the target is a store. */
 static osd_status finish(struct salvage *s)
 {
     const char *target = s->what->target;
+    osd_status st = OSD_OK;
 
     salvage_step(s, "moving into place", 0, 0);
-    osd_status st = move(s, "data");
+    while (!st && s->placed < 3) {
+        st = place(s);
+        if (!st && s->placed >= 2)
+            st = sync_directory(target);
+    }
+    if (!st)
+        remove_all(s->base); /* what should be left of it does no harm */
+    return st;
+}
 
-    if (!st)
-        st = move(s, "journal");
-    if (!st)
-        st = sync_directory(target);
-    if (!st)
-        st = move(s, "db");
-    if (!st)
-        st = remove_all(s->base);
-    return st ? st : sync_directory(target);
+/* After a failure: there is room again, and the target is what it was. Whether that could be done. */
+static bool clean_up(struct salvage *s)
+{
+    while (s->placed > 0) {
+        _cleanup_free_ char *from = NULL, *to = NULL;
+        const char *name = parts[--s->placed];
+        if (asprintf(&from, "%s/%s", s->what->target, name) < 0 ||
+            asprintf(&to, "%s/%s", s->work, name) < 0 || rename(from, to) != 0)
+            return false;
+    }
+    return (!s->begun || remove_all(s->base) == OSD_OK) &&
+           (!s->made || rmdir(s->what->target) == 0);
 }
 
 /* ---- all of it ---- */
@@ -685,6 +705,22 @@ static osd_status salvage(struct salvage *s)
     return st;
 }
 
+static void give_up(struct salvage *s, osd_status why)
+{
+    const struct store_salvage *what = s->what;
+    bool clean = clean_up(s);
+
+    if (!s->reason[0])
+        snprintf(s->reason, s->reason_len, "%s to %s: %s", what->source, what->target,
+                 osd_status_text(why));
+    size_t len = strlen(s->reason);
+    if (!clean)
+        snprintf(s->reason + len, s->reason_len - len, "; remove what is in %s", what->target);
+    else if (s->begun)
+        snprintf(s->reason + len, s->reason_len - len,
+                 "; what was made there is removed again");
+}
+
 osd_status store_rocksdb_salvage(const struct store_salvage *what, struct store_salvaged *ret,
                                  char *reason, size_t reason_len)
 {
@@ -701,9 +737,8 @@ osd_status store_rocksdb_salvage(const struct store_salvage *what, struct store_
     s->source_lock = -1;
     s->b = rocksdb_writebatch_create();
     osd_status st = salvage(s);
-    if (st && !reason[0])
-        snprintf(reason, reason_len, "%s to %s: %s", what->source, what->target,
-                 osd_status_text(st));
+    if (st)
+        give_up(s, st);
     rocksdb_writebatch_destroy(s->b);
     if (s->source_lock >= 0)
         close(s->source_lock);

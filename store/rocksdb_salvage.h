@@ -54,6 +54,8 @@ struct salvage {
     char *reason;
     size_t reason_len;
     int source_lock;
+    bool made, begun;        /* by us: the target; "unfinished" in it */
+    unsigned placed;         /* directories of the new store that are in the target */
     struct rdb *to;          /* the new database */
     rocksdb_writebatch_t *b; /* for it */
     struct list keys;        /* struct lost_keys */
@@ -68,6 +70,7 @@ struct salvage {
     uint64_t n_files;    /* data files that there are or that maps name */
     uint64_t serial;     /* the greatest of a partition */
     uint64_t bad_record; /* of the journal: the first that makes no sense; 0: none */
+    uint64_t taken;      /* its last record that is in the new database, or was before */
     osd_status noted;    /* how noting what dropped records change has failed */
     struct list changed; /* struct store_id: what the dropped records change */
 };

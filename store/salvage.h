@@ -21,8 +21,10 @@ struct store_salvaged {
     uint64_t lost; /* objects and collections that are not in it */
     uint64_t
         harmed; /* findings about what is in it with less than it had, or is of the device */
-    uint64_t dropped; /* records of the journal */
-    bool older;       /* what it holds may be older than what was there last */
+    uint64_t
+        dropped; /* records of the journal that are not in it, those between others included */
+    bool uncounted; /* so are changes of which nothing tells how many they were */
+    bool older;     /* what it holds may be older than what was there last */
 };
 
 /** How far it has come. total 0: not known. Called in the thread that salvages, often. */
@@ -53,7 +55,8 @@ struct store_salvage {
  * @return OSD_OK, also with losses; OSD_E_NOT_FOUND (no store); OSD_E_BUSY (in use);
  *         OSD_E_EXISTS (the target is not empty); OSD_E_INVALID (it lies in the source);
  *         OSD_E_VERSION; OSD_E_CORRUPT (nothing can be read); OSD_E_DENIED, OSD_E_NO_SPACE, OSD_E_IO,
- *         OSD_E_NOMEM. On failure the target is no store. reason gets a sentence of at most
+ *         OSD_E_NOMEM. On failure the target is no store, and what
+ *         was made there is removed. reason gets a sentence of at most
  *         reason_len bytes.
  *
  * Blocks for as long as reading all data takes. Any thread.

@@ -220,7 +220,8 @@ osd_status osd_salvage(const char *source, const char *target,
 
     if (st)
         return failed(st, "%s", why);
-    *ret = (struct osd_salvage_result){r.partitions, r.objects, r.attributes, r.bytes,
-                                       r.lost,       r.harmed,  r.dropped,    r.older};
+    *ret =
+        (struct osd_salvage_result){r.partitions, r.objects, r.attributes, r.bytes,    r.lost,
+                                    r.harmed,     r.dropped, r.older,      r.uncounted};
     return OSD_OK;
 }

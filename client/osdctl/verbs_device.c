@@ -154,18 +154,19 @@ static int salvage_ended(const struct osd_salvage_result *r, const char *source,
 {
     char message[512];
     bool bad = r->lost || r->harmed || r->dropped || r->older;
-    json_t *data =
-        json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b}", "partitions", (json_int_t)r->partitions,
-                  "objects", (json_int_t)r->objects, "attributes", (json_int_t)r->attributes,
-                  "bytes", (json_int_t)r->bytes, "lost", (json_int_t)r->lost, "harmed",
-                  (json_int_t)r->harmed, "dropped", (json_int_t)r->dropped, "older", r->older);
+    json_t *data = json_pack(
+        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:b}", "partitions", (json_int_t)r->partitions,
+        "objects", (json_int_t)r->objects, "attributes", (json_int_t)r->attributes, "bytes",
+        (json_int_t)r->bytes, "lost", (json_int_t)r->lost, "harmed", (json_int_t)r->harmed,
+        "dropped", (json_int_t)r->dropped, "uncounted", r->uncounted, "older", r->older);
 
     if (!json_output)
         printf("%" PRIu64 " partitions, %" PRIu64 " objects, %" PRIu64 " attributes, %" PRIu64
                " bytes are in %s: %" PRIu64 " objects lost, %" PRIu64
-               " other findings, %" PRIu64 " records of the journal dropped%s\n",
+               " other findings, %" PRIu64 " records of the journal dropped%s%s\n",
                r->partitions, r->objects, r->attributes, r->bytes, target, r->lost, r->harmed,
-               r->dropped, r->older ? "; what it holds may be older than what was there" : "");
+               r->dropped, r->uncounted ? ", and changes that nobody can count" : "",
+               r->older ? "; what it holds may be older than what was there" : "");
     snprintf(message, sizeof(message), "%s is made; something of %s is missing in it", target,
              source);
     return list_close(data, bad ? OSD_E_CORRUPT : OSD_OK, message);

@@ -353,13 +353,15 @@ struct osd_salvage_result {
     uint64_t lost; /* objects and collections that are not in it */
     uint64_t
         harmed; /* findings about what is in it with less than it had, and about the device */
-    uint64_t dropped; /* records of the journal */
+    uint64_t dropped; /* records of the journal that are not in it */
     bool older;       /* what it holds may be older than what the damaged one held last */
+    bool uncounted;   /* changes are missing of which nothing tells how many they were */
 };
 /** Make a new store, in an absent or empty directory, out of what can be read of a damaged one that
  *  nobody serves, which is not changed. report (or NULL) gets one line for each loss, progress (or
  *  NULL) how far a step has come; total 0: not known. Where keys may be missing or old they end, see
- *  osdctl(1). OSD_OK also with losses; on failure there is no new store. Blocks for as long as
+ *  osdctl(1). OSD_OK also with losses; on failure there is no new store, and
+ *  what was made of it is removed. Blocks for as long as
  *  reading all data takes. */
 OSD_API osd_status osd_salvage(const char *source, const char *target,
                                void (*report)(void *arg, const char *line),

@@ -40,3 +40,28 @@ rm small/fill
 expect 0 osdctl put file1 0x10000/0x10001
 expect 0 osdctl check
 umount small
+
+echo "== a salvage without room leaves nothing, whatever it had made"
+export OSD_DEVICE=file://$T/store
+new_store
+osdctl mk partition 0x10000 >/dev/null && head -c 20m /dev/urandom >large || die "cannot make a store"
+osdctl put large 0x10000/0x10001 >/dev/null || die "cannot put an object"
+cp -a store before
+for room in 1m 5m 16m 18m 20m; do
+    mount -t tmpfs -o size=$room tmpfs small || die "cannot mount"
+    expect 8 osdctl salvage store small/new
+    says "no space left on the device; what was made there is removed again"
+    [ -z "$(ls -A small)" ] || die "left: $(find small)"
+    mkdir small/new
+    expect 8 osdctl --json salvage store small/new
+    json 'error["code"] == 8'
+    expect 3 osdctl -d "file://$T/small/new" info
+    [ -z "$(ls -A small/new)" ] || die "left: $(find small)"
+    umount small
+done
+same before store
+mount -t tmpfs -o size=400m tmpfs small || die "cannot mount"
+expect 0 osdctl salvage store small/new
+expect 0 osdctl -d "file://$T/small/new" get 0x10000/0x10001 back
+cmp -s large back || die "what was salvaged is another object"
+umount small

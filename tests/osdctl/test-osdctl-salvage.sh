@@ -64,6 +64,24 @@ same before store
 expect 3 osdctl --json salvage tree other
 json 'd["error"]["code"] == 3'
 
+echo "== not while somebody serves it"
+mkfifo pipe
+osdctl put - 0x10000/0x18000 <pipe >/dev/null &
+exec 3>pipe
+echo "it has begun" >&3
+for _ in $(seq 400); do
+    find "/proc/$!/fd" -lname "*/store/journal/a" | grep -q . && break
+    sleep 0.05
+done
+expect 7 osdctl salvage store other
+says "is in use by another"
+[ ! -e other ] || die "it made something"
+exec 3>&-
+wait $! || die "who served it was disturbed"
+expect 0 osdctl cat 0x10000/0x18000
+[ "$out" = "it has begun" ] || die "who served it wrote: $out"
+expect 0 osdctl rm 0x10000/0x18000
+
 echo "== without its list of tables a store does not open, and is found again"
 without_list
 expect 9 osdctl check store

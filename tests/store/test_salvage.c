@@ -569,6 +569,7 @@ static void test_store_salvage__what_a_damaged_log_had_is_missed(void **state)
     rig_ok(salvage(w));
     assert_true(w->result.older);
     assert_true(was_said(w, "log of the database is damaged"));
+    assert_true(w->result.uncounted);
     assert_true(was_distrusted(w, 0));
     open_target(w);
     rig_check(r);
@@ -821,6 +822,7 @@ static void test_store_salvage__records_behind_a_gap_are_not_taken(void **state)
     rig_ok(salvage(w));
     assert_true(w->result.older);
     assert_true(was_said(w, "what was between is lost"));
+    assert_int_equal(w->result.dropped, 51);
     assert_true(was_distrusted(w, 0));
     assert_false(has_setting(w));
 }
@@ -970,6 +972,8 @@ static void test_store_salvage__what_lies_behind_a_damaged_record_is_missed(void
     rig_ok(salvage(w));
     assert_true(w->result.older);
     assert_true(was_said(w, "the journal cannot be read behind its record"));
+    assert_int_equal(w->result.dropped, 2);
+    assert_false(w->result.uncounted);
     assert_true(was_distrusted(w, 0));
 }
 
@@ -991,6 +995,48 @@ static void test_store_salvage__only_an_empty_place_becomes_the_new_store(void *
     rig_ok(salvage(w));
     rig_fails(salvage(w), OSD_E_EXISTS); /* it is a store now */
     open_target(w);
+}
+
+static osd_status fail_there(void *arg, struct osd_store *s, uint64_t pid, bool own)
+{
+    (void)arg;
+    (void)s;
+    (void)pid;
+    (void)own;
+    return OSD_E_NO_SPACE;
+}
+
+/* With all made that there is to make: only the last steps are left. */
+static osd_status fail_late(struct world *w, char reason[300])
+{
+    struct store_salvage what = {.source = w->r->dir,
+                                 .target = w->target,
+                                 .distrust = fail_there,
+                                 .arg = NULL,
+                                 .clock = w->r->cfg.clock};
+
+    return store_rocksdb_salvage(&what, &w->result, reason, 300);
+}
+
+static void test_store_salvage__one_that_fails_leaves_nothing(void **state)
+{
+    const void *const all[] = {bad};
+    const size_t lens[] = {sizeof(bad)};
+    struct world *w = *state;
+    char reason[300];
+
+    fill(w);
+    settle(w);
+    leave_records(w->r, all, lens, 1);
+    uint32_t digest = digest_of(w->r->dir, 0);
+    rig_fails(fail_late(w, reason), OSD_E_NO_SPACE);
+    assert_non_null(strstr(reason, "removed again"));
+    assert_int_equal(access(w->target, F_OK), -1);
+    assert_int_equal(mkdir(w->target, 0700), 0);
+    rig_fails(fail_late(w, reason), OSD_E_NO_SPACE);
+    assert_int_equal(rmdir(w->target), 0); /* it was there, and is empty again */
+    assert_int_equal(digest_of(w->r->dir, 0), digest);
+    rig_ok(salvage(w));
 }
 
 /* A pipe that nobody writes into, say. */
@@ -1098,6 +1144,7 @@ int main(int argc, char **argv)
         WORLD_TEST(test_store_salvage__what_a_damaged_log_had_is_missed),
         WORLD_TEST(test_store_salvage__what_the_journal_has_of_a_damaged_log_is_there),
         WORLD_TEST(test_store_salvage__the_journal_is_taken_whatever_older_tables_say_of_it),
+        WORLD_TEST(test_store_salvage__one_that_fails_leaves_nothing),
         WORLD_TEST(test_store_salvage__what_is_no_file_is_not_waited_for),
         WORLD_TEST(test_store_salvage__what_lies_behind_a_damaged_record_is_missed),
         WORLD_TEST(test_store_salvage__one_that_is_killed_leaves_no_store),

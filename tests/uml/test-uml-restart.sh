@@ -29,11 +29,16 @@ timeout 120 "$LOAD" append -c 6 -n 100000 -s 500 -a /run/tmp/acked 0x10000 0x100
 load=$!
 sleep 1
 kill -0 $load || die "the load ended too early"
+expect 7 osdctl salvage "$STORE/osd0" "$STORE/new" # tcmu-runner has it
+[ ! -e "$STORE/new" ] || die "a salvage of a store that is served made something"
 timeout 60 targetcli "/iscsi/$IQN/tpg1/luns delete lun0" || die "deleting the LUN hangs"
 timeout 60 targetcli "/backstores/user:osd delete osd0" || die "deleting the backstore hangs"
 rc=0
 wait $load || rc=$?
 [ $rc -eq 1 ] || die "clients of a deleted unit: exit code $rc, want 1 (they should be told)"
+expect 0 osdctl salvage "$STORE/osd0" "$STORE/new"
+expect 0 osdctl check "$STORE/new"
+rm -r "$STORE/new"
 expect 0 osdctl check "$STORE/osd0"
 
 echo "== made again on the same store"
