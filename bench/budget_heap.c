@@ -112,6 +112,9 @@ static size_t room_of(void *p)
     return (uintptr_t)h->piece + ((size_t)1 << h->order) - (uintptr_t)p;
 }
 
+/* Libraries find these as well: what one allocates the other may free. */
+#pragma GCC visibility push(default)
+
 void *malloc(size_t size)
 {
     return get(DEFAULT, size);
@@ -170,3 +173,5 @@ size_t malloc_usable_size(void *p)
 {
     return p ? room_of(p) : 0;
 }
+
+#pragma GCC visibility pop
