@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/bench/test_steady.c - what a command on the data path does besides its work, when
+ * everything it needs is there: memory asked for, questions for the time, bytes moved, locks taken
+ *
+ * On the RocksDB store, with the handler's clock. The calls are counted where our code makes them
+ * (the linker wraps them), and malloc() wherever the thread makes it.
+ */
+#include <ftw.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/clock.h"
+#include "ops.h"
+
+#define WARM 8000u       /* commands ... */
+#define FEW  (512 * MIB) /* ... but no more than move this many bytes */
+#define DATA 4096u
+#define MOST 8192u /* different locks of one command */
+
+/* ---- what this thread does ---- */
+
+struct seen {
+    bool on;
+    uint64_t allocations, clocks, moved;
+    const void *lock[MOST];
+    unsigned locks;
+};
+
+static _Thread_local struct seen seen;
+
+static void watch(bool on)
+{
+    memset(&seen, 0, sizeof(seen));
+    seen.on = on;
+}
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *p, size_t size);
+
+__attribute__((visibility("default"))) void *malloc(size_t size)
+{
+    seen.allocations += seen.on;
+    return __libc_malloc(size);
+}
+
+__attribute__((visibility("default"))) void *calloc(size_t n, size_t size)
+{
+    seen.allocations += seen.on;
+    return __libc_calloc(n, size);
+}
+
+__attribute__((visibility("default"))) void *realloc(void *p, size_t size)
+{
+    seen.allocations += seen.on;
+    return __libc_realloc(p, size);
+}
+
+int __real_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+    seen.clocks += seen.on;
+    return __real_clock_gettime(id, ts);
+}
+
+#define MOVES(type, name, params, args, bytes)                                                 \
+    type __real_##name params;                                                                 \
+    type __wrap_##name params;                                                                 \
+    type __wrap_##name params                                                                  \
+    {                                                                                          \
+        if (seen.on)                                                                           \
+            seen.moved += (bytes);                                                             \
+        return __real_##name args;                                                             \
+    }
+
+static size_t total(const struct iovec *v, int n)
+{
+    size_t len = 0;
+
+    for (int i = 0; i < n; i++)
+        len += v[i].iov_len;
+    return len;
+}
+
+MOVES(void *, memcpy, (void *to, const void *from, size_t len), (to, from, len), len)
+MOVES(void *, memmove, (void *to, const void *from, size_t len), (to, from, len), len)
+MOVES(ssize_t, pread64, (int fd, void *to, size_t len, off_t at), (fd, to, len, at), len)
+MOVES(ssize_t, pwrite64, (int fd, const void *from, size_t len, off_t at), (fd, from, len, at),
+      len)
+MOVES(ssize_t, preadv64, (int fd, const struct iovec *v, int n, off_t at), (fd, v, n, at),
+      total(v, n))
+MOVES(ssize_t, pwritev64, (int fd, const struct iovec *v, int n, off_t at), (fd, v, n, at),
+      total(v, n))
+
+#define LOCKS(name, type)                                                                      \
+    int __real_##name(type *lock);                                                             \
+    int __wrap_##name(type *lock);                                                             \
+    int __wrap_##name(type *lock)                                                              \
+    {                                                                                          \
+        int r = __real_##name(lock);                                                           \
+        if (seen.on && r == 0)                                                                 \
+            note_lock(lock);                                                                   \
+        return r;                                                                              \
+    }
+
+static void note_lock(const void *lock)
+{
+    for (unsigned i = 0; i < seen.locks; i++)
+        if (seen.lock[i] == lock)
+            return;
+    assert_true(seen.locks < MOST);
+    seen.lock[seen.locks++] = lock;
+}
+
+LOCKS(pthread_mutex_lock, pthread_mutex_t)
+LOCKS(pthread_mutex_trylock, pthread_mutex_t)
+LOCKS(pthread_rwlock_rdlock, pthread_rwlock_t)
+LOCKS(pthread_rwlock_wrlock, pthread_rwlock_t)
+
+/* ---- the handler's clock, which can be stopped ---- */
+
+static uint64_t stopped; /* where; 0: it runs */
+
+static uint64_t handler_now_ms(void *arg)
+{
+    return stopped ? stopped : osd_clock_now(&osd_clock_frequent);
+}
+
+static const struct osd_clock handler_clock = {.now_ms = handler_now_ms};
+
+/* ---- operations of the bench ---- */
+
+struct rig {
+    struct osd_device *dev;
+    struct bench_target to;
+    struct bench_work work;
+    char dir[96];
+};
+
+/* As the handler opens it. */
+static int open_unit(void **state)
+{
+    static struct rig rig;
+    const char *tmp = getenv("TMPDIR");
+    struct store_config cfg = {.path = rig.dir, .create = true, .clock = &handler_clock};
+    struct osd_device_config dc = {.clock = &handler_clock};
+
+    snprintf(rig.dir, sizeof(rig.dir), "%s/steady-XXXXXX",
+             tmp && strlen(tmp) < 64 ? tmp : "/tmp");
+    assert_non_null(mkdtemp(rig.dir));
+    assert_int_equal(store_rocksdb_open(&cfg, &dc.store, NULL, 0), OSD_OK);
+    assert_int_equal(osd_device_open(&dc, &rig.dev), OSD_OK);
+    rig.to = bench_unit_target(rig.dev);
+    bench_furnish(&rig.to, 0);
+    bench_work_init(&rig.work, &rig.to, rig.dir, 0, BENCH_PID, 0);
+    *state = &rig;
+    return 0;
+}
+
+static int close_unit(void **state)
+{
+    struct rig *rig = *state;
+
+    bench_work_end(&rig->work);
+    osd_device_close(rig->dev);
+    bench_remove_tree(rig->dir);
+    return 0;
+}
+
+/* What the steps of a batch did, when batches before it have put everything in place. */
+static struct seen steps_of(struct bench_work *w, const char *name, unsigned *ret_n)
+{
+    const struct bench_op *op = bench_op_find(name);
+
+    for (unsigned warm = 0; warm < WARM && (warm + 1) * op->size < FEW; warm += op->batch)
+        bench_batch(w, op);
+    w->turn++;
+    op->prepare(w, op);
+    watch(true);
+    for (unsigned i = 0; i < op->batch; i++)
+        op->step(w, op, i);
+    struct seen s = seen;
+    watch(false);
+    op->tidy(w, op);
+    *ret_n = op->batch;
+    return s;
+}
+
+/* A piece of memory for each key that is changed: the table of what is ahead keeps it
+ * (store/rocksdb_ahead.c). */
+static void test_bench_steady__what_reads_asks_for_no_memory_and_what_changes_for_its_keys(
+    void **state)
+{
+    static const struct {
+        const char *name;
+        unsigned keys; /* changed by a command, at most */
+    } cases[] = {{"read_4k", 0}, {"read_64k", 0}, {"read_1m", 0},   {"get_1", 0},
+                 {"get_10", 0},  {"get_page", 0}, {"list_root", 0}, {"set_1", 1},
+                 {"set_10", 1},  {"write_4k", 2}, {"append_64", 2}, {"write_64k", 4}};
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        unsigned n;
+        struct seen s = steps_of(&rig->work, cases[i].name, &n);
+        print_message("%-10s %.3f\n", cases[i].name, (double)s.allocations / n);
+        assert_true(s.allocations <= (uint64_t)cases[i].keys * n);
+    }
+}
+
+/* A thread asks a clock again when the processor's counter has gone on by this much. */
+#define KEPT_CYCLES (1u << 20)
+#define CLOCKS      2u
+
+static void test_bench_steady__the_time_is_not_asked_for_by_each_command(void **state)
+{
+#if defined(__x86_64__)
+    static const char *const names[] = {"read_4k", "get_1", "set_1", "write_4k", "append_64"};
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        unsigned n;
+        uint64_t from =
+            __builtin_ia32_rdtsc(); /* earlier than the steps, so more than they take */
+        struct seen s = steps_of(&rig->work, names[i], &n);
+        uint64_t cycles = __builtin_ia32_rdtsc() - from;
+        print_message("%-10s %.4f\n", names[i], (double)s.clocks / n);
+        assert_true(s.clocks <= CLOCKS * (cycles / KEPT_CYCLES + 1));
+    }
+#else
+    (void)state;
+    skip(); /* every question goes to the clock */
+#endif
+}
+
+/* Copies by the library and by the kernel together. A second copy would make it twice the size. */
+static void test_bench_steady__bytes_are_moved_once(void **state)
+{
+    static const char *const names[] = {"read_64k", "write_64k", "read_1m", "write_1m",
+                                        "read_1m_scattered"};
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        uint64_t size = bench_op_find(names[i])->size;
+        unsigned n;
+        struct seen s = steps_of(&rig->work, names[i], &n);
+        uint64_t each = s.moved / n;
+        size = size ? size : BENCH_BUF;
+        print_message("%-18s %llu\n", names[i], (unsigned long long)each);
+        assert_in_range(each, size, size + size / 4);
+    }
+}
+
+/* ---- locks ---- */
+
+#define TRIES    8u /* objects: those of two may share a lock by chance, of all eight not */
+#define COMMANDS 100u
+
+enum what { GET, READ, SET, WRITE, KINDS };
+static const char *const kind_names[KINDS] = {"GET", "READ", "SET", "WRITE"};
+
+/* A thread that works on one object. */
+struct worker {
+    pthread_t thread;
+    struct rig *rig;
+    struct bench_work *work;
+    enum what kind;
+    uint64_t oid;
+    struct seen seen;
+};
+
+static void make_command(struct worker *me)
+{
+    struct bench_work *w = me->work;
+    struct bench_cmd *c = &w->cmd;
+    static const enum osd_op ops[KINDS] = {OSD_OP_GET_ATTRIBUTES, OSD_OP_READ,
+                                           OSD_OP_SET_ATTRIBUTES, OSD_OP_WRITE};
+
+    bench_cmd_make(c, ops[me->kind], BENCH_PID, me->oid,
+                   me->kind == READ || me->kind == WRITE ? DATA : 0);
+    if (me->kind == GET)
+        bench_cmd_gets_page(c, OSD_PAGE_U + OSD_PG_TIMESTAMPS, w->in, sizeof(w->in));
+    else if (me->kind == SET)
+        bench_cmd_sets(c, w->list, sizeof(w->list), 1, w->buf, 16);
+    else
+        *(me->kind == READ ? &c->in : &c->out) = (struct iovec){w->buf, DATA};
+}
+
+static void *run_worker(void *arg)
+{
+    enum what kind = ((struct worker *)arg)->kind;
+    struct worker *me = arg;
+
+    me->kind = WRITE; /* so that there is something to read */
+    make_command(me);
+    bench_cmd_run(&me->rig->to, &me->work->cmd);
+    me->kind = kind;
+    make_command(me);
+    for (unsigned i = 0; i < COMMANDS; i++)
+        bench_cmd_run(&me->rig->to, &me->work->cmd);
+    watch(true);
+    for (unsigned i = 0; i < COMMANDS; i++)
+        bench_cmd_run(&me->rig->to, &me->work->cmd);
+    me->seen = seen;
+    watch(false);
+    return NULL;
+}
+
+static unsigned in_both(const struct seen *a, const struct seen *b)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < a->locks; i++)
+        for (unsigned k = 0; k < b->locks; k++)
+            n += a->lock[i] == b->lock[k];
+    return n;
+}
+
+/* The locks that commands of one kind on two objects share, one after the other in two threads. */
+static unsigned shared_locks(struct rig *rig, struct bench_work *other, enum what kind)
+{
+    static struct worker a, b;
+    unsigned least = UINT32_MAX;
+
+    a = (struct worker){
+        .rig = rig, .work = &rig->work, .kind = kind, .oid = rig->work.first_oid};
+    run_worker(&a);
+    for (unsigned i = 1; i <= TRIES; i++) {
+        b = (struct worker){
+            .rig = rig, .work = other, .kind = kind, .oid = rig->work.first_oid + i};
+        assert_int_equal(pthread_create(&b.thread, NULL, run_worker, &b), 0);
+        assert_int_equal(pthread_join(b.thread, NULL), 0);
+        unsigned n = in_both(&a.seen, &b.seen);
+        least = n < least ? n : least;
+    }
+    assert_true(a.seen.locks > 0);
+    return least;
+}
+
+/* Those that change something meet where the order of the records is made, and where they are
+ * written (docs/performance.md). */
+static void test_bench_steady__commands_on_different_objects_share_locks_only_to_commit(
+    void **state)
+{
+    static const unsigned most[KINDS] = {[GET] = 0, [READ] = 0, [SET] = 3, [WRITE] = 4};
+    struct rig *rig = *state;
+    struct bench_work other;
+
+    bench_work_init(&other, &rig->to, rig->dir, 1, BENCH_PID, 0);
+    stopped = osd_clock_now(
+        &handler_clock); /* once in a millisecond a partition's time of access is changed */
+    for (enum what kind = GET; kind < KINDS; kind++) {
+        unsigned n = shared_locks(rig, &other, kind);
+        print_message("%-6s %u\n", kind_names[kind], n);
+        assert_in_range(n, 0, most[kind]);
+    }
+    stopped = 0;
+    bench_work_end(&other);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            test_bench_steady__what_reads_asks_for_no_memory_and_what_changes_for_its_keys),
+        cmocka_unit_test(test_bench_steady__the_time_is_not_asked_for_by_each_command),
+        cmocka_unit_test(test_bench_steady__bytes_are_moved_once),
+        cmocka_unit_test(
+            test_bench_steady__commands_on_different_objects_share_locks_only_to_commit),
+    };
+
+    return cmocka_run_group_tests(tests, open_unit, close_unit);
+}
