@@ -228,13 +228,16 @@ static osd_status check_begins(struct rdb *r, const char *dir, uint64_t applied,
     return OSD_E_CORRUPT;
 }
 
-/* Records behind the last one that could be shown. */
+/* Records behind the last one that could be shown; the next one alone may be what the process was
+ * writing when it died. */
 static osd_status look_beyond(struct rdb *r, const char *dir, uint64_t last)
 {
     struct ahead *a = &r->ahead;
     osd_status st = journal_beyond(dir, last, &a->beyond);
 
     a->found = last;
+    if (a->beyond == last + 1)
+        a->beyond = 0;
     if (!st && a->beyond)
         osd_log(
             OSD_LOG_WARN,

@@ -720,6 +720,24 @@ static void test_store_damage__whoever_only_reads_says_what_was_dropped_before(v
     middle_of_journal(*state, true);
 }
 
+/* Would catch: an alarm about a record that nobody was told of. */
+static void test_store_damage__the_record_that_a_death_cut_off_is_no_damage(void **state)
+{
+    struct rig *r = *state;
+
+    rig_close(r);
+    raw_journal(r->dir, 0, false, three, 2);
+    assert_int_equal(raw_flip(r->dir, "journal", "", in_l, sizeof(in_l)), 1);
+    logged[0] = 0;
+    osd_log_set_sink(keep_line);
+    rig_open(r);
+    osd_log_set_sink(NULL);
+    assert_string_equal(logged, "");
+    assert_true(has_setting(r, "k"));
+    assert_false(has_setting(r, "l"));
+    rig_check(r);
+}
+
 /* Would catch: a database that lost its end, under a journal that begins behind it, taken for one that
  * nothing was done to. */
 static void test_store_damage__a_database_older_than_its_journal_is_refused(void **state)
@@ -777,6 +795,7 @@ int main(void)
         RIG_TEST(
             test_store_damage__records_behind_a_damaged_one_of_the_journal_are_said_to_be_dropped),
         RIG_TEST(test_store_damage__whoever_only_reads_says_what_was_dropped_before),
+        RIG_TEST(test_store_damage__the_record_that_a_death_cut_off_is_no_damage),
         RIG_TEST(test_store_damage__a_database_older_than_its_journal_is_refused),
         RIG_TEST(test_store_damage__one_file_of_the_journal_alone_proves_nothing),
     };
