@@ -318,9 +318,9 @@ static void add_and_replay(uint64_t after)
                              {(void *)(f->data + f->len / 3), f->len - f->len / 3}};
         require(journal_add(j, v, 2, journal_crc(v, 2)) == after + i + 1);
         if (f->alone)
-            require(journal_write(j, after + i + 1) == OSD_OK);
+            require(journal_written(j, after + i + 1) == OSD_OK);
     }
-    require(journal_write(j, journal_last(j)) == OSD_OK);
+    require(journal_written(j, journal_last(j)) == OSD_OK);
     journal_close(j);
     require(journal_replay(place.written, after, compare, &s, &last) == OSD_OK);
     require(s.at == s.n && last == after + s.n);

@@ -2,8 +2,12 @@
 /*
  * store/journal.c - see journal.h
  *
- * Two buffers: one is filled under `lock`, the other written under `file_lock`. Whoever wants
- * records written takes file_lock; when it has it, others may have done that already.
+ * A record is copied into a shared mapping of its file: what the page cache has then outlives the
+ * process as what a system call wrote does, and fdatasync() brings it to the disk as well. The mapping
+ * is used as far as the file has its blocks already (`ready`), so that no copy meets a full file system.
+ * Beyond that, where there is no mapping, and when a copy fails (guarded.h), the same bytes are written
+ * by pwrite(), which tells the error. One copy after the other, under `lock`: that is what makes
+ * invariant (1) hold at any instant.
  */
 #include "journal.h"
 
@@ -13,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,32 +25,39 @@
 #include "common/bytes.h"
 #include "common/crc32c.h"
 #include "common/thread.h"
+#include "store/guarded.h"
 
-#define HEAD_LEN    20u
-#define FILE_LEN    (8u * 1024 * 1024)
-#define BUFFER_KEEP (1024u * 1024)
+#define HEAD_LEN 20u
+#define FILE_LEN (8u * 1024 * 1024)
+#define AHEAD    (2u * 1024 * 1024) /* a file is ready so far ahead of what is written */
+#define STEP     (256u * 1024)
+#define PAGE     4096u /* the smallest there is */
+#define SHORT    4096u /* longer records are put together in memory of their own */
 
 struct jfile {
     int fd;
-    uint64_t pos;  /* end of what was written; atomic */
-    uint64_t last; /* number of the last record in it; atomic */
-    bool dirty;    /* written since the last sync; atomic */
+    bool dirty;     /* written since the last sync; atomic */
+    bool lost;      /* a copy failed: the mapping is not used any more */
+    uint8_t *map;   /* file_len bytes; NULL: it cannot be mapped */
+    uint64_t ready; /* so much has its blocks and pages; atomic, changed under ready_lock */
+    uint64_t pos;   /* end of what was written; atomic */
+    uint64_t last;  /* number of the last record in it; atomic */
 };
 
 struct journal {
     uint64_t file_len;
+    pthread_mutex_t ready_lock; /* of who makes ready */
+    uint64_t released;          /* atomic */
 
-    pthread_mutex_t lock;
-    struct osd_buf fill; /* under lock */
-    uint64_t last;       /* record added; atomic, changed under lock */
-
-    pthread_mutex_t file_lock;
-    struct osd_buf out; /* what follows: under file_lock */
+    /* What follows is changed by every record, under the lock. */
+    _Alignas(64) pthread_mutex_t lock;
+    uint64_t last;    /* record added; atomic */
+    uint64_t written; /* record in a file; atomic */
+    unsigned current; /* atomic */
+    bool failed;      /* atomic; also changed by a sync */
     struct jfile file[2];
-    unsigned current;  /* atomic */
-    uint64_t written;  /* atomic */
-    uint64_t released; /* atomic */
-    bool failed;       /* atomic */
+    uint64_t failed_at; /* record that could not be written, and how that was */
+    osd_status failure;
 };
 
 static const char *const names[2] = {"a", "b"};
@@ -263,11 +275,15 @@ static osd_status sync_place(const char *dir, int fd)
     return st;
 }
 
-static osd_status file_open(int dir, const char *name, struct jfile *f)
+/* The mapping reaches to where the file will: what is not ready is not touched. */
+static osd_status file_open(struct journal *j, int dir, const char *name, struct jfile *f)
 {
     f->fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    return f->fd >= 0 && ftruncate(f->fd, 0) == 0 && fsync(f->fd) == 0 ? OSD_OK
-                                                                       : errno_status();
+    if (f->fd < 0 || ftruncate(f->fd, 0) != 0 || fsync(f->fd) != 0)
+        return errno_status();
+    void *map = mmap(NULL, j->file_len, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
+    f->map = map == MAP_FAILED ? NULL : map;
+    return OSD_OK;
 }
 
 static osd_status files_open(struct journal *j, const char *dir)
@@ -277,9 +293,9 @@ static osd_status files_open(struct journal *j, const char *dir)
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return errno_status();
-    osd_status st = file_open(fd, names[0], &j->file[0]);
+    osd_status st = file_open(j, fd, names[0], &j->file[0]);
     if (!st)
-        st = file_open(fd, names[1], &j->file[1]);
+        st = file_open(j, fd, names[1], &j->file[1]);
     if (!st)
         st = sync_place(dir, fd);
     close(fd);
@@ -288,14 +304,13 @@ static osd_status files_open(struct journal *j, const char *dir)
 
 osd_status journal_open(const char *dir, uint64_t last, uint64_t file_len, struct journal **ret)
 {
-    struct journal *j = calloc(1, sizeof(*j));
+    struct journal *j = aligned_alloc(_Alignof(struct journal), sizeof(*j));
 
     if (!j)
         return OSD_E_NOMEM;
+    *j = (struct journal){.file_len = file_len ? file_len : FILE_LEN};
     pthread_mutex_init(&j->lock, NULL);
-    pthread_mutex_init(&j->file_lock, NULL);
-    j->file_len = file_len ? file_len : FILE_LEN;
-    j->fill = j->out = osd_buf_make(SIZE_MAX);
+    pthread_mutex_init(&j->ready_lock, NULL);
     j->last = j->written = j->released = last;
     j->file[0].fd = j->file[1].fd = -1;
     osd_status st = files_open(j, dir);
@@ -303,6 +318,7 @@ osd_status journal_open(const char *dir, uint64_t last, uint64_t file_len, struc
         journal_close(j);
         return st;
     }
+    journal_make_ready(j);
     *ret = j;
     return OSD_OK;
 }
@@ -311,14 +327,67 @@ void journal_close(struct journal *j)
 {
     if (!j)
         return;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
+        if (j->file[i].map)
+            munmap(j->file[i].map, j->file_len);
         if (j->file[i].fd >= 0)
             close(j->file[i].fd);
-    osd_buf_free(&j->fill);
-    osd_buf_free(&j->out);
+    }
     pthread_mutex_destroy(&j->lock);
-    pthread_mutex_destroy(&j->file_lock);
+    pthread_mutex_destroy(&j->ready_lock);
     free(j);
+}
+
+/* ---- making ready ---- */
+
+struct span {
+    uint8_t *at;
+    size_t len;
+};
+
+/* Another thread may write there meanwhile. */
+static void touch_pages(void *arg)
+{
+    const struct span *s = arg;
+
+    for (size_t i = 0; i < s->len; i += PAGE)
+        __atomic_fetch_or(s->at + i, 0, __ATOMIC_RELAXED);
+}
+
+/* Kernels before 5.14 do not do it by themselves. */
+static bool populate(uint8_t *at, size_t len)
+{
+#ifdef MADV_POPULATE_WRITE
+    if (madvise(at, len, MADV_POPULATE_WRITE) == 0)
+        return true;
+#endif
+    return guarded_run(at, len, touch_pages, &(struct span){at, len});
+}
+
+/* Some of a file more, up to an offset. That it cannot be is no failure: pwrite() will tell. */
+static void make_ready(struct journal *j, struct jfile *f, uint64_t upto)
+{
+    uint64_t at = f->ready, len;
+
+    for (upto = upto < j->file_len ? upto : j->file_len; at < upto; at += len) {
+        len = j->file_len - at < STEP ? j->file_len - at : STEP;
+        if (fallocate(f->fd, 0, (off_t)at, (off_t)len) != 0 || !populate(f->map + at, len))
+            return;
+        __atomic_store_n(&f->ready, at + len, __ATOMIC_RELEASE);
+    }
+}
+
+void journal_make_ready(struct journal *j)
+{
+    if (pthread_mutex_trylock(&j->ready_lock) != 0)
+        return;
+    unsigned current = __atomic_load_n(&j->current, __ATOMIC_RELAXED);
+    uint64_t upto = __atomic_load_n(&j->file[current].pos, __ATOMIC_RELAXED) + AHEAD;
+    if (j->file[current].map)
+        make_ready(j, &j->file[current], upto);
+    if (j->file[!current].map && upto > j->file_len)
+        make_ready(j, &j->file[!current], upto - j->file_len);
+    pthread_mutex_unlock(&j->ready_lock);
 }
 
 /* ---- adding ---- */
@@ -332,50 +401,30 @@ uint32_t journal_crc(const struct iovec *v, int n)
     return crc;
 }
 
-uint64_t journal_add(struct journal *j, const struct iovec *v, int n, uint32_t crc)
+/* False: some of it may have been copied. */
+static bool copy(struct jfile *f, const uint8_t *p, size_t len)
 {
-    uint64_t number = 0;
-    size_t len = 0;
+    uint64_t ready = __atomic_load_n(&f->ready, __ATOMIC_ACQUIRE);
 
-    for (int i = 0; i < n; i++)
-        len += v[i].iov_len;
-    if (len > UINT32_MAX)
-        return 0;
-    osd_lock_short(&j->lock);
-    if (osd_buf_reserve(&j->fill, HEAD_LEN + len) == OSD_OK) {
-        uint8_t *p = j->fill.data + j->fill.len;
-        number = j->last + 1;
-        be32_put(p, (uint32_t)len);
-        be64_put(p + 4, number);
-        be32_put(p + 12, crc);
-        be32_put(p + 16, osd_crc32c(0, p, 16));
-        j->fill.len += HEAD_LEN;
-        for (int i = 0; i < n; i++)
-            osd_buf_put(&j->fill, v[i].iov_base, v[i].iov_len);
-        __atomic_store_n(&j->last, number, __ATOMIC_RELEASE);
-    }
-    pthread_mutex_unlock(&j->lock);
-    return number;
+    if (f->lost || ready < f->pos || ready - f->pos < len)
+        return false;
+    f->lost = !guarded_write(f->map + f->pos, p, len);
+    return !f->lost;
 }
 
-uint64_t journal_last(struct journal *j)
+static osd_status write_all(const struct jfile *f, const uint8_t *p, size_t len)
 {
-    return __atomic_load_n(&j->last, __ATOMIC_ACQUIRE);
-}
+    uint64_t at = f->pos;
 
-/* ---- writing ---- */
-
-static osd_status write_all(struct jfile *f, const uint8_t *p, size_t len)
-{
     while (len > 0) {
-        ssize_t n = pwrite(f->fd, p, len, (off_t)f->pos);
+        ssize_t n = pwrite(f->fd, p, len, (off_t)at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             return n < 0 ? errno_status() : OSD_E_IO;
         p += n;
         len -= (size_t)n;
-        __atomic_store_n(&f->pos, f->pos + (uint64_t)n, __ATOMIC_RELAXED);
+        at += (uint64_t)n;
     }
     return OSD_OK;
 }
@@ -396,65 +445,86 @@ static osd_status choose_file(struct journal *j, struct jfile **ret)
     return OSD_OK;
 }
 
-/* Everything that was added. Under file_lock. */
-static osd_status write_out(struct journal *j)
+/* A record with its head to the end of a file. A sync that began earlier does not count for it: the
+ * file is dirty from here on. Under the lock. */
+static osd_status put(struct journal *j, uint64_t number, const uint8_t *p, size_t len)
 {
-    struct osd_buf empty = j->out;
     struct jfile *f;
-
-    if (__atomic_load_n(&j->failed, __ATOMIC_RELAXED))
-        return OSD_E_IO;
-    osd_lock_short(&j->lock);
-    j->out = j->fill;
-    j->fill = empty;
-    uint64_t last = j->last;
-    pthread_mutex_unlock(&j->lock);
     osd_status st = choose_file(j, &f);
-    if (!st && j->out.len > 0) {
-        __atomic_store_n(&f->dirty, true, __ATOMIC_RELEASE);
-        st = write_all(f, j->out.data, j->out.len);
-        __atomic_store_n(&f->last, last, __ATOMIC_RELAXED);
-    }
-    j->out.len = 0;
-    if (j->out.cap > BUFFER_KEEP)
-        osd_buf_free(&j->out);
+
+    if (!st && !copy(f, p, len))
+        st = write_all(f, p, len);
     if (st)
-        __atomic_store_n(&j->failed, true, __ATOMIC_RELAXED);
-    else
-        __atomic_store_n(&j->written, last, __ATOMIC_RELEASE);
-    return st;
+        return st;
+    __atomic_store_n(&f->pos, f->pos + len, __ATOMIC_RELAXED);
+    __atomic_store_n(&f->last, number, __ATOMIC_RELAXED);
+    __atomic_store_n(&f->dirty, true, __ATOMIC_RELEASE);
+    return OSD_OK;
 }
 
-/* A write takes about as long as going to sleep and waking up. Returns false, without the lock,
- * when somebody else has done it. */
-static bool wait_to_write(struct journal *j, uint64_t upto)
+/* The next record, whose number is told its head only now. Returns the number. */
+static uint64_t append(struct journal *j, uint8_t *p, size_t len)
 {
-    for (int i = 0; i < OSD_SPINS; i++) {
-        if (__atomic_load_n(&j->written, __ATOMIC_ACQUIRE) >= upto)
-            return false;
-        if (pthread_mutex_trylock(&j->file_lock) == 0)
-            return true;
-        osd_pause();
+    osd_lock_short(&j->lock);
+    uint64_t number = j->last + 1;
+    be64_put(p + 4, number);
+    be32_put(p + 16, osd_crc32c(0, p, 16));
+    if (!__atomic_load_n(&j->failed, __ATOMIC_RELAXED)) {
+        osd_status st = put(j, number, p, len);
+        if (st) {
+            j->failed_at = number;
+            j->failure = st;
+            __atomic_store_n(&j->failed, true, __ATOMIC_RELAXED);
+        } else {
+            __atomic_store_n(&j->written, number, __ATOMIC_RELEASE);
+        }
     }
-    pthread_mutex_lock(&j->file_lock);
-    return true;
+    __atomic_store_n(&j->last, number, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&j->lock);
+    return number;
 }
 
-osd_status journal_write(struct journal *j, uint64_t upto)
+uint64_t journal_add(struct journal *j, const struct iovec *v, int n, uint32_t crc)
 {
-    osd_status st = OSD_OK;
+    uint8_t small[SHORT];
+    size_t len = 0;
 
-    if (!wait_to_write(j, upto))
+    for (int i = 0; i < n; i++)
+        len += v[i].iov_len;
+    if (len > UINT32_MAX)
+        return 0;
+    uint8_t *p = HEAD_LEN + len <= sizeof(small) ? small : malloc(HEAD_LEN + len);
+    if (!p)
+        return 0;
+    uint8_t *at = p + HEAD_LEN;
+    for (int i = 0; i < n; at += v[i++].iov_len)
+        memcpy(at, v[i].iov_base, v[i].iov_len);
+    be32_put(p, (uint32_t)len);
+    be32_put(p + 12, crc);
+    uint64_t number = append(j, p, HEAD_LEN + len);
+    if (p != small)
+        free(p);
+    return number;
+}
+
+uint64_t journal_last(struct journal *j)
+{
+    return __atomic_load_n(&j->last, __ATOMIC_ACQUIRE);
+}
+
+osd_status journal_written(struct journal *j, uint64_t upto)
+{
+    if (__atomic_load_n(&j->written, __ATOMIC_ACQUIRE) >= upto)
         return OSD_OK;
-    if (j->written < upto)
-        st = write_out(j);
-    pthread_mutex_unlock(&j->file_lock);
+    osd_lock_short(&j->lock);
+    osd_status st = upto == j->failed_at ? j->failure : OSD_E_IO;
+    pthread_mutex_unlock(&j->lock);
     return st;
 }
 
 osd_status journal_sync(struct journal *j)
 {
-    osd_status st = journal_write(j, journal_last(j));
+    osd_status st = journal_written(j, journal_last(j));
 
     for (int i = 0; i < 2 && !st; i++)
         if (__atomic_exchange_n(&j->file[i].dirty, false, __ATOMIC_ACQ_REL) &&

@@ -2,8 +2,8 @@
 /*
  * store/journal.h - a log of what is committed, in two files that take turns
  *
- * A record has a number, one more than the one before it. It is held in memory until somebody has
- * it written; what one thread writes may be others' as well. Once whoever reads the log has
+ * A record has a number, one more than the one before it. It is in a file when it has been added: it
+ * outlives the process then, and a loss of power once it is synced. Once whoever reads the log has
  * the content elsewhere, and durably, its place is used again.
  *
  * On disk: length of the record (32 bits), number (64), CRC32C of the record (32), CRC32C of these
@@ -15,6 +15,7 @@
  *      whole: what was found is what was added until some moment.
  *  (2) A file is written from its start only when all it held was released.
  *  (3) After a write or a sync that failed nothing is written any more.
+ *  (4) A file that cannot be mapped, or is not ready, takes records all the same, by system calls.
  */
 #ifndef STORE_JOURNAL_H
 #define STORE_JOURNAL_H
@@ -60,28 +61,33 @@ osd_status journal_beyond(const char *dir, uint64_t after, uint64_t *ret);
 osd_status journal_open(const char *dir, uint64_t last, uint64_t file_len,
                         struct journal **ret);
 
-/** What is not written is lost. NULL is allowed. */
+/** NULL is allowed. */
 void journal_close(struct journal *j);
 
 /** The checksum that journal_add() takes: of all bytes of the pieces. */
 uint32_t journal_crc(const struct iovec *v, int n);
 
-/** Add a record, in memory. Returns its number; 0 without memory, and when it has 4 GiB or more.
- *  Any thread. */
+/** Add a record. Returns its number, also when it could not be written (journal_written()); 0 without
+ *  memory, and when it has 4 GiB or more. Any thread. */
 uint64_t journal_add(struct journal *j, const struct iovec *v, int n, uint32_t crc);
 
 /** The number of the last record added. Any thread. */
 uint64_t journal_last(struct journal *j);
 
-/** Records up to this number are in the files when this returns OSD_OK: they outlive the process.
- *  OSD_E_NO_SPACE, OSD_E_IO. Any thread. */
-osd_status journal_write(struct journal *j, uint64_t upto);
+/** Whether records up to this number, which were added, are in the files. Otherwise OSD_E_NO_SPACE or
+ *  another reason why that one is not, OSD_E_IO for those after it. Any thread. */
+osd_status journal_written(struct journal *j, uint64_t upto);
 
 /** Everything added before is on stable storage. One thread at a time. */
 osd_status journal_sync(struct journal *j);
 
 /** Records up to this number are not needed any more. Any thread. */
 void journal_release(struct journal *j, uint64_t upto);
+
+/** Have blocks and pages of the files ready some way ahead of what is written. The first of them are
+ *  when the journal is open; without them adding costs more. Any thread; one that finds another at
+ *  it leaves it to that. */
+void journal_make_ready(struct journal *j);
 
 /** Whether it is time to release what has been written: the files grow otherwise. Any thread. */
 bool journal_crowded(struct journal *j);

@@ -499,6 +499,7 @@ static void rdb_close(struct osd_store *s)
     pthread_rwlock_destroy(&r->dups_lock);
     pthread_mutex_destroy(&r->record_lock);
     pthread_mutex_destroy(&r->flush_lock);
+    spread_destroy(&r->ahead.gate);
     pthread_mutex_destroy(&r->ahead.lock);
     pthread_mutex_destroy(&r->ahead.drain_lock);
     pthread_mutex_destroy(&r->ahead.bell_lock);
@@ -570,6 +571,7 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
     touch_init(r);
     pthread_mutex_init(&r->record_lock, NULL);
     pthread_mutex_init(&r->flush_lock, NULL);
+    spread_init(&r->ahead.gate);
     pthread_mutex_init(&r->ahead.lock, NULL);
     pthread_mutex_init(&r->ahead.drain_lock, NULL);
     pthread_mutex_init(&r->ahead.bell_lock, NULL);

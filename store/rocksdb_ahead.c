@@ -15,7 +15,11 @@
  *  (3) A key leaves `draining` when it is in the database, and not before.
  *  (4) When the database refuses what is ahead, the store has failed; keys that are ahead are found,
  *      iterators fail.
- * Locks: drain_lock, lock, those of the journal.
+ *  (5) A commit passes `gate` with its record and its changes: who turns the tables has the gate alone,
+ *      and finds in them what the records up to some number changed, and nothing else. Of two changes
+ *      of one key that of the greater number stays.
+ *  (6) Who only looks a key up never waits for the journal.
+ * Locks: drain_lock, gate, then either that of the journal or lock.
  */
 #include <stdlib.h>
 
@@ -68,28 +72,22 @@ static struct change *take(struct ahead *a, struct change_table *w, struct chang
     return c;
 }
 
-/* Into the table, in place of an earlier one, which is returned. Who looks at the counts without the
- * lock finds the key counted all the time: otherwise it would miss what was committed before. */
+/* Into the table, in place of an earlier one, which is returned; a later one stays, and the change itself
+ * is returned. Who looks at the counts without the lock finds the key counted all the time: otherwise
+ * it would miss what was committed before. */
 static struct change *enter(struct ahead *a, struct change *c)
 {
     struct change_table *w = a->filling;
     struct change **at = find(w, c->hash, (enum cf)c->cf, c->bytes, c->key_len);
 
+    if (*at && (*at)->number > c->number)
+        return c;
     count(a, c, 1);
     struct change *old = *at ? take(a, w, at) : NULL;
     c->next = *at;
     *at = c;
     TAILQ_INSERT_TAIL(&w->all, c, in_table);
     return old;
-}
-
-/* Take a change out of the table if it is there. */
-static void leave(struct ahead *a, struct change_table *w, struct change *c)
-{
-    struct change **at = find(w, c->hash, (enum cf)c->cf, c->bytes, c->key_len);
-
-    if (*at == c)
-        take(a, w, at);
 }
 
 void ahead_list_free(struct change_list *l)
@@ -193,50 +191,26 @@ static osd_status make_record(struct txn *t)
     return st;
 }
 
-/* The list becomes part of the table. Returns what it takes the place of, the list's own included.
- * Under the lock. */
-static struct change *enter_all(struct ahead *a, const struct txn *t, uint64_t number)
+/* The list becomes part of the table. What is not needed any more, the list's own included, is freed
+ * without the lock. */
+static void enter_all(struct ahead *a, struct txn *t, uint64_t number)
 {
-    struct change *old = NULL;
+    struct change *old = NULL, *beside;
 
-    for (struct change *c = t->changes; c; c = c->beside) {
+    osd_lock_short(&a->lock);
+    for (struct change *c = t->changes; c; c = beside) {
+        beside = c->beside; /* the change is the table's soon */
         c->number = number;
         struct change *gone = enter(a, c);
         if (gone) {
-            gone->next = old;
+            gone->beside = old;
             old = gone;
         }
     }
     __atomic_add_fetch(&a->bytes, t->changes_len, __ATOMIC_RELAXED);
-    return old;
-}
-
-/* The record could not be written: nothing is drained any more, and the tables are as before it. */
-static void undo(struct ahead *a, struct txn *t, struct change *old, uint64_t number)
-{
-    pthread_mutex_lock(&a->lock);
-    for (struct change *c = t->changes; c; c = c->beside) {
-        leave(a, a->filling, c);
-        leave(a, a->draining, c);
-    }
-    for (struct change *next; old; old = next) {
-        next = old->next;
-        if (old->number != number)
-            enter(a, old);
-    }
     pthread_mutex_unlock(&a->lock);
+    t->changes = old;
     ahead_forget(t);
-}
-
-/* The list is the tables' now. */
-static void entered(struct txn *t, struct change *old)
-{
-    for (struct change *next; old; old = next) {
-        next = old->next;
-        free(old);
-    }
-    t->changes = t->newest = NULL;
-    t->changes_len = 0;
 }
 
 /* A list that is too long to be ahead. */
@@ -251,11 +225,10 @@ static osd_status write_list(struct txn *t)
     return st;
 }
 
-osd_status ahead_commit(struct txn *t, bool later)
+osd_status ahead_commit(struct txn *t)
 {
     struct rdb *r = t->rdb;
     struct ahead *a = &r->ahead;
-    struct change *old = NULL;
 
     if (t->changes_len > LIST_MAX)
         return write_list(t);
@@ -264,20 +237,14 @@ osd_status ahead_commit(struct txn *t, bool later)
         return st;
     struct iovec v = {t->record.data, t->record.len};
     uint32_t crc = journal_crc(&v, 1);
-    osd_lock_short(&a->lock);
+    spread_read(&a->gate);
     uint64_t number = journal_add(a->journal, &v, 1, crc);
-    if (number)
-        old = enter_all(a, t, number);
-    pthread_mutex_unlock(&a->lock);
-    if (!number)
-        return OSD_E_NOMEM;
-    st = later ? OSD_OK : journal_write(a->journal, number);
-    if (st) {
+    st = number ? journal_written(a->journal, number) : OSD_E_NOMEM;
+    if (!st)
+        enter_all(a, t, number);
+    spread_read_end(&a->gate);
+    if (st && number)
         __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
-        undo(a, t, old, number);
-    } else {
-        entered(t, old);
-    }
     return st;
 }
 
@@ -291,7 +258,7 @@ static osd_status note_from(struct txn *t, struct batch_at *b)
                : ahead_note(t, c.cf, c.key, c.key_len, c.value, c.len, c.deletes);
 }
 
-osd_status ahead_write_batch(struct txn *t, const char *data, size_t len, bool later)
+osd_status ahead_write_batch(struct txn *t, const char *data, size_t len)
 {
     struct batch_at at = {(const uint8_t *)data + BATCH_HEAD, (const uint8_t *)data + len};
     osd_status st = len > LIST_MAX ? OSD_E_INVALID : OSD_OK;
@@ -299,7 +266,7 @@ osd_status ahead_write_batch(struct txn *t, const char *data, size_t len, bool l
     while (!st && at.p < at.end)
         st = note_from(t, &at);
     if (!st)
-        return ahead_commit(t, later);
+        return ahead_commit(t);
     if (st != OSD_E_INVALID)
         return st;
     rocksdb_writebatch_t *b = rocksdb_writebatch_create_from(data, len);
@@ -310,7 +277,7 @@ osd_status ahead_write_batch(struct txn *t, const char *data, size_t len, bool l
 
 osd_status ahead_publish(struct rdb *r)
 {
-    osd_status st = journal_write(r->ahead.journal, journal_last(r->ahead.journal));
+    osd_status st = journal_written(r->ahead.journal, journal_last(r->ahead.journal));
 
     if (st)
         __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);

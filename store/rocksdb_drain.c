@@ -55,15 +55,16 @@ osd_status ahead_apply(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number)
     return rdb_error(r, err);
 }
 
-/* What is filled from now on comes later than what is drained. Under both locks. */
+/* What is filled from now on comes later than what is drained. Under drain_lock and with the gate. */
 static void turn(struct ahead *a)
 {
+    osd_lock_short(&a->lock);
     struct change_table *w = a->draining;
-
     a->draining = a->filling;
     a->filling = w;
     __atomic_store_n(&a->bytes, 0, __ATOMIC_RELAXED);
     pthread_cond_broadcast(&a->room);
+    pthread_mutex_unlock(&a->lock);
 }
 
 /* `draining` is in the database: empty it. Readers wait no longer than for the table itself. */
@@ -93,7 +94,7 @@ static osd_status drain(struct rdb *r, uint64_t number)
     rocksdb_writebatch_t *b;
     size_t n[CF_MAX] = {0};
 
-    if (journal_write(a->journal, number) != OSD_OK) {
+    if (journal_written(a->journal, number) != OSD_OK) {
         __atomic_store_n(&a->stuck, true, __ATOMIC_RELAXED);
         __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
         return OSD_E_IO;
@@ -120,10 +121,10 @@ static osd_status drain_all(struct rdb *r)
 
     if (__atomic_load_n(&a->stuck, __ATOMIC_RELAXED))
         return OSD_E_IO;
-    osd_lock_short(&a->lock);
+    spread_write(&a->gate);
     turn(a);
     uint64_t number = journal_last(a->journal);
-    pthread_mutex_unlock(&a->lock);
+    spread_write_end(&a->gate);
     return drain(r, number);
 }
 
@@ -162,15 +163,15 @@ osd_status ahead_write(struct rdb *r, rocksdb_writebatch_t *b)
     uint32_t crc = journal_crc(v, 2);
     pthread_mutex_lock(&a->drain_lock);
     if (!__atomic_load_n(&a->stuck, __ATOMIC_RELAXED)) {
-        osd_lock_short(&a->lock);
+        spread_write(&a->gate);
         number = journal_add(a->journal, v, 2, crc);
         if (number)
             turn(a);
-        pthread_mutex_unlock(&a->lock);
+        spread_write_end(&a->gate);
         st = number ? drain(r, number - 1) : OSD_E_NOMEM;
     }
     if (!st)
-        st = journal_write(a->journal, number);
+        st = journal_written(a->journal, number);
     if (!st)
         st = ahead_apply(r, b, number);
     if (st && number) {
@@ -211,6 +212,7 @@ static osd_status keep_up(struct rdb *r)
 
     if (rdb_failed(r))
         return st;
+    journal_make_ready(r->ahead.journal);
     st = ahead_drain(r);
     if (!st && journal_crowded(r->ahead.journal))
         st = release(r);

@@ -141,7 +141,9 @@ struct change_table {
 /** What is ahead of the database (rocksdb_ahead.c). */
 struct ahead {
     struct journal *journal;
-    pthread_mutex_t lock;                    /* the order of records and of what they change */
+    struct spread_lock
+        gate; /* read while a record and its changes go in; written by who turns */
+    pthread_mutex_t lock;
     struct change_table *filling, *draining; /* under lock; draining: emptied under both */
     size_t n[CF_MAX];           /* in both, by family; atomic, changed under lock */
     size_t n_all;               /* likewise */
@@ -354,11 +356,10 @@ osd_status ahead_get(struct rdb *r, enum cf cf, const void *key, size_t key_len,
 osd_status ahead_note(struct txn *t, enum cf cf, const void *key, size_t key_len,
                       const void *value, size_t len, bool deleted);
 void ahead_forget(struct txn *t);
-/** Commit the transaction's list. later: written to the journal by ahead_publish() or whoever is
- *  next. */
-osd_status ahead_commit(struct txn *t, bool later);
+/** Commit the transaction's list, which is gone then; when it fails it stays. */
+osd_status ahead_commit(struct txn *t);
 /** The same with a RocksDB batch: if it is short, all of it goes into the transaction's list. */
-osd_status ahead_write_batch(struct txn *t, const char *data, size_t len, bool later);
+osd_status ahead_write_batch(struct txn *t, const char *data, size_t len);
 osd_status ahead_publish(struct rdb *r);
 
 /* rocksdb_drain.c */

@@ -12,9 +12,8 @@
  *  (4) The cache holds what is committed of objects and chunks, and is used for an object only by
  *      who keeps others from changing it. Such a transaction drops there what it changes, puts
  *      what it will have changed right before the write, and drops everything if that fails.
- *  (5) A commit is in the journal, which it writes out before it gives its locks back, or leaves
- *      that to publish; the background's copies leave it to whoever is next, for what is in front
- *      in the journal is written first (rocksdb_ahead.c).
+ *  (5) A commit is in the journal before it gives its locks back (rocksdb_ahead.c): STORE_COMMIT_LATER
+ *      saves nothing here.
  *  (6) Batches have a common bound, so no command takes memory without end: a change that finds
  *      no room is left out and fails the transaction.
  */
@@ -494,7 +493,7 @@ static osd_status complete(struct txn *t)
     return t->failed;
 }
 
-static osd_status txn_write(struct txn *t, bool later)
+static osd_status txn_write(struct txn *t)
 {
     osd_status st = complete(t);
     size_t len;
@@ -506,9 +505,9 @@ static osd_status txn_write(struct txn *t, bool later)
     if (has_ranges(t))
         return write_with_ranges(t);
     if (!t->batch)
-        return ahead_commit(t, later);
+        return ahead_commit(t);
     const char *data = rocksdb_writebatch_wi_data(t->batch, &len);
-    return ahead_write_batch(t, data, len, later);
+    return ahead_write_batch(t, data, len);
 }
 
 /* Effects of a commit on what is kept in memory. */
@@ -590,7 +589,7 @@ osd_status rdb_commit(struct store_txn *base, unsigned flags)
     if (!st && t->index_changes)
         st = index_prepare(t);
     if (!st && t->changed) {
-        st = txn_write(t, flags & STORE_COMMIT_LATER && !sync);
+        st = txn_write(t);
         if (st)
             cache_clear(r->cache);
     }

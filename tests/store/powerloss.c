@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -238,6 +239,59 @@ int rename(const char *from, const char *to)
 }
 
 #pragma GCC visibility pop
+
+/* ---- mappings ---- */
+
+#define MAPS 8
+
+/* The shared mappings of files that are watched. The program is linked with what it maps and copies
+ * wrapped. */
+static struct {
+    uint8_t *at;
+    size_t len;
+    int fd;
+} maps[MAPS];
+static unsigned n_maps;
+
+void *__real_mmap64(void *at, size_t len, int prot, int flags, int fd, off_t off);
+void *__wrap_mmap64(void *at, size_t len, int prot, int flags, int fd, off_t off);
+void *__wrap_mmap64(void *at, size_t len, int prot, int flags, int fd, off_t off)
+{
+    void *map = __real_mmap64(at, len, prot, flags, fd, off);
+    struct stat s;
+
+    if (map == MAP_FAILED || !(prot & PROT_WRITE) || !is_watched(fd, &s))
+        return map;
+    pthread_mutex_lock(&lock);
+    if (n_maps == MAPS || off != 0)
+        die("too many mappings");
+    maps[n_maps].at = map;
+    maps[n_maps].len = len;
+    maps[n_maps++].fd = fd;
+    pthread_mutex_unlock(&lock);
+    return map;
+}
+
+/* Under the lock. */
+static void note_copy(const uint8_t *to, size_t len)
+{
+    struct stat s;
+
+    for (unsigned i = 0; i < n_maps; i++)
+        if (to >= maps[i].at && to < maps[i].at + maps[i].len && fstat(maps[i].fd, &s) == 0)
+            note_write(maps[i].fd, &s, (uint64_t)(to - maps[i].at), len);
+}
+
+bool __real_guarded_write(void *mapped, const void *src, size_t len);
+bool __wrap_guarded_write(void *mapped, const void *src, size_t len);
+bool __wrap_guarded_write(void *mapped, const void *src, size_t len)
+{
+    pthread_mutex_lock(&lock);
+    note_copy(mapped, len);
+    bool copied = __real_guarded_write(mapped, src, len);
+    pthread_mutex_unlock(&lock);
+    return copied;
+}
 
 /* ---- afterwards ---- */
 

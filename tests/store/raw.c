@@ -121,7 +121,7 @@ void raw_journal(const char *store, uint64_t missing, bool apart, const struct r
     rig_ok(journal_open(path, missing, apart ? 1 : 0, &j));
     for (size_t i = 0; i < n; i++) {
         struct iovec one = {(void *)v[i].data, v[i].len};
-        rig_ok(journal_write(j, journal_add(j, &one, 1, journal_crc(&one, 1))));
+        rig_ok(journal_written(j, journal_add(j, &one, 1, journal_crc(&one, 1))));
     }
     journal_close(j);
     rocksdb_free(applied);

@@ -2,36 +2,84 @@
 /*
  * tests/store/test_journal.c - what the journal shows after an end at any moment
  *
- * A record of these tests holds its own number, and more bytes of a length that follows from it.
+ * A record of these tests holds its own number, and more bytes of a length that follows from it. All tests
+ * run twice: with records copied into mapped files, and where files cannot be made ready for that.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
 #include "common/crc32c.h"
 #include "rig.h"
+#include "store/guarded.h"
 #include "store/journal.h"
 
 #define SMALL    4096u /* of a file */
 #define HEAD_LEN 20u   /* of a record */
 
 static atomic_int writes_fail;
+static struct journal
+    *_Atomic sync_within; /* this one is synced in the middle of the next write */
+static atomic_uint syncs;
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+int __wrap_fdatasync(int fd)
+{
+    syncs++;
+    return __real_fdatasync(fd);
+}
+
+static void before_write(void)
+{
+    struct journal *j = atomic_exchange(&sync_within, NULL);
+
+    if (j)
+        rig_ok(journal_sync(j));
+}
 
 ssize_t __real_pwrite64(int fd, const void *buf, size_t len, off_t off);
 ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t off);
 ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t off)
 {
+    before_write();
     if (!writes_fail)
         return __real_pwrite64(fd, buf, len, off);
     errno = writes_fail;
     return -1;
+}
+
+static bool by_calls; /* nothing is ready: records are written by system calls */
+static atomic_uint copies;
+
+int __real_fallocate64(int fd, int mode, off_t off, off_t len);
+int __wrap_fallocate64(int fd, int mode, off_t off, off_t len);
+int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)
+{
+    if (!by_calls)
+        return __real_fallocate64(fd, mode, off, len);
+    errno = EOPNOTSUPP;
+    return -1;
+}
+
+/* When writes fail, half a copy is made. */
+bool __real_guarded_write(void *mapped, const void *src, size_t len);
+bool __wrap_guarded_write(void *mapped, const void *src, size_t len);
+bool __wrap_guarded_write(void *mapped, const void *src, size_t len)
+{
+    copies++;
+    before_write();
+    return __real_guarded_write(mapped, src, writes_fail ? len / 2 : len) && !writes_fail;
 }
 
 static atomic_int reads_fail;
@@ -73,7 +121,7 @@ static uint64_t add(struct journal *j)
 static void add_written(struct place *p, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        rig_ok(journal_write(p->j, add(p->j)));
+        rig_ok(journal_written(p->j, add(p->j)));
 }
 
 static osd_status show(void *arg, uint64_t number, const void *data, size_t len)
@@ -133,6 +181,23 @@ static off_t size_of(const struct place *p, const char *name)
     return s.st_size;
 }
 
+/* Where the records of a file end: their numbers go on. */
+static off_t end_of(const struct place *p, const char *name)
+{
+    int fd = file_of(p, name);
+    uint8_t head[HEAD_LEN];
+    uint64_t number = 0;
+    off_t at = 0;
+
+    while (__real_pread64(fd, head, sizeof(head), at) == sizeof(head) && be64_get(head + 4) &&
+           (at == 0 || be64_get(head + 4) == number + 1)) {
+        number = be64_get(head + 4);
+        at += (off_t)(HEAD_LEN + be32_get(head));
+    }
+    close(fd);
+    return at;
+}
+
 static void flip(const struct place *p, const char *name, off_t at)
 {
     int fd = file_of(p, name);
@@ -150,6 +215,7 @@ static struct place place_of(void **state)
     struct place p = {.j = NULL};
 
     writes_fail = reads_fail = 0;
+    copies = 0;
     snprintf(p.dir, sizeof(p.dir), "%s/a-journal", r->dir);
     return p;
 }
@@ -162,12 +228,12 @@ static void test_store_journal__what_was_written_is_found_in_order(void **state)
     begin(&p, 0);
     finds(&p, 0, 0, 0);
     add_written(&p, 9);
-    add(p.j); /* is only in memory */
     finds(&p, 0, 1, 9);
     finds(&p, 4, 5, 9);
     finds(&p, 9, 0, 0);
-    rig_ok(journal_write(p.j, 10));
+    add_written(&p, 1);
     finds(&p, 8, 9, 10);
+    assert_int_equal(copies, by_calls ? 0 : 10);
     end(&p);
     finds(&p, 0, 1, 10);
     begin(&p, 10); /* is empty, and counts on */
@@ -198,7 +264,7 @@ static void test_store_journal__a_record_that_is_not_whole_ends_it(void **state)
     int fd = file_of(&p, "a");
     for (off_t len = size_of(&p, "a") - 1; len >= 0; len--) {
         uint64_t whole = 0;
-        for (off_t at = 0; at <= len; whole++)
+        for (off_t at = 0; at <= len && whole <= 5; whole++)
             at += (off_t)(HEAD_LEN + length_of(whole + 1));
         assert_int_equal(ftruncate(fd, len), 0);
         finds(&p, 0, whole > 1, whole - 1);
@@ -212,8 +278,8 @@ static void test_store_journal__its_files_take_turns_when_they_are_released(void
 
     begin(&p, 0);
     add_written(&p, 40);
-    assert_true(size_of(&p, "a") >= SMALL);
-    assert_true(size_of(&p, "b") > 0); /* free from the beginning */
+    assert_true(end_of(&p, "a") >= SMALL);
+    assert_true(end_of(&p, "b") > 0); /* free from the beginning */
     finds(&p, 0, 1, 40);
     add_written(&p, 200); /* nothing is released: nothing goes */
     assert_true(journal_crowded(p.j));
@@ -256,7 +322,7 @@ static void test_store_journal__what_follows_a_gap_is_not_shown(void **state)
     end(&p);
     for (; at < SMALL; in_a++)
         at += HEAD_LEN + length_of(in_a);
-    assert_int_equal(size_of(&p, "a"), at);
+    assert_int_equal(end_of(&p, "a"), at);
     finds(&p, 0, 1, 40);
     flip(&p, "a", (off_t)at - 1);
     finds(&p, 0, 1, in_a - 2);
@@ -288,7 +354,7 @@ static void test_store_journal__what_lies_in_a_whole_record_is_none_of_its_own(v
     memcpy(bytes + 100, head, sizeof(head));
     begin(&p, 0);
     for (int i = 0; i < 4; i++)
-        rig_ok(journal_write(p.j, journal_add(p.j, &v, 1, journal_crc(&v, 1))));
+        rig_ok(journal_written(p.j, journal_add(p.j, &v, 1, journal_crc(&v, 1))));
     end(&p);
     rig_ok(journal_begins(p.dir, begins));
     assert_int_equal(begins[0], 1);
@@ -308,10 +374,10 @@ static void test_store_journal__half_of_an_earlier_use_hides_nothing(void **stat
     uint8_t old[SMALL / 2];
 
     begin(&p, 0);
-    while (size_of(&p, "b") == 0)
+    while (end_of(&p, "b") == 0)
         add_written(&p, 1);
     uint64_t in_a = journal_last(p.j) - 1;
-    while (size_of(&p, "b") < (off_t)SMALL)
+    while (end_of(&p, "b") < (off_t)SMALL)
         add_written(&p, 1);
     rig_ok(journal_sync(p.j));
     uint64_t synced = journal_last(p.j);
@@ -411,6 +477,26 @@ static void test_store_journal__loss_of_power_leaves_what_was_synced(void **stat
     end(&cut);
 }
 
+/* Would catch: a record that no sync brings to the disk, because one that began before it was written
+ * took it for its own. */
+static void test_store_journal__a_sync_before_a_write_does_not_count_for_it(void **state)
+{
+    struct place p = place_of(state);
+
+    begin(&p, 0);
+    add_written(&p, 1);
+    rig_ok(journal_sync(p.j));
+    unsigned before = syncs;
+    rig_ok(journal_sync(p.j));
+    assert_int_equal(syncs, before); /* there is nothing to sync */
+    sync_within = p.j;
+    add_written(&p, 1);
+    before = syncs;
+    rig_ok(journal_sync(p.j));
+    assert_int_equal(syncs, before + 1);
+    end(&p);
+}
+
 static void test_store_journal__after_a_failed_write_nothing_is_written(void **state)
 {
     struct place p = place_of(state);
@@ -418,12 +504,69 @@ static void test_store_journal__after_a_failed_write_nothing_is_written(void **s
     begin(&p, 0);
     add_written(&p, 3);
     writes_fail = ENOSPC;
-    rig_fails(journal_write(p.j, add(p.j)), OSD_E_NO_SPACE);
-    rig_ok(journal_write(p.j, 3));
+    rig_fails(journal_written(p.j, add(p.j)), OSD_E_NO_SPACE);
+    rig_ok(journal_written(p.j, 3));
     writes_fail = 0;
-    rig_fails(journal_write(p.j, add(p.j)), OSD_E_IO);
+    rig_fails(journal_written(p.j, add(p.j)), OSD_E_IO);
     rig_fails(journal_sync(p.j), OSD_E_IO);
     finds(&p, 0, 1, 3);
+    end(&p);
+}
+
+static osd_status count_one(void *arg, uint64_t number, const void *data, size_t len)
+{
+    (void)number;
+    (void)data;
+    (void)len;
+    ++*(unsigned *)arg;
+    return OSD_OK;
+}
+
+/* Would catch: a process that dies of a file that somebody cut short, or a store that goes on as if the
+ * record were there although the system call failed as well. */
+static void test_store_journal__a_file_that_was_cut_short_kills_nobody(void **state)
+{
+    struct place p = place_of(state);
+
+    rig_guard();
+    begin(&p, 0);
+    add_written(&p, 3);
+    int fd = file_of(&p, "a");
+    off_t third = end_of(&p, "a");
+    assert_int_equal(ftruncate(fd, 0), 0);
+    add_written(&p, 3); /* behind a hole now */
+    finds(&p, 0, 0, 0);
+    assert_true(size_of(&p, "a") > third);
+    assert_int_equal(copies, by_calls ? 0 : 4); /* not again */
+    assert_int_equal(ftruncate(fd, 0), 0);
+    close(fd);
+    writes_fail = EIO;
+    rig_fails(journal_written(p.j, add(p.j)), OSD_E_IO);
+    writes_fail = 0;
+    end(&p);
+}
+
+/* Would catch: a record that lies in part behind what is mapped, or records behind it. */
+static void test_store_journal__a_record_may_be_longer_than_a_file(void **state)
+{
+    static uint8_t bytes[3 * SMALL + 5], small[8];
+    struct place p = place_of(state);
+    unsigned n = 0;
+    uint64_t last;
+
+    begin(&p, 0);
+    for (unsigned round = 1; round <= 5; round++) {
+        for (unsigned i = 0; i < 20; i++) {
+            struct iovec v[2] = {{small, 8}, {bytes, i == 10 ? sizeof(bytes) - round : 0}};
+            memset(bytes, (int)round, sizeof(bytes));
+            rig_ok(journal_written(p.j, journal_add(p.j, v, 2, journal_crc(v, 2))));
+        }
+        n = 0;
+        rig_ok(journal_replay(p.dir, 20 * (round - 1), count_one, &n, &last));
+        assert_int_equal(n, 20);
+        journal_release(p.j, journal_last(p.j));
+        journal_make_ready(p.j);
+    }
     end(&p);
 }
 
@@ -453,20 +596,11 @@ static void *write_many(void *arg)
 
     for (unsigned i = 0; i < RECORDS; i++) {
         uint64_t number = journal_add(p->j, &v, 1, journal_crc(&v, 1));
-        rig_ok(journal_write(p->j, number));
+        rig_ok(journal_written(p->j, number));
         if (i % 50 == 0)
             rig_ok(journal_sync(p->j));
     }
     return NULL;
-}
-
-static osd_status count_one(void *arg, uint64_t number, const void *data, size_t len)
-{
-    (void)number;
-    (void)data;
-    assert_int_equal(len, 8);
-    ++*(unsigned *)arg;
-    return OSD_OK;
 }
 
 /* Would catch: a record that is told to be written, and is not, because two threads wrote. */
@@ -488,7 +622,137 @@ static void test_store_journal__records_of_many_threads_are_all_there(void **sta
     end(&p);
 }
 
-int main(void)
+/** What a child and who kills it share. */
+struct told {
+    atomic_ullong of[WRITERS];     /* the last number of each thread that was written */
+    atomic_ullong counts[WRITERS]; /* its records that were */
+};
+
+struct told_writer {
+    struct place *p;
+    struct told *told;
+    unsigned i;
+};
+
+/* Until the process dies. Each record says whose it is, and the how manieth. */
+static void *tell(void *arg)
+{
+    struct told_writer *w = arg;
+    uint8_t bytes[300] = {0};
+
+    for (uint64_t n = 1;; n++) {
+        struct iovec v = {bytes, 16 + n * 37 % 280};
+        be64_put(bytes, w->i);
+        be64_put(bytes + 8, n);
+        memset(bytes + 16, (int)n, sizeof(bytes) - 16);
+        uint64_t number = journal_add(w->p->j, &v, 1, journal_crc(&v, 1));
+        if (journal_written(w->p->j, number) != OSD_OK)
+            abort();
+        w->told->of[w->i] = number;
+        w->told->counts[w->i] = n;
+        if (n % 100 == 0)
+            journal_make_ready(w->p->j);
+    }
+    return NULL;
+}
+
+static struct told *map_told(int fd)
+{
+    struct told *told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    return told == MAP_FAILED ? NULL : told;
+}
+
+/* Never returns by itself, but for failures. */
+static int child_main(const char *dir, int fd)
+{
+    struct told_writer w[WRITERS];
+    struct told *told = map_told(fd);
+    struct place p;
+    pthread_t t;
+
+    if (!told || journal_open(dir, 0, MIB, &p.j) != OSD_OK)
+        return 2;
+    for (unsigned i = 0; i < WRITERS; i++) {
+        w[i] = (struct told_writer){&p, told, i};
+        if (pthread_create(&t, NULL, tell, &w[i]) != 0)
+            return 2;
+    }
+    pause();
+    return 2;
+}
+
+/* A program anew: the thread sanitizer has none start threads that was forked. */
+static pid_t start_child(const struct place *p, int fd)
+{
+    char fd_text[16];
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid;
+    snprintf(fd_text, sizeof(fd_text), "%d", fd);
+    execl("/proc/self/exe", "test_store_journal", p->dir, fd_text, by_calls ? "calls" : "maps",
+          NULL);
+    _exit(127);
+}
+
+/* Let it work for some time, and kill it. */
+static void kill_child(pid_t pid, const struct told *told, useconds_t us)
+{
+    int status = 0;
+
+    while (told->counts[0] == 0 && waitpid(pid, &status, WNOHANG) == 0)
+        usleep(100);
+    usleep(us);
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* Each thread's records are there in their order, with what they held. */
+static osd_status count_told(void *arg, uint64_t number, const void *data, size_t len)
+{
+    uint64_t *found = arg, writer = be64_get(data), n = be64_get((const uint8_t *)data + 8);
+    const uint8_t *bytes = data;
+
+    (void)number;
+    assert_in_range(writer, 0, WRITERS - 1);
+    assert_int_equal(n, ++found[writer]);
+    assert_int_equal(len, 16 + n * 37 % 280);
+    for (size_t i = 16; i < len; i++)
+        assert_int_equal(bytes[i], (uint8_t)n);
+    return OSD_OK;
+}
+
+#define KILLS 20
+
+/* Would catch: a record that was told to be written behind one that another thread did not finish. */
+static void test_store_journal__killed_at_any_moment_it_has_what_it_told(void **state)
+{
+    struct place p = place_of(state);
+    int fd = memfd_create("told", 0);
+    uint64_t seed = 7, all = 0;
+
+    assert_int_equal(ftruncate(fd, sizeof(struct told)), 0);
+    struct told *told = map_told(fd);
+    assert_non_null(told);
+    for (unsigned round = 0; round < KILLS; round++) {
+        uint64_t found[WRITERS] = {0}, last;
+        memset(told, 0, sizeof(*told));
+        kill_child(start_child(&p, fd), told, (useconds_t)rig_random(&seed, 3000));
+        rig_ok(journal_replay(p.dir, 0, count_told, found, &last));
+        for (unsigned i = 0; i < WRITERS; i++) {
+            assert_true(last >= told->of[i]);
+            assert_true(found[i] >= told->counts[i]);
+            all += found[i];
+        }
+    }
+    assert_true(all > KILLS * WRITERS);
+    munmap(told, sizeof(*told));
+    close(fd);
+}
+
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_store_journal__what_was_written_is_found_in_order),
@@ -499,11 +763,20 @@ int main(void)
         RIG_TEST(test_store_journal__half_of_an_earlier_use_hides_nothing),
         RIG_TEST(test_store_journal__what_lies_in_a_whole_record_is_none_of_its_own),
         RIG_TEST(test_store_journal__loss_of_power_leaves_what_was_synced),
+        RIG_TEST(test_store_journal__a_sync_before_a_write_does_not_count_for_it),
         RIG_TEST(test_store_journal__after_a_failed_write_nothing_is_written),
+        RIG_TEST(test_store_journal__a_file_that_was_cut_short_kills_nobody),
+        RIG_TEST(test_store_journal__a_record_may_be_longer_than_a_file),
         RIG_TEST(test_store_journal__what_cannot_be_read_is_not_passed_over),
         RIG_TEST(test_store_journal__records_of_many_threads_are_all_there),
+        RIG_TEST(test_store_journal__killed_at_any_moment_it_has_what_it_told),
     };
 
+    by_calls = argc == 4 && strcmp(argv[3], "calls") == 0;
+    if (argc == 4)
+        return child_main(argv[1], (int)strtol(argv[2], NULL, 10));
     rig_choose("rocksdb");
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    by_calls = true;
+    return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }

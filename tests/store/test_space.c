@@ -52,6 +52,8 @@ int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
         available += (uint64_t)len;
         return __real_fallocate64(fd, mode, offset, len);
     }
+    if (len < (off_t)MIB) /* a piece of the journal */
+        return __real_fallocate64(fd, mode, offset, len);
     available -= available < (uint64_t)len ? available : (uint64_t)len;
     if (len != FILE_LEN) /* the spare file */
         return __real_fallocate64(fd, mode, offset, len);
@@ -67,11 +69,20 @@ int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
 static atomic_int writes_left = -1;
 static atomic_bool writes_fail;
 
+/* Whether one of the journal is lost. */
+static bool is_lost(void)
+{
+    int left = atomic_load(&writes_left);
+
+    if (left > 0)
+        atomic_fetch_sub(&writes_left, 1);
+    return left == 0;
+}
+
 ssize_t __real_pwrite64(int fd, const void *buf, size_t len, off_t off);
 ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t off);
 ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t off)
 {
-    int left = atomic_load(&writes_left);
     struct stat s;
 
     if (fstat(fd, &s) == 0 && s.st_size == FILE_LEN) /* a data file */
@@ -80,11 +91,14 @@ ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t off)
         errno = EIO;
         return -1;
     }
-    if (left == 0)
-        return (ssize_t)len;
-    if (left > 0)
-        atomic_fetch_sub(&writes_left, 1);
-    return __real_pwrite64(fd, buf, len, off);
+    return is_lost() ? (ssize_t)len : __real_pwrite64(fd, buf, len, off);
+}
+
+bool __real_guarded_write(void *mapped, const void *src, size_t len);
+bool __wrap_guarded_write(void *mapped, const void *src, size_t len);
+bool __wrap_guarded_write(void *mapped, const void *src, size_t len)
+{
+    return !atomic_load(&writes_fail) && (is_lost() || __real_guarded_write(mapped, src, len));
 }
 
 static atomic_bool database_fails;
