@@ -23,6 +23,7 @@
 
 #define BLOCK_CACHE   (64 * MIB)
 #define VALUE_CACHE   (32 * MIB)
+#define WALKED_BLOCK  (16 * KIB)
 #define WRITE_BUFFERS (96 * MIB) /* from here on the largest tables in memory go to disk */
 #define WRITE_BUFFER  (32 * MIB) /* of a family, and this many wait at most to go there: ... */
 #define WRITE_WAITING 8          /* ... writes are slowed down from the last but one on */
@@ -295,13 +296,16 @@ static osd_status recover_objects(struct rdb *r)
 /* ---- open ---- */
 
 /* walked: for a family of short keys that is walked over: each key is whole in its table, which costs
- * less to pass than one that has to be put together from the one before. */
+ * less to pass than one that has to be put together from the one before, and a block has several
+ * hundred of them, for the next one has to be looked up. */
 static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bool walked)
 {
     rocksdb_options_t *o = rocksdb_options_create();
     rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
 
     rocksdb_block_based_options_set_use_delta_encoding(table, !walked);
+    if (walked)
+        rocksdb_block_based_options_set_block_size(table, WALKED_BLOCK);
     rocksdb_block_based_options_set_block_cache(table, cache);
     rocksdb_block_based_options_set_filter_policy(table,
                                                   rocksdb_filterpolicy_create_bloom_full(10));

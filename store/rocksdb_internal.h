@@ -637,6 +637,8 @@ struct part *part_find(struct rdb *r, uint64_t pid);
 void part_touched(struct rdb *r, uint64_t pid, const uint64_t time[4]);
 /** The least id of a partition from `from` on; 0: none. */
 uint64_t part_next(struct rdb *r, uint64_t from);
+/** Up to max ids from one on, ascending; ret_next: the one after them, or 0. */
+size_t part_page(struct rdb *r, uint64_t from, uint64_t *ids, size_t max, uint64_t *ret_next);
 struct part *part_new(struct rdb *r, const struct record *rec);
 void part_free(struct rdb *r, struct part *p);
 void part_insert(struct rdb *r, struct part *p);

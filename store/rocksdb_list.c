@@ -32,10 +32,12 @@ osd_status listed_ids(struct txn *t, uint64_t pid, uint8_t kind, uint64_t from, 
     return rdb_iterated(t->rdb, it, OSD_OK);
 }
 
-/* The same of the root. */
+/* The same of the root. What the transaction itself made or removed is looked for one by one. */
 static size_t listed_parts(const struct txn *t, uint64_t from, uint64_t *ids, size_t max,
                            uint64_t *ret_next)
 {
+    if (!t->new_parts && !t->removed && !t->formatted)
+        return part_page(t->rdb, from, ids, max, ret_next);
     uint64_t pid = txn_next_part(t, from);
     size_t n = 0;
 

@@ -116,6 +116,38 @@ uint64_t part_next(struct rdb *r, uint64_t from)
     return found;
 }
 
+/* A page of a walk over the partitions. */
+struct part_walk {
+    uint64_t from, *ids, next; /* next: the first one that found no room, or 0 */
+    size_t n, max;
+};
+
+static void walk(struct part_walk *w, const struct part *p)
+{
+    for (; p && !w->next; p = p->after) {
+        if (p->pid < w->from)
+            continue;
+        walk(w, p->before);
+        if (w->next)
+            return;
+        if (w->n < w->max)
+            w->ids[w->n++] = p->pid;
+        else
+            w->next = p->pid;
+    }
+}
+
+size_t part_page(struct rdb *r, uint64_t from, uint64_t *ids, size_t max, uint64_t *ret_next)
+{
+    struct part_walk w = {.from = from, .ids = ids, .max = max};
+
+    spread_read(&r->parts_lock);
+    walk(&w, r->ordered);
+    spread_read_end(&r->parts_lock);
+    *ret_next = w.next;
+    return w.n;
+}
+
 /* ---- making and dropping them ---- */
 
 static struct part *part_from_spare(struct rdb *r)

@@ -35,8 +35,9 @@ struct listing {
     uint64_t announced; /* bytes of the entries so far, returned or not */
     uint64_t continuation;
     uint64_t changes;
-    bool full;    /* an entry did not fit: nothing more is returned */
-    bool endless; /* announced is not known */
+    size_t look_ahead; /* ids counted beyond the page */
+    bool full;         /* an entry did not fit: nothing more is returned */
+    bool endless;      /* announced is not known */
 };
 
 static osd_status next_chunk(struct listing *l, uint64_t from, uint64_t *ids, size_t max,
@@ -54,10 +55,15 @@ static osd_status next_chunk(struct listing *l, uint64_t from, uint64_t *ids, si
 
 /* ---- plain ids ---- */
 
+/* How many more ids there is room for. */
+static size_t room_for(const struct listing *l)
+{
+    return l->w.full < l->w.cap && !l->full ? (l->w.cap - l->w.full) / 8 : 0;
+}
+
 static void put_ids(struct listing *l, const uint64_t *ids, size_t n)
 {
-    size_t room = l->w.full < l->w.cap ? (l->w.cap - l->w.full) / 8 : 0;
-    size_t fit = l->full ? 0 : n < room ? n : room;
+    size_t room = room_for(l), fit = n < room ? n : room;
 
     for (size_t i = 0; i < fit; i++)
         osd_writer_be64(&l->w, ids[i]);
@@ -71,9 +77,22 @@ static void put_ids(struct listing *l, const uint64_t *ids, size_t n)
 /* What there is room for and what is looked ahead, in one walk. */
 static size_t worth_asking(const struct listing *l, size_t beyond)
 {
-    size_t room = l->w.full < l->w.cap && !l->full ? (l->w.cap - l->w.full) / 8 : 0;
+    size_t room = room_for(l);
 
-    return room < CHUNK - LOOK_AHEAD ? room + LOOK_AHEAD - beyond : CHUNK;
+    return room < CHUNK - LOOK_AHEAD ? room + l->look_ahead - beyond : CHUNK;
+}
+
+/* None where the rest is too long to be counted anyway: below an id there are no more objects than
+ * ids. Collections count among objects here, and may have their part in the upper bound. */
+static size_t worth_looking_ahead(const struct listing *l)
+{
+    uint64_t start = l->c->cdb.start, room = room_for(l);
+    uint64_t below = start > OSD_ID_FIRST ? start - OSD_ID_FIRST : 0;
+    bool many = l->kind != STORE_COLLECTION && !l->of_members && room > 0 &&
+                l->c->partition.count > below &&
+                l->c->partition.count - below >= room + LOOK_AHEAD;
+
+    return many ? 0 : LOOK_AHEAD;
 }
 
 static osd_status walk_ids(struct listing *l)
@@ -82,6 +101,7 @@ static osd_status walk_ids(struct listing *l)
     size_t n, beyond = 0;
     osd_status st;
 
+    l->look_ahead = worth_looking_ahead(l);
     do {
         st = go_on(l->c);
         if (st == OSD_OK)
@@ -90,7 +110,9 @@ static osd_status walk_ids(struct listing *l)
             return st;
         put_ids(l, ids, n);
         beyond += l->full ? n : 0;
-    } while (from != 0 && beyond < LOOK_AHEAD);
+    } while (from != 0 && (room_for(l) > 0 || beyond < l->look_ahead));
+    if (from != 0 && !l->full)
+        l->continuation = from;
     if (from != 0 && 8 * l->c->partition.count > l->announced)
         l->announced = 8 * l->c->partition.count;
     return OSD_OK;

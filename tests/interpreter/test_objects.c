@@ -302,6 +302,39 @@ static void test_interpreter_objects__list_in_pages(void **state)
     }
 }
 
+/* One page from an object on, of n whose ids follow each other. */
+static void expect_page(struct rig *rig, enum osd_gen g, uint64_t n, uint64_t first,
+                        size_t room)
+{
+    struct osd_list_head h = list(rig, g, RIG_PID, OSD_ID_FIRST + first, 0, 24 + 8 * room);
+    uint64_t fits = n - first < room ? n - first : room;
+
+    assert_int_equal(rig->r.in_len, 24 + 8 * fits);
+    for (uint64_t i = 0; i < fits; i++)
+        assert_int_equal(be64_get(rig->in + 24 + 8 * i), OSD_ID_FIRST + first + i);
+    assert_int_equal(h.continuation, fits < n - first ? OSD_ID_FIRST + first + fits : 0);
+    if (n - first - fits < 256)
+        assert_int_equal(h.additional_len, 16 + 8 * (n - first));
+    else
+        assert_in_range(h.additional_len, 16 + 8 * (n - first), 16 + 8 * n);
+}
+
+static void test_interpreter_objects__pages_of_many_are_whole_and_announce_enough(void **state)
+{
+    static const size_t rooms[] = {0, 1, 8, 743, 744, 745, 999, 1000, 1001, 4000};
+    static const uint64_t firsts[] = {0, 1, 700, 743, 744, 745, 999};
+    struct osd_cdb c = rig_cmd(OSD_OP_CREATE, OSD_GEN2, RIG_PID, 0);
+    struct rig *rig = *state;
+
+    rig_partition(rig, RIG_PID);
+    c.count = 1000;
+    rig_good(rig, &c);
+    for (BOTH(g))
+        for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++)
+            for (size_t k = 0; k < sizeof(firsts) / sizeof(firsts[0]); k++)
+                expect_page(rig, g, 1000, firsts[k], rooms[i]);
+}
+
 static void test_interpreter_objects__list_tells_of_changes(void **state)
 {
     struct rig *rig = *state;
@@ -521,6 +554,7 @@ int main(void)
         rig_test(test_interpreter_objects__format_tells_its_own_capacity),
         rig_test(test_interpreter_objects__format_larger_than_the_device),
         rig_test(test_interpreter_objects__list_in_pages),
+        rig_test(test_interpreter_objects__pages_of_many_are_whole_and_announce_enough),
         rig_test(test_interpreter_objects__list_tells_of_changes),
         rig_test(test_interpreter_objects__list_partitions),
         rig_test(test_interpreter_objects__list_with_attributes),
