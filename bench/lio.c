@@ -67,16 +67,9 @@ static const struct load goals[] = {
 };
 
 /* Figure 7 of the paper: one command at a time, 1 KiB to 128 KiB; here up to 4 MiB. */
-static const struct load sizes[] = {
-    {READ, 1024, 1},    {ALLOCATE, 1024, 1},    {OVERWRITE, 1024, 1},
-    {READ, 4096, 1},    {ALLOCATE, 4096, 1},    {OVERWRITE, 4096, 1},
-    {READ, 16384, 1},   {ALLOCATE, 16384, 1},   {OVERWRITE, 16384, 1},
-    {READ, 65536, 1},   {ALLOCATE, 65536, 1},   {OVERWRITE, 65536, 1},
-    {READ, 131072, 1},  {ALLOCATE, 131072, 1},  {OVERWRITE, 131072, 1},
-    {READ, 524288, 1},  {ALLOCATE, 524288, 1},  {OVERWRITE, 524288, 1},
-    {READ, MIB, 1},     {ALLOCATE, MIB, 1},     {OVERWRITE, MIB, 1},
-    {READ, 4 * MIB, 1}, {ALLOCATE, 4 * MIB, 1}, {OVERWRITE, 4 * MIB, 1},
-};
+static const unsigned sizes[] = {1024,   2048,   4096,   8192, 16384,   32768,  65536,
+                                 131072, 262144, 524288, MIB,  2 * MIB, 4 * MIB};
+#define N_SIZES (sizeof(sizes) / sizeof(sizes[0]))
 
 /* One of the commands in flight. */
 struct slot {
@@ -366,6 +359,16 @@ static void measure_loads(const struct options *o, struct side *sides, const str
     json_object_set_new(root, key, times);
     snprintf(key, sizeof(key), "%s_ratios", title);
     json_object_set_new(root, key, ratios);
+}
+
+static void measure_sizes(const struct options *o, struct side *sides, json_t *root)
+{
+    static const unsigned ways[] = {READ, ALLOCATE, OVERWRITE};
+    struct load loads[3 * N_SIZES];
+
+    for (size_t i = 0; i < 3 * N_SIZES; i++)
+        loads[i] = (struct load){.how = ways[i % 3], .size = sizes[i / 3], .depth = 1};
+    measure_loads(o, sides, loads, 3 * N_SIZES, "sizes", root);
 }
 
 /* ---- several clients ---- */
@@ -689,7 +692,7 @@ int main(int argc, char **argv)
     }
     bench_describe(root);
     measure_loads(&o, sides, goals, sizeof(goals) / sizeof(goals[0]), "depth", root);
-    measure_loads(&o, sides, sizes, sizeof(sizes) / sizeof(sizes[0]), "sizes", root);
+    measure_sizes(&o, sides, root);
     if (!o.only_block && !o.only)
         measure_clients(&o, root);
     if (o.secured != NO_LUN && (!o.only || strcmp(o.only, "table3") == 0)) {
