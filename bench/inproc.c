@@ -112,7 +112,7 @@ static void report_ops(const struct bench_op *ops, unsigned n, const struct benc
             bench_report(list, ops[i].name, ops[i].what, "us", &all[i], ops[i].target_us, true);
 }
 
-/* What a store cannot do without over LIO. */
+/* System calls of a store over LIO. */
 static void measure_floor(const struct options *o, struct bench_work *w, json_t *list)
 {
     struct bench_series *all = calloc(bench_n_floor_ops, sizeof(*all));
@@ -152,17 +152,7 @@ struct rate {
     double cpu;   /* us of a thread per command */
 };
 
-static cpu_set_t everywhere; /* where the process may run, before pin() */
-
-static void pin(int cpu)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    if (sched_setaffinity(0, sizeof(set), &set) != 0)
-        bench_die("cannot run on CPU %d: %m", cpu);
-}
+static cpu_set_t everywhere; /* where the process may run, before bench_pin() */
 
 static uint64_t thread_ns(void)
 {
@@ -277,7 +267,7 @@ static noreturn void usage(void)
           "  --rounds   counted rounds (default 7)\n"
           "  --objects  objects in the partition of the long listing (default 100000)\n"
           "  --threads  also 1 to 16 threads at once\n"
-          "  --floor    also what a store cannot do without over LIO\n"
+          "  --floor    also the system calls of a store over LIO\n"
           "  --only     one operation, for a profiler\n",
           stderr);
     exit(2);
@@ -360,7 +350,7 @@ int main(int argc, char **argv)
     struct bench_target to = bench_unit_target(dev);
     sched_getaffinity(0, sizeof(everywhere), &everywhere);
     if (o.cpu >= 0)
-        pin(o.cpu);
+        bench_pin(o.cpu);
     bench_furnish(&to, o.objects);
     for (unsigned i = 0; i < n_works; i++)
         bench_work_init(&works[i], &to, dir, i, BENCH_PID, o.objects);

@@ -37,6 +37,7 @@ struct bench_work {
     uint8_t *pages; /* nobody touched them yet */
     volatile uint64_t computed;
     int fd, log_fd;
+    uint8_t *log; /* mapped */
     struct bench_raw *raw; /* opened by its first use */
 };
 
@@ -54,7 +55,7 @@ struct bench_op {
 extern const struct bench_op bench_ops[];
 extern const unsigned bench_n_ops;
 
-/** What a store cannot do without over LIO, by hand; for one work. */
+/** The system calls of a store over LIO, by hand; for one work. */
 extern const struct bench_op bench_floor_ops[];
 extern const unsigned bench_n_floor_ops;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench/ops_floor.c - what a store cannot do without when it answers READ and WRITE over LIO: the
- * system calls by themselves, where the loads of lio.c go, from and to memory as the commands in
+ * bench/ops_floor.c - what a store does at least that answers READ and WRITE over LIO by system
+ * calls: these by themselves, where the loads of lio.c go, from and to memory as the commands in
  * flight have it
  *
  * "copy" is what the empty handler does with the same bytes instead. The bytes between which all

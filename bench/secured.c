@@ -73,6 +73,7 @@ static struct bench_series added(const struct bench_series us[BENCH_METHODS],
 struct options {
     const char *store, *dir, *json;
     unsigned rounds, batch;
+    int cpu; /* -1: any */
 };
 
 /* What the goals are about. Commands that change something are compared with those that carry a
@@ -137,7 +138,7 @@ static void measure(const struct options *o, struct bench_signer *s, struct benc
 static noreturn void usage(void)
 {
     fputs("usage: secured [--store rocksdb|memory] [--dir DIR] [--rounds N] [--batch N]\n"
-          "               [--json FILE]\n",
+          "               [--cpu N] [--json FILE]\n",
           stderr);
     exit(2);
 }
@@ -146,8 +147,10 @@ static struct options parse(int argc, char **argv)
 {
     static const struct option longs[] = {{"store", 1, NULL, 's'},  {"dir", 1, NULL, 'd'},
                                           {"rounds", 1, NULL, 'r'}, {"batch", 1, NULL, 'b'},
-                                          {"json", 1, NULL, 'j'},   {NULL, 0, NULL, 0}};
-    struct options o = {.store = "rocksdb", .dir = "/dev/shm", .rounds = 7, .batch = 500};
+                                          {"json", 1, NULL, 'j'},   {"cpu", 1, NULL, 'c'},
+                                          {NULL, 0, NULL, 0}};
+    struct options o = {
+        .store = "rocksdb", .dir = "/dev/shm", .rounds = 7, .batch = 500, .cpu = -1};
 
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
@@ -162,6 +165,9 @@ static struct options parse(int argc, char **argv)
             break;
         case 'b':
             o.batch = (unsigned)bench_number(optarg);
+            break;
+        case 'c':
+            o.cpu = (int)bench_number(optarg);
             break;
         case 'j':
             o.json = optarg;
@@ -186,6 +192,8 @@ int main(int argc, char **argv)
     bench_describe(root);
     struct bench_signer *s = bench_signer_open(o.store, dir);
     struct bench_target to = bench_signer_target(s);
+    if (o.cpu >= 0)
+        bench_pin(o.cpu);
     bench_work_init(&w, &to, o.dir, 0, BENCH_PID, 0);
     measure(&o, s, &w, list, &added_list);
     bench_work_end(&w);

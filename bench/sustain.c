@@ -40,6 +40,7 @@ static const struct phase phases[] = {
 struct options {
     const char *dir, *json;
     uint64_t mib[3]; /* per phase */
+    int cpu;         /* -1: any */
 };
 
 struct outcome {
@@ -244,10 +245,10 @@ static void run_phase(const struct place *w, const struct phase *p, uint64_t mib
 
 static noreturn void usage(void)
 {
-    fputs(
-        "usage: sustain [--dir DIR] [--large MIB] [--small MIB] [--random MIB] [--json FILE]\n"
-        "  MiB written by each side in pieces of 1 MiB (2048), 64 KiB (512), 4 KiB (256)\n",
-        stderr);
+    fputs("usage: sustain [--dir DIR] [--large MIB] [--small MIB] [--random MIB] [--cpu N]\n"
+          "               [--json FILE]\n"
+          "  MiB written by each side in pieces of 1 MiB (2048), 64 KiB (512), 4 KiB (256)\n",
+          stderr);
     exit(2);
 }
 
@@ -255,14 +256,17 @@ static struct options parse(int argc, char **argv)
 {
     static const struct option longs[] = {{"dir", 1, NULL, 'd'},  {"large", 1, NULL, 0},
                                           {"small", 1, NULL, 1},  {"random", 1, NULL, 2},
-                                          {"json", 1, NULL, 'j'}, {NULL, 0, NULL, 0}};
-    struct options o = {.dir = "/var/tmp", .mib = {2048, 512, 256}};
+                                          {"json", 1, NULL, 'j'}, {"cpu", 1, NULL, 'c'},
+                                          {NULL, 0, NULL, 0}};
+    struct options o = {.dir = "/var/tmp", .mib = {2048, 512, 256}, .cpu = -1};
 
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         if (c == 'd')
             o.dir = optarg;
         else if (c == 'j')
             o.json = optarg;
+        else if (c == 'c')
+            o.cpu = (int)bench_number(optarg);
         else if (c >= 0 && c <= 2 && bench_number(optarg) > 0)
             o.mib[c] = bench_number(optarg);
         else
@@ -289,6 +293,8 @@ int main(int argc, char **argv)
     struct place w = {.to = &to, .fd = open(file, O_RDWR | O_CREAT | O_EXCL, 0600)};
     if (w.fd < 0 || unlink(file) != 0)
         bench_die("%s: %m", file);
+    if (o.cpu >= 0)
+        bench_pin(o.cpu);
     bench_furnish(&to, 0);
     bench_report_head("writing for long");
     for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)

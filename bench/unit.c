@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #include <ftw.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,6 +221,16 @@ static uint64_t run_here(void *arg, const struct bench_cmd *c)
 struct bench_target bench_unit_target(struct osd_device *dev)
 {
     return (struct bench_target){.run = run_here, .arg = dev};
+}
+
+void bench_pin(int cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    if (sched_setaffinity(0, sizeof(set), &set) != 0)
+        bench_die("cannot run on CPU %d: %m", cpu);
 }
 
 uint64_t bench_now_ns(void)

@@ -90,6 +90,9 @@ static inline uint64_t bench_cmd_run(const struct bench_target *t, const struct 
 noreturn void bench_refused(const struct bench_cmd *c, uint8_t status, const uint8_t *sense,
                             size_t sense_len);
 
+/** The calling thread stays on one CPU from now on; threads that are there already do not care. */
+void bench_pin(int cpu);
+
 /** Nanoseconds that only grow. */
 uint64_t bench_now_ns(void);
 
