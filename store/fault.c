@@ -326,6 +326,25 @@ static osd_status fault_place(struct store_txn *t, struct store_id id, uint64_t 
     PASS(t, place, id, off, ret_kind, ret_place, ret_len);
 }
 
+static osd_status fault_early(struct osd_store *s, struct store_id whose,
+                              const struct osd_iov *data, unsigned n, struct store_early **ret)
+{
+    struct osd_store *inner = fault_of(s)->inner;
+    osd_status status = inner->ops->early ? count(fault_of(s)) : OSD_E_UNSUPPORTED;
+
+    return status ? status : inner->ops->early(inner, whose, data, n, ret);
+}
+
+static void fault_early_use(struct store_txn *t, struct store_early *e)
+{
+    ops_of(t)->early_use(inner_of(t), e);
+}
+
+static void fault_early_end(struct osd_store *s, struct store_early *e)
+{
+    fault_of(s)->inner->ops->early_end(fault_of(s)->inner, e);
+}
+
 static const struct store_ops fault_ops = {
     .size = sizeof(struct store_ops),
     .close = fault_close,
@@ -361,6 +380,9 @@ static const struct store_ops fault_ops = {
     .place = fault_place,
     .find = fault_find,
     .publish = fault_publish,
+    .early = fault_early,
+    .early_use = fault_early_use,
+    .early_end = fault_early_end,
 };
 
 /* ---- control ---- */

@@ -550,6 +550,9 @@ static const struct store_ops rdb_ops = {
     .place = rdb_place,
     .find = rdb_find,
     .publish = rdb_publish,
+    .early = rdb_early,
+    .early_use = rdb_early_use,
+    .early_end = rdb_early_end,
 };
 
 static struct rdb *rdb_new(const struct store_config *cfg, const char *path)

@@ -104,8 +104,7 @@ static void chunk_store(struct txn *t, struct object *o, const struct chunk *c)
 
 /* ---- blocks ---- */
 
-/* CRC32C of each of n whole blocks that lie in pieces of memory. */
-static void crc_blocks(const struct iovec *v, uint32_t n, uint32_t *ret)
+void crc_blocks(const struct iovec *v, uint32_t n, uint32_t *ret)
 {
     const uint8_t *at = v->iov_base;
     size_t left = v->iov_len;
@@ -167,8 +166,7 @@ static osd_status find_blocks(const struct txn *t, uint32_t want, uint64_t *firs
                               uint32_t *got)
 {
     struct rdb *r = t->rdb;
-    /* where each command waits for its sync, one file is better than several */
-    uint64_t whose = r->cfg.sync == STORE_SYNC_ALWAYS ? 0 : t->base.id.oid;
+    uint64_t whose = rdb_lane(r, t->base.id);
     osd_status st = rdb_failed(r) ? OSD_E_IO : blocks_alloc(r->blocks, whose, want, first, got);
 
     if (st == OSD_E_NO_SPACE && blocks_waiting(r->blocks) && rdb_sync(r) == OSD_OK)
@@ -238,6 +236,11 @@ static osd_status fill_run(struct txn *t, struct view *w, uint32_t at, uint64_t 
 static osd_status blocks_put(struct txn *t, struct view *w, uint32_t at, uint32_t n,
                              const struct osd_iov *src, uint64_t src_off)
 {
+    const uint32_t *crc;
+    uint64_t early;
+
+    if (t->early && early_take(t, src, src_off, n, &early, &crc))
+        return map_run(t, w, at, early, n, crc);
     while (n > 0) {
         uint64_t first;
         uint32_t got;

@@ -188,6 +188,7 @@ struct rdb {
     struct cache *cache; /* committed objects and chunks: txn_get_hot() */
     uint64_t capacity;   /* atomic */
     bool failed;         /* a write below failed; atomic */
+    uint64_t formats;    /* changed under the lock of the whole store */
     uint64_t seed;       /* of the hash tables */
     uint64_t max_parts;  /* how many there may be, whatever the quota says */
     uint32_t format;     /* at open; FORMAT_... */
@@ -227,6 +228,13 @@ struct rdb {
     uint64_t flush_asked, flush_done; /* atomic */
     uint64_t data_asked, data_done;   /* atomic */
 };
+
+/** For blocks_alloc(): whose blocks those of an object are. Where each command waits for its sync, one
+ *  file is better than several. */
+static inline uint64_t rdb_lane(const struct rdb *r, struct store_id id)
+{
+    return r->cfg.sync == STORE_SYNC_ALWAYS ? 0 : id.oid;
+}
 
 /** Whether a write or sync below failed: the store changes nothing any more. */
 static inline bool rdb_failed(const struct rdb *r)
@@ -301,6 +309,7 @@ struct txn {
     rocksdb_readoptions_t *ro; /* after a range deletion: iterators stop before what it hides */
     uint8_t hidden_from[8];
     struct run_list allocated, freed;
+    struct store_early *early; /* NULL: nothing was written ahead */
     struct delta deltas[TXN_DELTAS];
     int n_deltas;
     bool deferring; /* charges add up here, for a change that frees after it has taken */
@@ -582,7 +591,23 @@ bool index_justified(struct txn *t, const uint8_t *key, size_t len);
 /** Count the entries an object lacks; put them if asked. */
 osd_status index_missing(struct txn *t, const struct record *rec, bool repair, uint32_t *ret_n);
 
+/* rocksdb_early.c */
+
+osd_status rdb_early(struct osd_store *s, struct store_id whose, const struct osd_iov *data,
+                     unsigned n, struct store_early **ret);
+void rdb_early_use(struct store_txn *t, struct store_early *e);
+void rdb_early_end(struct osd_store *s, struct store_early *e);
+
+/** Whether n blocks at src_off of src are in place already: from *ret_first on, with checksums *ret_crc.
+ *  They are the transaction's from now on, as if it had allocated them. */
+bool early_take(struct txn *t, const struct osd_iov *src, uint64_t src_off, uint32_t n,
+                uint64_t *ret_first, const uint32_t **ret_crc);
+
 /* rocksdb_data.c */
+
+/** CRC32C of each of n whole blocks that lie in pieces of memory. */
+void crc_blocks(const struct iovec *v, uint32_t n, uint32_t *ret);
+
 osd_status rdb_read(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len,
                     const struct osd_iov *dst, uint64_t dst_off);
 osd_status rdb_write(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len,

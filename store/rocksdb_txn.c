@@ -519,6 +519,7 @@ static void apply_format(struct txn *t)
     dups_clear(r);
     parts_clear(r);
     blocks_retire_all(r->blocks);
+    r->formats++;
     touch_clear(r);
     pthread_mutex_lock(&r->root->mutex);
     part_counted(r->root, 0, 0);

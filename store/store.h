@@ -145,6 +145,11 @@ struct store_values {
     struct store_bound min, max;
 };
 
+#define STORE_EARLY_MAX 8u
+
+/** What store_ops.early() put into place. */
+struct store_early;
+
 struct store_info {
     uint64_t capacity; /* bytes the store may hold */
     uint64_t used;     /* sum over partitions plus root attributes */
@@ -333,6 +338,20 @@ struct store_ops {
      * costs next to nothing when it does already. A failure makes the store refuse changes, and
      * what was committed with STORE_COMMIT_LATER may be gone when the store is opened again. */
     osd_status (*publish)(struct osd_store *s);
+
+    /* Put the bytes of several writes that are about to be made into place with as few system calls
+     * as there can be. data: n of them, at most STORE_EARLY_MAX, each whole blocks of 4096 bytes;
+     * they stay where they are, unchanged, until early_end. whose: an object that one of them is
+     * for. Nothing refers to the bytes yet, and write() does as well without: any failure means
+     * that it has to. NULL: the store has nothing of the kind. Never called by a thread that has a
+     * transaction open.
+     * early_use: write() of this transaction, when it is given all of one of them, by the same
+     * pieces, and block for block, finds it in place. What no committed write found is free again
+     * after early_end. One thread at a time. */
+    osd_status (*early)(struct osd_store *s, struct store_id whose, const struct osd_iov *data,
+                        unsigned n, struct store_early **ret);
+    void (*early_use)(struct store_txn *t, struct store_early *e);
+    void (*early_end)(struct osd_store *s, struct store_early *e);
 };
 
 struct osd_store {

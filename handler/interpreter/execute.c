@@ -167,6 +167,8 @@ static osd_status begin(struct command *c)
 
     if (st)
         return st;
+    if (c->req->early)
+        ops_of(c)->early_use(c->txn, c->req->early);
     st = load_target(c);
     c->object.exists = c->exists;
     return st;

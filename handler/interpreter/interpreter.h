@@ -82,7 +82,8 @@ struct osd_request {
     size_t cdb_len;
     struct osd_iov out, in;
     bool shared_buffer;
-    bool later; /* nobody is told of the outcome before osd_device_publish() */
+    bool later;                /* nobody is told of the outcome before osd_device_publish() */
+    struct store_early *early; /* of osd_device_early(), or NULL */
 };
 
 struct osd_response {
@@ -91,6 +92,17 @@ struct osd_response {
     uint8_t sense[OSD_SENSE_MAX];
     uint64_t in_len; /* Data-In bytes that carry meaning, from the start; the rest is zero */
 };
+
+#define OSD_EARLY_MAX STORE_EARLY_MAX
+
+/** Before n requests, at most OSD_EARLY_MAX, are executed one after the other by this thread: put what
+ *  those among them that WRITE whole blocks bring into place together, and set `early` of all of them.
+ *  Their buffers stay as they are until osd_device_early_end(). Nothing is changed by that, whatever
+ *  becomes of the requests. */
+void osd_device_early(struct osd_device *dev, struct osd_request *reqs, size_t n);
+
+/** After the last of them; before somebody is told of the outcome of any. */
+void osd_device_early_end(struct osd_device *dev, struct store_early *e);
 
 /** Execute. Blocks; any number of threads at once. */
 void osd_device_execute(struct osd_device *dev, const struct osd_request *req,

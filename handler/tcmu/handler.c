@@ -9,10 +9,11 @@
  * TCMU_STS_ASYNC_HANDLED (ring.h says why). (3) No thread is cancelled while it works for a
  * device. (4) tcmu-runner's thread of the device, where all commands arrive, waits for no other
  * command: long ones, and short ones that may have to wait for one of the pool, run in the
- * device's own pool; the other short ones run where they arrive. (5) Several short commands that
- * lie in the ring together, at most TOGETHER, end together: what they changed is published once,
- * then they are completed and the kernel is told once. The last one of those, and every one of the
- * pool, ends at once. (6) No command is completed before what it changed or saw survives the death
+ * device's own pool; the other short ones run where they arrive, before any that came later goes to
+ * the pool. (5) Several short commands that lie in the ring together, at most TOGETHER, are carried
+ * out together, one after the other: what they write is put into place once, what they changed is
+ * published once, then they are completed and the kernel is told once. Every one of the pool ends by
+ * itself. (6) No command is completed before what it changed or saw survives the death
  * of the process.
  */
 #include <pthread.h>
@@ -41,10 +42,11 @@ struct lun {
     struct osd_pool *pool;
     void *map;
     /* the command thread's own: */
-    bool named;       /* the device has its serial number */
-    uint32_t place;   /* where tcmu-runner reads in the ring */
-    unsigned n_ended; /* commands that were carried out but are not yet completed */
-    struct tcmulib_cmd *ended[TOGETHER];
+    bool named;          /* the device has its serial number */
+    uint32_t place;      /* where tcmu-runner reads in the ring */
+    unsigned n_gathered; /* commands that are not yet carried out */
+    struct tcmulib_cmd *gathered[TOGETHER];
+    struct osd_request requests[TOGETHER];
     struct osd_response responses[TOGETHER];
 
     pthread_mutex_t mutex; /* ring tail, pending, pooled */
@@ -111,20 +113,23 @@ static void end(struct lun *lun, struct tcmulib_cmd **cmds, struct osd_response 
 }
 
 /* later: more commands end together with this one. */
-static void execute(struct lun *lun, struct tcmulib_cmd *cmd, bool later,
-                    struct osd_response *ret)
+static struct osd_request request_of(const struct tcmulib_cmd *cmd, bool later)
 {
     struct osd_iov buffer = osd_iov_make(cmd->iovec, (int)cmd->iov_cnt);
-    struct osd_request req = {.cdb = cmd->cdb,
-                              .cdb_len = cdb_length(cmd->cdb),
-                              .out = buffer,
-                              .in = buffer,
-                              .shared_buffer = true,
-                              .later = later};
 
-    osd_device_execute(lun->osd, &req, ret);
-    if (ret->in_len > buffer.len)
-        ret->in_len = buffer.len;
+    return (struct osd_request){.cdb = cmd->cdb,
+                                .cdb_len = cdb_length(cmd->cdb),
+                                .out = buffer,
+                                .in = buffer,
+                                .shared_buffer = true,
+                                .later = later};
+}
+
+static void execute(struct lun *lun, const struct osd_request *req, struct osd_response *ret)
+{
+    osd_device_execute(lun->osd, req, ret);
+    if (ret->in_len > req->in.len)
+        ret->in_len = req->in.len;
 }
 
 /* How heavy the commands in the pool are that this one may have to wait for. Under the lock. */
@@ -152,9 +157,10 @@ static void run_pooled(struct osd_job *job)
 {
     struct pooled *p = (struct pooled *)job;
     struct lun *lun = p->lun;
+    struct osd_request request = request_of(p->cmd, false);
     struct osd_response response;
 
-    execute(lun, p->cmd, false, &response);
+    execute(lun, &request, &response);
     end(lun, &p->cmd, &response, 1);
     pthread_mutex_lock(&lun->mutex);
     *p->link = p->next;
@@ -162,6 +168,23 @@ static void run_pooled(struct osd_job *job)
         p->next->link = p->link;
     pthread_mutex_unlock(&lun->mutex);
     free(p);
+}
+
+/* Carry out what was gathered. */
+static void run_gathered(struct lun *lun)
+{
+    unsigned n = lun->n_gathered;
+
+    for (unsigned i = 0; i < n; i++)
+        lun->requests[i] = request_of(lun->gathered[i], i + 1 < n);
+    osd_device_early(lun->osd, lun->requests, n);
+    for (unsigned i = 0; i < n; i++)
+        execute(lun, &lun->requests[i], &lun->responses[i]);
+    if (n > 0) {
+        osd_device_early_end(lun->osd, lun->requests[0].early);
+        end(lun, lun->gathered, lun->responses, n);
+    }
+    lun->n_gathered = 0;
 }
 
 /* True when the command went to the pool; without memory it runs here. */
@@ -187,8 +210,10 @@ static bool hand_over(struct lun *lun, struct tcmulib_cmd *cmd)
         enlist(lun, p);
     }
     pthread_mutex_unlock(&lun->mutex);
-    if (p)
+    if (p) {
+        run_gathered(lun); /* they came before it and shall not wait for it */
         osd_pool_add(lun->pool, &p->job);
+    }
     return p != NULL;
 }
 
@@ -211,13 +236,6 @@ static void first_command(struct lun *lun)
     lun->named = true;
 }
 
-static void end_all(struct lun *lun)
-{
-    if (lun->n_ended > 0)
-        end(lun, lun->ended, lun->responses, lun->n_ended);
-    lun->n_ended = 0;
-}
-
 static int handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *rcmd)
 {
     struct lun *lun = tcmur_dev_get_private(dev);
@@ -227,13 +245,10 @@ static int handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *rcmd)
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
     if (!lun->named)
         first_command(lun);
-    if (!hand_over(lun, rcmd->lib_cmd)) {
-        execute(lun, rcmd->lib_cmd, more && lun->n_ended + 1 < TOGETHER,
-                &lun->responses[lun->n_ended]);
-        lun->ended[lun->n_ended++] = rcmd->lib_cmd;
-    }
-    if (!more || lun->n_ended == TOGETHER)
-        end_all(lun);
+    if (!hand_over(lun, rcmd->lib_cmd))
+        lun->gathered[lun->n_gathered++] = rcmd->lib_cmd;
+    if (!more || lun->n_gathered == TOGETHER)
+        run_gathered(lun);
     pthread_setcancelstate(old, NULL);
     return TCMU_STS_ASYNC_HANDLED;
 }
@@ -360,7 +375,7 @@ static void close_lun(struct tcmu_device *dev)
     int old;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
-    end_all(lun);
+    run_gathered(lun);
     pthread_mutex_lock(&lun->mutex);
     while (lun->pending > 0)
         pthread_cond_wait(&lun->idle, &lun->mutex);
