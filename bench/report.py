@@ -488,8 +488,11 @@ def gather(parts_dir, results_file):
         with open(results_file, encoding="utf-8") as f:
             results = json.load(f)
     for name in glob.glob(os.path.join(parts_dir, "*.json")):
+        part = os.path.basename(name)[:-5]
         with open(name, encoding="utf-8") as f:
-            results[os.path.basename(name)[:-5]] = json.load(f)
+            found = json.load(f)
+        if found["date"] >= results.get(part, found)["date"]:  # another tree may have measured since
+            results[part] = found
     for part, lists in LISTS.items():
         for name in lists:
             if name not in results.get(part, {}):
