@@ -3,9 +3,10 @@
  * bench/growth.c - what becomes of the cost of a command, of memory and of disk as objects grow
  *
  * A unit for each size: 1,000 objects in one partition, 10,000 and so on. Every operation runs its
- * batches on all of them in turn, so that the sizes are compared in the same moments. Then 1, 10 and 1,000 attributes on one
- * object, 1,000 partitions, holes of up to 1 TiB. Memory is the
- * growth of the resident set, disk that of the store's directory, both per object added.
+ * batches on all of them in turn, so that the sizes are compared in the same moments. Then 1, 10 and
+ * 1,000 attributes on one object, up to 100,000 partitions, holes of up to 1 TiB.
+ * Memory and disk: a process of its own for each size, which makes a store and then the objects.
+ * Memory is its resident set, without and with them, disk the growth of the store's directory.
  */
 #include <ftw.h>
 #include <getopt.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "figures.h"
@@ -31,6 +33,8 @@ struct options {
     const char *store, *dir, *json;
     unsigned rounds, batch; /* batch: most steps */
     uint64_t max;
+    unsigned partitions; /* most */
+    int cpu;             /* -1: any */
 };
 
 /* ---- memory and disk ---- */
@@ -78,27 +82,83 @@ struct unit {
     struct bench_series us[N_GROWN];
 };
 
-static void space(json_t *list, const char *what, uint64_t objects, double bytes)
-{
-    printf("%s per object at %llu objects: %.0f bytes\n", what, (unsigned long long)objects,
-           bytes);
-    json_array_append_new(list, json_pack("{s:s, s:I, s:f}", "what", what, "objects",
-                                          (json_int_t)objects, "bytes", bytes));
-}
+static struct unit units[MAX_SIZES];
+static unsigned n_units;
 
-static void open_unit(struct unit *u, const struct options *o, const char *dir,
-                      uint64_t objects, json_t *sizes)
+/* What a process with a store took before and after the objects were made. */
+struct space {
+    uint64_t memory[2], disk[2];
+};
+
+static void open_store(struct unit *u, const struct options *o, const char *dir)
 {
-    u->objects = objects;
-    snprintf(u->store, sizeof(u->store), "%s/store-%llu", dir, (unsigned long long)objects);
+    snprintf(u->store, sizeof(u->store), "%s/store-%llu", dir, (unsigned long long)u->objects);
     u->dev = bench_unit_open(o->store, u->store);
     u->to = bench_unit_target(u->dev);
     bench_furnish(&u->to, 0);
-    uint64_t mem = resident(), bytes = disk(u->store);
-    bench_grow(&u->to, objects);
-    space(sizes, "memory", objects, ((double)resident() - (double)mem) / (double)objects);
-    space(sizes, "disk", objects, ((double)disk(u->store) - (double)bytes) / (double)objects);
-    bench_work_init(&u->work, &u->to, dir, 0, BENCH_MANY_PID, objects);
+}
+
+static void fill_and_tell(const struct options *o, const char *dir, uint64_t objects, int fd)
+{
+    static struct unit u;
+    struct space s;
+
+    u.objects = objects;
+    open_store(&u, o, dir);
+    s.memory[0] = resident();
+    s.disk[0] = disk(u.store);
+    bench_grow(&u.to, objects);
+    s.memory[1] = resident();
+    s.disk[1] = disk(u.store);
+    if (write(fd, &s, sizeof(s)) != sizeof(s))
+        bench_die("pipe: %m");
+}
+
+static void report_space(json_t *list, const char *what, uint64_t objects,
+                         const uint64_t taken[2])
+{
+    double bytes = ((double)taken[1] - (double)taken[0]) / (double)objects;
+
+    printf("%s, %llu objects: %.1f MiB before, %.1f MiB with them, %.0f bytes per object\n",
+           what, (unsigned long long)objects, (double)taken[0] / MIB, (double)taken[1] / MIB,
+           bytes);
+    json_array_append_new(list, json_pack("{s:s, s:I, s:f, s:I, s:I}", "what", what, "objects",
+                                          (json_int_t)objects, "bytes", bytes, "before",
+                                          (json_int_t)taken[0], "after", (json_int_t)taken[1]));
+}
+
+/* In a process of its own: what others left in the heap would hide what a store takes. Called while
+ * there is one thread. */
+static void measure_space(const struct options *o, const char *dir, uint64_t objects,
+                          json_t *list)
+{
+    struct space s;
+    int fd[2], status;
+
+    fflush(stdout);
+    if (pipe(fd) != 0)
+        bench_die("pipe: %m");
+    pid_t child = fork();
+    if (child < 0)
+        bench_die("fork: %m");
+    if (child == 0) {
+        fill_and_tell(o, dir, objects, fd[1]);
+        _exit(0);
+    }
+    close(fd[1]);
+    ssize_t got = read(fd[0], &s, sizeof(s));
+    close(fd[0]);
+    if (waitpid(child, &status, 0) != child || status != 0 || got != sizeof(s))
+        bench_die("the process that fills a store has failed");
+    report_space(list, "memory", objects, s.memory);
+    report_space(list, "disk", objects, s.disk);
+}
+
+static void open_unit(struct unit *u, const struct options *o, const char *dir)
+{
+    open_store(u, o, dir);
+    bench_grow(&u->to, u->objects);
+    bench_work_init(&u->work, &u->to, dir, 0, BENCH_MANY_PID, u->objects);
 }
 
 static void close_unit(struct unit *u)
@@ -108,11 +168,11 @@ static void close_unit(struct unit *u)
     bench_remove_tree(u->store);
 }
 
-static void measure_sizes(const struct options *o, struct unit *units, unsigned n)
+static void measure_sizes(const struct options *o)
 {
     for (unsigned round = 0; round <= o->rounds; round++)
         for (size_t i = 0; i < N_GROWN; i++)
-            for (unsigned k = 0; k < n; k++) {
+            for (unsigned k = 0; k < n_units; k++) {
                 struct bench_op op = *bench_op_find(grown[i]);
                 op.batch = op.batch < o->batch ? op.batch : o->batch;
                 double t = (double)bench_batch(&units[k].work, &op) / 1000.0 / op.batch;
@@ -133,22 +193,31 @@ static void report_size(const struct unit *u, json_t *list)
     }
 }
 
-static void grow(const struct options *o, const char *dir, json_t *root)
+/* Before there is another thread. */
+static void fill_units(const struct options *o, const char *dir, json_t *root)
 {
-    static struct unit units[MAX_SIZES];
-    json_t *list = json_array(), *sizes = json_array();
-    unsigned n = 0;
+    json_t *sizes = json_array();
 
-    for (uint64_t have = FIRST_SIZE; have <= o->max && n < MAX_SIZES; have *= 10)
-        open_unit(&units[n++], o, dir, have, sizes);
-    measure_sizes(o, units, n);
+    for (uint64_t have = FIRST_SIZE; have <= o->max && n_units < MAX_SIZES; have *= 10) {
+        measure_space(o, dir, have, sizes);
+        units[n_units++].objects = have;
+    }
+    for (unsigned k = 0; k < n_units; k++)
+        open_unit(&units[k], o, dir);
+    json_object_set_new(root, "space", sizes);
+}
+
+static void measure_growth(const struct options *o, json_t *root)
+{
+    json_t *list = json_array();
+
+    measure_sizes(o);
     bench_report_head("growth, us per command");
-    for (unsigned k = 0; k < n; k++) {
+    for (unsigned k = 0; k < n_units; k++) {
         report_size(&units[k], list);
         close_unit(&units[k]);
     }
     json_object_set_new(root, "growth", list);
-    json_object_set_new(root, "space", sizes);
 }
 
 /* ---- attributes on one object ---- */
@@ -214,7 +283,6 @@ static void measure_attrs(const struct options *o, const struct bench_target *to
 
 /* ---- partitions ---- */
 
-#define PARTITIONS    1000u
 #define FIRST_PART    0x1000000ULL
 #define SPARSE_OID    0xf000002ULL
 #define SPARSE_IO     4096u
@@ -253,19 +321,24 @@ static void measure_beside(const struct options *o, struct bench_work *w, unsign
 static void measure_partitions(const struct options *o, const struct bench_target *to,
                                const char *dir, json_t *root)
 {
+    static const unsigned counts[] = {1000, 100000};
     json_t *list = json_array();
     struct bench_work w;
     struct bench_cmd c;
+    unsigned have = 0;
 
     bench_work_init(&w, to, dir, 1, BENCH_PID, 0);
     bench_report_head("partitions, us per command");
     measure_beside(o, &w, 3, list);
-    bench_cmd_make(&c, OSD_OP_CREATE_PARTITION, FIRST_PART, 0, 0);
-    for (unsigned i = 0; i < PARTITIONS; i++) {
-        bench_cmd_pid(&c, FIRST_PART + i);
-        bench_cmd_run(to, &c);
+    for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
+        if (counts[k] > o->partitions)
+            break;
+        for (; have < counts[k]; have++) {
+            bench_cmd_make(&c, OSD_OP_CREATE_PARTITION, FIRST_PART + have, 0, 0);
+            bench_cmd_run(to, &c);
+        }
+        measure_beside(o, &w, counts[k], list);
     }
-    measure_beside(o, &w, PARTITIONS, list);
     bench_work_end(&w);
     json_object_set_new(root, "partitions", list);
 }
@@ -328,19 +401,24 @@ static noreturn void usage(void)
 {
     fputs("usage: growth [--store rocksdb|memory] [--dir DIR] [--rounds N] [--batch N] [--max "
           "OBJECTS]\n"
-          "              [--json FILE]\n",
+          "              [--partitions N] [--cpu N] [--json FILE]\n",
           stderr);
     exit(2);
 }
 
 static struct options parse(int argc, char **argv)
 {
-    static const struct option longs[] = {{"store", 1, NULL, 's'},  {"dir", 1, NULL, 'd'},
-                                          {"rounds", 1, NULL, 'r'}, {"max", 1, NULL, 'm'},
-                                          {"json", 1, NULL, 'j'},   {"batch", 1, NULL, 'b'},
-                                          {NULL, 0, NULL, 0}};
-    struct options o = {
-        .store = "rocksdb", .dir = "/dev/shm", .rounds = 7, .batch = 1000, .max = 100000};
+    static const struct option longs[] = {
+        {"store", 1, NULL, 's'},      {"dir", 1, NULL, 'd'},  {"rounds", 1, NULL, 'r'},
+        {"max", 1, NULL, 'm'},        {"json", 1, NULL, 'j'}, {"batch", 1, NULL, 'b'},
+        {"partitions", 1, NULL, 'p'}, {"cpu", 1, NULL, 'c'},  {NULL, 0, NULL, 0}};
+    struct options o = {.store = "rocksdb",
+                        .dir = "/dev/shm",
+                        .rounds = 7,
+                        .batch = 1000,
+                        .max = 100000,
+                        .partitions = 100000,
+                        .cpu = -1};
 
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
@@ -355,6 +433,12 @@ static struct options parse(int argc, char **argv)
             break;
         case 'm':
             o.max = bench_number(optarg);
+            break;
+        case 'p':
+            o.partitions = (unsigned)bench_number(optarg);
+            break;
+        case 'c':
+            o.cpu = (int)bench_number(optarg);
             break;
         case 'j':
             o.json = optarg;
@@ -382,10 +466,13 @@ int main(int argc, char **argv)
     if (mkdir(dir, 0700) != 0)
         bench_die("%s: %m", dir);
     bench_describe(root);
-    grow(&o, dir, root);
+    fill_units(&o, dir, root);
     struct osd_device *dev = bench_unit_open(o.store, store);
     struct bench_target to = bench_unit_target(dev);
     bench_furnish(&to, 0);
+    if (o.cpu >= 0) /* now that the stores have their threads */
+        bench_pin(o.cpu);
+    measure_growth(&o, root);
     measure_attrs(&o, &to, root);
     measure_partitions(&o, &to, dir, root);
     measure_sparse(&o, &to, root);

@@ -254,9 +254,12 @@ def sparse(res):
 
 
 def space(res):
-    return table(["per object", "objects", "bytes"],
-                 [[r["what"], f"{r['objects']:,}", f"{r['bytes']:,.0f}"]
-                  for r in res.get("growth", {}).get("space", [])])
+    def mib(r, when):
+        return f"{r[when] / 2**20:,.1f}" if when in r else "not measured"
+
+    return table(["", "objects", "MiB without them", "MiB with them", "bytes per object"],
+                 [[r["what"], f"{r['objects']:,}", mib(r, "before"), mib(r, "after"),
+                   f"{r['bytes']:,.0f}"] for r in rows(res, "growth", "space")])
 
 
 def sustain(res):

@@ -6,8 +6,7 @@
  * write, so they are kept here, overlaid on what is read (touch_apply()), and written when there
  * are many, at a flush and at close.
  * Invariants:
- *  (1) A time stays here until the record that holds it is committed: nobody sees it go back. The
- *      journal may be written later: a process that dies loses times that are kept here as well.
+ *  (1) A time stays here until the record that holds it is committed: nobody sees it go back.
  *  (2) Whoever touches the last of TOUCH_MAX objects of a shard writes them all. When that
  *      fails, twice as many are the end: a failing store forgets access times.
  *  (3) Records are changed under the object's exclusive lock only. A bucket's mutex is never
@@ -160,7 +159,7 @@ static osd_status write_one(struct rdb *r, struct store_id id)
     }
     touch_apply(r, id, &m);
     txn_store((struct txn *)t, id, &m);
-    st = rdb_commit(t, STORE_COMMIT_LATER);
+    st = rdb_commit(t, 0);
     if (!st)
         settle(r, id, &m);
     return st;
