@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench/ops_floor.c - what a store does at least that answers READ and WRITE over LIO by system
- * calls: these by themselves, where the loads of lio.c go, from and to memory as the commands in
- * flight have it
+ * bench/ops_floor.c - what a store does at least that answers READ and WRITE over LIO: a copy out
+ * of a mapped file, system calls that write, where the loads of lio.c go, from and to memory as
+ * the commands in flight have it; several of one burst write side by side
  *
  * "copy" is what the empty handler does with the same bytes instead. The bytes between which all
  * of them copy are used by one work at a time.
@@ -10,9 +10,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "ops.h"
+
+#define TOGETHER 8u /* commands of one burst */
+#define PAGE     4096u
 
 static uint8_t medium[BENCH_SPREAD], buffers[BENCH_DEPTH][BENCH_BUF];
 
@@ -60,11 +65,28 @@ static void nothing(struct bench_work *w, const struct bench_op *op)
 {
 }
 
-static void step_pread(struct bench_work *w, const struct bench_op *op, unsigned i)
+static uint8_t *mapping;
+
+/* All of it touched once. */
+static void open_mapped(struct bench_work *w, const struct bench_op *op)
 {
-    if (pread(w->fd, buffers[i % BENCH_DEPTH], op->size, (off_t)place(op, i)) !=
-        (ssize_t)op->size)
-        bench_die("pread: %m");
+    open_filled(w, op);
+    mapping = mmap(NULL, BENCH_SPREAD, PROT_READ, MAP_SHARED, w->fd, 0);
+    if (mapping == MAP_FAILED)
+        bench_die("mmap: %m");
+    for (size_t at = 0; at < BENCH_SPREAD; at += PAGE)
+        *(volatile uint8_t *)(mapping + at);
+}
+
+static void close_mapped(struct bench_work *w, const struct bench_op *op)
+{
+    munmap(mapping, BENCH_SPREAD);
+    close_filled(w, op);
+}
+
+static void step_map(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    memcpy(buffers[i % BENCH_DEPTH], mapping + place(op, i), op->size);
 }
 
 static void step_pwrite(struct bench_work *w, const struct bench_op *op, unsigned i)
@@ -72,6 +94,21 @@ static void step_pwrite(struct bench_work *w, const struct bench_op *op, unsigne
     if (pwrite(w->fd, buffers[i % BENCH_DEPTH], op->size, (off_t)place(op, i)) !=
         (ssize_t)op->size)
         bench_die("pwrite: %m");
+}
+
+/* One for each TOGETHER, side by side. */
+static void step_pwritev(struct bench_work *w, const struct bench_op *op, unsigned i)
+{
+    struct iovec v[TOGETHER];
+
+    if (i % TOGETHER != TOGETHER - 1)
+        return;
+    for (unsigned k = 0; k < TOGETHER; k++)
+        v[k] = (struct iovec){buffers[(i - k) % BENCH_DEPTH], op->size};
+    if (pwritev(w->fd, v, TOGETHER,
+                (off_t)((uint64_t)(i - TOGETHER + 1) * op->size % BENCH_SPREAD)) !=
+        (ssize_t)op->size * (ssize_t)TOGETHER)
+        bench_die("pwritev: %m");
 }
 
 static void step_copy_out(struct bench_work *w, const struct bench_op *op, unsigned i)
@@ -85,22 +122,26 @@ static void step_copy_in(struct bench_work *w, const struct bench_op *op, unsign
 }
 
 const struct bench_op bench_floor_ops[] = {
-    {"floor_read_4k", "pread 4 KiB of 32 MiB", 0, 4000, 4096, open_filled, step_pread,
-     close_filled},
+    {"floor_map_4k", "copy 4 KiB of a mapping of 32 MiB", 0, 4000, 4096, open_mapped, step_map,
+     close_mapped},
     {"floor_copy_out_4k", "copy 4 KiB of 32 MiB", 0, 4000, 4096, touch, step_copy_out, nothing},
     {"floor_write_4k", "pwrite 4 KiB of 32 MiB", 0, 4000, 4096, open_filled, step_pwrite,
      close_filled},
+    {"floor_writev_4k", "pwritev 4 KiB of 32 MiB, one of eight", 0, 4000, 4096, open_filled,
+     step_pwritev, close_filled},
     {"floor_copy_in_4k", "copy 4 KiB into 32 MiB", 0, 4000, 4096, touch, step_copy_in, nothing},
-    {"floor_read_64k", "pread 64 KiB of 32 MiB", 0, 512, 65536, open_filled, step_pread,
-     close_filled},
+    {"floor_map_64k", "copy 64 KiB of a mapping of 32 MiB", 0, 512, 65536, open_mapped,
+     step_map, close_mapped},
     {"floor_copy_out_64k", "copy 64 KiB of 32 MiB", 0, 512, 65536, touch, step_copy_out,
      nothing},
     {"floor_write_64k", "pwrite 64 KiB of 32 MiB", 0, 512, 65536, open_filled, step_pwrite,
      close_filled},
+    {"floor_writev_64k", "pwritev 64 KiB of 32 MiB, one of eight", 0, 512, 65536, open_filled,
+     step_pwritev, close_filled},
     {"floor_copy_in_64k", "copy 64 KiB into 32 MiB", 0, 512, 65536, touch, step_copy_in,
      nothing},
-    {"floor_read_1m", "pread 1 MiB of 32 MiB", 0, 64, BENCH_BUF, open_filled, step_pread,
-     close_filled},
+    {"floor_map_1m", "copy 1 MiB of a mapping of 32 MiB", 0, 64, BENCH_BUF, open_mapped,
+     step_map, close_mapped},
     {"floor_copy_out_1m", "copy 1 MiB of 32 MiB", 0, 64, BENCH_BUF, touch, step_copy_out,
      nothing},
     {"floor_write_1m", "pwrite 1 MiB of 32 MiB", 0, 64, BENCH_BUF, open_filled, step_pwrite,
