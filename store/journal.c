@@ -38,6 +38,7 @@ struct jfile {
     int fd;
     bool dirty;     /* written since the last sync; atomic */
     bool lost;      /* a copy failed: the mapping is not used any more */
+    bool all_ready; /* as far as it can be; atomic */
     uint8_t *map;   /* file_len bytes; NULL: it cannot be mapped */
     uint64_t ready; /* so much has its blocks and pages; atomic, changed under ready_lock */
     uint64_t pos;   /* end of what was written; atomic */
@@ -48,6 +49,7 @@ struct journal {
     uint64_t file_len;
     pthread_mutex_t ready_lock; /* of who makes ready */
     uint64_t released;          /* atomic */
+    bool calls;                 /* journal_calls(); atomic, changed under lock */
 
     /* What follows is changed by every record, under the lock. */
     _Alignas(64) pthread_mutex_t lock;
@@ -283,6 +285,7 @@ static osd_status file_open(struct journal *j, int dir, const char *name, struct
         return errno_status();
     void *map = mmap(NULL, j->file_len, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
     f->map = map == MAP_FAILED ? NULL : map;
+    f->all_ready = !f->map;
     return OSD_OK;
 }
 
@@ -364,17 +367,52 @@ static bool populate(uint8_t *at, size_t len)
     return guarded_run(at, len, touch_pages, &(struct span){at, len});
 }
 
-/* Some of a file more, up to an offset. That it cannot be is no failure: pwrite() will tell. */
+/* Some of a file more, up to an offset. That it cannot be is no failure: pwrite() will tell. It is not
+ * tried again. */
 static void make_ready(struct journal *j, struct jfile *f, uint64_t upto)
 {
     uint64_t at = f->ready, len;
 
+    if (f->all_ready)
+        return;
     for (upto = upto < j->file_len ? upto : j->file_len; at < upto; at += len) {
         len = j->file_len - at < STEP ? j->file_len - at : STEP;
         if (fallocate(f->fd, 0, (off_t)at, (off_t)len) != 0 || !populate(f->map + at, len))
-            return;
+            break;
         __atomic_store_n(&f->ready, at + len, __ATOMIC_RELEASE);
     }
+    if (at == j->file_len || at < upto)
+        __atomic_store_n(&f->all_ready, true, __ATOMIC_RELAXED);
+}
+
+/* Whether what is ready reaches no further than half as far ahead as it should. */
+static bool is_unready(const struct journal *j)
+{
+    const struct jfile *f = &j->file[j->current], *other = &j->file[!j->current];
+    uint64_t upto = f->pos + AHEAD / 2;
+
+    if (upto > j->file_len && !__atomic_load_n(&other->all_ready, __ATOMIC_RELAXED) &&
+        __atomic_load_n(&other->ready, __ATOMIC_RELAXED) < upto - j->file_len)
+        return true;
+    return !__atomic_load_n(&f->all_ready, __ATOMIC_RELAXED) &&
+           __atomic_load_n(&f->ready, __ATOMIC_RELAXED) < upto;
+}
+
+/* Let everybody know whether there is something to do. They look at this after each commit, but it
+ * changes rarely: it is in no cache line that records change. Under the lock. */
+static void look_locked(struct journal *j)
+{
+    bool calls = journal_crowded(j) || is_unready(j);
+
+    if (calls != j->calls)
+        __atomic_store_n(&j->calls, calls, __ATOMIC_RELAXED);
+}
+
+static void look(struct journal *j)
+{
+    osd_lock_short(&j->lock);
+    look_locked(j);
+    pthread_mutex_unlock(&j->lock);
 }
 
 void journal_make_ready(struct journal *j)
@@ -383,11 +421,11 @@ void journal_make_ready(struct journal *j)
         return;
     unsigned current = __atomic_load_n(&j->current, __ATOMIC_RELAXED);
     uint64_t upto = __atomic_load_n(&j->file[current].pos, __ATOMIC_RELAXED) + AHEAD;
-    if (j->file[current].map)
-        make_ready(j, &j->file[current], upto);
-    if (j->file[!current].map && upto > j->file_len)
+    make_ready(j, &j->file[current], upto);
+    if (upto > j->file_len)
         make_ready(j, &j->file[!current], upto - j->file_len);
     pthread_mutex_unlock(&j->ready_lock);
+    look(j);
 }
 
 /* ---- adding ---- */
@@ -459,6 +497,7 @@ static osd_status put(struct journal *j, uint64_t number, const uint8_t *p, size
     __atomic_store_n(&f->pos, f->pos + len, __ATOMIC_RELAXED);
     __atomic_store_n(&f->last, number, __ATOMIC_RELAXED);
     __atomic_store_n(&f->dirty, true, __ATOMIC_RELEASE);
+    look_locked(j);
     return OSD_OK;
 }
 
@@ -538,6 +577,12 @@ osd_status journal_sync(struct journal *j)
 void journal_release(struct journal *j, uint64_t upto)
 {
     __atomic_store_n(&j->released, upto, __ATOMIC_RELEASE);
+    look(j);
+}
+
+bool journal_calls(struct journal *j)
+{
+    return __atomic_load_n(&j->calls, __ATOMIC_RELAXED);
 }
 
 bool journal_crowded(struct journal *j)

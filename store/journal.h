@@ -89,6 +89,9 @@ void journal_release(struct journal *j, uint64_t upto);
  *  it leaves it to that. */
 void journal_make_ready(struct journal *j);
 
+/** Whether it is time for journal_make_ready(), or it is crowded. Costs nothing. Any thread. */
+bool journal_calls(struct journal *j);
+
 /** Whether it is time to release what has been written: the files grow otherwise. Any thread. */
 bool journal_crowded(struct journal *j);
 

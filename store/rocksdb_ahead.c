@@ -55,38 +55,27 @@ static struct change **find(struct change_table *w, uint64_t hash, enum cf cf, c
     return at;
 }
 
-static void count(struct ahead *a, const struct change *c, size_t by)
-{
-    __atomic_add_fetch(&a->n[c->cf], by, __ATOMIC_RELEASE);
-    __atomic_add_fetch(&a->n_all, by, __ATOMIC_RELEASE);
-}
-
-/* Take the change at *at out of its table. */
-static struct change *take(struct ahead *a, struct change_table *w, struct change **at)
-{
-    struct change *c = *at;
-
-    *at = c->next;
-    TAILQ_REMOVE(&w->all, c, in_table);
-    count(a, c, (size_t)-1);
-    return c;
-}
-
-/* Into the table, in place of an earlier one, which is returned; a later one stays, and the change itself
- * is returned. Who looks at the counts without the lock finds the key counted all the time: otherwise
- * it would miss what was committed before. */
+/* Into the table. An earlier change of the key gives its place up and is returned; a later one stays, and
+ * the change itself is returned. Who looks at the counts without the lock finds a key counted before it
+ * is there: otherwise it would miss what was committed before. */
 static struct change *enter(struct ahead *a, struct change *c)
 {
     struct change_table *w = a->filling;
-    struct change **at = find(w, c->hash, (enum cf)c->cf, c->bytes, c->key_len);
+    struct change **at = find(w, c->hash, (enum cf)c->cf, c->bytes, c->key_len), *old = *at;
 
-    if (*at && (*at)->number > c->number)
+    if (old && old->number > c->number)
         return c;
-    count(a, c, 1);
-    struct change *old = *at ? take(a, w, at) : NULL;
-    c->next = *at;
+    if (old) {
+        c->next = old->next;
+        TAILQ_INSERT_BEFORE(old, c, in_table);
+        TAILQ_REMOVE(&w->all, old, in_table);
+    } else {
+        __atomic_store_n(&a->n[c->cf], a->n[c->cf] + 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&a->n_all, a->n_all + 1, __ATOMIC_RELEASE);
+        c->next = NULL;
+        TAILQ_INSERT_TAIL(&w->all, c, in_table);
+    }
     *at = c;
-    TAILQ_INSERT_TAIL(&w->all, c, in_table);
     return old;
 }
 
@@ -207,7 +196,7 @@ static void enter_all(struct ahead *a, struct txn *t, uint64_t number)
             old = gone;
         }
     }
-    __atomic_add_fetch(&a->bytes, t->changes_len, __ATOMIC_RELAXED);
+    __atomic_store_n(&a->bytes, a->bytes + t->changes_len, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&a->lock);
     t->changes = old;
     ahead_forget(t);

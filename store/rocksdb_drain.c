@@ -284,7 +284,7 @@ void ahead_pass(struct rdb *r)
 {
     struct ahead *a = &r->ahead;
 
-    if (!much(a, 1) && !journal_crowded(a->journal))
+    if (!much(a, 1) && !journal_calls(a->journal))
         return;
     if (ring(a))
         make_room(r);

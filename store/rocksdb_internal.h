@@ -107,7 +107,7 @@ struct keeper {
     pthread_mutex_t mutex;
     pthread_cond_t bell;
     bool running, rung, stop; /* rung, stop: under the mutex */
-    bool unsynced;            /* something was committed since the last round; atomic */
+    uint64_t synced;          /* record of the journal up to which it saw to that; its own */
 };
 
 #define FORMAT_OLD     2u /* without a journal; the next one is FORMAT_INDEXED without */

@@ -69,7 +69,9 @@ static void keeper_round(struct rdb *r)
         keeper_ring(r);
     one = ranges_work(r);
     st = st ? st : one;
-    if (__atomic_exchange_n(&r->keeper.unsynced, false, __ATOMIC_ACQ_REL)) {
+    uint64_t last = journal_last(r->ahead.journal); /* every commit is a record */
+    if (r->keeper.synced != last) {
+        r->keeper.synced = last;
         one = rdb_sync(r);
         st = st ? st : one;
     }
@@ -91,7 +93,7 @@ osd_status keeper_start(struct rdb *r)
     struct keeper *k = &r->keeper;
 
     k->rung = r->index_wanted; /* an index may be left to be built: at once */
-    k->unsynced = true;        /* what a process that died wrote */
+    k->synced = UINT64_MAX;    /* none: also what a process that died wrote */
     pthread_mutex_init(&k->mutex, NULL);
     osd_cond_init(&k->bell);
     k->running = true; /* the thread looks at it */

@@ -609,7 +609,6 @@ osd_status rdb_commit(struct store_txn *base, unsigned flags)
         return rdb_sync(r);
     if (!wrote)
         return OSD_OK;
-    __atomic_store_n(&r->keeper.unsynced, true, __ATOMIC_RELEASE);
     uint64_t waiting = blocks_waiting(r->blocks);
     if (waiting >= WAITING_MAX)
         return rdb_sync(r);

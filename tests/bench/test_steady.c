@@ -348,8 +348,8 @@ static unsigned shared_locks(struct rig *rig, struct bench_work *other, enum wha
     return least;
 }
 
-/* Those that change something meet where the order of the records is made, and where they are
- * written (docs/performance.md). */
+/* Those that change something meet in the journal and in the table of what is ahead, WRITE also where free
+ * blocks are found (docs/performance.md). */
 static void test_bench_steady__commands_on_different_objects_share_locks_only_to_commit(
     void **state)
 {

@@ -283,10 +283,12 @@ static void test_store_journal__its_files_take_turns_when_they_are_released(void
     finds(&p, 0, 1, 40);
     add_written(&p, 200); /* nothing is released: nothing goes */
     assert_true(journal_crowded(p.j));
+    assert_true(journal_calls(p.j));
     finds(&p, 0, 1, 240);
     for (unsigned round = 0; round < 20; round++) {
         journal_release(p.j, journal_last(p.j) - 3);
         assert_false(journal_crowded(p.j));
+        assert_false(journal_calls(p.j));
         add_written(&p, 30);
         uint64_t last = journal_last(p.j);
         finds(&p, last - 33, last - 32, last);
@@ -546,6 +548,30 @@ static void test_store_journal__a_file_that_was_cut_short_kills_nobody(void **st
     end(&p);
 }
 
+/* Would catch: files that are not made ready before records come there, or asking for it without end. */
+static void test_store_journal__who_answers_its_calls_has_all_records_copied(void **state)
+{
+    static uint8_t bytes[4000];
+    struct iovec v = {bytes, sizeof(bytes)};
+    struct place p = place_of(state);
+    unsigned calls = 0, n = 20 * MIB / sizeof(bytes);
+
+    rig_ok(journal_open(p.dir, 0, 0, &p.j));
+    for (unsigned i = 0; i < n; i++) {
+        rig_ok(journal_written(p.j, journal_add(p.j, &v, 1, journal_crc(&v, 1))));
+        if (!journal_calls(p.j))
+            continue;
+        calls++;
+        journal_make_ready(p.j);
+        journal_release(p.j, journal_last(p.j));
+        assert_false(journal_calls(p.j));
+    }
+    assert_in_range(copies, by_calls ? 0 : n - 3,
+                    by_calls ? 0 : n); /* not at the end of a file */
+    assert_in_range(calls, 2, 40);
+    end(&p);
+}
+
 /* Would catch: a record that lies in part behind what is mapped, or records behind it. */
 static void test_store_journal__a_record_may_be_longer_than_a_file(void **state)
 {
@@ -766,6 +792,7 @@ int main(int argc, char **argv)
         RIG_TEST(test_store_journal__a_sync_before_a_write_does_not_count_for_it),
         RIG_TEST(test_store_journal__after_a_failed_write_nothing_is_written),
         RIG_TEST(test_store_journal__a_file_that_was_cut_short_kills_nobody),
+        RIG_TEST(test_store_journal__who_answers_its_calls_has_all_records_copied),
         RIG_TEST(test_store_journal__a_record_may_be_longer_than_a_file),
         RIG_TEST(test_store_journal__what_cannot_be_read_is_not_passed_over),
         RIG_TEST(test_store_journal__records_of_many_threads_are_all_there),
