@@ -99,21 +99,32 @@ static bool record_at(const struct image *m, size_t at, struct found *ret)
            osd_crc32c(0, ret->data, ret->len) == be32_get(p + 12);
 }
 
-/* How far the next head of a record may be from here, where there may be none: behind a whole record, or one
- * byte on. *ret_number: of the record that begins here; 0: none does. A file has no more records than
- * bytes. */
-static size_t head_at(const struct image *m, size_t at, uint64_t after, uint64_t *ret_number)
+/** A search for heads of records where there may be none. */
+struct search {
+    const struct image *m;
+    uint64_t after;
+    size_t
+        left; /* bytes of records that are looked at, at most: heads may be somebody's invention */
+};
+
+/* How far the next head may be from here: behind a whole record, or one byte on. *ret_number: of the record
+ * that begins here; 0: none does. A file has no more records than bytes. */
+static size_t head_at(struct search *s, size_t at, uint64_t *ret_number)
 {
-    const uint8_t *p = m->data + at;
+    const uint8_t *p = s->m->data + at;
+    uint64_t number = be64_get(p + 4);
+    uint32_t len = be32_get(p);
     struct found f;
 
-    *ret_number = be64_get(p + 4);
-    if (*ret_number == 0 || *ret_number > after + 2 * (uint64_t)m->len ||
-        osd_crc32c(0, p, 16) != be32_get(p + 16)) {
-        *ret_number = 0;
+    *ret_number = 0;
+    if (number == 0 || number > s->after + 2 * (uint64_t)s->m->len ||
+        osd_crc32c(0, p, 16) != be32_get(p + 16))
         return 1;
-    }
-    return record_at(m, at, &f) ? HEAD_LEN + f.len : 1;
+    *ret_number = number;
+    if (len > s->left)
+        return 1;
+    s->left -= len;
+    return record_at(s->m, at, &f) ? HEAD_LEN + f.len : 1;
 }
 
 /* As much of the file as there is. Not mapped: there, a sector that cannot be read would end the
@@ -138,7 +149,8 @@ static osd_status read_all(int fd, size_t size, struct image *ret)
 
 static osd_status image_open(int dir, const char *name, struct image *ret)
 {
-    int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+    int fd =
+        openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe is not waited for */
     struct found f;
     struct stat s;
 
@@ -221,8 +233,9 @@ osd_status journal_beyond(const char *dir, uint64_t after, uint64_t *ret)
 
     *ret = 0;
     for (int i = 0; i < 2; i++) {
+        struct search s = {&m[i], after, 2 * m[i].len};
         for (size_t at = 0; at + HEAD_LEN <= m[i].len;) {
-            at += head_at(&m[i], at, after, &number);
+            at += head_at(&s, at, &number);
             if (number > after && number > *ret)
                 *ret = number;
         }

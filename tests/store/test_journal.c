@@ -368,6 +368,29 @@ static void test_store_journal__what_lies_in_a_whole_record_is_none_of_its_own(v
     assert_int_equal(begins[0], 0);
 }
 
+/* Would catch: a search that takes hours when somebody has filled values with heads of long records. */
+static void test_store_journal__a_search_among_invented_heads_ends(void **state)
+{
+    enum { LEN = 12 << 20, OFF = 7 };
+    struct place p = place_of(state);
+    uint8_t *bytes = calloc(1, LEN), head[HEAD_LEN] = {0};
+    struct iovec v = {bytes, LEN};
+
+    assert_non_null(bytes);
+    for (size_t at = OFF; at + HEAD_LEN <= LEN; at += HEAD_LEN) {
+        be32_put(head, (uint32_t)(LEN - at - HEAD_LEN));
+        be64_put(head + 4, 2 + at);
+        be32_put(head + 16, osd_crc32c(0, head, 16));
+        memcpy(bytes + at, head, HEAD_LEN);
+    }
+    begin(&p, 0);
+    assert_int_equal(journal_add(p.j, &v, 1, journal_crc(&v, 1)), 1);
+    end(&p);
+    flip(&p, "a", 0);
+    assert_in_range(beyond(&p, 0), 2 + OFF, 2 + LEN);
+    free(bytes);
+}
+
 /* Would catch: what was synced given up because a file that is used again holds, after loss of power,
  * the first page of its earlier use and the second of its new one. */
 static void test_store_journal__half_of_an_earlier_use_hides_nothing(void **state)
@@ -788,6 +811,7 @@ int main(int argc, char **argv)
         RIG_TEST(test_store_journal__what_follows_a_gap_is_not_shown),
         RIG_TEST(test_store_journal__half_of_an_earlier_use_hides_nothing),
         RIG_TEST(test_store_journal__what_lies_in_a_whole_record_is_none_of_its_own),
+        RIG_TEST(test_store_journal__a_search_among_invented_heads_ends),
         RIG_TEST(test_store_journal__loss_of_power_leaves_what_was_synced),
         RIG_TEST(test_store_journal__a_sync_before_a_write_does_not_count_for_it),
         RIG_TEST(test_store_journal__after_a_failed_write_nothing_is_written),

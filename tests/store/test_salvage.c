@@ -1054,6 +1054,9 @@ static void test_store_salvage__what_is_no_file_is_not_waited_for(void **state)
     snprintf(path, sizeof(path), "%s/data/000000", r->dir);
     remove_file(path);
     assert_int_equal(mkfifo(path, 0600), 0);
+    snprintf(path, sizeof(path), "%s/journal/a", r->dir);
+    remove_file(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
     rig_ok(salvage(w));
     assert_true(was_said(w, "data/000000 cannot be read"));
 }
