@@ -26,6 +26,8 @@
 #include "common/cond.h"
 #include "common/hash.h"
 #include "common/log.h"
+#include "store/mapped.h"
+#include "store/sums.h"
 
 #define MAX_FILES 65536u /* 4 TiB of data */
 #define WORDS     (BLOCKS_PER_FILE / 64)
@@ -37,6 +39,8 @@
 #define APART     4u    /* files for writers that would meet in one */
 #define ROOMY     1024u /* free blocks of such a file, at least */
 #define MET_MS    60000 /* how long they are kept after that */
+
+#define AT_ONCE 64u /* blocks read while their bytes, once seen, are in the CPU's cache */
 
 #define MOST_AT_ONCE 4u /* files made with one sync of the directory */
 
@@ -54,6 +58,7 @@ struct data_file {
     uint64_t gone;       /* pieces whose space the file system has */
     uint32_t lack;       /* bytes that it needs for them */
     uint16_t *others;    /* per block: owners beyond the first; NULL: none of any */
+    struct mapped_file mapped;
 };
 
 struct run {
@@ -69,6 +74,7 @@ struct blocks {
     uint64_t reserve;
     uint32_t n_files; /* changed under the mutex, read without it */
     struct data_file *files[MAX_FILES];
+    struct mapped *mapped; /* NULL: never */
     struct lane {
         uint32_t file, block; /* where the next run is looked for */
     } lanes[LANES];
@@ -168,6 +174,8 @@ osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret)
             st = open_existing(b);
         if (!st)
             st = find_reserve(b);
+        if (!st && !read_only)
+            st = mapped_new(0, 0, &b->mapped);
     }
     if (st) {
         blocks_close(b);
@@ -702,6 +710,7 @@ void blocks_close(struct blocks *b)
     if (!b)
         return;
     stop_maker(b);
+    mapped_free(b->mapped);
     for (uint32_t i = 0; i < b->n_files; i++) {
         close(b->files[i]->fd);
         free(b->files[i]->others);
@@ -1010,17 +1019,16 @@ static ssize_t move(int fd, bool out, const struct iovec *v, int n, off_t at)
 }
 
 /* The loop shared by reading and writing: goes on after partial transfers. v has len bytes. */
-static osd_status transfer(struct blocks *b, bool out, uint64_t first, uint32_t skip,
+static osd_status transfer(const struct data_file *f, bool out, uint32_t block,
                            const struct iovec *v, int n, size_t len)
 {
-    struct data_file *f = b->files[first / BLOCKS_PER_FILE];
-    off_t at = (off_t)(first % BLOCKS_PER_FILE) * STORE_BLOCK + skip;
+    off_t at = (off_t)block * STORE_BLOCK;
     struct osd_iov all = osd_iov_make(v, n);
-    struct iovec part[64];
+    struct iovec part[BLOCKS_PIECES];
     size_t done = 0;
 
     while (done < len) {
-        int parts = osd_iov_slice(&all, done, len - done, part, 64);
+        int parts = osd_iov_slice(&all, done, len - done, part, BLOCKS_PIECES);
         ssize_t got = move(f->fd, out, part, parts, at + (off_t)done);
         if (got < 0 && errno == EINTR)
             continue;
@@ -1031,12 +1039,36 @@ static osd_status transfer(struct blocks *b, bool out, uint64_t first, uint32_t 
     return OSD_OK;
 }
 
-osd_status blocks_read(struct blocks *b, uint64_t first, uint32_t skip, const struct iovec *v,
-                       int n, size_t len)
+/* AT_ONCE by AT_ONCE. */
+static osd_status read_file(const struct data_file *f, uint32_t block, uint32_t count,
+                            const struct iovec *v, int n, uint32_t *ret_crc)
 {
+    struct osd_iov all = osd_iov_make(v, n);
+    struct iovec part[BLOCKS_PIECES];
+
+    for (uint32_t done = 0, some; done < count; done += some) {
+        some = count - done < AT_ONCE ? count - done : AT_ONCE;
+        size_t len = (size_t)some * STORE_BLOCK;
+        int parts = osd_iov_slice(&all, (uint64_t)done * STORE_BLOCK, len, part, BLOCKS_PIECES);
+        osd_status st = transfer(f, false, block + done, part, parts, len);
+        if (st)
+            return st;
+        sums_of(part, some, ret_crc + done);
+    }
+    return OSD_OK;
+}
+
+osd_status blocks_read(struct blocks *b, uint64_t first, uint32_t count, const struct iovec *v,
+                       int n, uint32_t *ret_crc)
+{
+    uint32_t at = (uint32_t)(first % BLOCKS_PER_FILE);
+
     if (first / BLOCKS_PER_FILE >= __atomic_load_n(&b->n_files, __ATOMIC_ACQUIRE))
         return OSD_E_CORRUPT;
-    return transfer(b, false, first, skip, v, n, len);
+    struct data_file *f = b->files[first / BLOCKS_PER_FILE];
+    if (mapped_read(b->mapped, &f->mapped, f->fd, at, count, v, ret_crc))
+        return OSD_OK;
+    return read_file(f, at, count, v, n, ret_crc);
 }
 
 osd_status blocks_write(struct blocks *b, uint64_t first, const struct iovec *v, int n,
@@ -1045,9 +1077,10 @@ osd_status blocks_write(struct blocks *b, uint64_t first, const struct iovec *v,
     struct data_file *f = b->files[first / BLOCKS_PER_FILE];
 
     __atomic_add_fetch(&f->writers, 1, __ATOMIC_RELAXED);
-    osd_status st = transfer(b, true, first, 0, v, n, len);
+    osd_status st = transfer(f, true, (uint32_t)(first % BLOCKS_PER_FILE), v, n, len);
     __atomic_sub_fetch(&f->writers, 1, __ATOMIC_RELAXED);
     /* Not before: a sync meanwhile would take it for its own. */
     __atomic_store_n(&f->dirty, true, __ATOMIC_RELEASE);
+    mapped_moved(b->mapped, len);
     return st;
 }

@@ -92,9 +92,15 @@ osd_status blocks_sync(struct blocks *b, uint64_t *ret_mark);
 /** After the metadata is durable too: blocks retired before the mark are free. */
 void blocks_sync_done(struct blocks *b, uint64_t mark);
 
-/** Move bytes between blocks and pieces of memory; the range lies in one run. */
-osd_status blocks_read(struct blocks *b, uint64_t first, uint32_t skip, const struct iovec *v,
-                       int n, size_t len);
+/** Most pieces of memory that blocks are read into at once. */
+#define BLOCKS_PIECES 64
+
+/** Read count whole blocks of one run into pieces of memory, and say the CRC32C of each as it was
+ *  delivered. What was read lately comes from memory that the file is mapped into (store/mapped.h), but
+ *  not in a read-only or memory store. */
+osd_status blocks_read(struct blocks *b, uint64_t first, uint32_t count, const struct iovec *v,
+                       int n, uint32_t *ret_crc);
+/** Write len bytes to a run. */
 osd_status blocks_write(struct blocks *b, uint64_t first, const struct iovec *v, int n,
                         size_t len);
 

@@ -16,10 +16,11 @@
 
 #include "common/crc32c.h"
 #include "rocksdb_internal.h"
+#include "store/sums.h"
 
 #define PIECES      64
 #define WINDOW      8u  /* chunks read together */
-#define AT_ONCE     64u /* blocks moved while their bytes, once seen, are in the CPU's cache */
+#define AT_ONCE     64u /* blocks written while their bytes, once seen, are in the CPU's cache */
 #define ROUND_UP(n) (((n) + STORE_BLOCK - 1) / STORE_BLOCK * STORE_BLOCK)
 
 /* ---- chunks ---- */
@@ -104,25 +105,6 @@ static void chunk_store(struct txn *t, struct object *o, const struct chunk *c)
 
 /* ---- blocks ---- */
 
-void crc_blocks(const struct iovec *v, uint32_t n, uint32_t *ret)
-{
-    const uint8_t *at = v->iov_base;
-    size_t left = v->iov_len;
-
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t crc = 0;
-        for (size_t want = STORE_BLOCK, part; want > 0; want -= part) {
-            for (; left == 0; left = v->iov_len)
-                at = (++v)->iov_base;
-            part = left < want ? left : want;
-            crc = osd_crc32c(crc, at, part);
-            at += part;
-            left -= part;
-        }
-        ret[i] = crc;
-    }
-}
-
 static osd_status inline_check(const struct chunk *c)
 {
     return osd_crc32c(0, c->data.bytes, c->data.len) == c->crc[0] ? OSD_OK : OSD_E_CORRUPT;
@@ -139,10 +121,9 @@ static osd_status block_read(struct txn *t, const struct chunk *c, uint32_t i, u
         memset(dst + len, 0, STORE_BLOCK - len);
         return c->block[i] == HOLE ? OSD_OK : inline_check(c);
     }
-    osd_status st = blocks_read(t->rdb->blocks, c->block[i], 0, &v, 1, STORE_BLOCK);
-    if (!st && osd_crc32c(0, dst, STORE_BLOCK) != c->crc[i])
-        st = OSD_E_CORRUPT;
-    return st;
+    uint32_t crc;
+    osd_status st = blocks_read(t->rdb->blocks, c->block[i], 1, &v, 1, &crc);
+    return !st && crc != c->crc[i] ? OSD_E_CORRUPT : st;
 }
 
 /* Forget where a block was. A block this transaction allocated itself is released at its end
@@ -221,7 +202,7 @@ static osd_status fill_run(struct txn *t, struct view *w, uint32_t at, uint64_t 
         part = (uint32_t)(osd_iov_make(v, pieces).len / STORE_BLOCK);
         if (part == 0)
             return OSD_E_INVALID;
-        crc_blocks(v, part, crc);
+        sums_of(v, part, crc);
         osd_status st = map_run(t, w, at + done, first + done, part, crc);
         if (!st)
             st = blocks_write(t->rdb->blocks, first + done, v, pieces,
@@ -384,20 +365,19 @@ struct io {
 static osd_status read_run(struct txn *t, struct view *w, uint32_t i, uint32_t n,
                            const struct osd_iov *dst, uint64_t dst_off)
 {
-    struct iovec v[PIECES];
-    uint32_t crc[AT_ONCE];
+    struct iovec v[BLOCKS_PIECES];
+    uint32_t crc[WINDOW * CHUNK];
 
     for (uint32_t k = 0, whole; k < n; k += whole) {
-        size_t want = (size_t)(n - k < AT_ONCE ? n - k : AT_ONCE) * STORE_BLOCK;
-        int pieces = osd_iov_slice(dst, dst_off + (uint64_t)k * STORE_BLOCK, want, v, PIECES);
+        size_t want = (size_t)(n - k) * STORE_BLOCK;
+        int pieces =
+            osd_iov_slice(dst, dst_off + (uint64_t)k * STORE_BLOCK, want, v, BLOCKS_PIECES);
         whole = (uint32_t)(osd_iov_make(v, pieces).len / STORE_BLOCK);
         if (whole == 0)
             return OSD_E_INVALID;
-        osd_status st = blocks_read(t->rdb->blocks, block_at(w, i + k), 0, v, pieces,
-                                    (size_t)whole * STORE_BLOCK);
+        osd_status st = blocks_read(t->rdb->blocks, block_at(w, i + k), whole, v, pieces, crc);
         if (st)
             return st;
-        crc_blocks(v, whole, crc);
         for (uint32_t j = 0; j < whole; j++)
             if (crc[j] != chunk_at(w, i + k + j)->crc[(i + k + j) % CHUNK])
                 return OSD_E_CORRUPT;

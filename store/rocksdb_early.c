@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "rocksdb_internal.h"
+#include "store/sums.h"
 
 #define MOST   128u /* blocks: what stays in the CPU's cache until it is written */
 #define PIECES 64
@@ -55,7 +56,7 @@ static osd_status put(struct rdb *r, struct store_early *e, const struct osd_iov
     int n = 0;
 
     for (unsigned i = 0; i < e->n; i++) {
-        crc_blocks(data[i].v, e->parts[i].n, e->crc + e->parts[i].at);
+        sums_of(data[i].v, e->parts[i].n, e->crc + e->parts[i].at);
         memcpy(v + n, data[i].v, (size_t)data[i].n * sizeof(*v));
         n += data[i].n;
         len += data[i].len;

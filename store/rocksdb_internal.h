@@ -605,9 +605,6 @@ bool early_take(struct txn *t, const struct osd_iov *src, uint64_t src_off, uint
 
 /* rocksdb_data.c */
 
-/** CRC32C of each of n whole blocks that lie in pieces of memory. */
-void crc_blocks(const struct iovec *v, uint32_t n, uint32_t *ret);
-
 osd_status rdb_read(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len,
                     const struct osd_iov *dst, uint64_t dst_off);
 osd_status rdb_write(struct store_txn *t, struct store_id id, uint64_t off, uint64_t len,

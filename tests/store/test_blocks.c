@@ -14,9 +14,10 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
-
+#include "common/crc32c.h"
 #include "rig.h"
 #include "store/blocks.h"
+#include "store/mapped.h"
 
 /* Called in front of a write, in the place of another thread that comes at that moment. */
 static void (*meanwhile)(void);
@@ -33,6 +34,16 @@ ssize_t __wrap_pwrite64(int fd, const void *src, size_t len, off_t off)
     if (f)
         f();
     return __real_pwrite64(fd, src, len, off);
+}
+
+static unsigned preads;
+
+ssize_t __real_pread64(int fd, void *dst, size_t len, off_t off);
+ssize_t __wrap_pread64(int fd, void *dst, size_t len, off_t off);
+ssize_t __wrap_pread64(int fd, void *dst, size_t len, off_t off)
+{
+    preads++;
+    return __real_pread64(fd, dst, len, off);
 }
 
 int __real_fdatasync(int fd);
@@ -155,6 +166,49 @@ static void test_store_blocks__the_first_sync_covers_what_was_there_before(void 
     blocks_close(b);
 }
 
+/* ---- blocks that are read again, from the mapped file ---- */
+
+static void read_one(uint64_t block, unsigned seed)
+{
+    uint8_t got[STORE_BLOCK], want[STORE_BLOCK];
+    const struct iovec v = {got, sizeof(got)};
+    uint32_t crc;
+
+    rig_fill(want, sizeof(want), seed);
+    rig_ok(blocks_read(b, block, 1, &v, 1, &crc));
+    assert_memory_equal(got, want, sizeof(got));
+    assert_int_equal(crc, osd_crc32c(0, want, sizeof(want)));
+}
+
+static void write_seed(uint64_t block, unsigned seed)
+{
+    uint8_t bytes[STORE_BLOCK];
+    const struct iovec v = {bytes, sizeof(bytes)};
+
+    rig_fill(bytes, sizeof(bytes), seed);
+    rig_ok(blocks_write(b, block, &v, 1, sizeof(bytes)));
+}
+
+static void test_store_blocks__reading_again_needs_no_system_call(void **state)
+{
+    uint64_t first = open_and_write(*state);
+
+    write_seed(first, 1);
+    preads = 0;
+    for (unsigned i = 0; i < 2 * MAPPED_HOT; i++)
+        read_one(first, 1);
+    assert_int_equal(preads, MAPPED_HOT);
+    write_seed(first, 2);
+    read_one(first, 2);
+    assert_int_equal(preads, MAPPED_HOT);
+    blocks_close(b);
+    rig_ok(blocks_open(files, true, &b)); /* to look at once */
+    for (unsigned i = 0; i < 2 * MAPPED_HOT; i++)
+        read_one(first, 2);
+    assert_int_equal(preads, 3 * MAPPED_HOT);
+    blocks_close(b);
+}
+
 /* ---- space that is given back ---- */
 
 #define FILES    4u
@@ -205,6 +259,7 @@ static void test_store_blocks__what_stays_free_goes_back_and_can_be_taken_again(
 {
     static uint8_t bytes[STORE_BLOCK], got[STORE_BLOCK];
     const struct iovec v = {bytes, sizeof(bytes)}, in = {got, sizeof(got)};
+    uint32_t crc;
 
     open_files(*state);
     take(ALL);
@@ -223,14 +278,14 @@ static void test_store_blocks__what_stays_free_goes_back_and_can_be_taken_again(
         usleep(1000);
     for (uint64_t i = 0; i < FILES; i++) {
         rig_fill(bytes, sizeof(bytes), (unsigned)i);
-        rig_ok(blocks_read(b, i * BLOCKS_PER_FILE + 5000, 0, &in, 1, sizeof(got)));
+        rig_ok(blocks_read(b, i * BLOCKS_PER_FILE + 5000, 1, &in, 1, &crc));
         assert_memory_equal(got, bytes, sizeof(got));
     }
     take(ALL - FILES);
     assert_in_range(taken(), ALL / 256, ALL / 256 + FILE_MIB); /* and one ahead */
     for (uint64_t i = 0; i < FILES; i++) {
         rig_fill(bytes, sizeof(bytes), (unsigned)i);
-        rig_ok(blocks_read(b, i * BLOCKS_PER_FILE + 5000, 0, &in, 1, sizeof(got)));
+        rig_ok(blocks_read(b, i * BLOCKS_PER_FILE + 5000, 1, &in, 1, &crc));
         assert_memory_equal(got, bytes, sizeof(got));
     }
     blocks_close(b);
@@ -457,6 +512,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_store_blocks__a_sync_during_a_write_does_not_count_for_it),
         RIG_TEST(test_store_blocks__the_first_sync_covers_what_was_there_before),
+        RIG_TEST(test_store_blocks__reading_again_needs_no_system_call),
         RIG_TEST(test_store_blocks__writers_that_meet_go_on_in_different_files),
         RIG_TEST(test_store_blocks__what_stays_free_goes_back_and_can_be_taken_again),
         RIG_TEST(test_store_blocks__what_waits_for_a_sync_keeps_its_space),

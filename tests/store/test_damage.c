@@ -4,6 +4,7 @@
  *
  * Between close and open the test changes keys of the database by itself.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,8 @@
 #include "common/log.h"
 #include "raw.h"
 #include "rig.h"
+#include "store/blocks.h"
+#include "store/mapped.h"
 
 static unsigned gets; /* values asked of RocksDB */
 
@@ -514,6 +517,43 @@ static void test_store_damage__who_asks_for_it_reads_past_what_is_kept_in_memory
     assert_int_equal(asked(r, id, 200000, false), 0);
 }
 
+/* ---- a data file that somebody cuts short ---- */
+
+#define CUT_AT (12 * STORE_BLOCK)
+
+/* Would catch: a read of a page that is no more, which ends the process. */
+static void test_store_damage__a_data_file_cut_short_fails_reads_of_what_it_had(void **state)
+{
+    static uint8_t bytes[8 * STORE_BLOCK], kept[64 * STORE_BLOCK];
+    struct rig *r = *state;
+    struct store_id first = rig_object(r, rig_partition(r).pid),
+                    second = rig_object(r, first.pid);
+    char path[100];
+
+    rig_guard();
+    rig_fill(bytes, sizeof(bytes), 1);
+    rig_write(r, first, 0, bytes, sizeof(bytes));
+    rig_write(r, second, 0, bytes, sizeof(bytes));
+    snprintf(path, sizeof(path), "%s/data/000000", r->dir);
+    int fd = open(path, O_RDWR);
+    assert_int_equal(pread(fd, kept, sizeof(kept), 0), sizeof(kept));
+    for (unsigned i = 0; i < 2 * MAPPED_HOT; i++) /* in the end from the mapped file */
+        for (uint64_t block = 0; block < 8; block++) {
+            rig_ok(read_byte(r, first, block * STORE_BLOCK));
+            rig_ok(read_byte(r, second, block * STORE_BLOCK));
+        }
+    assert_int_equal(ftruncate(fd, CUT_AT), 0);
+    for (uint64_t block = 0; block < 8; block++) {
+        rig_ok(read_byte(r, first, block * STORE_BLOCK));
+        rig_fails(read_byte(r, second, block * STORE_BLOCK),
+                  block < 4 ? OSD_OK : OSD_E_CORRUPT);
+    }
+    assert_int_equal(ftruncate(fd, (off_t)BLOCKS_PER_FILE * STORE_BLOCK), 0);
+    assert_int_equal(pwrite(fd, kept, sizeof(kept), 0), sizeof(kept));
+    close(fd);
+    rig_ok(read_byte(r, second, 7 * STORE_BLOCK));
+}
+
 /* ---- the journal that a crash leaves ---- */
 
 /* The closed store has this record in its journal, as if it was the next one. */
@@ -789,6 +829,7 @@ int main(void)
         RIG_TEST(test_store_damage__a_duplicate_that_cannot_be_completed_is_put_aside),
         RIG_TEST(test_store_damage__a_partition_of_an_older_store_has_an_identity),
         RIG_TEST(test_store_damage__who_asks_for_it_reads_past_what_is_kept_in_memory),
+        RIG_TEST(test_store_damage__a_data_file_cut_short_fails_reads_of_what_it_had),
         RIG_TEST(test_store_damage__a_batch_in_the_journal_that_is_not_whole_is_refused),
         RIG_TEST(test_store_damage__a_batch_in_the_journal_has_keys_the_database_takes),
         RIG_TEST(test_store_damage__changes_in_the_journal_that_make_no_sense_are_refused),

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tests/store/test_mapped.c - which reads come from mapped files, and that they are the file's bytes
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/bytes.h"
+#include "common/crc32c.h"
+#include "rig.h"
+#include "store/blocks.h"
+#include "store/mapped.h"
+
+#define FILES     6
+#define BLOCKS    512u /* of each file that hold something */
+#define LONG      64u
+#define OFTEN     4096u
+#define PERIOD    (1 * MIB)
+#define LONG_TIME (1024 * MIB)
+#define THREADS   4
+#define ROUNDS    3000
+
+/* ---- the kernel ---- */
+
+static atomic_uint maps, unmaps, populated;
+static bool no_maps, not_in_memory;
+static uint64_t populate_ns; /* that mapping pages seems to take */
+static atomic_ullong passed_ns;
+
+void *__real_mmap64(void *at, size_t len, int prot, int flags, int fd, off_t off);
+void *__wrap_mmap64(void *at, size_t len, int prot, int flags, int fd, off_t off);
+void *__wrap_mmap64(void *at, size_t len, int prot, int flags, int fd, off_t off)
+{
+    maps++;
+    errno = ENOMEM;
+    return no_maps ? MAP_FAILED : __real_mmap64(at, len, prot, flags, fd, off);
+}
+
+int __real_munmap(void *at, size_t len);
+int __wrap_munmap(void *at, size_t len);
+int __wrap_munmap(void *at, size_t len)
+{
+    unmaps++;
+    return __real_munmap(at, len);
+}
+
+int __real_madvise(void *at, size_t len, int advice);
+int __wrap_madvise(void *at, size_t len, int advice);
+int __wrap_madvise(void *at, size_t len, int advice)
+{
+    populated += advice != MADV_RANDOM;
+    passed_ns += populate_ns;
+    return __real_madvise(at, len, advice);
+}
+
+int __real_mincore(void *at, size_t len, unsigned char *in);
+int __wrap_mincore(void *at, size_t len, unsigned char *in);
+int __wrap_mincore(void *at, size_t len, unsigned char *in)
+{
+    memset(in, 1, len / STORE_BLOCK);
+    in[len / STORE_BLOCK - 1] = !not_in_memory;
+    return 0;
+}
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
+{
+    *ts = (struct timespec){.tv_nsec = (long)passed_ns};
+    return 0;
+}
+
+/* ---- files ---- */
+
+struct files {
+    struct mapped *m;
+    struct mapped_file f[FILES];
+    int fd[FILES];
+};
+
+/* What a block of a file holds, and holds after it was written again. */
+static void fill(uint8_t *bytes, unsigned file, uint32_t block, unsigned version)
+{
+    rig_fill(bytes, STORE_BLOCK, file * 7919 + block + version * 104729);
+}
+
+static void write_block(const struct files *s, unsigned file, uint32_t block, unsigned version)
+{
+    uint8_t bytes[STORE_BLOCK];
+
+    fill(bytes, file, block, version);
+    assert_int_equal(pwrite(s->fd[file], bytes, STORE_BLOCK, (off_t)block * STORE_BLOCK),
+                     STORE_BLOCK);
+}
+
+static void files_make(struct files *s, uint32_t most, uint64_t recent)
+{
+    memset(s, 0, sizeof(*s));
+    rig_guard();
+    no_maps = not_in_memory = false;
+    populate_ns = 1000;
+    for (unsigned i = 0; i < FILES; i++) {
+        s->fd[i] = memfd_create("mapped", MFD_CLOEXEC);
+        assert_true(s->fd[i] >= 0);
+        assert_int_equal(ftruncate(s->fd[i], BLOCKS_PER_FILE * (off_t)STORE_BLOCK), 0);
+        for (uint32_t k = 0; k < BLOCKS; k++)
+            write_block(s, i, k, 0);
+    }
+    rig_ok(mapped_new(most, recent, &s->m));
+    maps = unmaps = populated = 0;
+}
+
+static void files_end(struct files *s)
+{
+    mapped_free(s->m);
+    assert_int_equal(unmaps, no_maps ? 0 : maps);
+    for (unsigned i = 0; i < FILES; i++)
+        close(s->fd[i]);
+}
+
+/* A read; the bytes have to be right if it is served. */
+static bool served(struct files *s, unsigned file, uint32_t block, uint32_t n, unsigned version)
+{
+    uint8_t *got = malloc((size_t)n * STORE_BLOCK), want[STORE_BLOCK];
+    const struct iovec v = {got, (size_t)n * STORE_BLOCK};
+    uint32_t crc[MAPPED_MOST + 1];
+    bool ok = mapped_read(s->m, &s->f[file], s->fd[file], block, n, &v, crc);
+
+    for (uint32_t i = 0; i < n && ok; i++) {
+        fill(want, file, block + i, version);
+        assert_memory_equal(got + (size_t)i * STORE_BLOCK, want, STORE_BLOCK);
+        assert_int_equal(crc[i], osd_crc32c(0, want, STORE_BLOCK));
+    }
+    free(got);
+    return ok;
+}
+
+/* Read so often that the next read is served. */
+static void warm(struct files *s, unsigned file, uint32_t block, uint32_t n)
+{
+    for (unsigned i = 0; i < MAPPED_HOT; i++)
+        assert_false(served(s, file, block, n, 0));
+}
+
+/* ---- tests ---- */
+
+static void test_store_mapped__what_is_read_again_and_again_is_served(void **state)
+{
+    struct files s;
+
+    files_make(&s, FILES, LONG_TIME);
+    warm(&s, 0, 3, 1);
+    assert_true(served(&s, 0, 3, 1, 0));
+    assert_true(served(&s, 0, 0, MAPPED_WINDOW, 0)); /* its neighbours, too */
+    assert_false(served(&s, 0, MAPPED_WINDOW, 1, 0));
+    assert_false(served(&s, 0, MAPPED_WINDOW - 1, 2, 0));
+    warm(&s, 0, 60, 70); /* several windows, some of whose words begin elsewhere */
+    assert_true(served(&s, 0, 60, 70, 0));
+    assert_true(served(&s, 0, 62, 4, 0));
+    assert_false(served(&s, 1, 3, 1, 0));
+    for (unsigned i = 0; i <= MAPPED_HOT; i++)
+        assert_false(served(&s, 1, 0, MAPPED_MOST + 1, 0));
+    assert_int_equal(maps, 2);
+    files_end(&s);
+}
+
+static void test_store_mapped__what_was_written_since_is_seen(void **state)
+{
+    struct files s;
+
+    files_make(&s, FILES, LONG_TIME);
+    warm(&s, 0, 5, 1);
+    assert_true(served(&s, 0, 5, 1, 0));
+    write_block(&s, 0, 5, 1);
+    assert_true(served(&s, 0, 5, 1, 1));
+    files_end(&s);
+}
+
+static void test_store_mapped__pieces_of_any_length_are_filled_and_summed_up(void **state)
+{
+    static uint8_t got[3 * STORE_BLOCK], want[3 * STORE_BLOCK];
+    const struct iovec v[] = {
+        {got, 1}, {got + 1, 4094}, {got + 4095, 0}, {got + 4095, 5000}, {got + 9095, 3193}};
+    struct files s;
+    uint32_t crc[3];
+
+    files_make(&s, FILES, LONG_TIME);
+    for (uint32_t i = 0; i < 3; i++)
+        fill(want + (size_t)i * STORE_BLOCK, 0, 100 + i, 0);
+    warm(&s, 0, 100, 3);
+    assert_true(mapped_read(s.m, &s.f[0], s.fd[0], 100, 3, v, crc));
+    assert_memory_equal(got, want, sizeof(got));
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(crc[i], osd_crc32c(0, want + (size_t)i * STORE_BLOCK, STORE_BLOCK));
+    files_end(&s);
+}
+
+static void test_store_mapped__what_was_read_long_ago_is_not_served(void **state)
+{
+    struct files s;
+
+    files_make(&s, FILES, PERIOD);
+    warm(&s, 0, 5, 1);
+    assert_true(served(&s, 0, 5, 1, 0));
+    mapped_moved(s.m, PERIOD);
+    assert_true(served(&s, 0, 5, 1, 0));
+    mapped_moved(s.m, PERIOD);
+    assert_true(served(&s, 0, 5, 1, 0)); /* it was, just now */
+    mapped_moved(s.m, 2 * PERIOD);
+    warm(&s, 0, 5, 1);
+    assert_true(served(&s, 0, 5, 1, 0));
+    for (uint32_t i = 0; i < 2; i++) /* what others read counts as well */
+        assert_false(served(&s, 1, i * MAPPED_MOST, MAPPED_MOST, 0));
+    assert_false(served(&s, 0, 5, 1, 0));
+    files_end(&s);
+}
+
+static void test_store_mapped__what_is_not_in_memory_is_left_to_the_file(void **state)
+{
+    struct files s;
+
+    files_make(&s, FILES, LONG_TIME);
+    not_in_memory = true;
+    warm(&s, 0, MAPPED_WINDOW - 2, 2); /* the last one would be read by itself */
+    assert_false(served(&s, 0, MAPPED_WINDOW - 2, 2, 0));
+    assert_true(served(&s, 0, 0, MAPPED_WINDOW - 1, 0));
+    not_in_memory = false;
+    populated = 0;
+    warm(&s, 0, 0, LONG);
+    assert_int_equal(populated, LONG / MAPPED_WINDOW);
+    assert_true(served(&s, 0, 0, LONG, 0));
+    not_in_memory = true;
+    assert_false(served(&s, 0, 0, LONG, 0));
+    assert_true(served(&s, 0, 0, MAPPED_WINDOW, 0)); /* not worth the question */
+    not_in_memory = false;
+    assert_true(served(&s, 0, 0, LONG, 0));
+    assert_int_equal(populated, LONG / MAPPED_WINDOW);
+    files_end(&s);
+}
+
+static void test_store_mapped__dear_pages_are_mapped_for_short_reads_only(void **state)
+{
+    struct files s;
+
+    files_make(&s, FILES, LONG_TIME);
+    populate_ns = 300000;
+    warm(&s, 0, 0, LONG);
+    assert_int_equal(populated, LONG / MAPPED_WINDOW); /* to know what it costs */
+    assert_true(served(&s, 0, 0, LONG, 0));
+    for (unsigned i = 0; i <= MAPPED_HOT; i++)
+        assert_false(served(&s, 0, LONG, LONG, 0));
+    assert_int_equal(populated, LONG / MAPPED_WINDOW);
+    warm(&s, 0, LONG, MAPPED_WINDOW);
+    assert_true(served(&s, 0, LONG, MAPPED_WINDOW, 0));
+    files_end(&s);
+}
+
+static void test_store_mapped__a_file_cut_short_is_not_served_and_others_are(void **state)
+{
+    struct files s;
+
+    files_make(&s, FILES, LONG_TIME);
+    for (unsigned i = 0; i < 2; i++) {
+        warm(&s, i, 0, LONG);
+        assert_true(served(&s, i, 0, LONG, 0));
+    }
+    assert_int_equal(ftruncate(s.fd[0], 10 * (off_t)STORE_BLOCK), 0);
+    assert_false(served(&s, 0, 9, 2, 0));
+    assert_false(served(&s, 0, 10, 1, 0));
+    assert_false(served(&s, 0, 0, LONG, 0));
+    assert_true(served(&s, 0, 9, 1, 0));
+    assert_true(served(&s, 1, 10, 1, 0));
+    files_end(&s);
+}
+
+static void test_store_mapped__a_machine_that_maps_no_more_is_not_asked_again(void **state)
+{
+    struct files s;
+
+    files_make(&s, FILES, LONG_TIME);
+    warm(&s, 0, 0, 1);
+    assert_true(served(&s, 0, 0, 1, 0));
+    maps = 0;
+    no_maps = true;
+    for (unsigned i = 0; i < 4; i++)
+        assert_false(served(&s, 1, 0, 1, 0));
+    assert_int_equal(maps, 1);
+    assert_true(served(&s, 0, 0, 1, 0));
+    mapped_free(s.m);
+    rig_ok(mapped_new(FILES, LONG_TIME, &s.m));
+    memset(s.f, 0, sizeof(s.f));
+    maps = unmaps = 0;
+    for (unsigned i = 0; i < 4; i++)
+        assert_false(served(&s, i, 0, MAPPED_MOST, 0));
+    assert_int_equal(maps, 1);
+    files_end(&s);
+}
+
+static void test_store_mapped__what_is_read_often_takes_the_place_of_what_is_not_used(
+    void **state)
+{
+    struct files s;
+
+    files_make(&s, 2, LONG_TIME);
+    warm(&s, 0, 0, 1);
+    warm(&s, 1, 0, 1);
+    assert_int_equal(maps, 2);
+    for (uint32_t i = 0; i < OFTEN; i++)
+        assert_false(served(&s, 2, i % BLOCKS, 1, 0));
+    assert_int_equal(maps, 2);
+    assert_false(served(&s, 2, 0, 1, 0)); /* one goes: file 0, as the hand finds all used */
+    assert_true(served(&s, 1, 0, 1, 0));
+    assert_int_equal(unmaps, 0);
+    warm(&s, 2, 0, 1); /* it is gone */
+    assert_int_equal(unmaps, 1);
+    assert_int_equal(maps, 3);
+    assert_true(served(&s, 2, 0, 1, 0));
+    assert_true(served(&s, 1, 0, 1, 0));
+    for (uint32_t i = 0; i < OFTEN; i++)
+        assert_false(served(&s, 0, i % BLOCKS, 1, 0));
+    assert_int_equal(maps, 3);
+    files_end(&s);
+}
+
+/* ---- threads ---- */
+
+struct reader {
+    struct files *s;
+    unsigned seed, served, wrong;
+};
+
+static void *read_on(void *arg)
+{
+    struct reader *r = arg;
+    uint8_t *got = malloc((size_t)LONG * STORE_BLOCK), want[STORE_BLOCK];
+    const struct iovec v = {got, (size_t)LONG * STORE_BLOCK};
+    uint32_t crc[LONG];
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned file = (unsigned)rand_r(&r->seed) % FILES;
+        uint32_t block = (uint32_t)rand_r(&r->seed) % 2 * LONG;
+        if (!mapped_read(r->s->m, &r->s->f[file], r->s->fd[file], block, LONG, &v, crc))
+            continue;
+        fill(want, file, block + LONG - 1, 0);
+        r->served++;
+        r->wrong += memcmp(want, got + (size_t)(LONG - 1) * STORE_BLOCK, STORE_BLOCK) != 0;
+    }
+    free(got);
+    return NULL;
+}
+
+/* Would catch: a file that is unmapped while somebody reads it there. */
+static void test_store_mapped__readers_keep_what_others_unmap(void **state)
+{
+    struct reader r[THREADS];
+    pthread_t thread[THREADS];
+    struct files s;
+
+    files_make(&s, 2, LONG_TIME);
+    for (unsigned i = 0; i < THREADS; i++) {
+        r[i] = (struct reader){.s = &s, .seed = i};
+        assert_int_equal(pthread_create(&thread[i], NULL, read_on, &r[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(thread[i], NULL);
+        assert_int_equal(r[i].wrong, 0);
+        assert_in_range(r[i].served, 1, ROUNDS);
+    }
+    assert_in_range(maps, 3, UINT_MAX);
+    files_end(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_store_mapped__what_is_read_again_and_again_is_served),
+        cmocka_unit_test(test_store_mapped__what_was_written_since_is_seen),
+        cmocka_unit_test(test_store_mapped__pieces_of_any_length_are_filled_and_summed_up),
+        cmocka_unit_test(test_store_mapped__what_was_read_long_ago_is_not_served),
+        cmocka_unit_test(test_store_mapped__what_is_not_in_memory_is_left_to_the_file),
+        cmocka_unit_test(test_store_mapped__dear_pages_are_mapped_for_short_reads_only),
+        cmocka_unit_test(test_store_mapped__a_file_cut_short_is_not_served_and_others_are),
+        cmocka_unit_test(test_store_mapped__a_machine_that_maps_no_more_is_not_asked_again),
+        cmocka_unit_test(
+            test_store_mapped__what_is_read_often_takes_the_place_of_what_is_not_used),
+        cmocka_unit_test(test_store_mapped__readers_keep_what_others_unmap),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
