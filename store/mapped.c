@@ -29,7 +29,8 @@
 #define FILE_SIZE  ((size_t)BLOCKS_PER_FILE * STORE_BLOCK)
 #define WORDS      (BLOCKS_PER_FILE / 64)
 #define MOST_FILES (sizeof(void *) < 8 ? 8u : 4096u)
-#define OFTEN      4096u /* blocks missed of a file that is worth another's place */
+#define MOST_ALL   16384u /* in a process: the kernel gives it 65,530 mappings, by default */
+#define OFTEN      4096u  /* blocks missed of a file that is worth another's place */
 
 /* User-mode Linux takes 300 us for a window, others 1 to 5. */
 #define DEAR_NS 30000u
@@ -61,6 +62,8 @@ struct mapped {
     uint32_t places_left;    /* a bit for each */
     struct mapping *slots[]; /* cap */
 };
+
+static uint32_t n_all; /* files mapped in this process; atomic */
 
 static uint64_t get(const uint64_t *p)
 {
@@ -106,6 +109,7 @@ osd_status mapped_new(uint32_t most, uint64_t recent, struct mapped **ret)
 static void unmap(struct mapped *m, struct mapping *p)
 {
     munmap((void *)(uintptr_t)p->at, FILE_SIZE);
+    __atomic_sub_fetch(&n_all, 1, __ATOMIC_RELAXED);
     m->slots[p->slot] = NULL;
     __atomic_store_n(&m->n, m->n - 1, __ATOMIC_RELAXED);
     free(p);
@@ -131,11 +135,24 @@ static uint32_t free_slot(const struct mapped *m)
     return i;
 }
 
+/* MAP_FAILED also when the process has as many as it should: without more of them malloc() fails, and new
+ * threads do. */
+static void *map_file(int fd)
+{
+    void *at = MAP_FAILED;
+
+    if (__atomic_add_fetch(&n_all, 1, __ATOMIC_RELAXED) <= MOST_ALL)
+        at = mmap(NULL, FILE_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED)
+        __atomic_sub_fetch(&n_all, 1, __ATOMIC_RELAXED);
+    return at;
+}
+
 /* There is a free slot. When it cannot be done, there are no more mappings than now. */
 static void map(struct mapped *m, struct mapped_file *f, int fd)
 {
     struct mapping *p = calloc(1, sizeof(*p));
-    void *at = p ? mmap(NULL, FILE_SIZE, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
+    void *at = p ? map_file(fd) : MAP_FAILED;
 
     if (at == MAP_FAILED) {
         free(p);

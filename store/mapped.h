@@ -9,9 +9,9 @@
  *  (1) What is served was in memory a short while ago, measured in bytes that were read from files or
  *      written to them since: as long as they are few beside the machine's memory, it still is. Long
  *      reads ask the kernel, too.
- *  (2) At most so many files are mapped. One that is read often takes the place of one that was not
- *      used of late, which is unmapped when each thread that could be reading it has been seen elsewhere;
- *      nobody waits for that.
+ *  (2) At most so many files are mapped, 16,384 in a process. One that is read often takes the place of
+ *      one that was not used of late, which is unmapped when each thread that could be reading it has
+ *      been seen elsewhere; nobody waits for that.
  *  (3) A page that cannot be had, as the file is shorter or the device fails, makes a read fail here, not
  *      the process (store/guarded.h).
  * Threads: every function from any thread, but for mapped_new() and mapped_free().

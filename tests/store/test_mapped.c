@@ -33,6 +33,7 @@
 
 static atomic_uint maps, unmaps, populated;
 static bool no_maps, not_in_memory;
+static void *same;           /* in place of every mapping; NULL: none */
 static uint64_t populate_ns; /* that mapping pages seems to take */
 static atomic_ullong passed_ns;
 
@@ -42,7 +43,7 @@ void *__wrap_mmap64(void *at, size_t len, int prot, int flags, int fd, off_t off
 {
     maps++;
     errno = ENOMEM;
-    return no_maps ? MAP_FAILED : __real_mmap64(at, len, prot, flags, fd, off);
+    return no_maps ? MAP_FAILED : same ? same : __real_mmap64(at, len, prot, flags, fd, off);
 }
 
 int __real_munmap(void *at, size_t len);
@@ -50,7 +51,7 @@ int __wrap_munmap(void *at, size_t len);
 int __wrap_munmap(void *at, size_t len)
 {
     unmaps++;
-    return __real_munmap(at, len);
+    return at == same ? 0 : __real_munmap(at, len);
 }
 
 int __real_madvise(void *at, size_t len, int advice);
@@ -304,6 +305,43 @@ static void test_store_mapped__a_machine_that_maps_no_more_is_not_asked_again(vo
     files_end(&s);
 }
 
+/* Would catch: stores that together take so many mappings that the process gets no memory any more. */
+static void test_store_mapped__a_process_keeps_most_of_its_mappings_for_other_things(
+    void **state)
+{
+    enum { MANY = 9000, STORES = 3, MOST = 16384 };
+    struct mapped_file *f = calloc(STORES * MANY, sizeof(*f));
+    static uint8_t bytes[STORE_BLOCK];
+    const struct iovec v = {bytes, sizeof(bytes)};
+    struct mapped *m[STORES];
+    struct files s;
+    uint32_t crc;
+
+    assert_non_null(f);
+    files_make(&s, FILES, LONG_TIME);
+    same = __real_mmap64(NULL, sizeof(bytes), PROT_READ, MAP_SHARED, s.fd[0], 0);
+    assert_ptr_not_equal(same, MAP_FAILED);
+    for (unsigned i = 0; i < STORES; i++)
+        rig_ok(mapped_new(MANY, LONG_TIME, &m[i]));
+    for (unsigned i = 0; i < STORES * MANY; i++)
+        assert_false(mapped_read(m[i / MANY], &f[i], s.fd[0], 0, 1, &v, &crc));
+    assert_int_equal(maps, MOST);
+    mapped_free(m[2]);
+    mapped_free(m[1]);
+    assert_int_equal(unmaps, MOST - MANY);
+    rig_ok(mapped_new(MANY, LONG_TIME, &m[1])); /* there is room again */
+    memset(f + MANY, 0, sizeof(*f));
+    assert_false(mapped_read(m[1], &f[MANY], s.fd[0], 0, 1, &v, &crc));
+    assert_int_equal(maps, MOST + 1);
+    mapped_free(m[1]);
+    mapped_free(m[0]);
+    files_end(&s);
+    void *p = same;
+    same = NULL;
+    __real_munmap(p, sizeof(bytes));
+    free(f);
+}
+
 static void test_store_mapped__what_is_read_often_takes_the_place_of_what_is_not_used(
     void **state)
 {
@@ -389,6 +427,8 @@ int main(void)
         cmocka_unit_test(test_store_mapped__dear_pages_are_mapped_for_short_reads_only),
         cmocka_unit_test(test_store_mapped__a_file_cut_short_is_not_served_and_others_are),
         cmocka_unit_test(test_store_mapped__a_machine_that_maps_no_more_is_not_asked_again),
+        cmocka_unit_test(
+            test_store_mapped__a_process_keeps_most_of_its_mappings_for_other_things),
         cmocka_unit_test(
             test_store_mapped__what_is_read_often_takes_the_place_of_what_is_not_used),
         cmocka_unit_test(test_store_mapped__readers_keep_what_others_unmap),
