@@ -27,7 +27,7 @@
 #define WRITE_BUFFERS (96 * MIB) /* from here on the largest tables in memory go to disk */
 #define WRITE_BUFFER  (32 * MIB) /* of a family, and this many wait at most to go there: ... */
 #define WRITE_WAITING 8          /* ... writes are slowed down from the last but one on */
-#define HASH_BUCKETS  32768
+#define BLOOM_RATIO   0.01       /* of a table in memory: what tells that a key is not there */
 
 /* RocksDB makes families in this order: one with objects but without ids is of version 1. */
 const char *const rdb_family_names[CF_MAX] = {"default", "ids",     "objects", "attrs",
@@ -324,20 +324,22 @@ static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bo
     rocksdb_options_set_info_log_level(o, 4);
     rocksdb_options_set_wal_recovery_mode(o, 2); /* point in time */
     rocksdb_options_set_manual_wal_flush(o, 1);  /* the journal has it, rocksdb_ahead.c */
-    rocksdb_options_set_allow_concurrent_memtable_write(o, 0); /* prefix_options() */
+    /* One thread writes, keys in order (put_all()): after the key before, if nothing is between, a key
+     * is put without a search. No hints for more than that: of RocksDB's, one would serve keys and range
+     * deletions alike, which are in two lists. */
+    rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
     return o;
 }
 
 /* Options of a family whose keys begin with what they are of. Where that is all of the key (whole),
- * it is hashed in memory: a third of the work of a put. The keys are brought into order when the table goes
- * to disk, which takes seconds for a million; others wait meanwhile (WRITE_WAITING). */
+ * most that are looked for are not in memory: a filter tells. */
 static rocksdb_options_t *prefix_options(rocksdb_options_t *base, size_t prefix, bool whole)
 {
     rocksdb_options_t *o = rocksdb_options_create_copy(base);
 
     rocksdb_options_set_prefix_extractor(o, rocksdb_slicetransform_create_fixed_prefix(prefix));
     if (whole)
-        rocksdb_options_set_hash_link_list_rep(o, HASH_BUCKETS);
+        rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, BLOOM_RATIO);
     return o;
 }
 

@@ -13,9 +13,9 @@
 #include "common/thread.h"
 #include "rocksdb_ahead.h"
 
-#define MANY_KEYS  1024u /* from when on the thread drains ... */
-#define MANY_BYTES MIB
-#define TOO_MANY   8u /* ... and, times as many, whoever commits */
+#define MANY_KEYS  8192u /* from when on the thread drains ... */
+#define MANY_BYTES (4 * MIB)
+#define TOO_MANY   2u /* ... and, times as many, whoever commits */
 
 #define LOOK_AGAIN_MS 10u /* whether others drain on, as they should */
 
@@ -85,12 +85,65 @@ static void drained(struct ahead *a, const size_t n[CF_MAX])
     ahead_list_free(&gone);
 }
 
+/** A change of the table that is drained, and what it is ordered by first. */
+struct placed {
+    uint64_t first[2]; /* bytes of the key; what is not there is 0 */
+    const struct change *change;
+};
+
+static struct placed place(const struct change *c)
+{
+    uint8_t first[16] = {0};
+
+    memcpy(first, c->bytes, c->key_len < sizeof(first) ? c->key_len : sizeof(first));
+    return (struct placed){{be64_get(first), be64_get(first + 8)}, c};
+}
+
+/* By family, then by key. */
+static int compare_places(const void *x, const void *y)
+{
+    const struct placed *a = x, *b = y;
+    const struct change *c = a->change, *d = b->change;
+    size_t both = c->key_len < d->key_len ? c->key_len : d->key_len;
+
+    if (c->cf != d->cf)
+        return c->cf < d->cf ? -1 : 1;
+    for (int i = 0; i < 2; i++)
+        if (a->first[i] != b->first[i])
+            return a->first[i] < b->first[i] ? -1 : 1;
+    int order = memcmp(c->bytes, d->bytes, both);
+    return order ? order : (c->key_len > d->key_len) - (c->key_len < d->key_len);
+}
+
+/* Put what is in `draining` into a batch, counted by family. In their order the database finds the
+ * place of each key near that of the one before; without memory they go as they are. */
+static void put_all(struct rdb *r, rocksdb_writebatch_t *b, size_t n[CF_MAX])
+{
+    struct ahead *a = &r->ahead;
+    size_t most = __atomic_load_n(&a->n_all, __ATOMIC_ACQUIRE), all = 0;
+    struct placed *v = malloc(most * sizeof(*v));
+    const struct change *c;
+
+    TAILQ_FOREACH(c, &a->draining->all, in_table)
+    {
+        n[c->cf]++;
+        if (v && all < most)
+            v[all++] = place(c);
+        else
+            ahead_put_change(r, b, c);
+    }
+    if (v)
+        qsort(v, all, sizeof(*v), compare_places);
+    for (size_t i = 0; i < all; i++)
+        ahead_put_change(r, b, v[i].change);
+    free(v);
+}
+
 /* Bring what is in `draining` into the database, which then has the records up to this number. The
  * journal has them first. */
 static osd_status drain(struct rdb *r, uint64_t number)
 {
     struct ahead *a = &r->ahead;
-    const struct change *c;
     rocksdb_writebatch_t *b;
     size_t n[CF_MAX] = {0};
 
@@ -102,11 +155,7 @@ static osd_status drain(struct rdb *r, uint64_t number)
     if (TAILQ_EMPTY(&a->draining->all))
         return OSD_OK;
     b = rocksdb_writebatch_create();
-    TAILQ_FOREACH(c, &a->draining->all, in_table)
-    {
-        ahead_put_change(r, b, c);
-        n[c->cf]++;
-    }
+    put_all(r, b, n);
     osd_status st = ahead_apply(r, b, number);
     rocksdb_writebatch_destroy(b);
     if (!st)

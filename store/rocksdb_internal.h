@@ -12,9 +12,8 @@
  *   extents   pid oid chunk            -> map chunk other than the first (rocksdb_chunk.c)
  *   records   slot                     -> sequence, nonce, outcome
  *   members   pid cid oid, pid oid cid -> nothing: a membership from both sides
- * objects and records are hashed in memory by their keys: cheap to get and put. Those and all that is
- * of objects can be iterated over within one object; whoever goes from object to object reads with
- * ro_all.
+ * objects, records and all that is of objects can be iterated over within one object; whoever goes
+ * from object to object reads with ro_all.
  * Not on disk, rebuilt at open: block allocation, used and count of partitions, next object
  * ids, the index of records.
  */
@@ -128,7 +127,7 @@ struct change {
     uint8_t bytes[]; /* key, value */
 };
 
-#define AHEAD_BUCKETS 4096u
+#define AHEAD_BUCKETS 16384u
 
 TAILQ_HEAD(change_list, change);
 

@@ -11,9 +11,9 @@
 
 #include "rig.h"
 
-#define AHEAD_MOST 8192u /* keys: from then on who commits waits */
-#define IN_RECORD  512u  /* attributes that need no key of their own, at most */
-#define COMMITS    12000u
+#define AHEAD_MOST 16384u /* keys: from then on who commits waits */
+#define IN_RECORD  512u   /* attributes that need no key of their own, at most */
+#define COMMITS    24000u
 #define LOOK_US    1000u
 #define STILL      100u /* looks that find no commit: nobody goes on */
 
