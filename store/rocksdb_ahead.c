@@ -27,7 +27,7 @@
 #include "common/thread.h"
 #include "rocksdb_ahead.h"
 
-#define LIST_MAX (32 * KIB)
+#define LIST_MAX (32 * KIB) /* bytes of a table, and less than a slab has */
 
 /* ---- the tables ---- */
 
@@ -55,16 +55,16 @@ static struct change **find(struct change_table *w, uint64_t hash, enum cf cf, c
     return at;
 }
 
-/* Into the table. An earlier change of the key gives its place up and is returned; a later one stays, and
- * the change itself is returned. Who looks at the counts without the lock finds a key counted before it
- * is there: otherwise it would miss what was committed before. */
-static struct change *enter(struct ahead *a, struct change *c)
+/* Into the table. An earlier change of the key gives its place up; a later one stays. Who looks at the
+ * counts without the lock finds a key counted before it is there: otherwise it would miss what was
+ * committed before. */
+static void enter(struct ahead *a, struct change *c)
 {
     struct change_table *w = a->filling;
     struct change **at = find(w, c->hash, (enum cf)c->cf, c->bytes, c->key_len), *old = *at;
 
     if (old && old->number > c->number)
-        return c;
+        return;
     if (old) {
         c->next = old->next;
         TAILQ_INSERT_BEFORE(old, c, in_table);
@@ -76,17 +76,78 @@ static struct change *enter(struct ahead *a, struct change *c)
         TAILQ_INSERT_TAIL(&w->all, c, in_table);
     }
     *at = c;
-    return old;
 }
 
-void ahead_list_free(struct change_list *l)
+/* ---- the tables' memory ---- */
+
+/* Another slab for a table whose first one, `full`, has no room; somebody else may have got it already.
+ * False: no memory. */
+static bool more_room(struct ahead *a, struct change_table *w, const struct slab *full)
 {
-    for (struct change *c = TAILQ_FIRST(l), *next; c; c = next) {
-        next = TAILQ_NEXT(c, in_table);
-        free(c);
+    bool ok = true;
+
+    pthread_mutex_lock(&a->lock);
+    if (w->slabs == full) {
+        struct slab *s = a->spare;
+        if (s)
+            a->spare = s->next;
+        else
+            s = malloc(sizeof(*s) + SLAB_ROOM);
+        if (s) {
+            s->next = w->slabs;
+            s->used = 0;
+            __atomic_store_n(&w->slabs, s, __ATOMIC_RELEASE);
+        }
+        ok = s != NULL;
     }
-    TAILQ_INIT(l);
+    pthread_mutex_unlock(&a->lock);
+    return ok;
 }
+
+/* Memory of `filling`, for who has passed the gate: it is there until the table was drained. NULL. */
+static uint8_t *take_room(struct ahead *a, size_t len)
+{
+    struct change_table *w = a->filling;
+
+    for (;;) {
+        struct slab *s = __atomic_load_n(&w->slabs, __ATOMIC_ACQUIRE);
+        size_t at = s ? __atomic_fetch_add(&s->used, len, __ATOMIC_RELAXED) : SLAB_ROOM;
+        if (at + len <= SLAB_ROOM)
+            return s->room + at;
+        if (!more_room(a, w, s))
+            return NULL;
+    }
+}
+
+void ahead_table_clear(struct ahead *a, struct change_table *w)
+{
+    struct slab **last = &w->slabs;
+
+    TAILQ_INIT(&w->all);
+    memset(w->bucket, 0, sizeof(w->bucket));
+    while (*last)
+        last = &(*last)->next;
+    *last = a->spare;
+    a->spare = w->slabs;
+    w->slabs = NULL;
+}
+
+void ahead_slabs_free(struct slab *s)
+{
+    for (struct slab *next; s; s = next) {
+        next = s->next;
+        free(s);
+    }
+}
+
+void ahead_table_free(struct change_table *w)
+{
+    if (w)
+        ahead_slabs_free(w->slabs);
+    free(w);
+}
+
+/* ---- looking up ---- */
 
 static osd_status value_of(const struct change *c, struct value *ret)
 {
@@ -125,91 +186,81 @@ osd_status ahead_get(struct rdb *r, enum cf cf, const void *key, size_t key_len,
 
 /* ---- commits ---- */
 
+/* What a change takes of a table. */
+static size_t room_for(size_t key_len, size_t len)
+{
+    return (sizeof(struct change) + key_len + len + 7) / 8 * 8;
+}
+
 osd_status ahead_note(struct txn *t, enum cf cf, const void *key, size_t key_len,
                       const void *value, size_t len, bool deleted)
 {
-    struct change *c = malloc(sizeof(*c) + key_len + len);
+    struct osd_buf *b = &t->record;
+    uint8_t head[1 + CHANGE_HEAD] = {RECORD_CHANGES, (uint8_t)cf, deleted};
+    size_t known = b->len > 0; /* the kind comes once */
 
-    if (!c)
-        return OSD_E_NOMEM;
-    *c = (struct change){.hash = hash_of(t->rdb, cf, key, key_len),
-                         .cf = (uint8_t)cf,
-                         .deleted = deleted,
-                         .key_len = (uint16_t)key_len,
-                         .len = (uint32_t)len};
-    memcpy(c->bytes, key, key_len);
-    memcpy(c->bytes + key_len, value, len);
-    if (t->newest)
-        t->newest->beside = c;
-    else
-        t->changes = c;
-    t->newest = c;
-    t->changes_len += key_len + len;
+    b->max = SIZE_MAX;
+    osd_status st = osd_buf_reserve(b, sizeof(head) + key_len + len);
+    if (st)
+        return st;
+    be16_put(head + 3, (uint16_t)key_len);
+    be32_put(head + 5, (uint32_t)len);
+    osd_buf_put(b, head + known, sizeof(head) - known);
+    osd_buf_put(b, key, key_len);
+    osd_buf_put(b, value, len);
+    t->table_len += room_for(key_len, len);
     return OSD_OK;
 }
 
 void ahead_forget(struct txn *t)
 {
-    for (struct change *c = t->changes, *beside; c; c = beside) {
-        beside = c->beside;
-        free(c);
-    }
-    t->changes = t->newest = NULL;
-    t->changes_len = 0;
+    t->record.len = 0;
+    t->table_len = 0;
 }
 
-/* The list as a record of the journal. */
-static osd_status make_record(struct txn *t)
+/* The changes of the record, one behind the other, as a table has them. */
+static void lay_out(const struct txn *t, uint64_t number, uint8_t *at)
 {
-    struct osd_buf *b = &t->record;
-    uint8_t kind = RECORD_CHANGES, head[CHANGE_HEAD];
-    osd_status st;
+    struct batch_change b;
 
-    b->max = SIZE_MAX;
-    b->len = 0;
-    st = osd_buf_put(b, &kind, 1);
-    for (const struct change *c = t->changes; c && !st; c = c->beside) {
-        head[0] = c->cf;
-        head[1] = c->deleted;
-        be16_put(head + 2, c->key_len);
-        be32_put(head + 4, c->len);
-        st = osd_buf_put(b, head, sizeof(head));
-        if (!st)
-            st = osd_buf_put(b, c->bytes, c->key_len + (size_t)c->len);
+    for (size_t from = 1;
+         from < t->record.len && change_next(t->record.data, t->record.len, &from, &b);) {
+        struct change *c = (struct change *)(void *)at;
+        *c = (struct change){.number = number,
+                             .hash = hash_of(t->rdb, b.cf, b.key, b.key_len),
+                             .cf = (uint8_t)b.cf,
+                             .deleted = b.deletes,
+                             .key_len = (uint16_t)b.key_len,
+                             .len = b.len};
+        memcpy(c->bytes, b.key, b.key_len + (size_t)b.len); /* the value is behind its key */
+        at += room_for(b.key_len, b.len);
     }
-    return st;
 }
 
-/* The list becomes part of the table. What is not needed any more, the list's own included, is freed
- * without the lock. */
-static void enter_all(struct ahead *a, struct txn *t, uint64_t number)
+/* They become part of the table. */
+static void enter_all(struct ahead *a, const struct txn *t, uint8_t *at)
 {
-    struct change *old = NULL, *beside;
+    const uint8_t *end = at + t->table_len;
 
     osd_lock_short(&a->lock);
-    for (struct change *c = t->changes; c; c = beside) {
-        beside = c->beside; /* the change is the table's soon */
-        c->number = number;
-        struct change *gone = enter(a, c);
-        if (gone) {
-            gone->beside = old;
-            old = gone;
-        }
+    while (at < end) {
+        struct change *c = (struct change *)(void *)at;
+        at += room_for(c->key_len, c->len);
+        enter(a, c);
     }
-    __atomic_store_n(&a->bytes, a->bytes + t->changes_len, __ATOMIC_RELAXED);
+    __atomic_store_n(&a->bytes, a->bytes + t->table_len, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&a->lock);
-    t->changes = old;
-    ahead_forget(t);
 }
 
-/* A list that is too long to be ahead. */
-static osd_status write_list(struct txn *t)
+/* One that is too long to be ahead. */
+static osd_status write_record(const struct txn *t)
 {
-    rocksdb_writebatch_t *b = rocksdb_writebatch_create();
+    rocksdb_writebatch_t *b;
+    osd_status st = ahead_decode(t->rdb, t->record.data, t->record.len, &b);
 
-    for (const struct change *c = t->changes; c; c = c->beside)
-        ahead_put_change(t->rdb, b, c);
-    osd_status st = ahead_write(t->rdb, b);
+    if (st)
+        return st;
+    st = ahead_write(t->rdb, b);
     rocksdb_writebatch_destroy(b);
     return st;
 }
@@ -218,26 +269,28 @@ osd_status ahead_commit(struct txn *t)
 {
     struct rdb *r = t->rdb;
     struct ahead *a = &r->ahead;
-
-    if (t->changes_len > LIST_MAX)
-        return write_list(t);
-    osd_status st = make_record(t);
-    if (st)
-        return st;
     struct iovec v = {t->record.data, t->record.len};
+
+    if (v.iov_len == 0)
+        return OSD_OK;
+    if (t->table_len > LIST_MAX)
+        return write_record(t);
     uint32_t crc = journal_crc(&v, 1);
     spread_read(&a->gate);
-    uint64_t number = journal_add(a->journal, &v, 1, crc);
-    st = number ? journal_written(a->journal, number) : OSD_E_NOMEM;
-    if (!st)
-        enter_all(a, t, number);
+    uint8_t *at = take_room(a, t->table_len);
+    uint64_t number = at ? journal_add(a->journal, &v, 1, crc) : 0;
+    osd_status st = number ? journal_written(a->journal, number) : OSD_E_NOMEM;
+    if (!st) {
+        lay_out(t, number, at);
+        enter_all(a, t, at);
+    }
     spread_read_end(&a->gate);
     if (st && number)
         __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
     return st;
 }
 
-/* One change of a batch into the list. INVALID: it is of a kind that is not known there. */
+/* One change of a batch into the record. INVALID: it is of a kind that is not known there. */
 static osd_status note_from(struct txn *t, struct batch_at *b)
 {
     struct batch_change c;
@@ -258,6 +311,7 @@ osd_status ahead_write_batch(struct txn *t, const char *data, size_t len)
         return ahead_commit(t);
     if (st != OSD_E_INVALID)
         return st;
+    ahead_forget(t);
     rocksdb_writebatch_t *b = rocksdb_writebatch_create_from(data, len);
     st = ahead_write(t->rdb, b);
     rocksdb_writebatch_destroy(b);

@@ -17,8 +17,11 @@ enum record_kind { RECORD_CHANGES = 1, RECORD_BATCH };
     8u /* family, deleted (8 bits each), length of the key (16), of the value (32) */
 
 /* rocksdb_ahead.c */
-/** Free all of a list, which is empty then. */
-void ahead_list_free(struct change_list *l);
+/** All of a table goes: its memory is the next one's. Under the lock. */
+void ahead_table_clear(struct ahead *a, struct change_table *w);
+/** Free a table, which may be NULL. */
+void ahead_table_free(struct change_table *w);
+void ahead_slabs_free(struct slab *s);
 
 /* rocksdb_drain.c */
 void ahead_put_change(struct rdb *r, rocksdb_writebatch_t *b, const struct change *c);
@@ -38,6 +41,9 @@ struct batch_change {
     const uint8_t *key, *value; /* in the batch */
     uint32_t key_len, len;
 };
+
+/** One change at *at of a record of len bytes, which becomes the place behind it; false: there is none. */
+bool change_next(const uint8_t *p, size_t len, size_t *at, struct batch_change *ret);
 
 /** The next change of a batch that has not ended; false: there is none of a kind that is known. */
 bool batch_next(const struct rdb *r, struct batch_at *b, struct batch_change *ret);

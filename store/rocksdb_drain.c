@@ -70,19 +70,14 @@ static void turn(struct ahead *a)
 /* `draining` is in the database: empty it. Readers wait no longer than for the table itself. */
 static void drained(struct ahead *a, const size_t n[CF_MAX])
 {
-    struct change_table *w = a->draining;
-    struct change_list gone = TAILQ_HEAD_INITIALIZER(gone);
-
     osd_lock_short(&a->lock);
-    TAILQ_CONCAT(&gone, &w->all, in_table);
-    memset(w->bucket, 0, sizeof(w->bucket));
+    ahead_table_clear(a, a->draining);
     for (int i = 0; i < CF_MAX; i++) {
         __atomic_sub_fetch(&a->n[i], n[i], __ATOMIC_RELEASE);
         __atomic_sub_fetch(&a->n_all, n[i], __ATOMIC_RELEASE);
     }
     pthread_cond_broadcast(&a->room);
     pthread_mutex_unlock(&a->lock);
-    ahead_list_free(&gone);
 }
 
 /** A change of the table that is drained, and what it is ordered by first. */
@@ -374,10 +369,7 @@ void ahead_close(struct rdb *r)
     if (a->journal && !rdb_failed(r))
         release(r);
     journal_close(a->journal);
-    if (a->filling && a->draining) {
-        ahead_list_free(&a->filling->all);
-        ahead_list_free(&a->draining->all);
-    }
-    free(a->filling);
-    free(a->draining);
+    ahead_table_free(a->filling);
+    ahead_table_free(a->draining);
+    ahead_slabs_free(a->spare);
 }

@@ -117,7 +117,6 @@ struct keeper {
 struct change {
     struct change *next;          /* hash chain */
     TAILQ_ENTRY(change) in_table; /* all of it */
-    struct change *beside;        /* of the same transaction */
     uint64_t number;              /* of the record */
     uint64_t hash;
     uint8_t cf;   /* enum cf */
@@ -131,10 +130,20 @@ struct change {
 
 TAILQ_HEAD(change_list, change);
 
+/** Memory of a table: what is in it goes all at once. */
+struct slab {
+    struct slab *next;
+    size_t used;                /* bytes, and more when it is full; atomic */
+    _Alignas(8) uint8_t room[]; /* SLAB_ROOM bytes */
+};
+
+#define SLAB_ROOM (256 * KIB - sizeof(struct slab))
+
 /** The last change of each key. */
 struct change_table {
     struct change *bucket[AHEAD_BUCKETS];
     struct change_list all;
+    struct slab *slabs; /* the first is being filled; atomic, changed under lock */
 };
 
 /** What is ahead of the database (rocksdb_ahead.c). */
@@ -143,10 +152,12 @@ struct ahead {
     struct spread_lock
         gate; /* read while a record and its changes go in; written by who turns */
     pthread_mutex_t lock;
-    struct change_table *filling, *draining; /* under lock; draining: emptied under both */
+    struct change_table *filling,
+        *draining;              /* under lock or gate; changed, emptied under both */
     size_t n[CF_MAX];           /* in both, by family; atomic, changed under lock */
     size_t n_all;               /* likewise */
-    size_t bytes;               /* that went into `filling`; likewise */
+    size_t bytes;               /* of memory that `filling` has used; likewise */
+    struct slab *spare;         /* of tables that were drained; under lock */
     bool stuck;                 /* the database did not take it; atomic */
     pthread_cond_t room;        /* less is ahead; with lock */
     pthread_mutex_t drain_lock; /* around writes to the database; taken first */
@@ -294,13 +305,13 @@ struct kept_chunk {
 struct txn {
     struct store_txn base;
     struct rdb *rdb;
-    bool changed;                      /* the commit has something to write */
-    rocksdb_writebatch_wi_t *batch;    /* changes that are looked up again; NULL: none */
-    struct change *changes, *newest;   /* the others at commit, in their order */
-    size_t changes_len;                /* bytes of keys and values */
-    struct osd_buf record;             /* of the journal; its memory is kept for the next one */
-    bool to_changes;                   /* txn_put() puts there */
-    bool completing;                   /* what is put from now on is what will be there */
+    bool changed;                   /* the commit has something to write */
+    rocksdb_writebatch_wi_t *batch; /* changes that are looked up again; NULL: none */
+    struct osd_buf record;          /* of the journal: the others at commit, in their order; its
+                                        * memory is kept for the next one */
+    size_t table_len;               /* memory that they take in a table */
+    bool to_changes;                /* txn_put() puts there */
+    bool completing;                /* what is put from now on is what will be there */
     int64_t batch_used, batch_granted; /* memory of the batch, and what of batch_room is its */
     unsigned put;                      /* families with keys in the batch: 1 << enum cf */
     uint64_t uses, used_at[TXN_KEPT];  /* of the kept ones: when last */

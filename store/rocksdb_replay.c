@@ -102,8 +102,7 @@ static bool batch_whole(const struct rdb *r, const uint8_t *p, size_t len)
     return n == batch_count(p);
 }
 
-/* One change at *at of a record of len bytes, which becomes the place behind it. */
-static bool change_next(const uint8_t *p, size_t len, size_t *at, struct batch_change *ret)
+bool change_next(const uint8_t *p, size_t len, size_t *at, struct batch_change *ret)
 {
     if (len - *at < CHANGE_HEAD)
         return false;

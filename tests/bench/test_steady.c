@@ -198,30 +198,33 @@ static struct seen steps_of(struct bench_work *w, const char *name, unsigned *re
     return s;
 }
 
-/* A piece of memory for each key that is changed: the table of what is ahead keeps it
- * (store/rocksdb_ahead.c). */
-static void test_bench_steady__what_reads_asks_for_no_memory_and_what_changes_for_its_keys(
-    void **state)
+/* Once in many commands what grows with the work may grow. New data is not a steady state: what is kept of
+ * an object becomes longer with its map. */
+#define SELDOM 50u
+
+static void test_bench_steady__the_data_path_asks_for_no_memory(void **state)
 {
     static const struct {
         const char *name;
-        unsigned keys; /* changed by a command, at most */
+        unsigned most; /* pieces for a command */
     } cases[] = {{"read_4k", 0}, {"read_64k", 0}, {"read_1m", 0},   {"get_1", 0},
-                 {"get_10", 0},  {"get_page", 0}, {"list_root", 0}, {"set_1", 1},
-                 {"set_10", 1},  {"write_4k", 2}, {"append_64", 2}, {"write_64k", 4}};
+                 {"get_10", 0},  {"get_page", 0}, {"list_root", 0}, {"set_1", 0},
+                 {"set_10", 0},  {"write_4k", 0}, {"append_64", 0}, {"write_64k", 2}};
     struct rig *rig = *state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         unsigned n;
         struct seen s = steps_of(&rig->work, cases[i].name, &n);
         print_message("%-10s %.3f\n", cases[i].name, (double)s.allocations / n);
-        assert_true(s.allocations <= (uint64_t)cases[i].keys * n);
+        assert_true(s.allocations <= (uint64_t)cases[i].most * n + n / SELDOM);
     }
 }
 
 /* A thread asks a clock again when the processor's counter has gone on by this much. */
 #define KEPT_CYCLES (1u << 20)
 #define CLOCKS      2u
+#define PER_MAPPING                                                                            \
+    8u /* reads of fresh blocks for each question of store/mapped.c: 2 when a window comes in */
 
 static void test_bench_steady__the_time_is_not_asked_for_by_each_command(void **state)
 {
@@ -236,7 +239,7 @@ static void test_bench_steady__the_time_is_not_asked_for_by_each_command(void **
         struct seen s = steps_of(&rig->work, names[i], &n);
         uint64_t cycles = __builtin_ia32_rdtsc() - from;
         print_message("%-10s %.4f\n", names[i], (double)s.clocks / n);
-        assert_true(s.clocks <= CLOCKS * (cycles / KEPT_CYCLES + 1));
+        assert_true(s.clocks <= CLOCKS * (cycles / KEPT_CYCLES + 1) + n / PER_MAPPING);
     }
 #else
     (void)state;
@@ -372,8 +375,7 @@ static void test_bench_steady__commands_on_different_objects_share_locks_only_to
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            test_bench_steady__what_reads_asks_for_no_memory_and_what_changes_for_its_keys),
+        cmocka_unit_test(test_bench_steady__the_data_path_asks_for_no_memory),
         cmocka_unit_test(test_bench_steady__the_time_is_not_asked_for_by_each_command),
         cmocka_unit_test(test_bench_steady__bytes_are_moved_once),
         cmocka_unit_test(
