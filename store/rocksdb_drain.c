@@ -13,9 +13,9 @@
 #include "common/thread.h"
 #include "rocksdb_ahead.h"
 
-#define MANY_KEYS  8192u /* from when on the thread drains ... */
-#define MANY_BYTES (4 * MIB)
-#define TOO_MANY   2u /* ... and, times as many, whoever commits */
+#define MANY_KEYS  2048u /* from when on the thread drains ... */
+#define MANY_BYTES MIB
+#define TOO_MANY   8u /* ... and, times as many, whoever commits */
 
 #define LOOK_AGAIN_MS 10u /* whether others drain on, as they should */
 
