@@ -253,12 +253,12 @@ static void fill(struct side *side, enum area area)
 }
 
 /* What a LUN touches for the first time is touched then: each page of the ring, of the store's
- * journal, of files that are mapped when they are read often. */
+ * journal, of files that are mapped when they are read often (MAPPED_HOT times each). */
 static void warm(struct side *side)
 {
     static const struct load loads[] = {
         {OVERWRITE, 4096, 16}, {READ, 65536, 16}, {READ, MIB, 16}};
-    static const uint64_t commands[] = {40000, 2048, 64};
+    static const uint64_t commands[] = {40000, 10240, 64};
 
     for (size_t i = 0; i < sizeof(loads) / sizeof(loads[0]); i++)
         run_slice(side, &loads[i], commands[i]);
