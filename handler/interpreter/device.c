@@ -538,10 +538,10 @@ static enum osd_weight weigh_wrapper(struct osd_device *dev, const struct osd_tw
 {
     uint8_t cdb[OSD_CDB_MAX];
     size_t len;
-    bool seen;
+    bool seen, stages = t->action == OSD_ACT_STAGE;
 
-    *ret_scope = (struct osd_scope){.nothing = t->action == OSD_ACT_STAGE};
-    if (t->action == OSD_ACT_STAGE || t->length >= 256 * KIB)
+    *ret_scope = (struct osd_scope){.nothing = stages, .stages = stages};
+    if (stages || t->length >= 256 * KIB)
         return t->length >= 256 * KIB ? OSD_WEIGHT_LONG : OSD_WEIGHT_SHORT;
     seen = staging_peek(&dev->staging, t->tag, cdb, &len);
     return seen ? command_weigh(cdb, len, ret_scope) : OSD_WEIGHT_LONG;

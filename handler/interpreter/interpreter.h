@@ -127,6 +127,7 @@ enum osd_weight {
 struct osd_scope {
     bool
         nothing; /* nobody waits for it long (SPC commands, staging, flushes, what is malformed) */
+    bool stages; /* a COLLECT that comes later is judged by it: it is carried out before that */
     uint64_t pid, oid;
 };
 

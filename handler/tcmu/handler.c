@@ -10,11 +10,11 @@
  * device. (4) tcmu-runner's thread of the device, where all commands arrive, waits for no other
  * command: long ones, and short ones that may have to wait for one of the pool, run in the
  * device's own pool; the other short ones run where they arrive, before any that came later goes to
- * the pool. (5) Several short commands that lie in the ring together, at most TOGETHER, are carried
- * out together, one after the other: what they write is put into place once, what they changed is
- * published once, then they are completed and the kernel is told once. Every one of the pool ends by
- * itself. (6) No command is completed before what it changed or saw survives the death
- * of the process.
+ * the pool. (5) Several short commands that lie in the ring together, at most TOGETHER, and up to
+ * a STAGE, by which a COLLECT behind it is weighed, are carried out together, one after the other:
+ * what they write is put into place once, what they changed is published once, then they are
+ * completed and the kernel is told once. Every one of the pool ends by itself. (6) No command is
+ * completed before what it changed or saw survives the death of the process.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -188,16 +188,15 @@ static void run_gathered(struct lun *lun)
 }
 
 /* True when the command went to the pool; without memory it runs here. */
-static bool hand_over(struct lun *lun, struct tcmulib_cmd *cmd)
+static bool hand_over(struct lun *lun, struct tcmulib_cmd *cmd, struct osd_scope *ret_scope)
 {
     size_t len = cdb_length(cmd->cdb);
-    struct osd_scope scope;
-    enum osd_weight weight = osd_device_weigh(lun->osd, cmd->cdb, len, &scope), wait;
+    enum osd_weight weight = osd_device_weigh(lun->osd, cmd->cdb, len, ret_scope), wait;
     struct pooled *p = NULL;
 
     pthread_mutex_lock(&lun->mutex);
     lun->pending++;
-    wait = weigh_waiting(lun, scope);
+    wait = weigh_waiting(lun, *ret_scope);
     if (wait > weight)
         weight = wait;
     if (weight > OSD_WEIGHT_SHORT)
@@ -206,7 +205,7 @@ static bool hand_over(struct lun *lun, struct tcmulib_cmd *cmd)
         *p = (struct pooled){.job = {.run = run_pooled, .heavy = weight == OSD_WEIGHT_HEAVY},
                              .lun = lun,
                              .cmd = cmd,
-                             .scope = scope};
+                             .scope = *ret_scope};
         enlist(lun, p);
     }
     pthread_mutex_unlock(&lun->mutex);
@@ -240,14 +239,15 @@ static int handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *rcmd)
 {
     struct lun *lun = tcmur_dev_get_private(dev);
     bool more = osd_ring_follow(lun->map, &lun->place, rcmd->lib_cmd->cmd_id);
+    struct osd_scope scope;
     int old;
 
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
     if (!lun->named)
         first_command(lun);
-    if (!hand_over(lun, rcmd->lib_cmd))
+    if (!hand_over(lun, rcmd->lib_cmd, &scope))
         lun->gathered[lun->n_gathered++] = rcmd->lib_cmd;
-    if (!more || lun->n_gathered == TOGETHER)
+    if (!more || scope.stages || lun->n_gathered == TOGETHER)
         run_gathered(lun);
     pthread_setcancelstate(old, NULL);
     return TCMU_STS_ASYNC_HANDLED;

@@ -25,6 +25,7 @@
 #include "tcmu/keys.h"
 #include "wire/cdb.h"
 #include "wire/sense.h"
+#include "wire/twophase.h"
 
 #define CFG    "osd//test;store=memory;security=nosec;threads=4"
 #define PID    0x10000ULL
@@ -53,6 +54,7 @@ static sem_t slow_started, slow_go;
 static struct {
     struct tcmu_device *dev; /* NULL: nobody watches */
     bool later[RUNNER_BURST];
+    pthread_t by[RUNNER_BURST]; /* who executes it */
     unsigned n_executed, n_published;
     int in_flight[RUNNER_BURST]; /* when it publishes */
     size_t published[RUNNER_BURST];
@@ -95,8 +97,10 @@ void __wrap_osd_device_execute(struct osd_device *dev, const struct osd_request 
     struct osd_wire_error err;
     struct osd_cdb c;
 
-    if (watched.dev && watched.n_executed < RUNNER_BURST)
+    if (watched.dev && watched.n_executed < RUNNER_BURST) {
+        watched.by[watched.n_executed] = pthread_self();
         watched.later[watched.n_executed++] = req->later;
+    }
     if (osd_cdb_decode(req->cdb, req->cdb_len, &c, &err) == OSD_OK &&
         c.op == OSD_OP_REMOVE_PARTITION && c.pid == SLOW_PID) {
         before_slow = n_commands;
@@ -473,6 +477,48 @@ static void test_tcmu_handler__burst_does_not_wait_for_its_long_one(void **state
     assert_true(before_slow >= 2); /* the last one may have been faster */
 }
 
+/* A two-phase command of `length` bytes, with one tag for all; data: where its CDB may lie. */
+static struct runner_cmd two_phase(uint16_t action, uint32_t length, uint8_t *raw,
+                                   const struct iovec *data)
+{
+    struct osd_twophase t = {.action = action, .tag = {7}, .length = length};
+
+    osd_twophase_encode(&t, raw);
+    return (struct runner_cmd){
+        .cdb = raw, .len = OSD_TWOPHASE_CDB_LEN, .iov = data, .n_iov = 1};
+}
+
+/* STAGE and COLLECT of a command in one burst; returns the thread that carried out the COLLECT. */
+static pthread_t stage_and_collect(struct tcmu_device *dev, const struct osd_cdb *c)
+{
+    uint8_t raw[2][OSD_TWOPHASE_CDB_LEN], cdb[OSD_CDB_MAX], in[64];
+    struct iovec out = {.iov_base = cdb}, home = {in, sizeof(in)};
+    struct runner_cmd cmds[2];
+
+    assert_int_equal(osd_cdb_encode(c, cdb, &out.iov_len), OSD_OK);
+    cmds[0] = two_phase(OSD_ACT_STAGE, (uint32_t)out.iov_len, raw[0], &out);
+    cmds[1] = two_phase(OSD_ACT_COLLECT, sizeof(in), raw[1], &home);
+    memset(&watched, 0, sizeof(watched));
+    watched.dev = dev;
+    runner_submit_burst(dev, cmds, 2);
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(runner_wait(dev, cmds[i].number).status, SAM_GOOD);
+    watched.dev = NULL;
+    assert_int_equal(watched.n_executed, 2);
+    return watched.by[1];
+}
+
+/* Would catch: a COLLECT that is weighed by what its tag named before the burst, and holds up all
+ * others when it is a long one. */
+static void test_tcmu_handler__burst_weighs_a_collect_by_the_stage_before_it(void **state)
+{
+    struct osd_cdb brief = command(OSD_OP_GET_ATTRIBUTES, OID),
+                   heavy = command(OSD_OP_PUNCH, OID);
+
+    assert_true(pthread_equal(stage_and_collect(*state, &brief), pthread_self()));
+    assert_false(pthread_equal(stage_and_collect(*state, &heavy), pthread_self()));
+}
+
 #define MIXED 600
 
 /* Short and long ones mixed, many at once, the ring wraps all the time: each is completed
@@ -831,6 +877,7 @@ int main(void)
         on_device(test_tcmu_handler__burst_is_announced_together),
         on_device(test_tcmu_handler__burst_is_published_before_it_is_completed),
         on_device(test_tcmu_handler__burst_does_not_wait_for_its_long_one),
+        on_device(test_tcmu_handler__burst_weighs_a_collect_by_the_stage_before_it),
         on_device(test_tcmu_handler__many_in_flight),
         on_device(test_tcmu_handler__cancelled_thread_and_close),
         cmocka_unit_test(test_tcmu_handler__close_waits_for_the_pool),
