@@ -168,12 +168,14 @@ static void map(struct mapped *m, struct mapped_file *f, int fd)
     __atomic_store_n(&f->mapping, p, __ATOMIC_SEQ_CST);
 }
 
-/* The next mapping that was not used since the hand was there last. */
+/* The next mapping that was not used since the hand was there last; where all are used again and again,
+ * the next one after two rounds. */
 static struct mapping *least_used(struct mapped *m)
 {
-    for (;; m->hand++) {
+    for (uint64_t steps = 0;; m->hand++, steps++) {
         struct mapping *p = m->slots[m->hand % m->cap];
-        if (p && !__atomic_exchange_n(&p->used, false, __ATOMIC_RELAXED))
+        if (p && (!__atomic_exchange_n(&p->used, false, __ATOMIC_RELAXED) ||
+                  steps >= 2 * (uint64_t)m->cap))
             return p;
     }
 }

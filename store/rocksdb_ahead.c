@@ -218,8 +218,8 @@ void ahead_forget(struct txn *t)
     t->table_len = 0;
 }
 
-/* The changes of the record, one behind the other, as a table has them. */
-static void lay_out(const struct txn *t, uint64_t number, uint8_t *at)
+/* The changes of the record, one behind the other, as a table has them. Returns where they end. */
+static uint8_t *lay_out(const struct txn *t, uint64_t number, uint8_t *at)
 {
     struct batch_change b;
 
@@ -235,13 +235,12 @@ static void lay_out(const struct txn *t, uint64_t number, uint8_t *at)
         memcpy(c->bytes, b.key, b.key_len + (size_t)b.len); /* the value is behind its key */
         at += room_for(b.key_len, b.len);
     }
+    return at;
 }
 
 /* They become part of the table. */
-static void enter_all(struct ahead *a, const struct txn *t, uint8_t *at)
+static void enter_all(struct ahead *a, const struct txn *t, uint8_t *at, const uint8_t *end)
 {
-    const uint8_t *end = at + t->table_len;
-
     osd_lock_short(&a->lock);
     while (at < end) {
         struct change *c = (struct change *)(void *)at;
@@ -280,10 +279,8 @@ osd_status ahead_commit(struct txn *t)
     uint8_t *at = take_room(a, t->table_len);
     uint64_t number = at ? journal_add(a->journal, &v, 1, crc) : 0;
     osd_status st = number ? journal_written(a->journal, number) : OSD_E_NOMEM;
-    if (!st) {
-        lay_out(t, number, at);
-        enter_all(a, t, at);
-    }
+    if (!st)
+        enter_all(a, t, at, lay_out(t, number, at));
     spread_read_end(&a->gate);
     if (st && number)
         __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
