@@ -16,19 +16,6 @@ enum record_kind { RECORD_CHANGES = 1, RECORD_BATCH };
 #define CHANGE_HEAD                                                                            \
     8u /* family, deleted (8 bits each), length of the key (16), of the value (32) */
 
-/* rocksdb_ahead.c */
-/** All of a table goes: its memory is the next one's. Under the lock. */
-void ahead_table_clear(struct ahead *a, struct change_table *w);
-/** Free a table, which may be NULL. */
-void ahead_table_free(struct change_table *w);
-void ahead_slabs_free(struct slab *s);
-
-/* rocksdb_drain.c */
-void ahead_put_change(struct rdb *r, rocksdb_writebatch_t *b, const struct change *c);
-/** A batch that makes the database what the records up to this number make it. */
-osd_status ahead_apply(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number);
-
-/* rocksdb_replay.c */
 /** Where a RocksDB batch is read. */
 struct batch_at {
     const uint8_t *p, *end;
@@ -42,6 +29,20 @@ struct batch_change {
     uint32_t key_len, len;
 };
 
+/* rocksdb_ahead.c */
+/** All of a table goes: its memory is the next one's. Under the lock. */
+void ahead_table_clear(struct ahead *a, struct change_table *w);
+/** Free a table, which may be NULL. */
+void ahead_table_free(struct change_table *w);
+void ahead_slabs_free(struct slab *s);
+
+/* rocksdb_drain.c */
+/** Put a change of keys one by one, no range, into a batch. */
+void ahead_put(struct rdb *r, rocksdb_writebatch_t *b, const struct batch_change *c);
+/** A batch that makes the database what the records up to this number make it. */
+osd_status ahead_apply(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number);
+
+/* rocksdb_replay.c */
 /** One change at *at of a record of len bytes, which becomes the place behind it; false: there is none. */
 bool change_next(const uint8_t *p, size_t len, size_t *at, struct batch_change *ret);
 

@@ -30,14 +30,26 @@ static void put_applied(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number)
                               sizeof(field));
 }
 
-void ahead_put_change(struct rdb *r, rocksdb_writebatch_t *b, const struct change *c)
+void ahead_put(struct rdb *r, rocksdb_writebatch_t *b, const struct batch_change *c)
 {
-    const char *key = (const char *)c->bytes;
+    const char *key = (const char *)c->key;
 
-    if (c->deleted)
+    if (c->deletes)
         rocksdb_writebatch_delete_cf(b, r->cf[c->cf], key, c->key_len);
     else
-        rocksdb_writebatch_put_cf(b, r->cf[c->cf], key, c->key_len, key + c->key_len, c->len);
+        rocksdb_writebatch_put_cf(b, r->cf[c->cf], key, c->key_len, (const char *)c->value,
+                                  c->len);
+}
+
+static void put_change(struct rdb *r, rocksdb_writebatch_t *b, const struct change *c)
+{
+    ahead_put(r, b,
+              &(struct batch_change){.cf = (enum cf)c->cf,
+                                     .deletes = c->deleted,
+                                     .key = c->bytes,
+                                     .value = c->bytes + c->key_len,
+                                     .key_len = c->key_len,
+                                     .len = c->len});
 }
 
 osd_status ahead_apply(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number)
@@ -125,12 +137,12 @@ static void put_all(struct rdb *r, rocksdb_writebatch_t *b, size_t n[CF_MAX])
         if (v && all < most)
             v[all++] = place(c);
         else
-            ahead_put_change(r, b, c);
+            put_change(r, b, c);
     }
     if (v)
         qsort(v, all, sizeof(*v), compare_places);
     for (size_t i = 0; i < all; i++)
-        ahead_put_change(r, b, v[i].change);
+        put_change(r, b, v[i].change);
     free(v);
 }
 

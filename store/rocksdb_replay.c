@@ -64,7 +64,7 @@ bool batch_next(const struct rdb *r, struct batch_at *b, struct batch_change *re
            (ret->deletes || batch_bytes(b, &ret->value, &ret->len));
 }
 
-/* ---- opening and closing ---- */
+/* ---- records ---- */
 
 /* Whether the database takes such a key: shorter than its family's prefix it would abort. */
 static bool key_fits(enum cf cf, size_t len)
@@ -122,21 +122,6 @@ bool change_next(const uint8_t *p, size_t len, size_t *at, struct batch_change *
     return true;
 }
 
-static osd_status replay_change(struct rdb *r, rocksdb_writebatch_t *b, const uint8_t *p,
-                                size_t len, size_t *at)
-{
-    struct batch_change c;
-
-    if (!change_next(p, len, at, &c))
-        return OSD_E_CORRUPT;
-    if (c.deletes)
-        rocksdb_writebatch_delete_cf(b, r->cf[c.cf], (const char *)c.key, c.key_len);
-    else
-        rocksdb_writebatch_put_cf(b, r->cf[c.cf], (const char *)c.key, c.key_len,
-                                  (const char *)c.value, c.len);
-    return OSD_OK;
-}
-
 osd_status ahead_decode(struct rdb *r, const void *data, size_t len, rocksdb_writebatch_t **ret)
 {
     const uint8_t *p = data;
@@ -151,8 +136,13 @@ osd_status ahead_decode(struct rdb *r, const void *data, size_t len, rocksdb_wri
         return OSD_OK;
     }
     rocksdb_writebatch_t *b = rocksdb_writebatch_create();
-    for (size_t at = 1; at < len && !st;)
-        st = replay_change(r, b, p, len, &at);
+    for (size_t at = 1; at < len && !st;) {
+        struct batch_change c;
+        if (change_next(p, len, &at, &c))
+            ahead_put(r, b, &c);
+        else
+            st = OSD_E_CORRUPT;
+    }
     if (st)
         rocksdb_writebatch_destroy(b);
     else
@@ -193,6 +183,8 @@ static osd_status replay_record(void *arg, uint64_t number, const void *data, si
     rocksdb_writebatch_destroy(b);
     return st;
 }
+
+/* ---- opening ---- */
 
 static osd_status get_applied(struct rdb *r, uint64_t *ret)
 {
