@@ -6,25 +6,22 @@
  * compared with, so noise of the machine meets both. A figure is the median of the rounds,
  * shown with the smallest and the largest; a ratio is the median of the rounds' own ratios.
  * The first round warms up and is not counted. The measuring thread is pinned to one CPU; the
- * store's background threads are not, nor are several threads that are measured together.
+ * store's background threads are not, nor are several threads or processes that are measured
+ * together (together.h).
  */
 #include <getopt.h>
 #include <limits.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
 #include "figures.h"
 #include "ops.h"
-
-#define MAX_THREADS 16
+#include "together.h"
 
 struct ratio {
     const char *name, *a, *b; /* speed of a / speed of b */
@@ -136,113 +133,63 @@ static void report_ratios(const struct bench_series *all, json_t *list)
     }
 }
 
-/* ---- several threads ---- */
+/* ---- several at once ---- */
 
-struct runner {
-    pthread_t thread;
-    pthread_barrier_t *start;
-    struct bench_work *work;
-    const struct bench_op *op;
-    uint64_t from, to, cpu; /* ns; cpu: time of this thread */
+/** What is measured of several, round by round. */
+struct together {
+    struct bench_series speed[N_THREADS], cpu[N_THREADS]; /* threads of one store */
+    struct bench_series one, four;                        /* speed of processes */
 };
 
-/** What threads did together. */
-struct rate {
-    double speed; /* thousand commands per second */
-    double cpu;   /* us of a thread per command */
-};
-
-static cpu_set_t everywhere; /* where the process may run, before bench_pin() */
-
-static uint64_t thread_ns(void)
+static void report_together(const struct bench_op *op, const struct together *t, double target,
+                            json_t *list)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static void *run_batch(void *arg)
-{
-    struct runner *r = arg;
-    struct bench_work *w = r->work;
-
-    sched_setaffinity(0, sizeof(everywhere), &everywhere);
-
-    w->turn++;
-    r->op->prepare(w, r->op);
-    pthread_barrier_wait(r->start);
-    r->cpu = thread_ns();
-    r->from = bench_now_ns();
-    for (unsigned i = 0; i < r->op->batch; i++)
-        r->op->step(w, r->op, i);
-    r->to = bench_now_ns();
-    r->cpu = thread_ns() - r->cpu;
-    pthread_barrier_wait(r->start);
-    r->op->tidy(w, r->op);
-    return NULL;
-}
-
-/* A batch by each of n threads at once. */
-static struct rate rate(struct bench_work *works, const struct bench_op *op, unsigned n)
-{
-    struct runner r[MAX_THREADS];
-    pthread_barrier_t start;
-    uint64_t from = UINT64_MAX, to = 0, cpu = 0;
-
-    pthread_barrier_init(&start, NULL, n);
-    for (unsigned i = 0; i < n; i++) {
-        r[i] = (struct runner){.start = &start, .work = &works[i], .op = op};
-        if (pthread_create(&r[i].thread, NULL, run_batch, &r[i]))
-            bench_die("no thread");
-    }
-    for (unsigned i = 0; i < n; i++) {
-        pthread_join(r[i].thread, NULL);
-        from = r[i].from < from ? r[i].from : from;
-        to = r[i].to > to ? r[i].to : to;
-        cpu += r[i].cpu;
-    }
-    pthread_barrier_destroy(&start);
-    double commands = (double)n * op->batch;
-    return (struct rate){1e6 * commands / (double)(to - from), (double)cpu / 1e3 / commands};
-}
-
-static void report_threads(const struct bench_op *op, const struct bench_series *rates,
-                           const struct bench_series *cpu, double target, json_t *list)
-{
-    struct bench_series four = bench_series_ratio(&rates[1], &rates[0]);
-    struct bench_series cost = bench_series_ratio(&cpu[1], &cpu[0]);
+    struct bench_series four = bench_series_ratio(&t->speed[1], &t->speed[0]);
+    struct bench_series cost = bench_series_ratio(&t->cpu[1], &t->cpu[0]);
+    struct bench_series apart = bench_series_ratio(&t->four, &t->one);
     char what[128];
 
     for (size_t k = 0; k < N_THREADS; k++) {
         snprintf(what, sizeof(what), "%s, %u threads, thousand/s", op->what, threads[k]);
-        bench_report(list, op->name, what, "k/s", &rates[k], 0, false);
+        bench_report(list, op->name, what, "k/s", &t->speed[k], 0, false);
         bench_report_tag(list, "threads", threads[k]);
     }
     snprintf(what, sizeof(what), "%s, 4 threads / 1", op->what);
     bench_report(list, op->name, what, "ratio", &four, target, false);
+    snprintf(what, sizeof(what), "%s, 4 processes / 1", op->what);
+    bench_report(list, op->name, what, "apart", &apart, 0, false);
     snprintf(what, sizeof(what), "%s, CPU time of one, 4 threads / 1", op->what);
     bench_report(list, op->name, what, "cpu", &cost, 0, true);
 }
 
-static void measure_threads(const struct options *o, struct bench_work *works, json_t *list)
+static void one_round(struct together *t, struct bench_work *works, struct bench_processes *p,
+                      const struct bench_op *op)
+{
+    for (size_t k = 0; k < N_THREADS; k++) {
+        struct bench_rate r = bench_by_threads(works, op, threads[k]);
+        bench_series_add(&t->speed[k], r.speed);
+        bench_series_add(&t->cpu[k], r.cpu);
+        if (threads[k] != BENCH_PROCESSES)
+            continue;
+        bench_series_add(&t->one, bench_by_processes(p, op, 1).speed);
+        bench_series_add(&t->four, bench_by_processes(p, op, BENCH_PROCESSES).speed);
+    }
+}
+
+static void measure_together(const struct options *o, struct bench_work *works,
+                             struct bench_processes *p, json_t *list)
 {
     bench_report_head("threads");
     for (unsigned i = 0; i < sizeof(scaled) / sizeof(scaled[0]); i++) {
         struct bench_op op = limited(o, bench_op_find(scaled[i].op));
+        struct together warm = {0}, t = {0};
         op.batch *= scaled[i].times;
-        struct bench_series rates[N_THREADS] = {0}, cpu[N_THREADS] = {0};
         if (o->only && strcmp(o->only, op.name) != 0)
             continue;
-        for (unsigned round = 0; round <= o->rounds; round++)
-            for (size_t k = 0; k < N_THREADS; k++) {
-                struct rate r = rate(works, &op, threads[k]);
-                if (round > 0) {
-                    bench_series_add(&rates[k], r.speed);
-                    bench_series_add(&cpu[k], r.cpu);
-                }
-            }
-        report_threads(&op, rates, cpu, scaled[i].target, list);
+        one_round(&warm, works, p, &op);
+        for (unsigned round = 0; round < o->rounds; round++)
+            one_round(&t, works, p, &op);
+        report_together(&op, &t, scaled[i].target, list);
     }
 }
 
@@ -266,7 +213,7 @@ static noreturn void usage(void)
           "  --dir      where the store and the peers' files go (default /dev/shm)\n"
           "  --rounds   counted rounds (default 7)\n"
           "  --objects  objects in the partition of the long listing (default 100000)\n"
-          "  --threads  also 1 to 16 threads at once\n"
+          "  --threads  also 1 to 16 threads at once, and 4 processes with a store each\n"
           "  --floor    also the system calls of a store over LIO\n"
           "  --only     one operation, for a profiler\n",
           stderr);
@@ -333,8 +280,8 @@ int main(int argc, char **argv)
 {
     struct options o = parse(argc, argv);
     struct bench_series *all = calloc(bench_n_ops, sizeof(*all));
-    struct bench_work works[MAX_THREADS];
-    unsigned n_works = o.threads ? MAX_THREADS : 1;
+    struct bench_work works[BENCH_MAX_THREADS];
+    unsigned n_works = o.threads ? BENCH_MAX_THREADS : 1;
     static const char *const names[] = {"operations", "ratios", "threads", "floor"};
     json_t *root = json_object(), *lists[4];
     char dir[4096], store[4200];
@@ -346,9 +293,10 @@ int main(int argc, char **argv)
     if (mkdir(dir, 0700) != 0)
         bench_die("%s: %m", dir);
     describe(root, &o);
+    struct bench_processes *p = o.threads ? bench_processes_start(o.store, dir) : NULL;
     struct osd_device *dev = bench_unit_open(o.store, store);
     struct bench_target to = bench_unit_target(dev);
-    sched_getaffinity(0, sizeof(everywhere), &everywhere);
+    bench_together_init();
     if (o.cpu >= 0)
         bench_pin(o.cpu);
     bench_furnish(&to, o.objects);
@@ -360,7 +308,7 @@ int main(int argc, char **argv)
     report_ops(bench_ops, bench_n_ops, all, lists[0]);
     report_ratios(all, lists[1]);
     if (o.threads)
-        measure_threads(&o, works, lists[2]);
+        measure_together(&o, works, p, lists[2]);
     if (o.floor)
         measure_floor(&o, works, lists[3]);
     if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
@@ -369,6 +317,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < n_works; i++)
         bench_work_end(&works[i]);
     osd_device_close(dev);
+    bench_processes_end(p);
     bench_remove_tree(dir);
     free(all);
     return 0;
