@@ -2,223 +2,23 @@
 /*
  * bench/growth.c - what becomes of the cost of a command, of memory and of disk as objects grow
  *
- * A unit for each size: 1,000 objects in one partition, 10,000 and so on. Every operation runs its
- * batches on all of them in turn, so that the sizes are compared in the same moments. Then 1, 10 and
- * 1,000 attributes on one object, up to 100,000 partitions, holes of up to 1 TiB.
- * Memory and disk: a process of its own for each size, which makes a store and then the objects.
- * Memory is its resident set, without and with them, disk the growth of the store's directory.
+ * Objects in one partition (growth_sizes.c); 1, 10 and 1,000 attributes on one object, up to 100,000
+ * partitions, holes of up to 1 TiB.
  */
-#include <ftw.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "figures.h"
+#include "growth.h"
 #include "ops.h"
 
-#define FIRST_SIZE 1000ULL
-#define ATTR_OID   0xf000001ULL
-#define ATTR_LEN   16
-#define LIST_MAX   65536
-
-static const char *const grown[] = {"create",  "remove",   "set_1",     "get_1",    "get_any",
-                                    "read_4k", "write_4k", "append_64", "list_many"};
-#define N_GROWN (sizeof(grown) / sizeof(grown[0]))
-
-struct options {
-    const char *store, *dir, *json;
-    unsigned rounds, batch; /* batch: most steps */
-    uint64_t max;
-    unsigned partitions; /* most */
-    int cpu;             /* -1: any */
-};
-
-/* ---- memory and disk ---- */
-
-static uint64_t resident(void)
-{
-    unsigned long long size = 0, pages = 0;
-    FILE *f = fopen("/proc/self/statm", "r");
-
-    if (!f || fscanf(f, "%llu %llu", &size, &pages) != 2)
-        bench_die("/proc/self/statm cannot be read");
-    fclose(f);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static uint64_t disk_sum;
-
-static int add_file(const char *path, const struct stat *st, int type, struct FTW *f)
-{
-    (void)path, (void)f;
-    uint64_t blocks = (uint64_t)st->st_blocks * 512, size = (uint64_t)st->st_size;
-
-    if (type == FTW_F) /* neither what is allocated ahead nor holes */
-        disk_sum += blocks < size ? blocks : size;
-    return 0;
-}
-
-static uint64_t disk(const char *path)
-{
-    disk_sum = 0;
-    nftw(path, add_file, 16, FTW_PHYS);
-    return disk_sum;
-}
-
-/* ---- objects ---- */
-
-#define MAX_SIZES 6
-
-struct unit {
-    char store[4300];
-    struct osd_device *dev;
-    struct bench_target to;
-    struct bench_work work;
-    uint64_t objects;
-    struct bench_series us[N_GROWN];
-};
-
-static struct unit units[MAX_SIZES];
-static unsigned n_units;
-
-/* What a process with a store took before and after the objects were made. */
-struct space {
-    uint64_t memory[2], disk[2];
-};
-
-static void open_store(struct unit *u, const struct options *o, const char *dir)
-{
-    snprintf(u->store, sizeof(u->store), "%s/store-%llu", dir, (unsigned long long)u->objects);
-    u->dev = bench_unit_open(o->store, u->store);
-    u->to = bench_unit_target(u->dev);
-    bench_furnish(&u->to, 0);
-}
-
-static void fill_and_tell(const struct options *o, const char *dir, uint64_t objects, int fd)
-{
-    static struct unit u;
-    struct space s;
-
-    u.objects = objects;
-    open_store(&u, o, dir);
-    s.memory[0] = resident();
-    s.disk[0] = disk(u.store);
-    bench_grow(&u.to, objects);
-    s.memory[1] = resident();
-    s.disk[1] = disk(u.store);
-    if (write(fd, &s, sizeof(s)) != sizeof(s))
-        bench_die("pipe: %m");
-}
-
-static void report_space(json_t *list, const char *what, uint64_t objects,
-                         const uint64_t taken[2])
-{
-    double bytes = ((double)taken[1] - (double)taken[0]) / (double)objects;
-
-    printf("%s, %llu objects: %.1f MiB before, %.1f MiB with them, %.0f bytes per object\n",
-           what, (unsigned long long)objects, (double)taken[0] / MIB, (double)taken[1] / MIB,
-           bytes);
-    json_array_append_new(list, json_pack("{s:s, s:I, s:f, s:I, s:I}", "what", what, "objects",
-                                          (json_int_t)objects, "bytes", bytes, "before",
-                                          (json_int_t)taken[0], "after", (json_int_t)taken[1]));
-}
-
-/* In a process of its own: what others left in the heap would hide what a store takes. Called while
- * there is one thread. */
-static void measure_space(const struct options *o, const char *dir, uint64_t objects,
-                          json_t *list)
-{
-    struct space s;
-    int fd[2], status;
-
-    fflush(stdout);
-    if (pipe(fd) != 0)
-        bench_die("pipe: %m");
-    pid_t child = fork();
-    if (child < 0)
-        bench_die("fork: %m");
-    if (child == 0) {
-        fill_and_tell(o, dir, objects, fd[1]);
-        _exit(0);
-    }
-    close(fd[1]);
-    ssize_t got = read(fd[0], &s, sizeof(s));
-    close(fd[0]);
-    if (waitpid(child, &status, 0) != child || status != 0 || got != sizeof(s))
-        bench_die("the process that fills a store has failed");
-    report_space(list, "memory", objects, s.memory);
-    report_space(list, "disk", objects, s.disk);
-}
-
-static void open_unit(struct unit *u, const struct options *o, const char *dir)
-{
-    open_store(u, o, dir);
-    bench_grow(&u->to, u->objects);
-    bench_work_init(&u->work, &u->to, dir, 0, BENCH_MANY_PID, u->objects);
-}
-
-static void close_unit(struct unit *u)
-{
-    bench_work_end(&u->work);
-    osd_device_close(u->dev);
-    bench_remove_tree(u->store);
-}
-
-static void measure_sizes(const struct options *o)
-{
-    for (unsigned round = 0; round <= o->rounds; round++)
-        for (size_t i = 0; i < N_GROWN; i++)
-            for (unsigned k = 0; k < n_units; k++) {
-                struct bench_op op = *bench_op_find(grown[i]);
-                op.batch = op.batch < o->batch ? op.batch : o->batch;
-                double t = (double)bench_batch(&units[k].work, &op) / 1000.0 / op.batch;
-                if (round > 0)
-                    bench_series_add(&units[k].us[i], t);
-            }
-}
-
-static void report_size(const struct unit *u, json_t *list)
-{
-    char what[128];
-
-    for (size_t i = 0; i < N_GROWN; i++) {
-        snprintf(what, sizeof(what), "%s, %llu objects", bench_op_find(grown[i])->what,
-                 (unsigned long long)u->objects);
-        bench_report(list, grown[i], what, "us", &u->us[i], 0, true);
-        bench_report_tag(list, "objects", u->objects);
-    }
-}
-
-/* Before there is another thread. */
-static void fill_units(const struct options *o, const char *dir, json_t *root)
-{
-    json_t *sizes = json_array();
-
-    for (uint64_t have = FIRST_SIZE; have <= o->max && n_units < MAX_SIZES; have *= 10) {
-        measure_space(o, dir, have, sizes);
-        units[n_units++].objects = have;
-    }
-    for (unsigned k = 0; k < n_units; k++)
-        open_unit(&units[k], o, dir);
-    json_object_set_new(root, "space", sizes);
-}
-
-static void measure_growth(const struct options *o, json_t *root)
-{
-    json_t *list = json_array();
-
-    measure_sizes(o);
-    bench_report_head("growth, us per command");
-    for (unsigned k = 0; k < n_units; k++) {
-        report_size(&units[k], list);
-        close_unit(&units[k]);
-    }
-    json_object_set_new(root, "growth", list);
-}
+#define ATTR_OID 0xf000001ULL
+#define ATTR_LEN 16
+#define LIST_MAX 65536
 
 /* ---- attributes on one object ---- */
 
@@ -253,7 +53,8 @@ static double timed(const struct bench_target *to, const struct bench_cmd *c, un
     return (double)(bench_now_ns() - t0) / 1000.0 / times;
 }
 
-static void measure_attrs(const struct options *o, const struct bench_target *to, json_t *root)
+static void measure_attrs(const struct growth_options *o, const struct bench_target *to,
+                          json_t *root)
 {
     static const unsigned counts[] = {1, 10, 1000};
     static const char *const names[] = {"SET all", "SET one", "GET one", "REMOVE the object"};
@@ -264,13 +65,16 @@ static void measure_attrs(const struct options *o, const struct bench_target *to
     bench_report_head("attributes on one object, us per command");
     for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
         struct bench_series us[4] = {0};
+        double t[4];
         make_case(&a, counts[k]);
-        for (unsigned round = 0; round < o->rounds; round++) {
+        for (unsigned round = 0; round <= o->rounds; round++) {
             bench_cmd_run(to, &a.create);
-            bench_series_add(&us[0], timed(to, &a.set_all, 1));
-            bench_series_add(&us[1], timed(to, &a.set_one, 200));
-            bench_series_add(&us[2], timed(to, &a.get_one, 200));
-            bench_series_add(&us[3], timed(to, &a.remove, 1));
+            t[0] = timed(to, &a.set_all, 1);
+            t[1] = timed(to, &a.set_one, 200);
+            t[2] = timed(to, &a.get_one, 200);
+            t[3] = timed(to, &a.remove, 1);
+            for (int i = 0; i < 4 && round > 0; i++)
+                bench_series_add(&us[i], t[i]);
         }
         for (int i = 0; i < 4; i++) {
             snprintf(what, sizeof(what), "%s, %u attributes", names[i], counts[k]);
@@ -294,8 +98,8 @@ static const char *const beside[] = {
 #define N_BESIDE (sizeof(beside) / sizeof(beside[0]))
 
 /* What commands cost while there are that many partitions more. */
-static void measure_beside(const struct options *o, struct bench_work *w, unsigned partitions,
-                           json_t *list)
+static void measure_beside(const struct growth_options *o, struct bench_work *w,
+                           unsigned partitions, json_t *list)
 {
     struct bench_series us[N_BESIDE] = {0};
     char what[128];
@@ -318,7 +122,7 @@ static void measure_beside(const struct options *o, struct bench_work *w, unsign
     }
 }
 
-static void measure_partitions(const struct options *o, const struct bench_target *to,
+static void measure_partitions(const struct growth_options *o, const struct bench_target *to,
                                const char *dir, json_t *root)
 {
     static const unsigned counts[] = {1000, 100000};
@@ -346,7 +150,7 @@ static void measure_partitions(const struct options *o, const struct bench_targe
 /* ---- sparse objects ---- */
 
 /* 4 KiB as the last ones of an object of that length, which is a hole before them. */
-static void measure_length(const struct options *o, const struct bench_target *to,
+static void measure_length(const struct growth_options *o, const struct bench_target *to,
                            uint64_t length, const char *name, json_t *list)
 {
     static const char *const names[] = {"WRITE at the end of the hole", "READ of the end",
@@ -365,7 +169,7 @@ static void measure_length(const struct options *o, const struct bench_target *t
     bench_cmd_start(&write, length - SPARSE_IO);
     bench_cmd_start(&read, length - SPARSE_IO);
     bench_cmd_start(&hole, length / 2 - SPARSE_IO);
-    for (unsigned round = 0; round < o->rounds; round++) {
+    for (unsigned round = 0; round <= o->rounds; round++) {
         double sum[4] = {0};
         for (unsigned i = 0; i < SPARSE_ROUNDS; i++) {
             bench_cmd_run(to, &create);
@@ -374,7 +178,7 @@ static void measure_length(const struct options *o, const struct bench_target *t
             sum[2] += timed(to, &hole, 1);
             sum[3] += timed(to, &remove, 1);
         }
-        for (int i = 0; i < 4; i++)
+        for (int i = 0; i < 4 && round > 0; i++)
             bench_series_add(&us[i], sum[i] / SPARSE_ROUNDS);
     }
     for (int i = 0; i < 4; i++) {
@@ -384,7 +188,8 @@ static void measure_length(const struct options *o, const struct bench_target *t
     }
 }
 
-static void measure_sparse(const struct options *o, const struct bench_target *to, json_t *root)
+static void measure_sparse(const struct growth_options *o, const struct bench_target *to,
+                           json_t *root)
 {
     json_t *list = json_array();
 
@@ -406,19 +211,19 @@ static noreturn void usage(void)
     exit(2);
 }
 
-static struct options parse(int argc, char **argv)
+static struct growth_options parse(int argc, char **argv)
 {
     static const struct option longs[] = {
         {"store", 1, NULL, 's'},      {"dir", 1, NULL, 'd'},  {"rounds", 1, NULL, 'r'},
         {"max", 1, NULL, 'm'},        {"json", 1, NULL, 'j'}, {"batch", 1, NULL, 'b'},
         {"partitions", 1, NULL, 'p'}, {"cpu", 1, NULL, 'c'},  {NULL, 0, NULL, 0}};
-    struct options o = {.store = "rocksdb",
-                        .dir = "/dev/shm",
-                        .rounds = 7,
-                        .batch = 1000,
-                        .max = 100000,
-                        .partitions = 100000,
-                        .cpu = -1};
+    struct growth_options o = {.store = "rocksdb",
+                               .dir = "/dev/shm",
+                               .rounds = 7,
+                               .batch = 1000,
+                               .max = 100000,
+                               .partitions = 100000,
+                               .cpu = -1};
 
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
         switch (c) {
@@ -457,7 +262,7 @@ static struct options parse(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct options o = parse(argc, argv);
+    struct growth_options o = parse(argc, argv);
     json_t *root = json_object();
     char dir[4096], store[4200];
 
@@ -466,13 +271,13 @@ int main(int argc, char **argv)
     if (mkdir(dir, 0700) != 0)
         bench_die("%s: %m", dir);
     bench_describe(root);
-    fill_units(&o, dir, root);
+    growth_fill(&o, dir, root);
     struct osd_device *dev = bench_unit_open(o.store, store);
     struct bench_target to = bench_unit_target(dev);
     bench_furnish(&to, 0);
     if (o.cpu >= 0) /* now that the stores have their threads */
         bench_pin(o.cpu);
-    measure_growth(&o, root);
+    growth_measure(&o, root);
     measure_attrs(&o, &to, root);
     measure_partitions(&o, &to, dir, root);
     measure_sparse(&o, &to, root);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench/ops_rest.c - the commands that no comparison needs: counted by budget only
+ * bench/ops_rest.c - the commands that no comparison needs
  *
  * Ids of a work: COLLECTION with MEMBERS objects; further collections and copies are fresh ones.
- * SOURCE is a partition with MEMBERS objects, DUPLICATE its snapshot or clone.
+ * SOURCE is a partition with MEMBERS objects; DUPLICATE is the snapshot or clone of it, or of the
+ * partition that the work is in (operations of size WHOLE).
  */
 #include <string.h>
 
@@ -22,6 +23,7 @@
 #define COMPARE_LEN 16
 #define SOURCE      0x30000ULL
 #define DUPLICATE   0x30001ULL
+#define WHOLE       1
 #define TASK_QUERY  0x81 /* QUERY TASK SET */
 #define TASK_LEN    20
 #define OP_QUERY    0x0002
@@ -275,8 +277,15 @@ static void duplicates(struct bench_work *w, enum osd_op op, uint64_t pid, uint6
     use(w, &c);
 }
 
-static void prepare_source(struct bench_work *w)
+static uint64_t source_of(const struct bench_work *w, const struct bench_op *op)
 {
+    return op->size == WHOLE ? w->pid : SOURCE;
+}
+
+static void prepare_source(struct bench_work *w, const struct bench_op *op)
+{
+    if (op->size == WHOLE)
+        return;
     simple(w, OSD_OP_CREATE_PARTITION, SOURCE, 0);
     bench_cmd_run(w->to, &w->cmd);
     for (unsigned i = 0; i < MEMBERS; i++) {
@@ -285,40 +294,40 @@ static void prepare_source(struct bench_work *w)
     }
 }
 
-static void make_duplicate(struct bench_work *w, enum osd_op op)
+static void make_duplicate(struct bench_work *w, const struct bench_op *op, enum osd_op what)
 {
-    prepare_source(w);
-    duplicates(w, op, DUPLICATE, SOURCE);
+    prepare_source(w, op);
+    duplicates(w, what, DUPLICATE, source_of(w, op));
     bench_cmd_run(w->to, &w->cmd);
 }
 
 static void prepare_snapshot(struct bench_work *w, const struct bench_op *op)
 {
-    prepare_source(w);
-    duplicates(w, OSD_OP_CREATE_SNAPSHOT, DUPLICATE, SOURCE);
+    prepare_source(w, op);
+    duplicates(w, OSD_OP_CREATE_SNAPSHOT, DUPLICATE, source_of(w, op));
 }
 
 static void prepare_clone(struct bench_work *w, const struct bench_op *op)
 {
-    prepare_source(w);
-    duplicates(w, OSD_OP_CREATE_CLONE, DUPLICATE, SOURCE);
+    prepare_source(w, op);
+    duplicates(w, OSD_OP_CREATE_CLONE, DUPLICATE, source_of(w, op));
 }
 
 static void prepare_refresh(struct bench_work *w, const struct bench_op *op)
 {
-    make_duplicate(w, OSD_OP_CREATE_SNAPSHOT);
+    make_duplicate(w, op, OSD_OP_CREATE_SNAPSHOT);
     duplicates(w, OSD_OP_REFRESH_SNAPSHOT_OR_CLONE, DUPLICATE, 0);
 }
 
 static void prepare_restore(struct bench_work *w, const struct bench_op *op)
 {
-    make_duplicate(w, OSD_OP_CREATE_SNAPSHOT);
-    duplicates(w, OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT, SOURCE, DUPLICATE);
+    make_duplicate(w, op, OSD_OP_CREATE_SNAPSHOT);
+    duplicates(w, OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT, source_of(w, op), DUPLICATE);
 }
 
 static void prepare_detach(struct bench_work *w, const struct bench_op *op)
 {
-    make_duplicate(w, OSD_OP_CREATE_CLONE);
+    make_duplicate(w, op, OSD_OP_CREATE_CLONE);
     duplicates(w, OSD_OP_DETACH_CLONE, DUPLICATE, 0);
 }
 
@@ -326,7 +335,7 @@ static void drop_duplicates(struct bench_work *w, const struct bench_op *op)
 {
     static const uint64_t pids[] = {DUPLICATE, SOURCE};
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < (op->size == WHOLE ? 1 : 2); i++) {
         struct osd_cdb c = base(OSD_OP_REMOVE_PARTITION, pids[i], 0);
         c.option = 1;
         use(w, &c);
@@ -479,3 +488,16 @@ const struct bench_op bench_rest_ops[] = {
     {"format", "FORMAT OSD", 0, 1, 0, prepare_format, step, nothing},
 };
 const unsigned bench_n_rest_ops = sizeof(bench_rest_ops) / sizeof(bench_rest_ops[0]);
+
+const struct bench_op bench_whole_ops[] = {
+    {"snapshot_whole", "CREATE SNAPSHOT of the partition", 0, 1, WHOLE, prepare_snapshot, step,
+     drop_duplicates},
+    {"clone_whole", "CREATE CLONE of the partition", 0, 1, WHOLE, prepare_clone, step,
+     drop_duplicates},
+    {"refresh_whole", "REFRESH of its snapshot", 0, 1, WHOLE, prepare_refresh, step,
+     drop_duplicates},
+    {"detach_whole", "DETACH of its clone", 0, 1, WHOLE, prepare_detach, step, drop_duplicates},
+    {"restore_whole", "RESTORE of the partition", 0, 1, WHOLE, prepare_restore, step,
+     drop_duplicates},
+};
+const unsigned bench_n_whole_ops = sizeof(bench_whole_ops) / sizeof(bench_whole_ops[0]);

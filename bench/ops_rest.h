@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench/ops_rest.h - the commands that only budget counts
+ * bench/ops_rest.h - the commands that no comparison needs, for budget and growth
  */
 #ifndef BENCH_OPS_REST_H
 #define BENCH_OPS_REST_H
@@ -8,10 +8,14 @@
 #include "ops.h"
 #include "signer.h"
 
-/** The last ones end the keys and format the unit. Works of partition BENCH_PID, after
- *  bench_rest_keys(). */
+/** The last BENCH_REST_LAST end the keys and format the unit. After bench_rest_keys(). */
 extern const struct bench_op bench_rest_ops[];
 extern const unsigned bench_n_rest_ops;
+#define BENCH_REST_LAST 2
+
+/** Duplicates of the whole partition that the work is in. */
+extern const struct bench_op bench_whole_ops[];
+extern const unsigned bench_n_whole_ops;
 
 /** Who signs what sets keys; of the unit that the works are for. */
 void bench_rest_keys(struct bench_signer *s);

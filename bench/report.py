@@ -12,6 +12,7 @@ is an error: a figure cannot disappear silently.
 """
 import glob
 import json
+import math
 import os
 import re
 import subprocess
@@ -48,6 +49,9 @@ def number(v):
 
 
 def spread(r):
+    """What takes one value has no spread."""
+    if len(r["rounds"]) == 1:
+        return number(r["median"])
     return f"{number(r['median'])} ({number(r['min'])}-{number(r['max'])})"
 
 
@@ -307,10 +311,8 @@ def goal_line(what, r, at_most, why, target=None, unit="", older="", short=""):
     target = target or r["target"]
     met = r["median"] <= target if at_most else r["median"] >= target
     sign = "≤" if at_most else "≥"
-    # What takes one value has no spread.
-    value = spread(r) if len(r["rounds"]) > 1 else number(r["median"])
     verdict = ("met" if met else "**missed**") + (f", {short}" if short else "")
-    return [what, f"{sign} {target:g}{unit}", value, verdict, older, "" if met else why]
+    return [what, f"{sign} {target:g}{unit}", spread(r), verdict, older, "" if met else why]
 
 
 def goals_lio(res):
@@ -331,17 +333,20 @@ def goals_lio(res):
 
 
 def goals_ratios(res):
-    checked = row(res, "inproc", "ratios", what="pread and CRC32C / pread, 1 MiB")["median"]
-    there = row(res, "inproc", "ratios",
-                what="WRITE 1 MiB new data / pwrite, pages already there")["median"]
-    for what, why in (
-            ("WRITE 1 MiB new data / pwrite, new file",
-             f"of a file whose pages are there it is {there:.2f}: [ratios](#in-process)"),
-            ("READ 1 MiB / pread",
-             f"the same calls with a checksum of each block and nothing else reach {checked:.2f}: "
-             "[ratios](#in-process)")):
-        yield goal_line("in process, " + what.replace(" / ", " ÷ "),
-                        row(res, "inproc", "ratios", what=what), False, why)
+    for part, where in (("inproc", "in process"), ("disk", "in process, on disk")):
+        def median(what):
+            return row(res, part, "ratios", what=what)["median"]
+
+        checked = median("pread and CRC32C / pread, 1 MiB")
+        there = median("WRITE 1 MiB new data / pwrite, pages already there")
+        for what, why in (
+                ("WRITE 1 MiB new data / pwrite, new file",
+                 f"of a file whose pages are there it is {there:.2f}: [ratios](#in-process)"),
+                ("READ 1 MiB / pread",
+                 f"the same calls with a checksum of each block and nothing else reach {checked:.2f}: "
+                 "[ratios](#in-process)")):
+            yield goal_line(f"{where}, " + what.replace(" / ", " ÷ "),
+                            row(res, part, "ratios", what=what), False, why)
 
 
 def goals_commands(res):
@@ -358,15 +363,13 @@ def goals_commands(res):
 
 
 def goals_list(res):
-    every = rows(res, "growth", "growth", name="list_many")
-    counts = sorted(r["objects"] for r in every)
-    for objects, older in ((counts[0], "list_1k"), (counts[-1], "list_most")):
-        r = row(res, "growth", "growth", name="list_many", objects=objects)
-        most = older == "list_most"
-        short = f"not measured at {LIST_OBJECTS:,}" if most and objects < LIST_OBJECTS else ""
-        yield goal_line(f"LIST, page of 1,000, among {objects:,} objects", r, True,
-                        "a step of RocksDB's iterator for each id: [growth](#growth)", LIST_US, " µs",
-                        OLDER[older], short)
+    why = "a step of RocksDB's iterator for each id: [growth](#growth)"
+    few = row(res, "inproc", "operations", name="list_1k")
+    yield goal_line(few["what"] + " objects", few, True, why, unit=" µs", older=OLDER["list_1k"])
+    most = max(rows(res, "growth", "growth", name="list_many"), key=lambda r: r["objects"])
+    short = f"not measured at {LIST_OBJECTS:,}" if most["objects"] < LIST_OBJECTS else ""
+    yield goal_line(f"LIST, page of 1,000 of {most['objects']:,} objects", most, True, why, LIST_US,
+                    " µs", OLDER["list_most"], short)
 
 
 def goals_threads(res):
@@ -435,31 +438,38 @@ def gnuplot(script):
         sys.exit("gnuplot: " + done.stderr)
 
 
-def plot(path, title, xlabel, ylabel, panels, logy=True):
-    """panels: [(title, [(name, [(x, y)])])], side by side; SVG and PNG."""
-    for ext, term in (("svg", "svg size {w},460 background 'white' font 'sans,12'"),
-                      ("png", "pngcairo size {w},460 font 'sans,11'")):
-        s = [f"set terminal {term.format(w=440 * len(panels))}", f"set output '{path}.{ext}'",
-             "set logscale x 2" if "KiB" in xlabel else "set logscale x",
-             "set logscale y" if logy else "", f"set xlabel '{xlabel}'", f"set ylabel '{ylabel}'",
+def plot(path, title, xlabel, ylabel, panels, base=10):
+    """panels: [(title, [(name, [(x, median, least, most)])])], side by side, alike; SVG and PNG. Both
+    axes are logarithmic, x to that base."""
+    every = [p for _, lines in panels for _, points in lines for p in points]
+    xs = sorted({p[0] for p in every})
+    low, high = (10 ** round_up(math.log10(v)) for v, round_up in (
+        (min(p[2] for p in every), math.floor), (max(p[3] for p in every), math.ceil)))
+    marks = ", ".join(f"{x:g}" for x in xs[::2 if len(xs) > 8 else 1])
+    for ext, term in (("svg", "svg size {w},480 background 'white' font 'sans,12'"),
+                      ("png", "pngcairo size {w},480 font 'sans,11'")):
+        s = [f"set terminal {term.format(w=460 * len(panels))}", f"set output '{path}.{ext}'",
+             f"set logscale x {base}", "set logscale y", f"set xlabel '{xlabel}'",
+             f"set ylabel '{ylabel}'", "set format x '10^{%T}'" if base == 10 else f"set xtics ({marks})",
+             f"set xrange [{xs[0] / 1.2}:{xs[-1] * 1.2}]", f"set yrange [{low}:{high}]",
              "set key below", "set grid",
              f"set multiplot layout 1,{len(panels)} title '{title}'"]
         for i, (_, lines) in enumerate(panels):
             for j, (_, points) in enumerate(lines):
                 s.append(f"$d{i}_{j} << END")
-                s += [f"{x} {y}" for x, y in points]
+                s += [" ".join(f"{v}" for v in point) for point in points]
                 s.append("END")
         for i, (head, lines) in enumerate(panels):
             s.append(f"set title '{head}'")
             s.append("plot " + ", ".join(
-                f"$d{i}_{j} with linespoints lw 2 title '{name}'"
+                f"$d{i}_{j} with yerrorlines lw 1.5 title '{name}'"
                 for j, (name, _) in enumerate(lines)))
         s.append("unset multiplot")
         gnuplot("\n".join(s) + "\n")
 
 
-def mb_per_s(r):
-    return r["size"] / r["median"]
+def point(x, r):
+    return (x, r["median"], r["min"], r["max"])
 
 
 def plot_sizes(res, path):
@@ -467,32 +477,40 @@ def plot_sizes(res, path):
     for how, title in (("read", "raw read"), ("allocate", "write, allocating"),
                        ("overwrite", "write, not allocating")):
         lines = [(lun.replace("block", "LIO fileio"),
-                  [(r["size"] / 1024, mb_per_s(r))
+                  [(r["size"] / 1024, r["size"] / r["median"], r["size"] / r["max"], r["size"] / r["min"])
                    for r in rows(res, "lio", "sizes_times", lun=lun, how=how)]) for lun in LUNS]
         panels.append((title, lines))
     plot(path, "one command at a time, iSCSI and LIO in user-mode Linux", "KiB per command",
-         "MB/s", panels)
+         "MB/s", panels, base=2)
+
+
+GROWTH_PANELS = [("create", "remove", "set_1", "get_1", "get_any"),
+                 ("read_4k", "write_4k", "append_64", "list_many")]
 
 
 def plot_growth(res, path):
-    lines = []
-    for n in dict.fromkeys(r["name"] for r in rows(res, "growth", "growth")):
-        every = rows(res, "growth", "growth", name=n)
-        lines.append((every[0]["what"].rsplit(", ", 1)[0],
-                      [(r["objects"], r["median"]) for r in every]))
-    half = (len(lines) + 1) // 2
-    plot(path, "cost as a partition grows", "objects", "us per command",
-         [("", lines[:half]), ("", lines[half:])])
+    panels = []
+    for names in GROWTH_PANELS:
+        lines = []
+        for n in names:
+            every = [r for r in res["growth"]["growth"] if r["name"] == n]
+            if every:
+                lines.append((every[0]["what"].rsplit(", ", 1)[0],
+                              [point(r["objects"], r) for r in every]))
+        panels.append(("", lines))
+    plot(path, "cost as a partition grows", "objects", "us per command", panels)
 
 
 def plot_threads(res, path):
-    lines = []
+    ours, peers = [], []
     for n in dict.fromkeys(r["name"] for r in rows(res, "inproc", "threads")):
-        every = [r for r in rows(res, "inproc", "threads", name=n) if "threads" in r]
-        lines.append((every[0]["what"].split(", 1 thr")[0],
-                      sorted((r["threads"], r["median"]) for r in every)))
+        every = sorted((r for r in rows(res, "inproc", "threads", name=n) if "threads" in r),
+                       key=lambda r: r["threads"])
+        line = (every[0]["what"].split(f", {every[0]['threads']} thr")[0],
+                [point(r["threads"], r) for r in every])
+        (peers if n.startswith("peer_") else ours).append(line)
     plot(path, "threads on objects of their own, in process", "threads", "thousand commands/s",
-         [("", lines)])
+         [("commands", ours), ("peers", peers)], base=2)
 
 
 # ---- the program ----
