@@ -37,7 +37,7 @@ struct bench_work {
     uint8_t *pages; /* nobody touched them yet */
     volatile uint64_t computed;
     int fd, log_fd;
-    char files[4000]; /* directory of a peer's files, one for each object */
+    char files[4000];      /* directory of a peer's files, one for each object */
     uint8_t *log;          /* mapped */
     struct bench_raw *raw; /* opened by its first use */
 };
