@@ -13,9 +13,16 @@
 #include "common/thread.h"
 #include "rocksdb_ahead.h"
 
-#define MANY_KEYS  2048u /* from when on the thread drains ... */
-#define MANY_BYTES MIB
-#define TOO_MANY   8u /* ... and, times as many, whoever commits */
+/** So many keys, or so much of the table's memory. */
+struct amount {
+    size_t keys, bytes;
+};
+
+/* From when on the thread drains. A key that changes often takes memory each time and is put once,
+ * so that more bytes mean fewer puts. */
+static const struct amount many = {2048, 4 * MIB};
+/* From when on whoever commits does. */
+static const struct amount too_many = {16384, 8 * MIB};
 
 #define LOOK_AGAIN_MS 10u /* whether others drain on, as they should */
 
@@ -310,11 +317,10 @@ static bool ring(struct ahead *a)
     return true;
 }
 
-/* Whether so many times as much is ahead as the thread is woken for. */
-static bool much(const struct ahead *a, size_t times)
+static bool is_ahead(const struct ahead *a, const struct amount *least)
 {
-    return __atomic_load_n(&a->n_all, __ATOMIC_RELAXED) >= times * MANY_KEYS ||
-           __atomic_load_n(&a->bytes, __ATOMIC_RELAXED) >= times * MANY_BYTES;
+    return __atomic_load_n(&a->n_all, __ATOMIC_RELAXED) >= least->keys ||
+           __atomic_load_n(&a->bytes, __ATOMIC_RELAXED) >= least->bytes;
 }
 
 /* Until less is ahead. Whoever finds nobody draining does it: the thread may be at its syncs. Those
@@ -323,14 +329,14 @@ static void make_room(struct rdb *r)
 {
     struct ahead *a = &r->ahead;
 
-    while (much(a, TOO_MANY) && !__atomic_load_n(&a->stuck, __ATOMIC_RELAXED)) {
+    while (is_ahead(a, &too_many) && !__atomic_load_n(&a->stuck, __ATOMIC_RELAXED)) {
         if (pthread_mutex_trylock(&a->drain_lock) == 0) {
             drain_all(r); /* a failure is that of the next commit */
             pthread_mutex_unlock(&a->drain_lock);
             return;
         }
         pthread_mutex_lock(&a->lock);
-        if (much(a, TOO_MANY))
+        if (is_ahead(a, &too_many))
             osd_cond_wait_until(&a->room, &a->lock, osd_monotonic_ms() + LOOK_AGAIN_MS);
         pthread_mutex_unlock(&a->lock);
     }
@@ -340,7 +346,7 @@ void ahead_pass(struct rdb *r)
 {
     struct ahead *a = &r->ahead;
 
-    if (!much(a, 1) && !journal_calls(a->journal))
+    if (!is_ahead(a, &many) && !journal_calls(a->journal))
         return;
     if (ring(a))
         make_room(r);
