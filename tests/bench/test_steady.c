@@ -4,7 +4,8 @@
  * everything it needs is there: memory asked for, questions for the time, bytes moved, locks taken
  *
  * On the RocksDB store, with the handler's clock. The calls are counted where our code makes them
- * (the linker wraps them), and malloc() wherever the thread makes it.
+ * (the linker wraps them), and malloc() wherever the thread makes it. A copy that our code makes by
+ * itself, without a call, is seen by check-budget.
  */
 #include <ftw.h>
 #include <pthread.h>
@@ -15,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -67,13 +70,26 @@ __attribute__((visibility("default"))) void *realloc(void *p, size_t size)
     return __libc_realloc(p, size);
 }
 
-int __real_clock_gettime(clockid_t id, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts);
-int __wrap_clock_gettime(clockid_t id, struct timespec *ts)
-{
-    seen.clocks += seen.on;
-    return __real_clock_gettime(id, ts);
-}
+/* Counts calls of a function in a member of seen. */
+#define CALLS(member, type, name, params, args)                                                \
+    type __real_##name params;                                                                 \
+    type __wrap_##name params;                                                                 \
+    type __wrap_##name params                                                                  \
+    {                                                                                          \
+        seen.member += seen.on;                                                                \
+        return __real_##name args;                                                             \
+    }
+
+CALLS(allocations, void *, aligned_alloc, (size_t alignment, size_t size), (alignment, size))
+CALLS(allocations, int, posix_memalign, (void **to, size_t alignment, size_t size),
+      (to, alignment, size))
+CALLS(allocations, void *, mmap64,
+      (void *at, size_t len, int prot, int flags, int fd, off_t offset),
+      (at, len, prot, flags, fd, offset))
+CALLS(clocks, int, clock_gettime, (clockid_t id, struct timespec *ts), (id, ts))
+CALLS(clocks, int, gettimeofday, (struct timeval * tv, void *zone), (tv, zone))
+CALLS(clocks, int, timespec_get, (struct timespec * ts, int base), (ts, base))
+CALLS(clocks, time_t, time, (time_t * t), (t))
 
 #define MOVES(type, name, params, args, bytes)                                                 \
     type __real_##name params;                                                                 \
@@ -111,7 +127,7 @@ MOVES(ssize_t, pwritev64, (int fd, const struct iovec *v, int n, off_t at), (fd,
     {                                                                                          \
         int r = __real_##name(lock);                                                           \
         if (seen.on && r == 0)                                                                 \
-            note_lock(lock);                                                                   \
+            note_lock((const void *)(uintptr_t)lock);                                          \
         return r;                                                                              \
     }
 
@@ -128,6 +144,9 @@ LOCKS(pthread_mutex_lock, pthread_mutex_t)
 LOCKS(pthread_mutex_trylock, pthread_mutex_t)
 LOCKS(pthread_rwlock_rdlock, pthread_rwlock_t)
 LOCKS(pthread_rwlock_wrlock, pthread_rwlock_t)
+LOCKS(pthread_rwlock_tryrdlock, pthread_rwlock_t)
+LOCKS(pthread_rwlock_trywrlock, pthread_rwlock_t)
+LOCKS(pthread_spin_lock, pthread_spinlock_t)
 
 /* ---- the handler's clock, which can be stopped ---- */
 
