@@ -5,7 +5,7 @@
  * A unit for each size: 1,000 objects in one partition, 10,000 and so on, beside those that the
  * commands themselves work on. Every operation runs its batches on all units in turn, so that the
  * sizes are compared in the same moments. What takes longer than LONG_NS at one size is not repeated
- * there, nor is what leaves nothing behind (FORMAT OSD).
+ * there, nor is what changes a whole partition or unit (RESTORE, FORMAT OSD).
  * Memory and disk: a process of its own for each size, which makes a store and then the objects.
  * Memory is its resident set, without and with them, disk the growth of the store's directory.
  */
@@ -221,20 +221,30 @@ static void report_size(const struct unit *u, json_t *list)
     }
 }
 
+static void measure_once(const struct growth_options *o, unsigned i)
+{
+    for (unsigned k = 0; k < n_units; k++)
+        measure_one(o, &units[k], i, true);
+}
+
+/* What changes all of a partition or a unit comes last. */
 void growth_measure(const struct growth_options *o, json_t *root)
 {
-    unsigned usual = bench_n_rest_ops - BENCH_REST_LAST, last;
+    const struct bench_op *ending = bench_rest_ops + bench_n_rest_ops - BENCH_REST_LAST;
     json_t *list = json_array();
+    unsigned usual;
 
     add(bench_ops, bench_n_ops);
-    add(bench_rest_ops, usual);
-    add(bench_whole_ops, bench_n_whole_ops);
-    last = n_ops;
-    add(bench_rest_ops + usual, BENCH_REST_LAST);
-    measure_rounds(o, 0, last);
-    measure_rounds(o, last, n_ops - 1); /* after these there are no working keys */
-    for (unsigned k = 0; k < n_units; k++)
-        measure_one(o, &units[k], n_ops - 1, true);
+    add(bench_rest_ops, bench_n_rest_ops - BENCH_REST_LAST);
+    add(bench_whole_ops, bench_n_whole_ops - 1);
+    usual = n_ops;
+    add(ending, BENCH_REST_LAST - 1);
+    measure_rounds(o, 0, usual);
+    measure_rounds(o, usual, n_ops);                 /* now there are no working keys */
+    add(bench_whole_ops + bench_n_whole_ops - 1, 1); /* RESTORE */
+    measure_once(o, n_ops - 1);
+    add(ending + BENCH_REST_LAST - 1, 1); /* FORMAT OSD */
+    measure_once(o, n_ops - 1);
     bench_report_head("growth, us per command");
     for (unsigned k = 0; k < n_units; k++) {
         report_size(&units[k], list);

@@ -13,7 +13,7 @@ extern const struct bench_op bench_rest_ops[];
 extern const unsigned bench_n_rest_ops;
 #define BENCH_REST_LAST 2
 
-/** Duplicates of the whole partition that the work is in. */
+/** Duplicates of the whole partition that the work is in; the last one, RESTORE, writes all of it anew. */
 extern const struct bench_op bench_whole_ops[];
 extern const unsigned bench_n_whole_ops;
 
