@@ -325,13 +325,32 @@ static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bo
     rocksdb_options_set_wal_recovery_mode(o, 2); /* point in time */
     rocksdb_options_set_manual_wal_flush(o, 1);  /* the journal has it, rocksdb_ahead.c */
     /* One thread writes, keys in order (put_all()): after the key before, if nothing is between, a key
-     * is put without a search. No hints for more than that: of RocksDB's, one would serve keys and range
-     * deletions alike, which are in two lists. */
+     * is put without a search. */
     rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
     return o;
 }
 
-/* Options of a family whose keys begin with what they are of. Where that is all of the key (whole),
+/* A key is looked for from where the last one of its partition was put: older changes between the two,
+ * which a key that changes again and again leaves there, would have it looked for from the start. RocksDB
+ * keeps that place by the first bytes of a key, and takes it for keys and for range deletions, which are in
+ * two lists. So it is kept for keys longer than those where range deletions begin (rdb_is_hinted()). */
+static rocksdb_options_t *hinted(rocksdb_options_t *o)
+{
+    rocksdb_options_t *with = rocksdb_options_create();
+    char *err = NULL;
+
+    rocksdb_get_options_from_string(
+        o, "memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.9", with, &err);
+    if (err) {
+        rocksdb_free(err);
+        rocksdb_options_destroy(with);
+        return o;
+    }
+    rocksdb_options_destroy(o);
+    return with;
+}
+
+/* Options of a family whose keys begin with what they are of, a hinted one. Where that is all of the key (whole),
  * most that are looked for are not in memory: a filter tells. */
 static rocksdb_options_t *prefix_options(rocksdb_options_t *base, size_t prefix, bool whole)
 {
@@ -340,7 +359,7 @@ static rocksdb_options_t *prefix_options(rocksdb_options_t *base, size_t prefix,
     rocksdb_options_set_prefix_extractor(o, rocksdb_slicetransform_create_fixed_prefix(prefix));
     if (whole)
         rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, BLOOM_RATIO);
-    return o;
+    return hinted(o);
 }
 
 /* Version 1 had no family of ids; opening would make one. */

@@ -287,6 +287,7 @@ static void *ahead_main(void *arg)
     struct rdb *r = arg;
     struct ahead *a = &r->ahead;
 
+    rdb_be_uncounted();
     pthread_mutex_lock(&a->bell_lock);
     while (!a->stop) {
         if (!a->rung) {

@@ -78,12 +78,14 @@ static bool key_fits(enum cf cf, size_t len)
     return len >= least[cf];
 }
 
-static bool in_order(const struct batch_change *c)
+/* Whether it takes such a range: not a reversed one, nor one that begins like a key whose place it keeps. */
+static bool range_fits(const struct batch_change *c)
 {
     size_t both = c->key_len < c->len ? c->key_len : c->len;
     int order = memcmp(c->key, c->value, both);
 
-    return order < 0 || (order == 0 && c->key_len <= c->len);
+    return (order < 0 || (order == 0 && c->key_len <= c->len)) &&
+           (!rdb_is_hinted(c->cf) || c->key_len <= RANGE_MOST);
 }
 
 /* Whether the database takes all of a batch: what it finds wrong in one it has in its log already,
@@ -97,7 +99,7 @@ static bool batch_whole(const struct rdb *r, const uint8_t *p, size_t len)
     if (len < BATCH_HEAD)
         return false;
     for (; at.p < at.end; n++)
-        if (!batch_next(r, &at, &c) || !(c.range ? in_order(&c) : key_fits(c.cf, c.key_len)))
+        if (!batch_next(r, &at, &c) || !(c.range ? range_fits(&c) : key_fits(c.cf, c.key_len)))
             return false;
     return n == batch_count(p);
 }

@@ -315,9 +315,7 @@ static void txn_keep(struct rdb *r, struct txn *t, unsigned place)
     txn_destroy(__atomic_exchange_n(&r->ended[place].txn, t, __ATOMIC_ACQ_REL));
 }
 
-/* RocksDB counts what a thread does there, which nobody looks at here, and which costs a tenth of a
- * small command: its variables are the thread's and the library's. */
-static void be_uncounted(void)
+void rdb_be_uncounted(void)
 {
     static _Thread_local bool done;
 
@@ -332,7 +330,7 @@ osd_status rdb_begin(struct osd_store *s, struct store_id id, enum store_mode mo
     struct rdb *r = (struct rdb *)s;
     struct store_held held;
 
-    be_uncounted();
+    rdb_be_uncounted();
     store_locks_acquire(r->locks, id, mode, &held);
     struct txn *t = txn_new(r, osd_thread_place());
     if (!t) {

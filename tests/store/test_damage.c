@@ -641,9 +641,17 @@ static void test_store_damage__a_batch_in_the_journal_has_keys_the_database_take
                                          1, 0, 0, 0, 15, 1, 'b', 1, 'a'},
                          no_family[] = {2, 0, 0, 0, 0,  0, 0,   0, 0,  1,
                                         0, 0, 0, 5, 99, 1, 'k', 1, 'v'};
+    uint8_t long_range[100] = {2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 14, RAW_ATTRS};
+    size_t at = 15;
     struct rig *r = *state;
 
     rig_close(r);
+    for (uint8_t last = 1; last <= 2; last++) { /* from 9 bytes on, to as many */
+        long_range[at++] = 9;
+        at += 8;
+        long_range[at++] = last;
+    }
+    refuses_record(r, long_range, at);
     refuses_record(r, short_key, sizeof(short_key));
     refuses_record(r, range_back, sizeof(range_back));
     refuses_record(r, no_family, sizeof(no_family));

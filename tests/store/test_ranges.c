@@ -5,8 +5,11 @@
  * Range deletions in memory cost every iterator, so the test counts who asks RocksDB for them, and
  * for putting them into tables.
  */
+#include <glob.h>
 #include <rocksdb/c.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
@@ -15,7 +18,11 @@
 #define FAMILIES 5u /* that hold something of a partition */
 #define MANY     17 /* objects: too many to be deleted one by one */
 
-static atomic_uint ranges, flushes;
+/* Bytes where a range deletion may begin in a family whose keys are put from the place of the one before:
+ * fewer than those of a place. */
+#define BEGIN_MOST 8u
+
+static atomic_uint ranges, flushes, long_ones;
 
 void __real_rocksdb_writebatch_delete_range_cf(rocksdb_writebatch_t *b,
                                                rocksdb_column_family_handle_t *cf,
@@ -31,6 +38,7 @@ void __wrap_rocksdb_writebatch_delete_range_cf(rocksdb_writebatch_t *b,
                                                size_t hi_len)
 {
     ranges++;
+    long_ones += lo_len > BEGIN_MOST;
     __real_rocksdb_writebatch_delete_range_cf(b, cf, lo, lo_len, hi, hi_len);
 }
 
@@ -124,7 +132,7 @@ static void test_store_ranges__a_partition_with_much_in_it_goes_by_range(void **
     struct store_id p = rig_partition(r);
 
     rig_write(r, rig_object(r, p.pid), 0, bytes, sizeof(bytes));
-    ranges = 0;
+    ranges = long_ones = 0;
     remove_all(r, p);
     assert_int_equal(ranges, FAMILIES);
     make_partition(r, p);
@@ -133,6 +141,7 @@ static void test_store_ranges__a_partition_with_much_in_it_goes_by_range(void **
         rig_object(r, p.pid);
     remove_all(r, p);
     assert_int_equal(ranges, 2 * FAMILIES);
+    assert_int_equal(long_ones, 0);
     make_partition(r, p);
     verify_empty(r, p);
     rig_check(r);
@@ -153,12 +162,46 @@ static void test_store_ranges__many_of_them_are_put_into_tables(void **state)
     rig_check(r);
 }
 
+/* Among these a range deletion begins with more bytes, and would share a place with keys. */
+static bool has_long_ranges(const char *family)
+{
+    return strcmp(family, "default") == 0 || strcmp(family, "ids") == 0;
+}
+
+/* What RocksDB says it does, family by family. Would catch: a family where it forgot, or must not. */
+static void test_store_ranges__keys_are_put_from_the_place_of_the_one_before(void **state)
+{
+    struct rig *r = *state;
+    char pattern[4200], line[1000], family[100] = "", with[40] = "";
+    unsigned families = 0;
+    glob_t files;
+
+    rig_close(r);
+    snprintf(pattern, sizeof(pattern), "%s/**/OPTIONS-*", r->dir);
+    assert_int_equal(glob(pattern, 0, NULL, &files), 0);
+    FILE *f = fopen(files.gl_pathv[files.gl_pathc - 1], "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof(line), f)) {
+        sscanf(line, "[CFOptions \"%99[^\"]", family);
+        if (sscanf(line, " memtable_insert_with_hint_prefix_extractor=%39s", with) != 1)
+            continue;
+        assert_string_equal(with,
+                            has_long_ranges(family) ? "nullptr" : "rocksdb.FixedPrefix.9");
+        families++;
+    }
+    fclose(f);
+    globfree(&files);
+    assert_int_equal(families, 7);
+    rig_open(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_store_ranges__a_partition_with_little_in_it_goes_key_by_key),
         RIG_TEST(test_store_ranges__a_partition_with_much_in_it_goes_by_range),
         RIG_TEST(test_store_ranges__many_of_them_are_put_into_tables),
+        RIG_TEST(test_store_ranges__keys_are_put_from_the_place_of_the_one_before),
     };
 
     rig_choose("rocksdb");
