@@ -4,8 +4,14 @@
  *
  * The kernel lets one writer into a file at a time. Who allocates has one of several lanes, each
  * with a place to go on from: all in one file, until a run is wanted where a write is under way
- * and there is a file with room where none is. The thread that makes files ahead sees to APART of
- * them while writers meet.
+ * and there is a file with room where none is.
+ *
+ * Nobody should wait for a disk because a file is needed. Its name is durable only with a sync of the
+ * directory, which takes as long as the disk has other things to write; reserving its space has
+ * the file system read where it has some. So one thread makes files without space, many with one sync,
+ * long before they are needed; another one reserves space for those that are next, for more of them
+ * while files are filled in a rush, or while writers meet. A file without space is like one that gave all of
+ * its pieces back.
  */
 #include "store/blocks.h"
 
@@ -39,10 +45,17 @@
 #define APART     4u    /* files for writers that would meet in one */
 #define ROOMY     1024u /* free blocks of such a file, at least */
 #define MET_MS    60000 /* how long they are kept after that */
+#define QUICK     8u    /* files that get their space within QUICK_MS: ... */
+#define QUICK_MS  1000
+#define RUSH      16u /* ... as many have space for what comes, for RUSH_MS */
+#define RUSH_MS   60000
 
 #define AT_ONCE 64u /* blocks read while their bytes, once seen, are in the CPU's cache */
 
-#define MOST_AT_ONCE 4u /* files made with one sync of the directory */
+/* Files whose names are durable, and that have no space yet: as many as have some, within these
+ * bounds. Half of them are made at a time, with one sync of the directory. */
+#define LEAST_NAMES 16u
+#define MOST_NAMES  64u
 
 /* What a file gives back at a time; a file has as many as a word has bits. */
 #define PIECE      256u /* blocks: 1 MiB */
@@ -78,7 +91,10 @@ struct blocks {
     struct lane {
         uint32_t file, block; /* where the next run is looked for */
     } lanes[LANES];
-    uint64_t met_ms; /* when writers met last, 0: never */
+    uint64_t met_ms;         /* when writers met last, 0: never */
+    uint64_t took_ms[QUICK]; /* when files got space last, in turn */
+    uint32_t n_took;
+    uint64_t rush_ms; /* when QUICK files got it that fast, or too late, 0: never */
     struct run *waiting;
     size_t n_waiting, cap_waiting;
     uint64_t waiting_blocks; /* atomic, changed under the mutex */
@@ -87,16 +103,20 @@ struct blocks {
     uint64_t available;      /* bytes of the file system */
     uint64_t used;           /* blocks of all files in use, waiting or gone */
     uint64_t gone;           /* blocks of all files that are gone */
-    bool making; /* file n_files is being made, or the space of another one is changed */
-    pthread_cond_t made;
+    uint32_t names;          /* files of which all pieces are gone */
+    bool making;             /* the space of a file is changed */
+    bool naming;             /* files from n_files on are being made */
+    pthread_cond_t made;     /* either has ended */
 
-    pthread_t maker;           /* makes files ahead, and gives back space */
-    bool ahead, stop, resting; /* there is one; it shall end; it could make none */
+    pthread_t namer;           /* makes files ahead ... */
+    pthread_t maker;           /* ... and this one takes space for them, and gives some back */
+    bool ahead, stop, resting; /* there are both; they shall end; the maker got no space */
     bool watching;             /* it waits for the end of quiet_ms */
     bool keeps;                /* the file system takes nothing back */
     uint64_t quiet_ms;
     uint64_t least_free; /* blocks, since it watches */
-    pthread_cond_t low;
+    pthread_cond_t low;  /* of blocks */
+    pthread_cond_t few;  /* names */
 };
 
 #define FILE_SIZE ((uint64_t)BLOCKS_PER_FILE * STORE_BLOCK)
@@ -152,6 +172,7 @@ static void init_locks(struct blocks *b)
     pthread_mutex_init(&b->mutex, NULL);
     pthread_cond_init(&b->made, NULL);
     osd_cond_init(&b->low);
+    osd_cond_init(&b->few);
 }
 
 osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret)
@@ -321,16 +342,6 @@ static osd_status sync_directory(const struct blocks *b)
     return st;
 }
 
-/* Give a new data file its size, and its space where the file system can reserve it. */
-static osd_status reserve_file(const struct blocks *b, int fd, off_t size)
-{
-    if (b->dir && fallocate(fd, 0, 0, size) == 0)
-        return OSD_OK;
-    if (b->dir && errno != EOPNOTSUPP && errno != ENOSYS)
-        return errno_status();
-    return ftruncate(fd, size) != 0 ? errno_status() : OSD_OK;
-}
-
 /* File n does not stay. */
 static void drop_data_file(const struct blocks *b, uint32_t n, struct data_file *f)
 {
@@ -345,16 +356,17 @@ static void drop_data_file(const struct blocks *b, uint32_t n, struct data_file 
     free(f);
 }
 
-/* File n, with its space reserved where the file system can. */
+/* File n, of full size and without space. */
 static osd_status make_data_file(const struct blocks *b, uint32_t n, struct data_file **ret)
 {
     struct data_file *f = calloc(1, sizeof(*f));
-    osd_status st;
+    osd_status st = OSD_OK;
 
     if (!f)
         return OSD_E_NOMEM;
     f->fd = make_file(b, n);
-    st = f->fd < 0 ? errno_status() : reserve_file(b, f->fd, (off_t)FILE_SIZE);
+    if (f->fd < 0 || ftruncate(f->fd, (off_t)FILE_SIZE) != 0)
+        st = errno_status();
     if (st)
         drop_data_file(b, n, f);
     else
@@ -378,41 +390,6 @@ static osd_status make_data_files(const struct blocks *b, struct data_file **f, 
         drop_data_file(b, b->n_files + made, f[made]);
     }
     *n = made;
-    return st;
-}
-
-/* How many files the file system has room for, `room` being that of one, and at most `most`. */
-static uint32_t room_for(const struct blocks *b, uint64_t room, uint32_t most)
-{
-    uint64_t n = MAX_FILES - b->n_files;
-
-    if (b->dir && b->available < b->reserve + room)
-        return 0;
-    if (b->dir && n > 1 + (b->available - b->reserve - room) / FILE_SIZE)
-        n = 1 + (b->available - b->reserve - room) / FILE_SIZE;
-    return n < most ? (uint32_t)n : most;
-}
-
-/* At most n more files, one at least, if `room` bytes more than the reserve are there. Caller holds
- * the mutex, which is free meanwhile, and has seen that none is being made. */
-static osd_status add_files(struct blocks *b, uint64_t room, uint32_t n)
-{
-    struct data_file *f[MOST_AT_ONCE];
-    osd_status st;
-
-    look(b, 0);
-    n = room_for(b, room, n);
-    if (n == 0)
-        return OSD_E_NO_SPACE;
-    b->making = true;
-    pthread_mutex_unlock(&b->mutex);
-    st = make_data_files(b, f, &n);
-    pthread_mutex_lock(&b->mutex);
-    b->making = false;
-    for (uint32_t i = 0; i < n; i++)
-        b->files[b->n_files + i] = f[i];
-    __atomic_store_n(&b->n_files, b->n_files + n, __ATOMIC_RELEASE);
-    pthread_cond_broadcast(&b->made);
     return st;
 }
 
@@ -451,6 +428,7 @@ static void pieces_leave(struct blocks *b, struct data_file *f, uint64_t pieces,
             bits_set(b, f, i * PIECE, PIECE);
     f->gone |= pieces;
     f->lack += lack;
+    b->names += f->gone == UINT64_MAX;
     b->gone += (uint64_t)count_of(pieces) * PIECE;
 }
 
@@ -460,6 +438,7 @@ static void pieces_return(struct blocks *b, struct data_file *f)
         if (f->gone >> i & 1)
             bits_clear(b, f, i * PIECE, PIECE);
     b->gone -= (uint64_t)count_of(f->gone) * PIECE;
+    b->names -= f->gone == UINT64_MAX;
     f->gone = 0;
     f->lack = 0;
 }
@@ -528,20 +507,86 @@ static struct data_file *find_lacking(struct blocks *b, uint64_t room)
     return NULL;
 }
 
-/* More free blocks: of a file that gave some back, or at most n more files; `room` as for
- * add_files(). */
-static osd_status grow(struct blocks *b, uint64_t room, uint32_t n)
+static uint32_t wanted_names(const struct blocks *b)
+{
+    uint32_t n = b->n_files - b->names;
+
+    return n < LEAST_NAMES ? LEAST_NAMES : n > MOST_NAMES ? MOST_NAMES : n;
+}
+
+static bool names_are_few(const struct blocks *b)
+{
+    return b->names <= wanted_names(b) / 2 && b->n_files < MAX_FILES;
+}
+
+/* At most n more files. They have no space yet, but those in memory. Caller holds the mutex, which is
+ * free meanwhile, and has seen that nobody else does this. */
+static osd_status add_files(struct blocks *b, uint32_t n)
+{
+    struct data_file *f[MOST_NAMES];
+    osd_status st;
+
+    n = n < MAX_FILES - b->n_files ? n : MAX_FILES - b->n_files;
+    if (n == 0)
+        return OSD_E_NO_SPACE;
+    b->naming = true;
+    pthread_mutex_unlock(&b->mutex);
+    st = make_data_files(b, f, &n);
+    pthread_mutex_lock(&b->mutex);
+    b->naming = false;
+    for (uint32_t i = 0; i < n; i++) {
+        b->files[b->n_files + i] = f[i];
+        if (b->dir)
+            pieces_leave(b, f[i], UINT64_MAX, (uint32_t)FILE_SIZE);
+    }
+    __atomic_store_n(&b->n_files, b->n_files + n, __ATOMIC_RELEASE);
+    pthread_cond_broadcast(&b->made);
+    return st;
+}
+
+/* Whether files are filled faster than others could always get space in time. */
+static void note_rush(struct blocks *b)
+{
+    uint64_t now = osd_monotonic_ms(), *took = &b->took_ms[b->n_took++ % QUICK];
+
+    if (*took && now < *took + QUICK_MS)
+        b->rush_ms = now;
+    *took = now;
+}
+
+/* Reserve the space that a file lacks. As change_space_unlocked(). */
+static osd_status take_space(struct blocks *b, struct data_file *f)
+{
+    osd_status st = change_space_unlocked(b, f, f->gone, 0);
+
+    if (st && (errno == EOPNOTSUPP || errno == ENOSYS))
+        st = OSD_OK; /* it cannot be reserved */
+    if (!st)
+        pieces_return(b, f);
+    else /* nor a part of it, if that can be helped */
+        change_space_unlocked(b, f, f->gone, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
+    note_rush(b);
+    if (b->ahead && names_are_few(b))
+        pthread_cond_signal(&b->few);
+    return st;
+}
+
+/* A step towards more free blocks, if `room` bytes (FILE_SIZE or more) beyond the reserve are there: the
+ * space of a file that lacks some, or else a file. Caller holds the mutex, which is free meanwhile,
+ * and has seen that the space of no other file is being changed. */
+static osd_status grow(struct blocks *b, uint64_t room)
 {
     struct data_file *f = b->gone ? find_lacking(b, room - FILE_SIZE) : NULL;
 
-    if (!f)
-        return add_files(b, room, n);
-    osd_status st = change_space_unlocked(b, f, f->gone, 0);
-    if (st && (errno == EOPNOTSUPP || errno == ENOSYS))
-        st = OSD_OK; /* as for a new file */
-    if (!st)
-        pieces_return(b, f);
-    return st;
+    if (f)
+        return take_space(b, f);
+    look(b, 0);
+    if (b->dir && (b->names > 0 || b->available < b->reserve + room))
+        return OSD_E_NO_SPACE;
+    if (!b->naming)
+        return add_files(b, b->ahead ? wanted_names(b) : 1);
+    pthread_cond_wait(&b->made, &b->mutex);
+    return OSD_OK;
 }
 
 #define LEAST_AHEAD (BLOCKS_PER_FILE / 2)
@@ -552,19 +597,25 @@ static uint64_t larger(uint64_t a, uint64_t b)
     return a > b ? a : b;
 }
 
-static bool writers_meet(const struct blocks *b)
+/* Files with space that there should be besides: for writers to keep apart, or for those that are so fast
+ * that reserving it takes too long. */
+static uint32_t files_besides(const struct blocks *b)
 {
-    return b->met_ms && osd_monotonic_frequent_ms() < b->met_ms + MET_MS;
+    uint64_t now = b->met_ms || b->rush_ms ? osd_monotonic_frequent_ms() : 0;
+
+    if (b->rush_ms && now < b->rush_ms + RUSH_MS)
+        return RUSH;
+    return b->met_ms && now < b->met_ms + MET_MS ? APART : 0;
 }
 
-/* How many blocks should be free: a quarter of all that have space, within the bounds, or some files
- * for writers to keep apart. */
+/* How many blocks should be free: a quarter of all that have space, within the bounds, or those
+ * files. */
 static uint64_t wanted_free(const struct blocks *b)
 {
     uint64_t want = ((uint64_t)b->n_files * BLOCKS_PER_FILE - b->gone) / 4;
 
     want = want < LEAST_AHEAD ? LEAST_AHEAD : want > MOST_AHEAD ? MOST_AHEAD : want;
-    return writers_meet(b) ? larger(want, APART * BLOCKS_PER_FILE) : want;
+    return larger(want, (uint64_t)files_besides(b) * BLOCKS_PER_FILE);
 }
 
 static uint64_t blocks_free(const struct blocks *b)
@@ -581,7 +632,8 @@ static uint64_t most_free(const struct blocks *b)
     most = most < 2 * LEAST_AHEAD  ? 2 * LEAST_AHEAD
            : most > 2 * MOST_AHEAD ? 2 * MOST_AHEAD
                                    : most;
-    return writers_meet(b) ? larger(most, (APART + 1) * BLOCKS_PER_FILE) : most;
+    uint64_t besides = files_besides(b);
+    return besides ? larger(most, (besides + 1) * BLOCKS_PER_FILE) : most;
 }
 
 static uint64_t too_many(const struct blocks *b)
@@ -632,19 +684,10 @@ static void give_back(struct blocks *b, uint64_t most, uint64_t until)
 
 /* ---- the thread ---- */
 
-/* How many files are made at once: more where so much was written that one would not last as long
- * as the sync that goes with it. */
-static uint32_t files_at_once(const struct blocks *b)
-{
-    uint32_t n = b->n_files / 16;
-
-    return n < 1 ? 1 : n > MOST_AT_ONCE ? MOST_AT_ONCE : n;
-}
-
-/* Whether so few blocks are free that there should be more. A store without data has no file. */
+/* Whether so few blocks are free that there should be more. A store without data needs none. */
 static bool is_low(const struct blocks *b)
 {
-    return b->n_files > 0 && blocks_free(b) < wanted_free(b);
+    return b->used > b->gone && blocks_free(b) < wanted_free(b);
 }
 
 /* Wait for the bell; whether the time was over before. */
@@ -674,7 +717,7 @@ static void *maker_main(void *arg)
         if (b->making) {
             pthread_cond_wait(&b->made, &b->mutex);
         } else if (is_low(b)) {
-            if (grow(b, 2 * FILE_SIZE, files_at_once(b)) && !b->stop) {
+            if (grow(b, 2 * FILE_SIZE) && !b->stop) {
                 b->resting = true;
                 wait_low(b, REST_MS);
                 b->resting = false;
@@ -689,18 +732,43 @@ static void *maker_main(void *arg)
     return NULL;
 }
 
-static void stop_maker(struct blocks *b)
+static void *namer_main(void *arg)
 {
-    if (!b->ahead)
-        return;
+    struct blocks *b = arg;
+
+    pthread_mutex_lock(&b->mutex);
+    while (!b->stop) {
+        if (b->naming)
+            pthread_cond_wait(&b->made, &b->mutex);
+        else if (!names_are_few(b))
+            pthread_cond_wait(&b->few, &b->mutex);
+        else if (add_files(b, wanted_names(b) - b->names) && !b->stop)
+            osd_cond_wait_until(&b->few, &b->mutex, osd_monotonic_ms() + REST_MS);
+    }
+    pthread_mutex_unlock(&b->mutex);
+    return NULL;
+}
+
+static void end_threads(struct blocks *b, bool maker)
+{
     pthread_mutex_lock(&b->mutex);
     b->stop = true;
     pthread_cond_signal(&b->low);
+    pthread_cond_signal(&b->few);
     pthread_mutex_unlock(&b->mutex);
-    pthread_join(b->maker, NULL);
+    pthread_join(b->namer, NULL);
+    if (maker)
+        pthread_join(b->maker, NULL);
+}
+
+static void stop_ahead(struct blocks *b)
+{
+    if (!b->ahead)
+        return;
+    end_threads(b, true);
     pthread_mutex_lock(&b->mutex);
     b->stop = false;
-    b->met_ms = 0;
+    b->met_ms = b->rush_ms = 0;
     give_back(b, UINT64_MAX, osd_monotonic_ms() + CLOSE_MS);
     pthread_mutex_unlock(&b->mutex);
 }
@@ -709,7 +777,7 @@ void blocks_close(struct blocks *b)
 {
     if (!b)
         return;
-    stop_maker(b);
+    stop_ahead(b);
     mapped_free(b->mapped);
     for (uint32_t i = 0; i < b->n_files; i++) {
         close(b->files[i]->fd);
@@ -718,6 +786,7 @@ void blocks_close(struct blocks *b)
     }
     free(b->waiting);
     free(b->dir);
+    pthread_cond_destroy(&b->few);
     pthread_cond_destroy(&b->low);
     pthread_cond_destroy(&b->made);
     pthread_mutex_destroy(&b->mutex);
@@ -765,9 +834,12 @@ osd_status blocks_make_ahead(struct blocks *b, uint64_t quiet_ms)
         return OSD_OK;
     make_spare(b);
     b->quiet_ms = quiet_ms;
-    b->ahead = true; /* the thread looks at it */
-    if (pthread_create(&b->maker, NULL, maker_main, b) == 0)
-        return OSD_OK;
+    b->ahead = true; /* the threads look at it */
+    if (pthread_create(&b->namer, NULL, namer_main, b) == 0) {
+        if (pthread_create(&b->maker, NULL, maker_main, b) == 0)
+            return OSD_OK;
+        end_threads(b, false);
+    }
     b->ahead = false;
     return OSD_E_NOMEM;
 }
@@ -858,7 +930,7 @@ static osd_status alloc_locked(struct blocks *b, struct lane *lane, uint32_t wan
         if (b->making)
             pthread_cond_wait(&b->made, &b->mutex);
         else
-            st = grow(b, FILE_SIZE, 1);
+            st = grow(b, FILE_SIZE);
     }
     if (blocks_free(b) < b->least_free)
         b->least_free = blocks_free(b);

@@ -10,8 +10,8 @@
  *      blocks become free in blocks_sync_done(), called after everything was made durable.
  *  (2) A run never crosses a file.
  *  (3) A block in use may have several owners; it is retired when the last of them retires it.
- *  (4) One file is made, made smaller or filled up again at a time, and nobody is kept from the
- *      others meanwhile.
+ *  (4) The space of one file is reserved or given back at a time, and nobody is kept from the
+ *      others meanwhile. A file is used only when its name is durable.
  *  (5) A file loses space only in whole pieces of 1 MiB that are free, as (1) says. They count as in
  *      use until they have their space again. What has an owner has its space, except after loss
  *      of power.
@@ -50,12 +50,12 @@ void blocks_recovered(struct blocks *b);
 
 #define BLOCKS_QUIET_MS 30000u
 
-/** After that: have a thread make data files before they are needed, as long as there is room for
- * two: few commands make one then. What was free for quiet_ms it gives back to the file system, but
- * as much as is in use (64 MiB at least, 512 MiB at most). Makes the spare file if there is none, and room for it and
- * a data file. Not in memory. */
+/** After that: have threads make data files before they are needed, and reserve their space as long as
+ * there is room for two: few commands do it then. What was free for quiet_ms goes back to the file system, but
+ * as much as is in use (64 MiB at least, 512 MiB at most; for a minute after 8 files were filled in a
+ * second 1,088 MiB). Makes the spare file if there is none, and room for it and a data file. Not in memory. */
 osd_status blocks_make_ahead(struct blocks *b, uint64_t quiet_ms);
-/** Ends that thread, too, and gives back what is too much, a second long at most. NULL is allowed. */
+/** Ends these threads, too, and gives back what is too much, a second long at most. NULL is allowed. */
 void blocks_close(struct blocks *b);
 
 /** Mark a run as in use while maps are walked at open. OSD_E_CORRUPT when part of it already

@@ -4,6 +4,7 @@
  * goes back to the file system, whatever meets what
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,21 +55,25 @@ int __wrap_fdatasync(int fd)
     return __real_fdatasync(fd);
 }
 
-static atomic_uint dir_syncs;     /* of the directory */
-static atomic_int dir_sync_errno; /* 0: they work */
+static atomic_uint dir_syncs;      /* of the directory */
+static atomic_int dir_sync_errno;  /* 0: they work */
+static atomic_uint dir_sync_hangs; /* from this one on; 0: never */
 
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
 int __wrap_fsync(int fd)
 {
-    dir_syncs++;
+    unsigned n = ++dir_syncs;
+
+    while (dir_sync_hangs && n >= dir_sync_hangs)
+        usleep(1000);
     errno = dir_sync_errno;
     return dir_sync_errno ? -1 : __real_fsync(fd);
 }
 
-static int punch_errno; /* of making files smaller; 0: it works */
-static bool sparse;     /* there is no space to reserve ... */
-static int files_left;  /* ... for so many files; then the file system is full */
+static int punch_errno;       /* of making files smaller; 0: it works */
+static bool sparse;           /* there is no space to reserve ... */
+static atomic_int files_left; /* ... for so many files; then the file system is full */
 
 int __real_fallocate64(int fd, int mode, off_t offset, off_t len);
 int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len);
@@ -402,7 +407,10 @@ static void test_store_blocks__whether_it_is_full_seldom_asks_for_the_time(void 
 
 /* ---- files made ahead ---- */
 
-#define LARGE 64u /* files from which on four are made at once */
+#define NAMES     16u /* files that there are at least before they are needed */
+#define IN_A_RUSH 16  /* that have space then, before they are needed */
+
+#define LARGE 64u /* files from which on as many are made at once */
 
 static bool file_exists(unsigned n)
 {
@@ -426,14 +434,15 @@ static void test_store_blocks__several_files_are_made_with_one_sync(void **state
 {
     begin_large(*state, 10);
     rig_ok(blocks_make_ahead(b, NEVER));
-    while (!file_exists(LARGE + 3)) /* ends with the test's time limit if it never is made */
+    while (!dir_syncs) /* ends with the test's time limit if it never comes */
         usleep(1000);
     blocks_close(b);
     assert_int_equal(dir_syncs, 1);
-    assert_false(file_exists(LARGE + 4));
+    assert_true(file_exists(2 * LARGE - 1));
+    assert_false(file_exists(2 * LARGE));
 }
 
-static void test_store_blocks__files_stay_although_the_next_gets_no_room(void **state)
+static void test_store_blocks__files_get_room_although_the_next_gets_none(void **state)
 {
     begin_large(*state, 2);
     rig_ok(blocks_make_ahead(b, NEVER));
@@ -441,9 +450,9 @@ static void test_store_blocks__files_stay_although_the_next_gets_no_room(void **
         usleep(1000);
     take(2ULL * BLOCKS_PER_FILE);
     rig_fails(blocks_alloc(b, 1, 1, &(uint64_t){0}, &(uint32_t){0}), OSD_E_NO_SPACE);
+    files_left = 1;
+    take(1);
     blocks_close(b);
-    assert_true(file_exists(LARGE + 1));
-    assert_false(file_exists(LARGE + 2));
 }
 
 static void test_store_blocks__files_whose_names_may_be_lost_do_not_stay(void **state)
@@ -453,10 +462,47 @@ static void test_store_blocks__files_whose_names_may_be_lost_do_not_stay(void **
     rig_ok(blocks_make_ahead(b, NEVER));
     while (!dir_syncs || file_exists(LARGE)) /* ends with the test's time limit if it stays */
         usleep(1000);
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < LARGE; i++)
         assert_false(file_exists(LARGE + i));
     dir_sync_errno = 0;
     take(BLOCKS_PER_FILE); /* by who needs it */
+    blocks_close(b);
+}
+
+/* Would catch: a command that takes as long as a busy disk needs for a sync. */
+static void test_store_blocks__nobody_waits_for_the_sync_of_the_directory(void **state)
+{
+    open_files(*state);
+    sparse = true;
+    files_left = INT_MAX;
+    dir_syncs = 0;
+    dir_sync_hangs = 2;
+    rig_ok(blocks_make_ahead(b, NEVER));
+    while (!dir_syncs)
+        usleep(1000);
+    take((uint64_t)(NAMES - 4) * BLOCKS_PER_FILE);
+    while (dir_syncs < 2) /* for those that come when there are no names any more */
+        usleep(1000);
+    take(3ULL * BLOCKS_PER_FILE);
+    dir_sync_hangs = 0;
+    blocks_close(b);
+}
+
+/* Would catch: fast writers that wait until space is reserved, when that takes long. */
+static void test_store_blocks__more_files_have_space_in_a_rush(void **state)
+{
+    int taken_files = 0;
+
+    open_files(*state);
+    sparse = true;
+    files_left = INT_MAX;
+    rig_ok(blocks_make_ahead(b, NEVER));
+    do { /* ends with the test's time limit if there never are as many */
+        take(10ULL * BLOCKS_PER_FILE);
+        taken_files += 10;
+        for (int i = 0; i < 100 && INT_MAX - files_left < taken_files + IN_A_RUSH; i++)
+            usleep(1000);
+    } while (INT_MAX - files_left < taken_files + IN_A_RUSH);
     blocks_close(b);
 }
 
@@ -523,7 +569,9 @@ int main(void)
         RIG_TEST(test_store_blocks__a_file_system_that_takes_nothing_back_works_as_well),
         RIG_TEST(test_store_blocks__whether_it_is_full_seldom_asks_for_the_time),
         RIG_TEST(test_store_blocks__several_files_are_made_with_one_sync),
-        RIG_TEST(test_store_blocks__files_stay_although_the_next_gets_no_room),
+        RIG_TEST(test_store_blocks__nobody_waits_for_the_sync_of_the_directory),
+        RIG_TEST(test_store_blocks__more_files_have_space_in_a_rush),
+        RIG_TEST(test_store_blocks__files_get_room_although_the_next_gets_none),
         RIG_TEST(test_store_blocks__files_whose_names_may_be_lost_do_not_stay),
     };
 
