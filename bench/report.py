@@ -339,13 +339,13 @@ def goals_ratios(res):
 
         checked = median("pread and CRC32C / pread, 1 MiB")
         there = median("WRITE 1 MiB new data / pwrite, pages already there")
-        for what, why in (
-                ("WRITE 1 MiB new data / pwrite, new file",
-                 f"of a file whose pages are there it is {there:.2f}: [ratios](#in-process)"),
-                ("READ 1 MiB / pread",
+        for what, more, why in (
+                ("WRITE 1 MiB new data / pwrite, new file", f" ({there:.2f} where its pages are there)",
+                 "the other place and the checksum of each block: [in process](#in-process)"),
+                ("READ 1 MiB / pread", "",
                  f"the same calls with a checksum of each block and nothing else reach {checked:.2f}: "
                  "[ratios](#in-process)")):
-            yield goal_line(f"{where}, " + what.replace(" / ", " ÷ "),
+            yield goal_line(f"{where}, " + what.replace(" / ", " ÷ ") + more,
                             row(res, part, "ratios", what=what), False, why)
 
 
