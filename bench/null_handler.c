@@ -3,9 +3,9 @@
  * bench/null_handler.c - a tcmu-runner plugin that does nothing: the ceiling for any handler
  *
  * Completes every command with GOOD in tcmu-runner's own thread, on the ring, as handler_osd
- * does, and tells the kernel of several completions at once as that does. READ and WRITE (both generations) copy between the command's buffer and a piece of
- * memory; everything else answers with zeros. What handler_osd is slower than this is what its
- * interpreter and its store cost.
+ * does, and tells the kernel of several completions at once as that does. READ and WRITE (both
+ * generations) copy between the command's buffer and a piece of memory; everything else answers with
+ * zeros. What handler_osd is slower than this is what its interpreter and its store cost.
  */
 #include <pthread.h>
 #include <stdlib.h>

@@ -2,8 +2,9 @@
 /*
  * bench/ops.c - see ops.h
  *
- * Ids: LIST_PID holds exactly 1,000 objects; BENCH_MANY_PID as many as asked for. A work's ids: BACKGROUND objects with one attribute, then BIG with
- * BENCH_BUF bytes written at once, then OVER of the same size for overwriting, then fresh ones.
+ * Ids: LIST_PID holds exactly 1,000 objects; BENCH_MANY_PID as many as asked for. A work's ids:
+ * BACKGROUND objects with one attribute, then BIG with BENCH_BUF bytes written at once, then OVER of the
+ * same size for overwriting, then fresh ones.
  */
 #include "ops.h"
 

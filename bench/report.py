@@ -21,10 +21,11 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 LUNS = ["object LUN", "empty handler", "block LUN"]
 LISTS = {"inproc": ["operations", "ratios", "threads"], "memory": ["operations", "ratios"],
-         "disk": ["operations", "ratios"], "secured": ["secured", "added"], "growth": ["growth", "space", "attributes", "partitions",
-                                                      "sparse"],
+         "disk": ["operations", "ratios"], "secured": ["secured", "added"],
+         "growth": ["growth", "space", "attributes", "partitions", "sparse"],
          "lio": ["depth_times", "depth_ratios", "sizes_times", "sizes_ratios", "clients", "table3"],
-         "guest": ["operations", "ratios", "floor"], "tgtd": ["depth_times", "sizes_times"], "sustain": ["sustain"]}
+         "guest": ["operations", "ratios", "floor"], "tgtd": ["depth_times", "sizes_times"],
+         "sustain": ["sustain"]}
 
 
 class Missing(Exception):
@@ -72,7 +73,7 @@ def table(head, lines):
 # ---- the tables of the template ----
 
 def operations(res):
-    parts = [p for p in ("inproc", "memory", "disk")]
+    parts = ("inproc", "memory", "disk")
     lines = []
     for r in rows(res, "inproc", "operations"):
         cells = [spread(row(res, p, "operations", name=r["name"])) for p in parts]
@@ -425,9 +426,9 @@ def goals(res):
     yield from table(["goal", "", "measured", "", "older target, µs", "what the limit is"], lines)
 
 
-TABLES = {f.__name__: f for f in (goals, operations, ratios, threads, lio_depth, lio_costs, lio_floor, lio_clients, lio_sizes, table3,
-                                  secured, secured_added,
-                                  growth, attributes, partitions, sparse, space, sustain, parts)}
+TABLES = {f.__name__: f for f in (goals, operations, ratios, threads, lio_depth, lio_costs, lio_floor,
+                                  lio_clients, lio_sizes, table3, secured, secured_added, growth,
+                                  attributes, partitions, sparse, space, sustain, parts)}
 
 
 # ---- plots ----
