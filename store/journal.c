@@ -107,8 +107,19 @@ struct search {
         left; /* bytes of records that are looked at, at most: heads may be somebody's invention */
 };
 
-/* How far the next head may be from here: behind a whole record, or one byte on. *ret_number: of the record
- * that begins here; 0: none does. A file has no more records than bytes. */
+/* How far it is from here, where eight zeros stand for a number, to the next place where they need not: most
+ * of a journal was never written to. */
+static size_t zeros_at(const struct image *m, size_t at)
+{
+    static const uint8_t zeros[4096];
+
+    return m->len - at >= sizeof(zeros) && memcmp(m->data + at, zeros, sizeof(zeros)) == 0
+               ? sizeof(zeros) - HEAD_LEN
+               : 1;
+}
+
+/* How far the next head may be from here: behind a whole record, behind zeros, or one byte on. *ret_number: of
+ * the record that begins here; 0: none does. A file has no more records than bytes. */
 static size_t head_at(struct search *s, size_t at, uint64_t *ret_number)
 {
     const uint8_t *p = s->m->data + at;
@@ -117,8 +128,9 @@ static size_t head_at(struct search *s, size_t at, uint64_t *ret_number)
     struct found f;
 
     *ret_number = 0;
-    if (number == 0 || number > s->after + 2 * (uint64_t)s->m->len ||
-        osd_crc32c(0, p, 16) != be32_get(p + 16))
+    if (number == 0)
+        return zeros_at(s->m, at);
+    if (number > s->after + 2 * (uint64_t)s->m->len || osd_crc32c(0, p, 16) != be32_get(p + 16))
         return 1;
     *ret_number = number;
     if (len > s->left)

@@ -368,6 +368,27 @@ static void test_store_journal__what_lies_in_a_whole_record_is_none_of_its_own(v
     assert_int_equal(begins[0], 0);
 }
 
+/* Would catch: a head stepped over together with the zeros in front of it. */
+static void test_store_journal__a_head_is_found_behind_any_number_of_zeros(void **state)
+{
+    struct place p = place_of(state);
+    uint8_t file[3 * 4096] = {0};
+    uint8_t *heads[] = {file + 4050, file + 8130}; /* and each of the 60 bytes behind */
+
+    begin(&p, 0);
+    end(&p);
+    for (int i = 0; i < 2 * 60; i++) {
+        uint8_t *head = heads[i / 60] + i % 60;
+        int fd = file_of(&p, "a");
+        be64_put(head + 4, 9);
+        be32_put(head + 16, osd_crc32c(0, head, 16));
+        assert_int_equal(pwrite(fd, file, sizeof(file), 0), sizeof(file));
+        close(fd);
+        assert_int_equal(beyond(&p, 4), 9);
+        memset(head, 0, HEAD_LEN);
+    }
+}
+
 /* Would catch: a search that takes hours when somebody has filled values with heads of long records. */
 static void test_store_journal__a_search_among_invented_heads_ends(void **state)
 {
@@ -811,6 +832,7 @@ int main(int argc, char **argv)
         RIG_TEST(test_store_journal__what_follows_a_gap_is_not_shown),
         RIG_TEST(test_store_journal__half_of_an_earlier_use_hides_nothing),
         RIG_TEST(test_store_journal__what_lies_in_a_whole_record_is_none_of_its_own),
+        RIG_TEST(test_store_journal__a_head_is_found_behind_any_number_of_zeros),
         RIG_TEST(test_store_journal__a_search_among_invented_heads_ends),
         RIG_TEST(test_store_journal__loss_of_power_leaves_what_was_synced),
         RIG_TEST(test_store_journal__a_sync_before_a_write_does_not_count_for_it),
