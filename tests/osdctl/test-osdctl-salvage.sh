@@ -66,7 +66,7 @@ json 'd["error"]["code"] == 3'
 
 echo "== not while somebody serves it"
 mkfifo pipe
-osdctl put - 0x10000/0x18000 <pipe >/dev/null &
+"$OSDCTL" put - 0x10000/0x18000 <pipe >/dev/null & # not the function: $! is the program then
 exec 3>pipe
 echo "it has begun" >&3
 for _ in $(seq 400); do
