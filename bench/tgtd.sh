@@ -8,19 +8,19 @@ shift 3
 port=$((20000 + $$ % 10000)) control=$(($$ % 30000 + 100))
 iqn=iqn.2026-11.org.liosd:tgtd
 file=$dir/liosd-tgtd-$$
-log=$(mktemp)
+own=$(mktemp -d) # log and control socket; the usual one is root's
+export TGT_IPC_SOCKET=$own/socket
 
 adm() { tgtadm -C "$control" --lld iscsi "$@"; }
 finish() {
     adm --mode sys --op update --name State -v offline >/dev/null 2>&1 || true
     kill -9 "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
-    rm -f "$file" "$log" "/var/run/tgtd.ipc_abstract_namespace.$control"*
+    rm -rf "$file" "$own"
 }
 
 truncate -s 128M "$file"
-mkdir -p /var/run/tgtd 2>/dev/null || true
-taskset -c "$cpu" tgtd -f -C "$control" --iscsi portal=127.0.0.1:$port >"$log" 2>&1 &
+taskset -c "$cpu" tgtd -f -C "$control" --iscsi portal=127.0.0.1:$port >"$own/log" 2>&1 &
 pid=$!
 trap finish EXIT
 for _ in $(seq 50); do
@@ -28,7 +28,7 @@ for _ in $(seq 50); do
     sleep 0.1
 done
 adm --mode target --op new --tid 1 -T "$iqn" || {
-    cat "$log" >&2
+    cat "$own/log" >&2
     exit 1
 }
 adm --mode logicalunit --op new --tid 1 --lun 1 -b "$file"
