@@ -288,6 +288,8 @@ static void *ahead_main(void *arg)
     struct ahead *a = &r->ahead;
 
     rdb_be_uncounted();
+    if (r->cfg.begins)
+        r->cfg.begins();
     pthread_mutex_lock(&a->bell_lock);
     while (!a->stop) {
         if (!a->rung) {

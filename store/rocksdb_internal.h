@@ -234,6 +234,7 @@ struct rdb {
     pthread_mutex_t record_lock;
     struct outcome *records; /* STORE_RECORDS slots */
     uint32_t *record_index;  /* hash -> slot + 1, open addressing */
+    bool records_used;       /* the pages of both are there; under the lock */
     uint64_t record_seq;     /* atomic */
 
     pthread_rwlock_t dups_lock;

@@ -305,12 +305,32 @@ static void index_drop(struct rdb *r, size_t hole)
     }
 }
 
+static void touch_pages(void *table, size_t len)
+{
+    volatile uint8_t *p = table;
+
+    for (size_t at = 0; at < len; at += STORE_BLOCK)
+        p[at] = p[at];
+}
+
+/* A store without outcomes needs no memory for them. With the first one comes all of it: otherwise one
+ * in thirty would wait for a page. Under record_lock. */
+static void use_records(struct rdb *r)
+{
+    if (r->records_used)
+        return;
+    touch_pages(r->records, STORE_RECORDS * sizeof(*r->records));
+    touch_pages(r->record_index, INDEX_SIZE * sizeof(*r->record_index));
+    r->records_used = true;
+}
+
 void record_remember(struct rdb *r, const struct outcome *o)
 {
     uint32_t slot = (uint32_t)(o->seq % STORE_RECORDS);
     struct outcome *old = &r->records[slot];
 
     pthread_mutex_lock(&r->record_lock);
+    use_records(r);
     if (old->seq < o->seq) {
         if (old->seq) {
             size_t at = index_find(r, old->nonce);

@@ -275,6 +275,7 @@ static osd_status open_store(const struct osd_cfg *cfg, uint64_t lun_size,
         .capacity = cfg->capacity ? cfg->capacity : lun_size,
         .sync = cfg->sync_always ? STORE_SYNC_ALWAYS : STORE_SYNC_NORMAL,
         .clock = &osd_clock_frequent,
+        .begins = osd_memory_ahead,
     };
 
     return cfg->memory ? store_memory_open(&sc, ret, why, why_len)
