@@ -16,6 +16,7 @@
 
 #include "budget_heap.h"
 #include "ops_rest.h"
+#include "signer.h"
 
 #define STEPS 100u /* at most, per operation */
 
@@ -89,6 +90,75 @@ static void count_all(struct bench_work *w)
         count(w, &bench_rest_ops[i]);
 }
 
+/* ---- what a security method adds ---- */
+
+/* The unit of which commands are counted, and nothing of who signs them. */
+struct counted_unit {
+    struct bench_target unit;
+    bool counting;
+    uint64_t allocations;
+};
+
+static uint64_t run_counted(void *arg, const struct bench_cmd *c)
+{
+    struct counted_unit *u = arg;
+
+    if (!u->counting)
+        return bench_cmd_run(&u->unit, c);
+    uint64_t before = budget_allocations();
+    CALLGRIND_TOGGLE_COLLECT;
+    uint64_t n = bench_cmd_run(&u->unit, c);
+    CALLGRIND_TOGGLE_COLLECT;
+    u->allocations += budget_allocations() - before;
+    return n;
+}
+
+static void count_signed(struct counted_unit *u, struct bench_signer *s, struct bench_work *w,
+                         const char *name, enum bench_method method)
+{
+    static const char *const ends[BENCH_METHODS] = {
+        [BENCH_CAPKEY] = "capkey", [BENCH_CMDRSP] = "cmdrsp"};
+    struct bench_op op = *bench_op_find(name);
+    char what[64];
+
+    op.batch = STEPS;
+    random_state = 1;
+    bench_signer_batch(s, w, &op, method);
+    w->turn++;
+    op.prepare(w, &op);
+    bench_signer_start(s, method);
+    u->counting = true;
+    u->allocations = 0;
+    CALLGRIND_ZERO_STATS;
+    for (unsigned i = 0; i < op.batch; i++)
+        op.step(w, &op, i);
+    snprintf(what, sizeof(what), "%s_%s", name, ends[method]);
+    CALLGRIND_DUMP_STATS_AT(what);
+    u->counting = false;
+    bench_signer_start(s, BENCH_NOSEC);
+    op.tidy(w, &op);
+    printf("%s %u %.2f\n", what, op.batch, (double)u->allocations / op.batch);
+}
+
+/* On a unit of their own, so that the others find what they would find without. */
+static void count_methods(void)
+{
+    static const char *const names[] = {"create", "read_4k", "remove", "set_1", "write_4k"};
+    struct bench_signer *s = bench_signer_open("memory", "/");
+    struct counted_unit unit = {.unit = bench_signer_unit(s)};
+    struct bench_target to = bench_signer_target(s);
+    struct bench_work w;
+
+    bench_signer_watch(s, (struct bench_target){.run = run_counted, .arg = &unit});
+    bench_work_init(&w, &to, "/", 0, BENCH_PID, 0);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        count_signed(&unit, s, &w, names[i], BENCH_CAPKEY);
+        count_signed(&unit, s, &w, names[i], BENCH_CMDRSP);
+    }
+    bench_work_end(&w);
+    bench_signer_close(s);
+}
+
 int main(void)
 {
     struct bench_signer *signer = bench_signer_open("memory", "/");
@@ -100,5 +170,6 @@ int main(void)
     count_all(&w);
     bench_work_end(&w);
     bench_signer_close(signer);
+    count_methods();
     return missing() > 0;
 }

@@ -46,6 +46,8 @@ void bench_signer_close(struct bench_signer *s);
 struct bench_target bench_signer_target(struct bench_signer *s);
 /** The unit itself: nothing is signed. */
 struct bench_target bench_signer_unit(const struct bench_signer *s);
+/** Signed commands go there from now on, which hands them on to the unit. */
+void bench_signer_watch(struct bench_signer *s, struct bench_target between);
 
 /** SET KEY of a working key of BENCH_PID, with a nonce of its own, signed. */
 void bench_signer_set_key(struct bench_signer *s, struct bench_cmd *ret);
