@@ -372,7 +372,8 @@ struct store_config {
     uint64_t
         quiet_ms; /* for how long space is free before the file system has it; 0: half a minute */
     const struct osd_clock *clock;
-    void (*begins)(void); /* called by the thread that fills RocksDB's tables, at first; NULL: nothing */
+    void (*begins)(
+        void); /* called by the thread that fills RocksDB's tables, at first; NULL: nothing */
 };
 
 /**
