@@ -18,12 +18,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -167,6 +169,14 @@ static osd_status find_reserve(struct blocks *b)
     return OSD_OK;
 }
 
+/* The pages of its files are nowhere but in memory. */
+static bool is_tmpfs(const char *dir)
+{
+    struct statfs fs;
+
+    return statfs(dir, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
 static void init_locks(struct blocks *b)
 {
     pthread_mutex_init(&b->mutex, NULL);
@@ -196,7 +206,7 @@ osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret)
         if (!st)
             st = find_reserve(b);
         if (!st && !read_only)
-            st = mapped_new(0, 0, &b->mapped);
+            st = mapped_new(0, 0, is_tmpfs(dir), &b->mapped);
     }
     if (st) {
         blocks_close(b);
@@ -1143,16 +1153,30 @@ osd_status blocks_read(struct blocks *b, uint64_t first, uint32_t count, const s
     return read_file(f, at, count, v, n, ret_crc);
 }
 
-osd_status blocks_write(struct blocks *b, uint64_t first, const struct iovec *v, int n,
-                        size_t len)
+static osd_status write_file(struct blocks *b, struct data_file *f, uint32_t block,
+                             uint32_t count, const struct iovec *v, int n, uint32_t *ret_crc)
+{
+    size_t len = (size_t)count * STORE_BLOCK;
+
+    sums_of(v, count, ret_crc);
+    __atomic_add_fetch(&f->writers, 1, __ATOMIC_RELAXED);
+    osd_status st = transfer(f, true, block, v, n, len);
+    __atomic_sub_fetch(&f->writers, 1, __ATOMIC_RELAXED);
+    if (!st)
+        mapped_written(b->mapped, &f->mapped, block, count);
+    return st;
+}
+
+osd_status blocks_write(struct blocks *b, uint64_t first, uint32_t count, const struct iovec *v,
+                        int n, uint32_t *ret_crc)
 {
     struct data_file *f = b->files[first / BLOCKS_PER_FILE];
+    uint32_t at = (uint32_t)(first % BLOCKS_PER_FILE);
+    osd_status st = OSD_OK;
 
-    __atomic_add_fetch(&f->writers, 1, __ATOMIC_RELAXED);
-    osd_status st = transfer(f, true, (uint32_t)(first % BLOCKS_PER_FILE), v, n, len);
-    __atomic_sub_fetch(&f->writers, 1, __ATOMIC_RELAXED);
+    if (!mapped_write(b->mapped, &f->mapped, f->fd, at, count, v, ret_crc))
+        st = write_file(b, f, at, count, v, n, ret_crc);
     /* Not before: a sync meanwhile would take it for its own. */
     __atomic_store_n(&f->dirty, true, __ATOMIC_RELEASE);
-    mapped_moved(b->mapped, len);
     return st;
 }

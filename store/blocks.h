@@ -100,9 +100,10 @@ void blocks_sync_done(struct blocks *b, uint64_t mark);
  *  not in a read-only or memory store. */
 osd_status blocks_read(struct blocks *b, uint64_t first, uint32_t count, const struct iovec *v,
                        int n, uint32_t *ret_crc);
-/** Write len bytes to a run. */
-osd_status blocks_write(struct blocks *b, uint64_t first, const struct iovec *v, int n,
-                        size_t len);
+/** Write count whole blocks from pieces of memory to a run, and say the CRC32C of each. In a store on tmpfs
+ *  they are copied to where the file is mapped, if it is (store/mapped.h). */
+osd_status blocks_write(struct blocks *b, uint64_t first, uint32_t count, const struct iovec *v,
+                        int n, uint32_t *ret_crc);
 
 /** Forget all allocation (format); everything in use is retired. */
 void blocks_retire_all(struct blocks *b);

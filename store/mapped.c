@@ -2,7 +2,7 @@
 /*
  * store/mapped.c - see mapped.h
  *
- * Who reads counts itself in its thread's place before it looks where the file is mapped. Who takes a
+ * Who copies counts itself in its thread's place before it looks where the file is mapped. Who takes a
  * mapping away first makes it unknown; a place whose count was zero after that has nobody left in it
  * who knows it.
  */
@@ -23,14 +23,15 @@
 #include "store/sums.h"
 
 #ifndef MADV_POPULATE_READ /* Linux 5.14; older ones refuse it, and pages come one by one */
-#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_READ  22
+#define MADV_POPULATE_WRITE 23
 #endif
 
 #define FILE_SIZE  ((size_t)BLOCKS_PER_FILE * STORE_BLOCK)
 #define WORDS      (BLOCKS_PER_FILE / 64)
 #define MOST_FILES (sizeof(void *) < 8 ? 8u : 4096u)
 #define MOST_ALL   16384u /* in a process: the kernel gives it 65,530 mappings, by default */
-#define OFTEN      4096u  /* blocks missed of a file that is worth another's place */
+#define OFTEN      4096u
 
 /* User-mode Linux takes 300 us for a window, others 1 to 5. */
 #define DEAR_NS 30000u
@@ -38,10 +39,11 @@
 
 /** A mapped file. Words are atomic; a bit or a read more or less only costs time. */
 struct mapping {
-    const uint8_t *at;
+    uint8_t *at;
     struct mapped_file *of;
     uint32_t slot;
     bool used;                                     /* since the hand passed */
+    enum { READ_ONLY, IN_BETWEEN, WRITABLE } way;  /* changes in that order */
     uint64_t period;                               /* that `now` is of */
     uint64_t now[WORDS];                           /* blocks mapped or read here in it */
     uint64_t before[WORDS];                        /* and in the one before */
@@ -50,10 +52,11 @@ struct mapping {
 
 struct mapped {
     struct place {
-        alignas(64) uint32_t readers; /* atomic */
+        alignas(64) uint32_t users; /* atomic */
     } places[OSD_PLACES];
     alignas(64) uint64_t moved; /* bytes; atomic */
     uint64_t recent;
+    bool in_memory;
     uint64_t brought, least_ns; /* windows; the quickest took that long; atomic */
     pthread_mutex_t mutex;      /* of what follows */
     uint32_t cap, hand;
@@ -68,6 +71,79 @@ static uint32_t n_all; /* files mapped in this process; atomic */
 static uint64_t get(const uint64_t *p)
 {
     return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+/* ---- blocks of a mapping ---- */
+
+/* The bits of a word that are of n blocks from `at`; how many of them are. */
+static uint64_t bits(uint32_t at, uint32_t n, uint32_t *ret_part)
+{
+    uint32_t part = 64 - at % 64 < n ? 64 - at % 64 : n;
+
+    *ret_part = part;
+    return (UINT64_MAX >> (64 - part)) << (at % 64);
+}
+
+static void know(struct mapping *p, uint32_t at, uint32_t n)
+{
+    for (uint32_t part; n > 0; at += part, n -= part) {
+        uint64_t mask = bits(at, n, &part);
+        if ((get(&p->now[at / 64]) & mask) != mask)
+            __atomic_fetch_or(&p->now[at / 64], mask, __ATOMIC_RELAXED);
+    }
+}
+
+static uint8_t *address(const struct mapping *p, uint32_t block)
+{
+    return p->at + (size_t)block * STORE_BLOCK;
+}
+
+/* Which blocks are in memory. False: the kernel does not say. */
+static bool look(const struct mapping *p, uint32_t block, uint32_t n,
+                 unsigned char in[MAPPED_MOST])
+{
+    return mincore(address(p, block), (size_t)n * STORE_BLOCK, in) == 0;
+}
+
+static uint32_t run_of(const unsigned char *in, uint32_t at, uint32_t n)
+{
+    uint32_t len = 0;
+
+    while (at + len < n && in[at + len] & 1)
+        len++;
+    return len;
+}
+
+/* Map those that are in memory: others would be read one by one. */
+static void populate(struct mapping *p, uint32_t block, uint32_t n,
+                     const unsigned char in[MAPPED_MOST], int advice)
+{
+    for (uint32_t i = 0, len; i < n; i += len + 1) {
+        len = run_of(in, i, n);
+        if (len == 0)
+            continue;
+        madvise(address(p, block + i), (size_t)len * STORE_BLOCK, advice);
+        know(p, block + i, len);
+    }
+}
+
+static bool protect(const struct mapping *p, int prot)
+{
+    return mprotect(p->at, FILE_SIZE, prot) == 0;
+}
+
+/* All that is in memory of a file, to be written to; nobody does yet. Changing the rights once more is for
+ * user-mode Linux, which has a page come by its first use, 25 us each, or now, 2 us. */
+static bool make_writable(struct mapping *p)
+{
+    unsigned char in[MAPPED_MOST];
+
+    if (!protect(p, PROT_READ | PROT_WRITE))
+        return false;
+    for (uint32_t block = 0; block < BLOCKS_PER_FILE; block += MAPPED_MOST)
+        if (look(p, block, MAPPED_MOST, in))
+            populate(p, block, MAPPED_MOST, in, MADV_POPULATE_WRITE);
+    return protect(p, PROT_READ) && protect(p, PROT_READ | PROT_WRITE);
 }
 
 /* ---- what is mapped ---- */
@@ -89,7 +165,7 @@ static uint32_t most_files(void)
     return n < MOST_FILES ? (uint32_t)n : MOST_FILES;
 }
 
-osd_status mapped_new(uint32_t most, uint64_t recent, struct mapped **ret)
+osd_status mapped_new(uint32_t most, uint64_t recent, bool in_memory, struct mapped **ret)
 {
     uint32_t cap = most ? most : most_files();
     size_t size = sizeof(struct mapped) + cap * sizeof(struct mapping *);
@@ -100,15 +176,18 @@ osd_status mapped_new(uint32_t most, uint64_t recent, struct mapped **ret)
     memset(m, 0, size);
     pthread_mutex_init(&m->mutex, NULL);
     m->cap = m->most = cap;
+    m->in_memory = in_memory;
     /* a sixteenth of the memory: two periods are not much beside it */
-    m->recent = recent ? recent : memory_pages() / 16 * STORE_BLOCK + 1;
+    m->recent = in_memory ? UINT64_MAX
+                : recent  ? recent
+                          : memory_pages() / 16 * STORE_BLOCK + 1;
     *ret = m;
     return OSD_OK;
 }
 
 static void unmap(struct mapped *m, struct mapping *p)
 {
-    munmap((void *)(uintptr_t)p->at, FILE_SIZE);
+    munmap(p->at, FILE_SIZE);
     __atomic_sub_fetch(&n_all, 1, __ATOMIC_RELAXED);
     m->slots[p->slot] = NULL;
     __atomic_store_n(&m->n, m->n - 1, __ATOMIC_RELAXED);
@@ -194,7 +273,7 @@ static void let_go(struct mapped *m)
 static bool is_gone(struct mapped *m)
 {
     for (uint32_t i = 0; i < OSD_PLACES && m->leaving; i++)
-        if (__atomic_load_n(&m->places[i].readers, __ATOMIC_SEQ_CST) == 0)
+        if (__atomic_load_n(&m->places[i].users, __ATOMIC_SEQ_CST) == 0)
             m->places_left &= ~(1u << i);
     if (m->leaving && m->places_left)
         return false;
@@ -204,13 +283,19 @@ static bool is_gone(struct mapped *m)
     return true;
 }
 
-/* A file that is not mapped is read. As long as there is room it is mapped at once. */
+/* How many blocks have to be missed of a file that is worth another's place. */
+static uint32_t often(const struct mapped *m)
+{
+    return m->in_memory ? MAPPED_WRITTEN : OFTEN;
+}
+
+/* A file that is not mapped is used. As long as there is room it is mapped at once. */
 static void want_map(struct mapped *m, struct mapped_file *f, int fd)
 {
     uint32_t most = __atomic_load_n(&m->most, __ATOMIC_RELAXED);
 
     if (most == 0 || (__atomic_load_n(&m->n, __ATOMIC_RELAXED) >= most &&
-                      __atomic_load_n(&f->missed, __ATOMIC_RELAXED) < OFTEN))
+                      __atomic_load_n(&f->missed, __ATOMIC_RELAXED) < often(m)))
         return;
     if (pthread_mutex_trylock(&m->mutex) != 0)
         return;
@@ -223,15 +308,11 @@ static void want_map(struct mapped *m, struct mapped_file *f, int fd)
     pthread_mutex_unlock(&m->mutex);
 }
 
-/* ---- reading ---- */
+/* ---- copying ---- */
 
-/* The bits of a word that are of n blocks from `at`; how many of them are. */
-static uint64_t bits(uint32_t at, uint32_t n, uint32_t *ret_part)
+static void moved(struct mapped *m, uint32_t n)
 {
-    uint32_t part = 64 - at % 64 < n ? 64 - at % 64 : n;
-
-    *ret_part = part;
-    return (UINT64_MAX >> (64 - part)) << (at % 64);
+    __atomic_fetch_add(&m->moved, (uint64_t)n * STORE_BLOCK, __ATOMIC_RELAXED);
 }
 
 static bool is_known(const struct mapping *p, uint32_t at, uint32_t n)
@@ -242,15 +323,6 @@ static bool is_known(const struct mapping *p, uint32_t at, uint32_t n)
             return false;
     }
     return true;
-}
-
-static void know(struct mapping *p, uint32_t at, uint32_t n)
-{
-    for (uint32_t part; n > 0; at += part, n -= part) {
-        uint64_t mask = bits(at, n, &part);
-        if ((get(&p->now[at / 64]) & mask) != mask)
-            __atomic_fetch_or(&p->now[at / 64], mask, __ATOMIC_RELAXED);
-    }
 }
 
 /* Who comes first in a new period turns the page; others may see some words of the old one. */
@@ -265,27 +337,6 @@ static void turn(const struct mapped *m, struct mapping *p)
         uint64_t last = __atomic_exchange_n(&p->now[i], 0, __ATOMIC_RELAXED);
         __atomic_store_n(&p->before[i], period == old + 1 ? last : 0, __ATOMIC_RELAXED);
     }
-}
-
-static void *address(const struct mapping *p, uint32_t block)
-{
-    return (void *)(uintptr_t)(p->at + (size_t)block * STORE_BLOCK);
-}
-
-/* Which blocks are in memory. False: the kernel does not say. */
-static bool look(const struct mapping *p, uint32_t block, uint32_t n,
-                 unsigned char in[MAPPED_MOST])
-{
-    return mincore(address(p, block), (size_t)n * STORE_BLOCK, in) == 0;
-}
-
-static uint32_t run_of(const unsigned char *in, uint32_t at, uint32_t n)
-{
-    uint32_t len = 0;
-
-    while (at + len < n && in[at + len] & 1)
-        len++;
-    return len;
 }
 
 static bool is_there(const struct mapping *p, uint32_t block, uint32_t n)
@@ -310,22 +361,15 @@ static void note_cost(struct mapped *m, uint64_t ns)
     __atomic_fetch_add(&m->brought, 1, __ATOMIC_RELAXED);
 }
 
-/* Map the pages of a window that are in memory: others would be read one by one. */
+/* Map the pages of a window. */
 static void bring(struct mapped *m, struct mapping *p, uint32_t block)
 {
     unsigned char in[MAPPED_MOST];
     uint64_t ns = now_ns();
-    uint32_t len = 0;
 
     if (!look(p, block, MAPPED_WINDOW, in))
         return;
-    for (uint32_t i = 0; i < MAPPED_WINDOW; i += len + 1) {
-        len = run_of(in, i, MAPPED_WINDOW);
-        if (len == 0)
-            continue;
-        madvise(address(p, block + i), (size_t)len * STORE_BLOCK, MADV_POPULATE_READ);
-        know(p, block + i, len);
-    }
+    populate(p, block, MAPPED_WINDOW, in, MADV_POPULATE_READ);
     if (run_of(in, 0, MAPPED_WINDOW) == MAPPED_WINDOW)
         note_cost(m, now_ns() - ns);
 }
@@ -350,16 +394,29 @@ static void heat(struct mapped *m, struct mapping *p, uint32_t block, uint32_t n
 }
 
 struct job {
-    const uint8_t *from;
+    uint8_t *at;
     const struct iovec *v;
     uint32_t n, *crc;
 };
 
-static void work(void *arg)
+static void copy_out(void *arg)
 {
     const struct job *j = arg;
 
-    sums_of_copy(j->from, j->v, j->n, j->crc);
+    sums_of_copy(j->at, j->v, j->n, j->crc);
+}
+
+static void copy_in(void *arg)
+{
+    const struct job *j = arg;
+
+    sums_of_copy_to(j->at, j->v, j->n, j->crc);
+}
+
+static void note_use(struct mapping *p)
+{
+    if (!__atomic_load_n(&p->used, __ATOMIC_RELAXED))
+        __atomic_store_n(&p->used, true, __ATOMIC_RELAXED);
 }
 
 static bool read_from(struct mapped *m, struct mapping *p, uint32_t block, uint32_t n,
@@ -367,39 +424,103 @@ static bool read_from(struct mapped *m, struct mapping *p, uint32_t block, uint3
 {
     struct job j = {address(p, block), v, n, crc};
 
-    if (!__atomic_load_n(&p->used, __ATOMIC_RELAXED))
-        __atomic_store_n(&p->used, true, __ATOMIC_RELAXED);
+    note_use(p);
     turn(m, p);
     if (!is_known(p, block, n)) {
         heat(m, p, block, n);
         return false;
     }
     know(p, block, n);
-    return (n <= MAPPED_WINDOW || is_there(p, block, n)) &&
-           guarded_run(j.from, (size_t)n * STORE_BLOCK, work, &j);
+    return (n <= MAPPED_WINDOW || m->in_memory || is_there(p, block, n)) &&
+           guarded_run(j.at, (size_t)n * STORE_BLOCK, copy_out, &j);
 }
 
-void mapped_moved(struct mapped *m, uint64_t bytes)
+static bool is_writable(const struct mapping *p)
 {
-    if (m)
-        __atomic_fetch_add(&m->moved, bytes, __ATOMIC_RELAXED);
+    return __atomic_load_n(&p->way, __ATOMIC_ACQUIRE) == WRITABLE;
+}
+
+/* One thread makes a mapping writable. If it cannot, it stays in between. */
+static void want_writable(struct mapping *p)
+{
+    int old = READ_ONLY;
+
+    if (__atomic_load_n(&p->of->missed, __ATOMIC_RELAXED) >= MAPPED_WRITTEN &&
+        __atomic_compare_exchange_n(&p->way, &old, IN_BETWEEN, false, __ATOMIC_ACQUIRE,
+                                    __ATOMIC_RELAXED) &&
+        make_writable(p))
+        __atomic_store_n(&p->way, WRITABLE, __ATOMIC_RELEASE);
+}
+
+static bool write_to(struct mapping *p, uint32_t block, uint32_t n, const struct iovec *v,
+                     uint32_t *crc)
+{
+    struct job j = {address(p, block), v, n, crc};
+
+    note_use(p);
+    if (!is_writable(p))
+        want_writable(p);
+    return is_writable(p) && is_known(p, block, n) &&
+           guarded_run(j.at, (size_t)n * STORE_BLOCK, copy_in, &j);
+}
+
+/* Go to where a file is mapped, or nowhere. What was found stays until the place is left. */
+static struct mapping *enter(struct mapped *m, const struct mapped_file *f,
+                             uint32_t **ret_users)
+{
+    *ret_users = &m->places[osd_thread_place()].users;
+    __atomic_add_fetch(*ret_users, 1, __ATOMIC_SEQ_CST);
+    return __atomic_load_n(&f->mapping, __ATOMIC_SEQ_CST);
+}
+
+static void leave(uint32_t *users)
+{
+    __atomic_sub_fetch(users, 1, __ATOMIC_RELEASE);
+}
+
+static bool copy(struct mapped *m, struct mapped_file *f, int fd, uint32_t block, uint32_t n,
+                 const struct iovec *v, uint32_t *crc, bool in)
+{
+    if (n == 0 || n > MAPPED_MOST || n > BLOCKS_PER_FILE - block)
+        return false;
+    if (!__atomic_load_n(&f->mapping, __ATOMIC_RELAXED))
+        want_map(m, f, fd);
+    uint32_t *users;
+    struct mapping *p = enter(m, f, &users);
+    bool done = p && (in ? write_to(p, block, n, v, crc) : read_from(m, p, block, n, v, crc));
+    leave(users);
+    if (!done)
+        __atomic_add_fetch(&f->missed, n, __ATOMIC_RELAXED);
+    return done;
 }
 
 bool mapped_read(struct mapped *m, struct mapped_file *f, int fd, uint32_t block, uint32_t n,
                  const struct iovec *v, uint32_t *ret_crc)
 {
-    if (!m || n == 0 || n > MAPPED_MOST || n > BLOCKS_PER_FILE - block)
-        return false;
-    if (!__atomic_load_n(&f->mapping, __ATOMIC_RELAXED))
-        want_map(m, f, fd);
-    uint32_t *readers = &m->places[osd_thread_place()].readers;
-    __atomic_add_fetch(readers, 1, __ATOMIC_SEQ_CST);
-    struct mapping *p = __atomic_load_n(&f->mapping, __ATOMIC_SEQ_CST);
-    bool done = p && read_from(m, p, block, n, v, ret_crc);
-    __atomic_sub_fetch(readers, 1, __ATOMIC_RELEASE);
-    if (!done) {
-        mapped_moved(m, (uint64_t)n * STORE_BLOCK);
-        __atomic_add_fetch(&f->missed, n, __ATOMIC_RELAXED);
-    }
+    bool done = m && copy(m, f, fd, block, n, v, ret_crc, false);
+
+    if (m && !done)
+        moved(m, n);
     return done;
+}
+
+bool mapped_write(struct mapped *m, struct mapped_file *f, int fd, uint32_t block, uint32_t n,
+                  const struct iovec *v, uint32_t *ret_crc)
+{
+    return m && m->in_memory && copy(m, f, fd, block, n, v, ret_crc, true);
+}
+
+void mapped_written(struct mapped *m, struct mapped_file *f, uint32_t block, uint32_t n)
+{
+    uint32_t *users;
+
+    if (!m)
+        return;
+    moved(m, n);
+    if (!m->in_memory)
+        return;
+    struct mapping *p = enter(m, f, &users);
+    if (p && is_writable(p))
+        know(p, block, n);
+    leave(users);
 }

@@ -16,7 +16,6 @@
 
 #include "common/crc32c.h"
 #include "rocksdb_internal.h"
-#include "store/sums.h"
 
 #define PIECES      64
 #define WINDOW      8u  /* chunks read together */
@@ -202,11 +201,9 @@ static osd_status fill_run(struct txn *t, struct view *w, uint32_t at, uint64_t 
         part = (uint32_t)(osd_iov_make(v, pieces).len / STORE_BLOCK);
         if (part == 0)
             return OSD_E_INVALID;
-        sums_of(v, part, crc);
-        osd_status st = map_run(t, w, at + done, first + done, part, crc);
+        osd_status st = blocks_write(t->rdb->blocks, first + done, part, v, pieces, crc);
         if (!st)
-            st = blocks_write(t->rdb->blocks, first + done, v, pieces,
-                              (size_t)part * STORE_BLOCK);
+            st = map_run(t, w, at + done, first + done, part, crc);
         if (st)
             return st;
     }

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 #include "rocksdb_internal.h"
-#include "store/sums.h"
 
 #define MOST   128u /* blocks: what stays in the CPU's cache until it is written */
 #define PIECES 64
@@ -52,16 +51,15 @@ static uint32_t lay_out(struct store_early *e, const struct osd_iov *data, unsig
 static osd_status put(struct rdb *r, struct store_early *e, const struct osd_iov *data)
 {
     struct iovec v[PIECES];
-    size_t len = 0;
+    uint32_t blocks = 0;
     int n = 0;
 
     for (unsigned i = 0; i < e->n; i++) {
-        sums_of(data[i].v, e->parts[i].n, e->crc + e->parts[i].at);
         memcpy(v + n, data[i].v, (size_t)data[i].n * sizeof(*v));
         n += data[i].n;
-        len += data[i].len;
+        blocks += e->parts[i].n;
     }
-    return blocks_write(r->blocks, e->first, v, n, len);
+    return blocks_write(r->blocks, e->first, blocks, v, n, e->crc);
 }
 
 /* One run for at least two of them. */

@@ -9,8 +9,11 @@
 #include "common/crc32c.h"
 #include "store/store.h"
 
-/* from NULL: nothing is copied. */
-static inline void sums(const uint8_t *from, const struct iovec *v, uint32_t n, uint32_t *ret)
+enum copy { NOTHING, INTO_PIECES, OUT_OF_PIECES };
+
+/* What is summed up is the copy, or the pieces if nothing is copied. */
+static inline void sums(enum copy copy, uint8_t *there, const struct iovec *v, uint32_t n,
+                        uint32_t *ret)
 {
     uint8_t *at = v->iov_base;
     size_t left = v->iov_len;
@@ -21,11 +24,13 @@ static inline void sums(const uint8_t *from, const struct iovec *v, uint32_t n, 
             for (; left == 0; left = v->iov_len)
                 at = (++v)->iov_base;
             part = left < want ? left : want;
-            if (from) {
-                memcpy(at, from, part);
-                from += part;
-            }
-            crc = osd_crc32c(crc, at, part);
+            if (copy == INTO_PIECES)
+                memcpy(at, there, part);
+            else if (copy == OUT_OF_PIECES)
+                memcpy(there, at, part);
+            crc = osd_crc32c(crc, copy == OUT_OF_PIECES ? there : at, part);
+            if (copy != NOTHING)
+                there += part;
             at += part;
             left -= part;
         }
@@ -35,10 +40,15 @@ static inline void sums(const uint8_t *from, const struct iovec *v, uint32_t n, 
 
 void sums_of(const struct iovec *v, uint32_t n, uint32_t *ret)
 {
-    sums(NULL, v, n, ret);
+    sums(NOTHING, NULL, v, n, ret);
 }
 
 void sums_of_copy(const uint8_t *from, const struct iovec *v, uint32_t n, uint32_t *ret)
 {
-    sums(from, v, n, ret);
+    sums(INTO_PIECES, (uint8_t *)(uintptr_t)from, v, n, ret);
+}
+
+void sums_of_copy_to(uint8_t *to, const struct iovec *v, uint32_t n, uint32_t *ret)
+{
+    sums(OUT_OF_PIECES, to, v, n, ret);
 }

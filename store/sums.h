@@ -17,4 +17,7 @@ void sums_of(const struct iovec *v, uint32_t n, uint32_t *ret);
  *  in the CPU's cache. What the source becomes meanwhile does not count. */
 void sums_of_copy(const uint8_t *from, const struct iovec *v, uint32_t n, uint32_t *ret);
 
+/** The same of a copy out of the pieces. */
+void sums_of_copy_to(uint8_t *to, const struct iovec *v, uint32_t n, uint32_t *ret);
+
 #endif

@@ -5,11 +5,13 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +24,7 @@
 
 /* Called in front of a write, in the place of another thread that comes at that moment. */
 static void (*meanwhile)(void);
+static unsigned pwrites;
 static unsigned syncs;               /* of files */
 static _Thread_local unsigned asked; /* for the time, by this thread */
 
@@ -34,7 +37,20 @@ ssize_t __wrap_pwrite64(int fd, const void *src, size_t len, off_t off)
     meanwhile = NULL;
     if (f)
         f();
+    pwrites++;
     return __real_pwrite64(fd, src, len, off);
+}
+
+static long fs_type; /* that the files seem to lie on */
+
+int __real_statfs64(const char *path, struct statfs *ret);
+int __wrap_statfs64(const char *path, struct statfs *ret);
+int __wrap_statfs64(const char *path, struct statfs *ret)
+{
+    int rc = __real_statfs64(path, ret);
+
+    ret->f_type = fs_type;
+    return rc;
 }
 
 static unsigned preads;
@@ -117,19 +133,26 @@ static void write_one(uint64_t block)
 {
     static uint8_t bytes[STORE_BLOCK] = {1};
     const struct iovec v = {bytes, sizeof(bytes)};
+    uint32_t crc;
 
-    rig_ok(blocks_write(b, block, &v, 1, sizeof(bytes)));
+    rig_ok(blocks_write(b, block, 1, &v, 1, &crc));
 }
 
 static char files[100]; /* the directory */
 
-static void open_files(struct rig *r)
+static void open_files_on(struct rig *r, long type)
 {
     snprintf(files, sizeof(files), "%s/files", r->dir);
     punch_errno = 0;
     sparse = false;
+    fs_type = type;
     dir_sync_errno = 0;
     rig_ok(blocks_open(files, false, &b));
+}
+
+static void open_files(struct rig *r)
+{
+    open_files_on(r, EXT4_SUPER_MAGIC);
 }
 
 /* Two blocks, the first of which is written; returns it. */
@@ -189,9 +212,10 @@ static void write_seed(uint64_t block, unsigned seed)
 {
     uint8_t bytes[STORE_BLOCK];
     const struct iovec v = {bytes, sizeof(bytes)};
+    uint32_t crc;
 
     rig_fill(bytes, sizeof(bytes), seed);
-    rig_ok(blocks_write(b, block, &v, 1, sizeof(bytes)));
+    rig_ok(blocks_write(b, block, 1, &v, 1, &crc));
 }
 
 static void test_store_blocks__reading_again_needs_no_system_call(void **state)
@@ -212,6 +236,38 @@ static void test_store_blocks__reading_again_needs_no_system_call(void **state)
         read_one(first, 2);
     assert_int_equal(preads, 3 * MAPPED_HOT);
     blocks_close(b);
+}
+
+/* How many of so many writes are a system call, after many others. */
+static unsigned calls_of_writes(struct rig *r, long type, unsigned n)
+{
+    uint64_t first;
+    uint32_t got;
+
+    open_files_on(r, type);
+    rig_ok(blocks_alloc(b, 1, 1, &first, &got));
+    for (unsigned i = 0; i < MAPPED_WRITTEN; i++)
+        write_one(first);
+    sync_now();
+    pwrites = 0;
+    for (unsigned i = 0; i < n; i++) {
+        write_seed(first, i);
+        assert_int_equal(sync_now(), 1);
+        read_one(first, i);
+    }
+    blocks_close(b);
+    return pwrites;
+}
+
+static void test_store_blocks__writing_again_and_again_needs_no_system_call_on_tmpfs(
+    void **state)
+{
+    assert_int_equal(calls_of_writes(*state, TMPFS_MAGIC, 9), 0);
+}
+
+static void test_store_blocks__writing_to_a_disk_is_a_system_call_each_time(void **state)
+{
+    assert_int_equal(calls_of_writes(*state, EXT4_SUPER_MAGIC, 9), 9);
 }
 
 /* ---- space that is given back ---- */
@@ -270,7 +326,7 @@ static void test_store_blocks__what_stays_free_goes_back_and_can_be_taken_again(
     take(ALL);
     for (uint64_t i = 0; i < FILES; i++) { /* one block in each file stays */
         rig_fill(bytes, sizeof(bytes), (unsigned)i);
-        rig_ok(blocks_write(b, i * BLOCKS_PER_FILE + 5000, &v, 1, sizeof(bytes)));
+        rig_ok(blocks_write(b, i * BLOCKS_PER_FILE + 5000, 1, &v, 1, &crc));
     }
     assert_int_equal(taken(), ALL / 256);
     rig_ok(blocks_make_ahead(b, 1));
@@ -559,6 +615,8 @@ int main(void)
         RIG_TEST(test_store_blocks__a_sync_during_a_write_does_not_count_for_it),
         RIG_TEST(test_store_blocks__the_first_sync_covers_what_was_there_before),
         RIG_TEST(test_store_blocks__reading_again_needs_no_system_call),
+        RIG_TEST(test_store_blocks__writing_again_and_again_needs_no_system_call_on_tmpfs),
+        RIG_TEST(test_store_blocks__writing_to_a_disk_is_a_system_call_each_time),
         RIG_TEST(test_store_blocks__writers_that_meet_go_on_in_different_files),
         RIG_TEST(test_store_blocks__what_stays_free_goes_back_and_can_be_taken_again),
         RIG_TEST(test_store_blocks__what_waits_for_a_sync_keeps_its_space),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tests/store/test_mapped.c - which reads come from mapped files, and that they are the file's bytes
+ * tests/store/test_mapped.c - which reads come from mapped files and which writes go there, and that they
+ * are the file's bytes
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,8 +32,8 @@
 
 /* ---- the kernel ---- */
 
-static atomic_uint maps, unmaps, populated;
-static bool no_maps, not_in_memory;
+static atomic_uint maps, unmaps, populated, rights;
+static bool no_maps, not_in_memory, no_rights;
 static void *same;           /* in place of every mapping; NULL: none */
 static uint64_t populate_ns; /* that mapping pages seems to take */
 static atomic_ullong passed_ns;
@@ -61,6 +62,15 @@ int __wrap_madvise(void *at, size_t len, int advice)
     populated += advice != MADV_RANDOM;
     passed_ns += populate_ns;
     return __real_madvise(at, len, advice);
+}
+
+int __real_mprotect(void *at, size_t len, int prot);
+int __wrap_mprotect(void *at, size_t len, int prot);
+int __wrap_mprotect(void *at, size_t len, int prot)
+{
+    rights++;
+    errno = ENOMEM;
+    return no_rights ? -1 : __real_mprotect(at, len, prot);
 }
 
 int __real_mincore(void *at, size_t len, unsigned char *in);
@@ -102,11 +112,11 @@ static void write_block(const struct files *s, unsigned file, uint32_t block, un
                      STORE_BLOCK);
 }
 
-static void files_make(struct files *s, uint32_t most, uint64_t recent)
+static void files_make_where(struct files *s, uint32_t most, uint64_t recent, bool in_memory)
 {
     memset(s, 0, sizeof(*s));
     rig_guard();
-    no_maps = not_in_memory = false;
+    no_maps = not_in_memory = no_rights = false;
     populate_ns = 1000;
     for (unsigned i = 0; i < FILES; i++) {
         s->fd[i] = memfd_create("mapped", MFD_CLOEXEC);
@@ -115,8 +125,13 @@ static void files_make(struct files *s, uint32_t most, uint64_t recent)
         for (uint32_t k = 0; k < BLOCKS; k++)
             write_block(s, i, k, 0);
     }
-    rig_ok(mapped_new(most, recent, &s->m));
-    maps = unmaps = populated = 0;
+    rig_ok(mapped_new(most, recent, in_memory, &s->m));
+    maps = unmaps = populated = rights = 0;
+}
+
+static void files_make(struct files *s, uint32_t most, uint64_t recent)
+{
+    files_make_where(s, most, recent, false);
 }
 
 static void files_end(struct files *s)
@@ -211,11 +226,11 @@ static void test_store_mapped__what_was_read_long_ago_is_not_served(void **state
     files_make(&s, FILES, PERIOD);
     warm(&s, 0, 5, 1);
     assert_true(served(&s, 0, 5, 1, 0));
-    mapped_moved(s.m, PERIOD);
+    mapped_written(s.m, &s.f[1], 0, (uint32_t)(PERIOD / STORE_BLOCK));
     assert_true(served(&s, 0, 5, 1, 0));
-    mapped_moved(s.m, PERIOD);
+    mapped_written(s.m, &s.f[1], 0, (uint32_t)(PERIOD / STORE_BLOCK));
     assert_true(served(&s, 0, 5, 1, 0)); /* it was, just now */
-    mapped_moved(s.m, 2 * PERIOD);
+    mapped_written(s.m, &s.f[1], 0, (uint32_t)(2 * PERIOD / STORE_BLOCK));
     warm(&s, 0, 5, 1);
     assert_true(served(&s, 0, 5, 1, 0));
     for (uint32_t i = 0; i < 2; i++) /* what others read counts as well */
@@ -296,7 +311,7 @@ static void test_store_mapped__a_machine_that_maps_no_more_is_not_asked_again(vo
     assert_int_equal(maps, 1);
     assert_true(served(&s, 0, 0, 1, 0));
     mapped_free(s.m);
-    rig_ok(mapped_new(FILES, LONG_TIME, &s.m));
+    rig_ok(mapped_new(FILES, LONG_TIME, false, &s.m));
     memset(s.f, 0, sizeof(s.f));
     maps = unmaps = 0;
     for (unsigned i = 0; i < 4; i++)
@@ -322,14 +337,14 @@ static void test_store_mapped__a_process_keeps_most_of_its_mappings_for_other_th
     same = __real_mmap64(NULL, sizeof(bytes), PROT_READ, MAP_SHARED, s.fd[0], 0);
     assert_ptr_not_equal(same, MAP_FAILED);
     for (unsigned i = 0; i < STORES; i++)
-        rig_ok(mapped_new(MANY, LONG_TIME, &m[i]));
+        rig_ok(mapped_new(MANY, LONG_TIME, false, &m[i]));
     for (unsigned i = 0; i < STORES * MANY; i++)
         assert_false(mapped_read(m[i / MANY], &f[i], s.fd[0], 0, 1, &v, &crc));
     assert_int_equal(maps, MOST);
     mapped_free(m[2]);
     mapped_free(m[1]);
     assert_int_equal(unmaps, MOST - MANY);
-    rig_ok(mapped_new(MANY, LONG_TIME, &m[1])); /* there is room again */
+    rig_ok(mapped_new(MANY, LONG_TIME, false, &m[1])); /* there is room again */
     memset(f + MANY, 0, sizeof(*f));
     assert_false(mapped_read(m[1], &f[MANY], s.fd[0], 0, 1, &v, &crc));
     assert_int_equal(maps, MOST + 1);
@@ -368,6 +383,138 @@ static void test_store_mapped__what_is_read_often_takes_the_place_of_what_is_not
     files_end(&s);
 }
 
+/* ---- writing ---- */
+
+/* A write of whole blocks; if it is served, the file has the bytes. */
+static bool put(struct files *s, unsigned file, uint32_t block, uint32_t n, unsigned version)
+{
+    uint8_t *bytes = malloc((size_t)n * STORE_BLOCK), back[STORE_BLOCK];
+    const struct iovec v = {bytes, (size_t)n * STORE_BLOCK};
+    uint32_t crc[MAPPED_MOST + 1];
+
+    for (uint32_t i = 0; i < n; i++)
+        fill(bytes + (size_t)i * STORE_BLOCK, file, block + i, version);
+    bool ok = mapped_write(s->m, &s->f[file], s->fd[file], block, n, &v, crc);
+    for (uint32_t i = 0; i < n && ok; i++) {
+        assert_int_equal(
+            pread(s->fd[file], back, STORE_BLOCK, (off_t)(block + i) * STORE_BLOCK),
+            STORE_BLOCK);
+        assert_memory_equal(back, bytes + (size_t)i * STORE_BLOCK, STORE_BLOCK);
+        assert_int_equal(crc[i], osd_crc32c(0, back, STORE_BLOCK));
+    }
+    free(bytes);
+    return ok;
+}
+
+/* Try so often that the next write may be served. */
+static void wear(struct files *s, unsigned file)
+{
+    for (uint32_t n = 0; n < MAPPED_WRITTEN; n += MAPPED_MOST)
+        assert_false(put(s, file, 0, MAPPED_MOST, 0));
+}
+
+static void test_store_mapped__what_lies_in_memory_is_written_there_after_a_while(void **state)
+{
+    struct files s;
+
+    files_make_where(&s, FILES, LONG_TIME, true);
+    wear(&s, 0);
+    assert_true(put(&s, 0, 3, 1, 1));
+    assert_true(put(&s, 0, 60, 70, 2));
+    assert_true(put(&s, 0, 100, MAPPED_MOST, 3));
+    assert_false(put(&s, 0, 100, MAPPED_MOST + 1, 4));
+    assert_true(served(&s, 0, 3, 1, 1)); /* it was never read */
+    assert_true(served(&s, 0, 100, MAPPED_MOST, 3));
+    assert_true(served(&s, 0, 60, 40, 2));
+    assert_false(put(&s, 1, 3, 1, 1));
+    assert_int_equal(maps, 2);
+    files_end(&s);
+}
+
+static void test_store_mapped__what_lies_on_a_disk_is_never_written_there(void **state)
+{
+    struct files s;
+
+    files_make(&s, FILES, LONG_TIME);
+    warm(&s, 0, 0, LONG);
+    wear(&s, 0);
+    assert_false(put(&s, 0, 3, 1, 1));
+    assert_int_equal(rights, 0);
+    files_end(&s);
+}
+
+static void test_store_mapped__a_block_without_a_page_gets_it_from_the_file(void **state)
+{
+    struct files s;
+
+    files_make_where(&s, FILES, LONG_TIME, true);
+    not_in_memory = true; /* the last one of each question */
+    wear(&s, 0);
+    assert_true(put(&s, 0, 0, MAPPED_MOST - 1, 1));
+    assert_false(put(&s, 0, MAPPED_MOST - 1, 1, 1));
+    assert_false(put(&s, 0, MAPPED_MOST - 2, 2, 1));
+    mapped_written(s.m, &s.f[0], MAPPED_MOST - 1, 1);
+    assert_true(put(&s, 0, MAPPED_MOST - 1, 1, 2));
+    assert_true(put(&s, 0, MAPPED_MOST - 2, 2, 3));
+    assert_int_equal(fallocate(s.fd[0], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                               5 * (off_t)STORE_BLOCK, 2 * (off_t)STORE_BLOCK),
+                     0);
+    assert_true(put(&s, 0, 4, 4, 4)); /* two are new ones */
+    files_end(&s);
+}
+
+static void test_store_mapped__a_machine_that_grants_no_rights_is_not_asked_again(void **state)
+{
+    struct files s;
+
+    files_make_where(&s, FILES, LONG_TIME, true);
+    no_rights = true;
+    wear(&s, 0);
+    for (unsigned i = 0; i < 4; i++)
+        assert_false(put(&s, 0, 3, 1, 1));
+    assert_int_equal(rights, 1);
+    warm(&s, 0, 3, 1);
+    assert_true(served(&s, 0, 3, 1, 0));
+    files_end(&s);
+}
+
+/* Would catch: a program that dies, or believes that it has written, where there is no page. */
+static void test_store_mapped__what_is_cut_off_is_not_written_there(void **state)
+{
+    struct files s;
+
+    files_make_where(&s, FILES, LONG_TIME, true);
+    wear(&s, 0);
+    assert_true(put(&s, 0, 9, 2, 1));
+    assert_int_equal(ftruncate(s.fd[0], 10 * (off_t)STORE_BLOCK), 0);
+    assert_false(put(&s, 0, 9, 2, 1));
+    assert_false(put(&s, 0, 10, 1, 1));
+    assert_true(put(&s, 0, 9, 1, 2));
+    files_end(&s);
+}
+
+static void test_store_mapped__pieces_of_any_length_are_written_and_summed_up(void **state)
+{
+    static uint8_t bytes[3 * STORE_BLOCK], got[3 * STORE_BLOCK];
+    const struct iovec v[] = {{bytes, 1},
+                              {bytes + 1, 4094},
+                              {bytes + 4095, 0},
+                              {bytes + 4095, 5000},
+                              {bytes + 9095, 3193}};
+    struct files s;
+    uint32_t crc[3];
+
+    files_make_where(&s, FILES, LONG_TIME, true);
+    rig_fill(bytes, sizeof(bytes), 5);
+    wear(&s, 0);
+    assert_true(mapped_write(s.m, &s.f[0], s.fd[0], 100, 3, v, crc));
+    assert_int_equal(pread(s.fd[0], got, sizeof(got), 100 * (off_t)STORE_BLOCK), sizeof(got));
+    assert_memory_equal(got, bytes, sizeof(got));
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(crc[i], osd_crc32c(0, bytes + (size_t)i * STORE_BLOCK, STORE_BLOCK));
+    files_end(&s);
+}
+
 /* ---- threads ---- */
 
 struct reader {
@@ -401,6 +548,7 @@ static void test_store_mapped__readers_keep_what_others_unmap(void **state)
     struct reader r[THREADS];
     pthread_t thread[THREADS];
     struct files s;
+    unsigned all = 0;
 
     files_make(&s, 2, LONG_TIME);
     for (unsigned i = 0; i < THREADS; i++) {
@@ -410,9 +558,64 @@ static void test_store_mapped__readers_keep_what_others_unmap(void **state)
     for (unsigned i = 0; i < THREADS; i++) {
         pthread_join(thread[i], NULL);
         assert_int_equal(r[i].wrong, 0);
-        assert_in_range(r[i].served, 1, ROUNDS);
+        all += r[i].served; /* one thread may come too early for all of its reads */
     }
+    assert_in_range(all, 1, THREADS * ROUNDS);
     assert_in_range(maps, 3, UINT_MAX);
+    files_end(&s);
+}
+
+struct writer {
+    struct files *s;
+    uint32_t block; /* the first of LONG that are its own, in each file */
+    unsigned seed, served, wrong;
+};
+
+static void *write_on(void *arg)
+{
+    struct writer *w = arg;
+    const size_t len = (size_t)LONG * STORE_BLOCK;
+    uint8_t *bytes = malloc(2 * len);
+    const struct iovec v = {bytes, len};
+    uint32_t crc[LONG];
+
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        unsigned file =
+            (unsigned)rand_r(&w->seed) % 32; /* one comes seldom, and takes another's place */
+        file = file == 0 ? 3 : file % 3;
+        memset(bytes, (int)(w->block + i), len);
+        bool ok =
+            mapped_write(w->s->m, &w->s->f[file], w->s->fd[file], w->block, LONG, &v, crc);
+        off_t at = (off_t)w->block * STORE_BLOCK;
+        w->served += ok;
+        w->wrong += !ok && pwrite(w->s->fd[file], bytes, len, at) != (ssize_t)len;
+        w->wrong += pread(w->s->fd[file], bytes + len, len, at) != (ssize_t)len ||
+                    memcmp(bytes, bytes + len, len) != 0;
+    }
+    free(bytes);
+    return NULL;
+}
+
+/* Would catch: a file that is unmapped, or cannot be written to for a moment, while somebody writes there. */
+static void test_store_mapped__writers_keep_what_others_map_and_unmap(void **state)
+{
+    struct writer w[THREADS];
+    pthread_t thread[THREADS];
+    struct files s;
+    unsigned all = 0;
+
+    files_make_where(&s, 3, LONG_TIME, true);
+    for (unsigned i = 0; i < THREADS; i++) {
+        w[i] = (struct writer){.s = &s, .block = i * LONG, .seed = i};
+        assert_int_equal(pthread_create(&thread[i], NULL, write_on, &w[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(thread[i], NULL);
+        assert_int_equal(w[i].wrong, 0);
+        all += w[i].served;
+    }
+    assert_in_range(all, 1, THREADS * ROUNDS);
+    assert_in_range(maps, 5, UINT_MAX); /* the fourth came, another one came back */
     files_end(&s);
 }
 
@@ -431,7 +634,14 @@ int main(void)
             test_store_mapped__a_process_keeps_most_of_its_mappings_for_other_things),
         cmocka_unit_test(
             test_store_mapped__what_is_read_often_takes_the_place_of_what_is_not_used),
+        cmocka_unit_test(test_store_mapped__what_lies_in_memory_is_written_there_after_a_while),
+        cmocka_unit_test(test_store_mapped__what_lies_on_a_disk_is_never_written_there),
+        cmocka_unit_test(test_store_mapped__a_block_without_a_page_gets_it_from_the_file),
+        cmocka_unit_test(test_store_mapped__a_machine_that_grants_no_rights_is_not_asked_again),
+        cmocka_unit_test(test_store_mapped__what_is_cut_off_is_not_written_there),
+        cmocka_unit_test(test_store_mapped__pieces_of_any_length_are_written_and_summed_up),
         cmocka_unit_test(test_store_mapped__readers_keep_what_others_unmap),
+        cmocka_unit_test(test_store_mapped__writers_keep_what_others_map_and_unmap),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
