@@ -39,7 +39,6 @@
 
 #define MAX_FILES 65536u /* 4 TiB of data */
 #define WORDS     (BLOCKS_PER_FILE / 64)
-#define WANT_SYNC 8192u /* blocks waiting: 32 MiB */
 #define LOOK_MS   100
 #define REST_MS   5000 /* until the next try to make a file ahead */
 #define CLOSE_MS  1000 /* for giving back space at the end */

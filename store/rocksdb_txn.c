@@ -22,9 +22,9 @@
 #include "rocksdb_internal.h"
 
 /* Freed blocks that wait for a sync: from when on the keeper makes one (32 MiB), and from when
- * on whoever commits does (256 MiB). */
+ * on whoever commits does (1 GiB): as much as is overwritten while a busy disk takes a second for that. */
 #define WAITING_MANY 8192u
-#define WAITING_MAX  65536u
+#define WAITING_MAX  262144u
 
 /* ---- batch access ---- */
 

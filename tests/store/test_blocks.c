@@ -142,11 +142,14 @@ static char files[100]; /* the directory */
 
 static void open_files_on(struct rig *r, long type)
 {
+    if (r->opened) /* its threads would be counted as well */
+        rig_close(r);
     snprintf(files, sizeof(files), "%s/files", r->dir);
     punch_errno = 0;
     sparse = false;
     fs_type = type;
     dir_sync_errno = 0;
+    dir_sync_hangs = 0;
     rig_ok(blocks_open(files, false, &b));
 }
 

@@ -101,6 +101,21 @@ bool __wrap_guarded_write(void *mapped, const void *src, size_t len)
     return !atomic_load(&writes_fail) && (is_lost() || __real_guarded_write(mapped, src, len));
 }
 
+static atomic_bool syncs_hang;       /* those of background threads */
+static atomic_uint syncs_by_command; /* of files */
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+int __wrap_fdatasync(int fd)
+{
+    bool command = pthread_equal(pthread_self(), commands);
+
+    syncs_by_command += command;
+    while (!command && atomic_load(&syncs_hang))
+        usleep(1000);
+    return __real_fdatasync(fd);
+}
+
 static atomic_bool database_fails;
 
 void __real_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
@@ -604,6 +619,22 @@ static void test_store_space__an_open_store_gives_back_what_stays_free(void **st
     rig_check(r);
 }
 
+/* Would catch: a command that takes as long as a busy disk needs for a sync of all that was written. */
+static void test_store_space__overwriting_goes_on_while_a_sync_takes_long(void **state)
+{
+    struct rig *r = *state;
+    struct store_id a = rig_object(r, rig_partition(r).pid);
+
+    rig_ok(try_write(r, a, 0, MIB));
+    syncs_by_command = 0;
+    atomic_store(&syncs_hang, true);
+    for (unsigned i = 0; i < 300; i++) /* MiB; the test's time limit ends a wait */
+        rig_ok(try_write(r, a, 0, MIB));
+    assert_int_equal(syncs_by_command, 0);
+    atomic_store(&syncs_hang, false);
+    verify(r, a, 1);
+}
+
 /* The store is promised no more than what it has, and takes no more than what is there. */
 static void test_store_space__others_may_take_what_went_back(void **state)
 {
@@ -710,6 +741,7 @@ int main(void)
         SPACE_TEST(test_store_space__a_commit_that_cannot_be_written_changes_nothing),
         SPACE_TEST(test_store_space__what_is_removed_goes_back_to_the_file_system),
         SPACE_TEST(test_store_space__an_open_store_gives_back_what_stays_free),
+        SPACE_TEST(test_store_space__overwriting_goes_on_while_a_sync_takes_long),
         SPACE_TEST(test_store_space__others_may_take_what_went_back),
         SPACE_TEST(test_store_space__a_store_that_failed_changes_nothing_more),
         SPACE_TEST(test_store_space__what_the_database_refuses_is_not_lost),
