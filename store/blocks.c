@@ -85,6 +85,7 @@ struct blocks {
     pthread_mutex_t mutex;
     char *dir; /* NULL: memory */
     bool read_only;
+    bool unsure; /* whether names of files found at open are durable; atomic */
     uint64_t reserve;
     uint32_t n_files; /* changed under the mutex, read without it */
     struct data_file *files[MAX_FILES];
@@ -149,6 +150,7 @@ static osd_status open_existing(struct blocks *b)
         f->fd = fd;
         f->dirty = true; /* a process that died may not have synced it */
         b->files[b->n_files++] = f;
+        b->unsure = true;
     }
     return OSD_OK;
 }
@@ -341,13 +343,28 @@ static int make_file(const struct blocks *b, uint32_t n)
 }
 
 /* A new name in the directory survives loss of power only when the directory is synced. */
-static osd_status sync_directory(const struct blocks *b)
+static osd_status sync_names(int dir)
 {
-    int fd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    osd_status st = fd < 0 || fsync(fd) != 0 ? errno_status() : OSD_OK;
+    return dir < 0 || fsync(dir) != 0 ? errno_status() : OSD_OK;
+}
 
-    if (fd >= 0)
-        close(fd);
+static int open_directory(const struct blocks *b)
+{
+    return open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Once: the process that made those files may have died before it did. */
+static osd_status sync_found_names(struct blocks *b)
+{
+    if (!__atomic_exchange_n(&b->unsure, false, __ATOMIC_ACQ_REL))
+        return OSD_OK;
+    int dir = open_directory(b);
+    osd_status st = sync_names(dir);
+
+    if (dir >= 0)
+        close(dir);
+    if (st)
+        __atomic_store_n(&b->unsure, true, __ATOMIC_RELEASE);
     return st;
 }
 
@@ -387,17 +404,20 @@ static osd_status make_data_file(const struct blocks *b, uint32_t n, struct data
  * OSD_OK: there is at least one. */
 static osd_status make_data_files(const struct blocks *b, struct data_file **f, uint32_t *n)
 {
-    osd_status st = OSD_OK;
+    int dir = b->dir ? open_directory(b) : -1; /* first, as files may be all that can be open */
+    osd_status st = b->dir && dir < 0 ? errno_status() : OSD_OK;
     uint32_t made = 0;
 
-    while (made < *n && !(st = make_data_file(b, b->n_files + made, &f[made])))
+    while (!st && made < *n && !(st = make_data_file(b, b->n_files + made, &f[made])))
         made++;
     if (made > 0)
-        st = b->dir ? sync_directory(b) : OSD_OK;
+        st = b->dir ? sync_names(dir) : OSD_OK;
     while (st && made > 0) {
         made--;
         drop_data_file(b, b->n_files + made, f[made]);
     }
+    if (dir >= 0)
+        close(dir);
     *n = made;
     return st;
 }
@@ -1054,7 +1074,7 @@ uint64_t blocks_waiting(struct blocks *b)
 
 osd_status blocks_sync(struct blocks *b, uint64_t *ret_mark)
 {
-    osd_status st = OSD_OK;
+    osd_status st = sync_found_names(b);
     uint32_t n;
 
     pthread_mutex_lock(&b->mutex);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/uio.h>
@@ -194,6 +195,24 @@ static void test_store_blocks__the_first_sync_covers_what_was_there_before(void 
     rig_ok(blocks_open(files, false, &b));
     assert_int_equal(sync_now(), 1);
     assert_int_equal(sync_now(), 0);
+    blocks_close(b);
+}
+
+/* Would catch: data durable in a file whose name is not, as who made it died before the sync of the
+ * directory. */
+static void test_store_blocks__the_first_sync_covers_the_names_of_files(void **state)
+{
+    open_and_write(*state);
+    blocks_close(b);
+    rig_ok(blocks_open(files, false, &b));
+    dir_syncs = 0;
+    dir_sync_errno = EIO;
+    rig_fails(blocks_sync(b, &(uint64_t){0}), OSD_E_IO);
+    dir_sync_errno = 0;
+    sync_now();
+    assert_int_equal(dir_syncs, 2);
+    sync_now();
+    assert_int_equal(dir_syncs, 2);
     blocks_close(b);
 }
 
@@ -528,6 +547,25 @@ static void test_store_blocks__files_whose_names_may_be_lost_do_not_stay(void **
     blocks_close(b);
 }
 
+/* Would catch: no file at all where fewer can be open than should be made. */
+static void test_store_blocks__as_many_files_are_made_as_can_be_open(void **state)
+{
+    struct rlimit was, few;
+
+    open_files(*state);
+    int three[] = {dup(STDERR_FILENO), dup(STDERR_FILENO), dup(STDERR_FILENO)};
+    for (int i = 0; i < 3; i++)
+        close(three[i]);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    few = was;
+    few.rlim_cur = (rlim_t)three[2] + 1;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    rig_ok(blocks_make_ahead(b, NEVER));
+    take(1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    blocks_close(b);
+}
+
 /* Would catch: a command that takes as long as a busy disk needs for a sync. */
 static void test_store_blocks__nobody_waits_for_the_sync_of_the_directory(void **state)
 {
@@ -617,6 +655,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(test_store_blocks__a_sync_during_a_write_does_not_count_for_it),
         RIG_TEST(test_store_blocks__the_first_sync_covers_what_was_there_before),
+        RIG_TEST(test_store_blocks__the_first_sync_covers_the_names_of_files),
         RIG_TEST(test_store_blocks__reading_again_needs_no_system_call),
         RIG_TEST(test_store_blocks__writing_again_and_again_needs_no_system_call_on_tmpfs),
         RIG_TEST(test_store_blocks__writing_to_a_disk_is_a_system_call_each_time),
@@ -630,6 +669,7 @@ int main(void)
         RIG_TEST(test_store_blocks__a_file_system_that_takes_nothing_back_works_as_well),
         RIG_TEST(test_store_blocks__whether_it_is_full_seldom_asks_for_the_time),
         RIG_TEST(test_store_blocks__several_files_are_made_with_one_sync),
+        RIG_TEST(test_store_blocks__as_many_files_are_made_as_can_be_open),
         RIG_TEST(test_store_blocks__nobody_waits_for_the_sync_of_the_directory),
         RIG_TEST(test_store_blocks__more_files_have_space_in_a_rush),
         RIG_TEST(test_store_blocks__files_get_room_although_the_next_gets_none),
