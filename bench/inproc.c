@@ -214,7 +214,7 @@ static noreturn void usage(void)
           "  --rounds   counted rounds (default 7)\n"
           "  --objects  objects in the partition of the long listing (default 100000)\n"
           "  --threads  also 1 to 16 threads at once, and 4 processes with a store each\n"
-          "  --floor    also the system calls of a store over LIO\n"
+          "  --floor    also the least a store does over LIO\n"
           "  --only     one operation, for a profiler\n",
           stderr);
     exit(2);

@@ -56,7 +56,7 @@ struct bench_op {
 extern const struct bench_op bench_ops[];
 extern const unsigned bench_n_ops;
 
-/** The system calls of a store over LIO, by hand; for one work. */
+/** The least that a store does over LIO, by hand; for one work. */
 extern const struct bench_op bench_floor_ops[];
 extern const unsigned bench_n_floor_ops;
 

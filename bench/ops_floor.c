@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench/ops_floor.c - what a store does at least that answers READ and WRITE over LIO: a copy out
- * of a mapped file, system calls that write, where the loads of lio.c go, from and to memory as
- * the commands in flight have it; several of one burst write side by side
+ * bench/ops_floor.c - what a store does at least that answers READ and WRITE over LIO: a copy out of
+ * a mapped file or into one, with the checksum of each block, where the loads of lio.c go, from and to
+ * memory as the commands in flight have it
  *
  * "copy" is what the empty handler does with the same bytes instead. The bytes between which all
  * of them copy are used by one work at a time.
@@ -11,13 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "ops.h"
+#include "store/sums.h"
 
-#define TOGETHER 8u /* commands of one burst */
-#define PAGE     4096u
+#define PAGE 4096u
 
 static uint8_t medium[BENCH_SPREAD], buffers[BENCH_DEPTH][BENCH_BUF];
 
@@ -66,16 +65,17 @@ static void nothing(struct bench_work *w, const struct bench_op *op)
 }
 
 static uint8_t *mapping;
+static uint32_t sums[BENCH_BUF / PAGE];
 
-/* All of it touched once. */
+/* Each page of it touched once, to read and to write. */
 static void open_mapped(struct bench_work *w, const struct bench_op *op)
 {
     open_filled(w, op);
-    mapping = mmap(NULL, BENCH_SPREAD, PROT_READ, MAP_SHARED, w->fd, 0);
+    mapping = mmap(NULL, BENCH_SPREAD, PROT_READ | PROT_WRITE, MAP_SHARED, w->fd, 0);
     if (mapping == MAP_FAILED)
         bench_die("mmap: %m");
     for (size_t at = 0; at < BENCH_SPREAD; at += PAGE)
-        *(volatile uint8_t *)(mapping + at);
+        *(volatile uint8_t *)(mapping + at) = medium[at];
 }
 
 static void close_mapped(struct bench_work *w, const struct bench_op *op)
@@ -84,31 +84,23 @@ static void close_mapped(struct bench_work *w, const struct bench_op *op)
     close_filled(w, op);
 }
 
-static void step_map(struct bench_work *w, const struct bench_op *op, unsigned i)
+static struct iovec in_flight(const struct bench_op *op, unsigned i)
 {
-    memcpy(buffers[i % BENCH_DEPTH], mapping + place(op, i), op->size);
+    return (struct iovec){buffers[i % BENCH_DEPTH], op->size};
 }
 
-static void step_pwrite(struct bench_work *w, const struct bench_op *op, unsigned i)
+static void step_map_out(struct bench_work *w, const struct bench_op *op, unsigned i)
 {
-    if (pwrite(w->fd, buffers[i % BENCH_DEPTH], op->size, (off_t)place(op, i)) !=
-        (ssize_t)op->size)
-        bench_die("pwrite: %m");
+    struct iovec v = in_flight(op, i);
+
+    sums_of_copy(mapping + place(op, i), &v, (uint32_t)(op->size / PAGE), sums);
 }
 
-/* One for each TOGETHER, side by side. */
-static void step_pwritev(struct bench_work *w, const struct bench_op *op, unsigned i)
+static void step_map_in(struct bench_work *w, const struct bench_op *op, unsigned i)
 {
-    struct iovec v[TOGETHER];
+    struct iovec v = in_flight(op, i);
 
-    if (i % TOGETHER != TOGETHER - 1)
-        return;
-    for (unsigned k = 0; k < TOGETHER; k++)
-        v[k] = (struct iovec){buffers[(i - k) % BENCH_DEPTH], op->size};
-    if (pwritev(w->fd, v, TOGETHER,
-                (off_t)((uint64_t)(i - TOGETHER + 1) * op->size % BENCH_SPREAD)) !=
-        (ssize_t)op->size * (ssize_t)TOGETHER)
-        bench_die("pwritev: %m");
+    sums_of_copy_to(mapping + place(op, i), &v, (uint32_t)(op->size / PAGE), sums);
 }
 
 static void step_copy_out(struct bench_work *w, const struct bench_op *op, unsigned i)
@@ -122,30 +114,26 @@ static void step_copy_in(struct bench_work *w, const struct bench_op *op, unsign
 }
 
 const struct bench_op bench_floor_ops[] = {
-    {"floor_map_4k", "copy 4 KiB of a mapping of 32 MiB", 0, 4000, 4096, open_mapped, step_map,
-     close_mapped},
+    {"floor_map_out_4k", "copy 4 KiB out of a mapping of 32 MiB, with CRC32C", 0, 4000, 4096,
+     open_mapped, step_map_out, close_mapped},
     {"floor_copy_out_4k", "copy 4 KiB of 32 MiB", 0, 4000, 4096, touch, step_copy_out, nothing},
-    {"floor_write_4k", "pwrite 4 KiB of 32 MiB", 0, 4000, 4096, open_filled, step_pwrite,
-     close_filled},
-    {"floor_writev_4k", "pwritev 4 KiB of 32 MiB, one of eight", 0, 4000, 4096, open_filled,
-     step_pwritev, close_filled},
+    {"floor_map_in_4k", "copy 4 KiB into a mapping of 32 MiB, with CRC32C", 0, 4000, 4096,
+     open_mapped, step_map_in, close_mapped},
     {"floor_copy_in_4k", "copy 4 KiB into 32 MiB", 0, 4000, 4096, touch, step_copy_in, nothing},
-    {"floor_map_64k", "copy 64 KiB of a mapping of 32 MiB", 0, 512, 65536, open_mapped,
-     step_map, close_mapped},
+    {"floor_map_out_64k", "copy 64 KiB out of a mapping of 32 MiB, with CRC32C", 0, 512, 65536,
+     open_mapped, step_map_out, close_mapped},
     {"floor_copy_out_64k", "copy 64 KiB of 32 MiB", 0, 512, 65536, touch, step_copy_out,
      nothing},
-    {"floor_write_64k", "pwrite 64 KiB of 32 MiB", 0, 512, 65536, open_filled, step_pwrite,
-     close_filled},
-    {"floor_writev_64k", "pwritev 64 KiB of 32 MiB, one of eight", 0, 512, 65536, open_filled,
-     step_pwritev, close_filled},
+    {"floor_map_in_64k", "copy 64 KiB into a mapping of 32 MiB, with CRC32C", 0, 512, 65536,
+     open_mapped, step_map_in, close_mapped},
     {"floor_copy_in_64k", "copy 64 KiB into 32 MiB", 0, 512, 65536, touch, step_copy_in,
      nothing},
-    {"floor_map_1m", "copy 1 MiB of a mapping of 32 MiB", 0, 64, BENCH_BUF, open_mapped,
-     step_map, close_mapped},
+    {"floor_map_out_1m", "copy 1 MiB out of a mapping of 32 MiB, with CRC32C", 0, 64, BENCH_BUF,
+     open_mapped, step_map_out, close_mapped},
     {"floor_copy_out_1m", "copy 1 MiB of 32 MiB", 0, 64, BENCH_BUF, touch, step_copy_out,
      nothing},
-    {"floor_write_1m", "pwrite 1 MiB of 32 MiB", 0, 64, BENCH_BUF, open_filled, step_pwrite,
-     close_filled},
+    {"floor_map_in_1m", "copy 1 MiB into a mapping of 32 MiB, with CRC32C", 0, 64, BENCH_BUF,
+     open_mapped, step_map_in, close_mapped},
     {"floor_copy_in_1m", "copy 1 MiB into 32 MiB", 0, 64, BENCH_BUF, touch, step_copy_in,
      nothing},
 };

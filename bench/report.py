@@ -119,13 +119,9 @@ def lio_depth(res):
 
 
 # Loads; what brings their bytes, for one command at a time and for a burst; the empty handler's copy.
-FLOORS = [("read 4 KiB", "map_4k", "map_4k", "copy_out_4k"),
-          ("read 64 KiB", "map_64k", "map_64k", "copy_out_64k"),
-          ("read 1 MiB", "map_1m", "map_1m", "copy_out_1m"),
-          ("overwrite 4 KiB", "write_4k", "writev_4k", "copy_in_4k"),
-          ("overwrite 64 KiB", "write_64k", "writev_64k", "copy_in_64k"),
-          ("overwrite 1 MiB", "write_1m", "write_1m", "copy_in_1m")]
-FLOOR_WORDS = {"map": "mapped {}", "write": "pwrite {}", "writev": "an eighth of pwritev {}"}
+FLOORS = [(f"{what} {size}", f"map_{way}_{name}", f"copy_{way}_{name}")
+          for what, way in (("read", "out"), ("overwrite", "in"))
+          for size, name in (("4 KiB", "4k"), ("64 KiB", "64k"), ("1 MiB", "1m"))]
 COSTS = ["peer_nothing", "peer_touch", "peer_read_4k", "peer_overwrite_4k", "peer_record",
          "peer_rocksdb_put"]
 
@@ -147,15 +143,13 @@ def floor_of(res, load, depth):
     """What brings the same bytes in the same guest, on top of the empty handler; which copies
     the bytes, so that its copy is no part of that. Microseconds of the empty handler, of the rest,
     and that in words; None when the load is not measured."""
-    single, burst, copy = next(f[1:] for f in FLOORS if f[0] == load)
-    call = single if depth == "QD1" else burst
+    mapped, copy = next(f[1:] for f in FLOORS if f[0] == load)
     times = [r for r in rows(res, "lio", "depth_times") if r["name"] == f"{load} {depth}"]
     if not times:
         return None
-    us, copied = (guest_us(res, "floor", "floor_" + n) for n in (call, copy))
+    us, copied = (guest_us(res, "floor", "floor_" + n) for n in (mapped, copy))
     empty = row(res, "lio", "depth_times", name=f"{load} {depth}", lun="empty handler")["median"]
-    words = FLOOR_WORDS[call.split("_")[0]].format(number(us))
-    return empty, max(us - copied, 0), f"{words} − copy {number(copied)}"
+    return empty, max(us - copied, 0), f"{number(us)} − copy {number(copied)}"
 
 
 def lio_floor(res):
@@ -172,7 +166,7 @@ def lio_floor(res):
             over = row(res, "lio", "depth_ratios", name=name, lun="block LUN")
             lines.append([name, number(empty), words, f"{empty / (empty + total):.2f}",
                           spread(mine), goal(mine, False), f"{fileio / empty:.2f}", goal(over, False)])
-    return table(["", "empty handler, µs", "what brings the bytes, µs",
+    return table(["", "empty handler, µs", "mapped, with checksum, µs",
                   "ratio with nothing else", "measured", "goal",
                   "empty handler ÷ fileio", "goal ÷ fileio"], lines)
 
@@ -323,7 +317,7 @@ def goals_lio(res):
         load, depth = r["name"].rsplit(" ", 1)
         if r["lun"] == "empty handler":
             empty, total, _ = floor_of(res, load, depth)
-            why = (f"what brings the bytes makes it {empty / (empty + total):.2f} by itself: "
+            why = (f"what brings the bytes and sums them up makes it {empty / (empty + total):.2f} by itself: "
                    "[over LIO](#over-lio)")
         else:
             fileio, empty = (row(res, "lio", "depth_times", name=r["name"], lun=lun)["median"]
