@@ -88,7 +88,8 @@ int __wrap_fsync(int fd)
     return dir_sync_errno ? -1 : __real_fsync(fd);
 }
 
-static int punch_errno;       /* of making files smaller; 0: it works */
+static int punch_errno; /* of making files smaller; 0: it works */
+static bool half; /* of the space that is asked for is reserved, then the file system is full */
 static bool sparse;           /* there is no space to reserve ... */
 static atomic_int files_left; /* ... for so many files; then the file system is full */
 
@@ -96,6 +97,11 @@ int __real_fallocate64(int fd, int mode, off_t offset, off_t len);
 int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len);
 int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
 {
+    if (mode == 0 && half) {
+        assert_int_equal(__real_fallocate64(fd, mode, offset, len / 2), 0);
+        errno = ENOSPC;
+        return -1;
+    }
     if (mode == 0 && sparse) {
         errno = files_left-- > 0 ? EOPNOTSUPP : ENOSPC;
         return -1;
@@ -147,7 +153,7 @@ static void open_files_on(struct rig *r, long type)
         rig_close(r);
     snprintf(files, sizeof(files), "%s/files", r->dir);
     punch_errno = 0;
-    sparse = false;
+    half = sparse = false;
     fs_type = type;
     dir_sync_errno = 0;
     dir_sync_hangs = 0;
@@ -533,6 +539,25 @@ static void test_store_blocks__files_get_room_although_the_next_gets_none(void *
     blocks_close(b);
 }
 
+/* Would catch: half a file that nobody can use, of a file system that is full. */
+static void test_store_blocks__a_file_that_gets_half_its_space_keeps_none(void **state)
+{
+    struct stat s;
+    char path[128];
+
+    open_files(*state);
+    half = true;
+    rig_fails(blocks_alloc(b, 1, 1, &(uint64_t){0}, &(uint32_t){0}), OSD_E_NO_SPACE);
+    snprintf(path, sizeof(path), "%s/000000", files);
+    assert_int_equal(stat(path, &s), 0);
+    assert_int_equal(s.st_blocks, 0);
+    half = false;
+    take(BLOCKS_PER_FILE);
+    assert_int_equal(stat(path, &s), 0);
+    assert_in_range(s.st_blocks, BLOCKS_PER_FILE * STORE_BLOCK / 512, UINT_MAX);
+    blocks_close(b);
+}
+
 static void test_store_blocks__files_whose_names_may_be_lost_do_not_stay(void **state)
 {
     begin_large(*state, 10);
@@ -564,6 +589,24 @@ static void test_store_blocks__as_many_files_are_made_as_can_be_open(void **stat
     take(1);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
     blocks_close(b);
+}
+
+/* Would catch: names that come when there are none any more. */
+static void test_store_blocks__names_come_while_there_are_some(void **state)
+{
+    open_files(*state);
+    sparse = true;
+    files_left = INT_MAX;
+    dir_syncs = 0;
+    rig_ok(blocks_make_ahead(b, NEVER));
+    while (!dir_syncs)
+        usleep(1000);
+    take((uint64_t)(NAMES / 2 - 2) *
+         BLOCKS_PER_FILE); /* two more get space, and half have none */
+    while (dir_syncs < 2)  /* ends with the test's time limit if they never come */
+        usleep(1000);
+    blocks_close(b);
+    assert_int_equal(INT_MAX - files_left, NAMES / 2 + 1); /* the spare file is one, too */
 }
 
 /* Would catch: a command that takes as long as a busy disk needs for a sync. */
@@ -670,9 +713,11 @@ int main(void)
         RIG_TEST(test_store_blocks__whether_it_is_full_seldom_asks_for_the_time),
         RIG_TEST(test_store_blocks__several_files_are_made_with_one_sync),
         RIG_TEST(test_store_blocks__as_many_files_are_made_as_can_be_open),
+        RIG_TEST(test_store_blocks__names_come_while_there_are_some),
         RIG_TEST(test_store_blocks__nobody_waits_for_the_sync_of_the_directory),
         RIG_TEST(test_store_blocks__more_files_have_space_in_a_rush),
         RIG_TEST(test_store_blocks__files_get_room_although_the_next_gets_none),
+        RIG_TEST(test_store_blocks__a_file_that_gets_half_its_space_keeps_none),
         RIG_TEST(test_store_blocks__files_whose_names_may_be_lost_do_not_stay),
     };
 
