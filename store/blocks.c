@@ -150,7 +150,7 @@ static osd_status open_existing(struct blocks *b)
         f->fd = fd;
         f->dirty = true; /* a process that died may not have synced it */
         b->files[b->n_files++] = f;
-        b->unsure = true;
+        b->unsure = !b->read_only;
     }
     return OSD_OK;
 }

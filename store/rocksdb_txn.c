@@ -407,6 +407,7 @@ static void put_range_deletes(struct rdb *r, rocksdb_writebatch_t *b, uint64_t f
     static const enum cf families[] = {CF_IDS, CF_OBJECTS, CF_ATTRS, CF_EXTENTS, CF_MEMBERS};
     uint8_t lo[8], hi[KEY_BEYOND];
 
+    _Static_assert(sizeof(lo) <= RANGE_MOST, "no range begins like a key whose place is kept");
     memset(hi, 0xff, sizeof(hi));
     if (last != UINT64_MAX)
         be64_put(hi, last + 1);
