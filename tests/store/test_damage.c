@@ -597,6 +597,7 @@ static size_t whole_batch(struct rig *r, uint8_t dst[300])
     rocksdb_writebatch_delete_cf(b, w.cf[RAW_ATTRS], key, 24);
     rocksdb_writebatch_delete_cf(b, w.cf[RAW_DEFAULT], "other", 5);
     rocksdb_writebatch_delete_range_cf(b, w.cf[RAW_ATTRS], key, 2, key, 3);
+    rocksdb_writebatch_delete_range_cf(b, w.cf[RAW_IDS], key, 20, key, 21); /* as of an index */
     rocksdb_writebatch_delete_range_cf(b, w.cf[RAW_DEFAULT], "a", 1, "b", 1);
     const char *data = rocksdb_writebatch_data(b, &len);
     assert_true(len < 299);
