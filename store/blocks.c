@@ -34,6 +34,7 @@
 #include "common/cond.h"
 #include "common/hash.h"
 #include "common/log.h"
+#include "common/thread.h"
 #include "store/mapped.h"
 #include "store/sums.h"
 
@@ -973,7 +974,7 @@ osd_status blocks_alloc(struct blocks *b, uint64_t whose, uint32_t want, uint64_
 {
     struct lane *lane = &b->lanes[osd_hash_mix(whose) % LANES];
 
-    pthread_mutex_lock(&b->mutex);
+    osd_lock_short(&b->mutex);
     osd_status st = alloc_locked(b, lane, want, ret_first, ret_n);
     pthread_mutex_unlock(&b->mutex);
     return st;
@@ -987,7 +988,7 @@ static void clear_run(struct blocks *b, uint64_t first, uint32_t count)
 
 void blocks_release(struct blocks *b, uint64_t first, uint32_t count)
 {
-    pthread_mutex_lock(&b->mutex);
+    osd_lock_short(&b->mutex);
     clear_run(b, first, count);
     pthread_mutex_unlock(&b->mutex);
 }
@@ -1031,7 +1032,7 @@ static void disown_locked(struct blocks *b, struct data_file *f, uint64_t first,
 
 void blocks_retire(struct blocks *b, uint64_t first, uint32_t count)
 {
-    pthread_mutex_lock(&b->mutex);
+    osd_lock_short(&b->mutex);
     struct data_file *f = b->files[first / BLOCKS_PER_FILE];
     if (f->others)
         disown_locked(b, f, first, count);
