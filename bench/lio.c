@@ -577,31 +577,18 @@ static double one_batch(struct table3 *t, const struct bench_op *op, int column)
     return bench_signer_batch(t->signer, &t->work, op, (enum bench_method)column);
 }
 
-/* What the commands so far have left for the store's thread to put into RocksDB is put there now: a
- * LIST has all that is ahead put, if an object is new. Microseconds, with those of the LIST. */
-static double settle_store(const struct table3 *t)
+static double settle_us(const struct table3 *t)
 {
     struct bench_target to = bench_signer_unit(t->signer);
-    struct bench_cmd create, list, drop;
-    uint8_t in[64];
 
-    bench_cmd_make(&create, OSD_OP_CREATE, LOAD_PID, LOAD_OID, 0);
-    bench_cmd_make(&list, OSD_OP_LIST, LOAD_PID, 0, sizeof(in));
-    list.in = (struct iovec){in, sizeof(in)};
-    bench_cmd_make(&drop, OSD_OP_REMOVE, LOAD_PID, LOAD_OID, 0);
-    bench_cmd_run(&to, &create);
-    uint64_t t0 = bench_now_ns();
-    bench_cmd_run(&to, &list);
-    uint64_t ns = bench_now_ns() - t0;
-    bench_cmd_run(&to, &drop);
-    return (double)ns / 1000.0;
+    return (double)bench_settle(&to, LOAD_PID, LOAD_OID) / 1000.0;
 }
 
 static double one_settled(struct table3 *t, const struct bench_op *op, enum bench_method method)
 {
     double us = one_batch(t, op, (int)method);
 
-    return us + settle_store(t) / op->batch;
+    return us + settle_us(t) / op->batch;
 }
 
 /* CMDRSP over CAPKEY. A record of an outcome also has to be put into RocksDB, 2,048 keys at a time,
@@ -615,7 +602,7 @@ static struct bench_series measure_ratio(const struct options *o, struct table3 
     unsigned most = o->slice_ms < SHORT_SLICE ? QUICK_STEPS : PAIR_STEPS;
 
     op.batch = op.batch < most ? op.batch : most;
-    settle_store(t);
+    settle_us(t);
     for (unsigned pair = 0; pair < 2 * o->pairs; pair++)
         for (int i = 0; i < 2; i++) {
             enum bench_method m = i == (int)(pair % 2) ? BENCH_CAPKEY : BENCH_CMDRSP;

@@ -658,6 +658,23 @@ uint64_t bench_batch(struct bench_work *w, const struct bench_op *op)
     return t;
 }
 
+uint64_t bench_settle(const struct bench_target *to, uint64_t pid, uint64_t oid)
+{
+    struct bench_cmd create, list, drop;
+    uint8_t in[64];
+
+    bench_cmd_make(&create, OSD_OP_CREATE, pid, oid, 0);
+    bench_cmd_make(&list, OSD_OP_LIST, pid, 0, sizeof(in));
+    list.in = (struct iovec){in, sizeof(in)};
+    bench_cmd_make(&drop, OSD_OP_REMOVE, pid, oid, 0);
+    bench_cmd_run(to, &create);
+    uint64_t t0 = bench_now_ns();
+    bench_cmd_run(to, &list);
+    uint64_t ns = bench_now_ns() - t0;
+    bench_cmd_run(to, &drop);
+    return ns;
+}
+
 /* ---- furniture ---- */
 
 /* n objects whose ids the store chooses: OSD_ID_FIRST and following in a fresh partition. */

@@ -83,4 +83,9 @@ void bench_work_end(struct bench_work *w);
 /** One batch; returns nanoseconds of the n steps together. */
 uint64_t bench_batch(struct bench_work *w, const struct bench_op *op);
 
+/** What the commands so far have left for the store's thread to put into RocksDB is put there now: a
+ *  LIST has all that is ahead put, if an object is new, which oid becomes and is no longer. Nanoseconds
+ *  of the LIST. */
+uint64_t bench_settle(const struct bench_target *to, uint64_t pid, uint64_t oid);
+
 #endif

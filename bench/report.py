@@ -118,7 +118,7 @@ def lio_depth(res):
                   "÷ fileio", "goal"], lines)
 
 
-# Loads; what brings their bytes, for one command at a time and for a burst; the empty handler's copy.
+# Loads; what brings their bytes; the empty handler's copy of them.
 FLOORS = [(f"{what} {size}", f"map_{way}_{name}", f"copy_{way}_{name}")
           for what, way in (("read", "out"), ("overwrite", "in"))
           for size, name in (("4 KiB", "4k"), ("64 KiB", "64k"), ("1 MiB", "1m"))]

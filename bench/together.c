@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SETTLED 0xfffff0u /* of a work's ids, which no operation uses */
+
 /** When somebody's batch was. */
 struct turn {
     uint64_t from, to, cpu; /* ns; cpu: time of this thread */
@@ -40,21 +42,12 @@ static uint64_t thread_ns(void)
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* What the batches before left to be done behind the commands is done: a LIST waits for it. */
-static void settle(struct bench_work *w)
-{
-    struct bench_op list = *bench_op_find("list_1k");
-
-    list.batch = 1;
-    bench_batch(w, &list);
-}
-
 static struct turn one_batch(struct bench_work *w, const struct bench_op *op,
                              pthread_barrier_t *start)
 {
     struct turn t;
 
-    settle(w);
+    bench_settle(w->to, w->pid, w->first_oid + SETTLED);
     w->turn++;
     op->prepare(w, op);
     pthread_barrier_wait(start);

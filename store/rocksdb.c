@@ -350,8 +350,8 @@ static rocksdb_options_t *hinted(rocksdb_options_t *o)
     return with;
 }
 
-/* Options of a family whose keys begin with what they are of, a hinted one. Where that is all of the key (whole),
- * most that are looked for are not in memory: a filter tells. */
+/* Options of a family whose keys begin with what they are of, a hinted one. Where that is all of the key
+ * (whole), most that are looked for are not in memory: a filter tells. */
 static rocksdb_options_t *prefix_options(rocksdb_options_t *base, size_t prefix, bool whole)
 {
     rocksdb_options_t *o = rocksdb_options_create_copy(base);

@@ -305,22 +305,14 @@ static void index_drop(struct rdb *r, size_t hole)
     }
 }
 
-static void touch_pages(void *table, size_t len)
-{
-    volatile uint8_t *p = table;
-
-    for (size_t at = 0; at < len; at += STORE_BLOCK)
-        p[at] = p[at];
-}
-
 /* A store without outcomes needs no memory for them. With the first one comes all of it: otherwise one
  * in thirty would wait for a page. Under record_lock. */
 static void use_records(struct rdb *r)
 {
     if (r->records_used)
         return;
-    touch_pages(r->records, STORE_RECORDS * sizeof(*r->records));
-    touch_pages(r->record_index, INDEX_SIZE * sizeof(*r->record_index));
+    memset(r->records, 0, STORE_RECORDS * sizeof(*r->records)); /* as they are */
+    memset(r->record_index, 0, INDEX_SIZE * sizeof(*r->record_index));
     r->records_used = true;
 }
 

@@ -19,8 +19,8 @@
 /** Memory that was used once stays with the process. Any thread, any number of times. */
 void osd_memory_keep(void);
 
-/** Touch the memory that this thread fills first before it is needed: MEMORY_AHEAD bytes of its part of the heap, for all threads together MEMORY_AHEAD_ALL. What
- *  cannot be had is left out. */
+/** Touch the memory that this thread fills first before it is needed: MEMORY_AHEAD bytes of its part of the
+ *  heap, for all threads together MEMORY_AHEAD_ALL. What cannot be had is left out. */
 void osd_memory_ahead(void);
 
 #endif
