@@ -15,6 +15,7 @@
  */
 #include "store/blocks.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -32,6 +33,7 @@
 #include "common/bytes.h"
 #include "common/clock.h"
 #include "common/cond.h"
+#include "common/descriptors.h"
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/thread.h"
@@ -54,10 +56,8 @@
 
 #define AT_ONCE 64u /* blocks read while their bytes, once seen, are in the CPU's cache */
 
-/* Files whose names are durable, and that have no space yet: as many as have some, within these
- * bounds. Half of them are made at a time, with one sync of the directory. */
-#define LEAST_NAMES 16u
-#define MOST_NAMES  64u
+/* Descriptors that files made ahead leave to others: without one the database fails. */
+#define SPARED 384u
 
 /* What a file gives back at a time; a file has as many as a word has bits. */
 #define PIECE      256u /* blocks: 1 MiB */
@@ -185,6 +185,18 @@ static void init_locks(struct blocks *b)
     pthread_cond_init(&b->made, NULL);
     osd_cond_init(&b->low);
     osd_cond_init(&b->few);
+}
+
+uint64_t blocks_count(const char *dir)
+{
+    DIR *d = opendir(dir);
+    uint64_t n = 0;
+
+    while (d && readdir(d))
+        n++;
+    if (d)
+        closedir(d);
+    return n;
 }
 
 osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret)
@@ -401,7 +413,13 @@ static osd_status make_data_file(const struct blocks *b, uint32_t n, struct data
     return st;
 }
 
-/* Without the mutex: as many files as can be made, at most *n, and one sync for all of them.
+/* Whether files made ahead would take the descriptors of others, when this is the last one. */
+static bool is_crowded(const struct data_file *f)
+{
+    return (uint64_t)f->fd + SPARED >= osd_descriptors_most();
+}
+
+/* Without the mutex: as many files as should be made, at most *n, and one sync for all of them.
  * OSD_OK: there is at least one. */
 static osd_status make_data_files(const struct blocks *b, struct data_file **f, uint32_t *n)
 {
@@ -409,7 +427,8 @@ static osd_status make_data_files(const struct blocks *b, struct data_file **f, 
     osd_status st = b->dir && dir < 0 ? errno_status() : OSD_OK;
     uint32_t made = 0;
 
-    while (!st && made < *n && !(st = make_data_file(b, b->n_files + made, &f[made])))
+    while (!st && made < *n && (made == 0 || !is_crowded(f[made - 1])) &&
+           !(st = make_data_file(b, b->n_files + made, &f[made])))
         made++;
     if (made > 0)
         st = b->dir ? sync_names(dir) : OSD_OK;
@@ -541,7 +560,9 @@ static uint32_t wanted_names(const struct blocks *b)
 {
     uint32_t n = b->n_files - b->names;
 
-    return n < LEAST_NAMES ? LEAST_NAMES : n > MOST_NAMES ? MOST_NAMES : n;
+    return n < BLOCKS_LEAST_NAMES  ? BLOCKS_LEAST_NAMES
+           : n > BLOCKS_MOST_NAMES ? BLOCKS_MOST_NAMES
+                                   : n;
 }
 
 static bool names_are_few(const struct blocks *b)
@@ -553,7 +574,7 @@ static bool names_are_few(const struct blocks *b)
  * free meanwhile, and has seen that nobody else does this. */
 static osd_status add_files(struct blocks *b, uint32_t n)
 {
-    struct data_file *f[MOST_NAMES];
+    struct data_file *f[BLOCKS_MOST_NAMES];
     osd_status st;
 
     n = n < MAX_FILES - b->n_files ? n : MAX_FILES - b->n_files;
@@ -762,6 +783,13 @@ static void *maker_main(void *arg)
     return NULL;
 }
 
+static osd_status add_ahead(struct blocks *b)
+{
+    if (b->n_files > 0 && is_crowded(b->files[b->n_files - 1]))
+        return OSD_E_NO_SPACE;
+    return add_files(b, wanted_names(b) - b->names);
+}
+
 static void *namer_main(void *arg)
 {
     struct blocks *b = arg;
@@ -772,7 +800,7 @@ static void *namer_main(void *arg)
             pthread_cond_wait(&b->made, &b->mutex);
         else if (!names_are_few(b))
             pthread_cond_wait(&b->few, &b->mutex);
-        else if (add_files(b, wanted_names(b) - b->names) && !b->stop)
+        else if (add_ahead(b) && !b->stop)
             osd_cond_wait_until(&b->few, &b->mutex, osd_monotonic_ms() + REST_MS);
     }
     pthread_mutex_unlock(&b->mutex);

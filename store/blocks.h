@@ -29,6 +29,11 @@
 
 #define BLOCKS_PER_FILE 16384u /* 64 MiB */
 
+/* Files whose names are durable, and that have no space yet: as many as have some, within these
+ * bounds. Half of them are made at a time, with one sync of the directory. */
+#define BLOCKS_LEAST_NAMES 16u
+#define BLOCKS_MOST_NAMES  64u
+
 /* A twentieth of the file system is kept for the metadata, within these bounds. */
 #define BLOCKS_RESERVE_MIN (64 * MIB)
 #define BLOCKS_RESERVE_MAX (1024 * MIB)
@@ -41,6 +46,9 @@ struct blocks;
 
 /** Before the database is opened: give that file up if the file system below dir needs it. */
 void blocks_give_spare(const char *dir);
+
+/** How many files lie there: data files, and not many more. */
+uint64_t blocks_count(const char *dir);
 
 /** Open the data files below directory dir (created if needed); dir NULL: memory only. A part
  * of the file system, BLOCKS_RESERVE_MIN or more, is never given to data files. */

@@ -18,6 +18,7 @@
 
 #include "common/clock.h"
 #include "common/cond.h"
+#include "common/descriptors.h"
 #include "common/log.h"
 #include "rocksdb_internal.h"
 
@@ -27,6 +28,10 @@
 #define WRITE_BUFFERS (96 * MIB) /* from here on the largest tables in memory go to disk */
 #define WRITE_BUFFER  (32 * MIB) /* of a family, and this many wait at most to go there: ... */
 #define WRITE_WAITING 8          /* ... writes are slowed down from the last but one on */
+#define MOST_TABLES   256        /* open at a time, */
+#define LEAST_TABLES  20         /* and RocksDB opens no fewer */
+#define OTHER_FILES   64u        /* open besides tables and data files, at most */
+#define LEAST_LEFT    24u        /* files that can be opened when the store is open */
 #define BLOOM_RATIO   0.01       /* of a table in memory: what tells that a key is not there */
 
 /* RocksDB makes families in this order: one with objects but without ids is of version 1. */
@@ -295,6 +300,17 @@ static osd_status recover_objects(struct rdb *r)
 
 /* ---- open ---- */
 
+/* As many tables as may be open beside data files, and those that are made ahead. */
+static int most_tables(const struct rdb *r)
+{
+    uint64_t others = (uint64_t)r->lock_fd + r->n_data + BLOCKS_MOST_NAMES + OTHER_FILES;
+    uint64_t most = osd_descriptors_most();
+
+    if (most >= others + MOST_TABLES)
+        return MOST_TABLES;
+    return most <= others + LEAST_TABLES ? LEAST_TABLES : (int)(most - others);
+}
+
 /* walked: for a family of short keys that is walked over: each key is whole in its table, which costs
  * less to pass than one that has to be put together from the one before, and a block has several
  * hundred of them, for the next one has to be looked up. */
@@ -317,7 +333,7 @@ static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bo
     rocksdb_options_set_write_buffer_size(o, WRITE_BUFFER);
     rocksdb_options_set_max_write_buffer_number(o, WRITE_WAITING);
     rocksdb_options_set_max_total_wal_size(o, 256 * MIB);
-    rocksdb_options_set_max_open_files(o, 256);
+    rocksdb_options_set_max_open_files(o, most_tables(r));
     rocksdb_options_set_keep_log_file_num(o, 2);
     rocksdb_options_set_max_background_jobs(o, 2);
     /* Fatal errors only: others it logs on a full file system as well, and aborts when it cannot. */
@@ -427,9 +443,11 @@ static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t 
         err = open_families(r, path, cache);
     rocksdb_cache_destroy(cache);
     if (err) {
-        bool locked = strstr(err, "lock ") != NULL, damaged = strstr(err, "orruption");
+        bool starved = rdb_is_starved(err), locked = !starved && strstr(err, "lock ");
+        bool damaged = strstr(err, "orruption");
         snprintf(reason, reason_len,
-                 locked    ? "store %s is in use by another process"
+                 starved   ? "store %s: " OSD_TOO_MANY_FILES
+                 : locked  ? "store %s is in use by another process"
                  : damaged ? "store %s: osdctl salvage makes a new one of what is left: %s"
                            : "store %s cannot be opened: %s",
                  r->path, err);
@@ -635,7 +653,7 @@ static osd_status inspect_directory(struct rdb *r, char *reason, size_t reason_l
         return OSD_OK;
     d = opendir(r->path);
     if (!d && errno != ENOENT) {
-        snprintf(reason, reason_len, "%s: %s", r->path, strerror(errno));
+        snprintf(reason, reason_len, "%s: %s", r->path, osd_descriptors_why(errno));
         return errno == EACCES ? OSD_E_DENIED : OSD_E_IO;
     }
     while (d && (e = readdir(d)))
@@ -669,7 +687,7 @@ osd_status rdb_lock_directory(const char *path, bool alone, int *ret_fd, char *r
 
     *ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*ret_fd < 0 || fstat(*ret_fd, &s) != 0) {
-        snprintf(reason, reason_len, "%s: %s", path, strerror(errno));
+        snprintf(reason, reason_len, "%s: %s", path, osd_descriptors_why(errno));
         return errno == ENOENT ? OSD_E_NOT_FOUND : OSD_E_IO;
     }
     if (s.st_uid != geteuid() || s.st_mode & S_IWOTH) {
@@ -721,14 +739,41 @@ static osd_status open_ahead(struct rdb *r, char *reason, size_t reason_len)
     return st ? st : check_format(r, reason, reason_len); /* the journal may have changed it */
 }
 
+/* What to say of an opening that failed and nothing was said of. error: of the last system call. */
+static void say_why(struct rdb *r, osd_status st, int error, char *reason, size_t reason_len)
+{
+    const char *what = st == OSD_E_CORRUPT ? "osdctl salvage makes a new one of what is left"
+                                           : "run osdctl check";
+
+    if (st == OSD_E_IO && (error == EMFILE || __atomic_load_n(&r->starved, __ATOMIC_RELAXED)))
+        snprintf(reason, reason_len, "store %s: " OSD_TOO_MANY_FILES, r->path);
+    else
+        snprintf(reason, reason_len, "store %s: %s; %s", r->path, osd_status_text(st), what);
+}
+
+/* An open store opens files now and then, and fails for good when its database cannot. */
+static osd_status leave_some(const struct rdb *r)
+{
+    int next = fcntl(r->lock_fd, F_DUPFD_CLOEXEC, 0);
+
+    if (next >= 0)
+        close(next);
+    if (next >= 0 && (uint64_t)next + LEAST_LEFT < osd_descriptors_most())
+        return OSD_OK;
+    errno = EMFILE;
+    return OSD_E_IO;
+}
+
 /* The common end of opening: database, format, state in memory. */
 static osd_status open_parts(struct rdb *r, const char *db, const char *data, char *reason,
                              size_t reason_len)
 {
     osd_status st;
 
+    errno = 0;
     if (!r->cfg.read_only)
         blocks_give_spare(data);
+    r->n_data = blocks_count(data);
     st = open_db(r, db, reason, reason_len);
     if (st)
         return st;
@@ -751,6 +796,8 @@ static osd_status open_parts(struct rdb *r, const char *db, const char *data, ch
     if (!st)
         st = index_open(r);
     if (!st)
+        st = leave_some(r);
+    if (!st)
         blocks_recovered(r->blocks);
     if (!st && !r->cfg.read_only)
         st = dups_resume(r);
@@ -761,11 +808,7 @@ static osd_status open_parts(struct rdb *r, const char *db, const char *data, ch
     if (!st && !r->cfg.read_only && !r->cfg.idle)
         st = keeper_start(r);
     if (st && reason_len > 0 && reason[0] == 0)
-        snprintf(reason, reason_len,
-                 st == OSD_E_CORRUPT
-                     ? "store %s: %s; osdctl salvage makes a new one of what is left"
-                     : "store %s: %s; run osdctl check",
-                 r->path, osd_status_text(st));
+        say_why(r, st, errno, reason, reason_len);
     return st;
 }
 

@@ -195,7 +195,9 @@ struct rdb {
     struct osd_store base;
     struct store_config cfg;
     char *path;
-    int lock_fd; /* the directory, locked; -1: none */
+    int lock_fd;     /* the directory, locked; -1: none */
+    uint64_t n_data; /* data files at open, about */
+    bool starved;    /* the database could not open a file more; atomic */
     rocksdb_t *db;
     rocksdb_column_family_handle_t *cf[CF_MAX];
     rocksdb_options_t *options;
@@ -751,6 +753,9 @@ osd_status rdb_sync(struct rdb *r);
  *  that has to be whole after loss of power. */
 osd_status rdb_sync_data(struct rdb *r);
 osd_status rdb_error(struct rdb *r, char *err);
+
+/** Whether RocksDB's message says that the process may open no more files. */
+bool rdb_is_starved(const char *err);
 /** Destroy an iterator. Returns st, or if that is OSD_OK, whether the iterator got to where there
  *  was no more: one that cannot read on looks like one at its end. */
 osd_status rdb_iterated(struct rdb *r, rocksdb_iterator_t *it, osd_status st);

@@ -28,8 +28,15 @@
 
 /* ---- batch access ---- */
 
+bool rdb_is_starved(const char *err)
+{
+    return strstr(err, "Too many open files") != NULL;
+}
+
 osd_status rdb_error(struct rdb *r, char *err)
 {
+    if (rdb_is_starved(err))
+        __atomic_store_n(&r->starved, true, __ATOMIC_RELAXED);
     osd_status st = strstr(err, "No space")    ? OSD_E_NO_SPACE
                     : strstr(err, "orruption") ? OSD_E_CORRUPT
                                                : OSD_E_IO;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/descriptors.h"
 #include "common/number.h"
 #include "osdctl.h"
 #include "security/algorithms.h"
@@ -427,6 +428,7 @@ int main(int argc, char **argv)
     int rc;
 
     hold_standard_streams();
+    osd_descriptors_raise();
     opterr = 0;
     parse_options(argc, argv, &o, &p);
     if (p.early == 'h')

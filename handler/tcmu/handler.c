@@ -23,6 +23,7 @@
 
 #include "abi.h"
 #include "cfgstring.h"
+#include "common/descriptors.h"
 #include "common/log.h"
 #include "interpreter/interpreter.h"
 #include "keys.h"
@@ -266,6 +267,8 @@ static bool check_config(const char *cfgstring, char **reason)
     return false;
 }
 
+/* tcmu-runner's unit says LimitNOFILE=1000000; where it was started otherwise, what may be had for the asking
+ * is taken: what it waits with, ppoll, knows all descriptors. */
 static osd_status open_store(const struct osd_cfg *cfg, uint64_t lun_size,
                              struct osd_store **ret, char *why, size_t why_len)
 {
@@ -278,6 +281,8 @@ static osd_status open_store(const struct osd_cfg *cfg, uint64_t lun_size,
         .begins = osd_memory_ahead,
     };
 
+    if (!cfg->memory)
+        osd_descriptors_raise();
     return cfg->memory ? store_memory_open(&sc, ret, why, why_len)
                        : store_rocksdb_open(&sc, ret, why, why_len);
 }

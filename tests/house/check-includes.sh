@@ -14,8 +14,8 @@ fi
 # written is said once for all programs.
 if own_files . 'client/osdctl/*.c' 'client/osdctl/*.h' | xargs -r \
     grep -nE '#[[:space:]]*include[[:space:]]*"(common|wire|store|interpreter|initiator)/' |
-    grep -v 'common/number\.h'; then
-    echo "client/osdctl may include osd/*.h, common/number.h and security/names.h only"
+    grep -vE 'common/(descriptors|number)\.h'; then
+    echo "client/osdctl may include osd/*.h, common/descriptors.h, common/number.h and security/names.h only"
     bad=$((bad + 1))
 fi
 # RocksDB belongs to the store.

@@ -51,3 +51,12 @@ rc=0
 [ $rc -eq 2 ] || die "a descriptor for reading was taken: $rc"
 expect 0 osdctl ls 0x10000
 [ "$(echo "$out" | wc -l)" -eq 1 ] || die "something was copied: $out"
+
+echo "== as many descriptors as may be had are taken, and too few are told"
+(ulimit -Sn 20 && osdctl ls 0x10000 >/dev/null) || die "the soft limit was not raised"
+for most in 16 20 24 28 32 36 40 44 48 56 64; do
+    rc=0
+    (ulimit -n $most && osdctl ls 0x10000 >/dev/null 2>.err) || rc=$?
+    [ $rc -eq 0 ] || grep -q "too many open files: raise the limit (ulimit -n" .err ||
+        die "with $most descriptors: $(cat .err)"
+done

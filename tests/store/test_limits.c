@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/descriptors.h"
 #include "rig.h"
 #include "store/rocksdb_internal.h"
 
@@ -177,6 +179,78 @@ static void test_store_limits__what_is_stored_is_not_for_others(void **state)
     }
 }
 
+/* ---- descriptors ---- */
+
+/* Returns the limit before. */
+static struct rlimit limit_files(rlim_t most)
+{
+    struct rlimit was, few;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    few = (struct rlimit){most, was.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    return was;
+}
+
+/* With this limit the store opens, or says why not and what helps. Returns whether it opened. */
+static bool opens_within(struct rig *r, rlim_t most, bool read_only)
+{
+    struct store_config cfg = r->cfg;
+    char reason[256] = "";
+
+    cfg.read_only = read_only;
+    struct rlimit was = limit_files(most);
+    osd_status st = store_rocksdb_open(&cfg, &r->s, reason, sizeof(reason));
+    if (!st)
+        r->s->ops->close(r->s);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    if (st && !strstr(reason, OSD_TOO_MANY_FILES))
+        fail_msg("%u files, %s: %s", (unsigned)most, osd_status_name(st), reason);
+    return !st;
+}
+
+/* Would catch: "input/output failure" of a store that needs more descriptors than there are; wherever they
+ * run out it is told. */
+static void test_store_limits__too_many_open_files_are_told(void **state)
+{
+    struct rig *r = *state;
+    struct store_id o = rig_object(r, rig_partition(r).pid);
+    unsigned opened = 0;
+
+    rig_write(r, o, 0, "much", 4);
+    rig_close(r);
+    for (rlim_t most = 4; most < 80; most++)
+        for (int read_only = 0; read_only < 2; read_only++)
+            opened += opens_within(r, most, read_only);
+    assert_in_range(opened, 40, 140);
+    rig_open(r);
+    rig_check(r);
+}
+
+/* Would catch: names of data files that take the descriptors of the database, so that it fails and the store cannot be
+ * opened with the limit that it was made with. */
+static void test_store_limits__files_made_ahead_leave_descriptors(void **state)
+{
+    struct rig *r = *state;
+    char data[100], fresh[80];
+
+    rig_close(r);
+    snprintf(fresh, sizeof(fresh), "%s/fresh", r->dir);
+    snprintf(data, sizeof(data), "%s/data", fresh);
+    r->cfg.path = fresh;
+    struct rlimit was = limit_files(64);
+    for (unsigned i = 0; i < 8; i++) {
+        rig_open(r);
+        rig_object(r, rig_partition(r).pid);
+        rig_ok(r->ops->flush(r->s));
+        rig_close(r);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    assert_in_range(blocks_count(data), 3, 8); /* with the spare file, and "." and ".." */
+    r->cfg.path = r->dir;
+    rig_open(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -187,6 +261,8 @@ int main(void)
         RIG_TEST(test_store_limits__one_store_is_open_once_under_any_name),
         RIG_TEST(test_store_limits__a_directory_of_others_is_refused),
         RIG_TEST(test_store_limits__what_is_stored_is_not_for_others),
+        RIG_TEST(test_store_limits__too_many_open_files_are_told),
+        RIG_TEST(test_store_limits__files_made_ahead_leave_descriptors),
     };
 
     rig_choose("rocksdb");
