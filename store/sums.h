@@ -13,7 +13,7 @@
 /** CRC32C of each of n whole blocks of STORE_BLOCK bytes; the pieces have that many, or more. */
 void sums_of(const struct iovec *v, uint32_t n, uint32_t *ret);
 
-/** The same of a copy that is made before: each piece of a block is summed up right behind, while it is
+/** The same of a copy that is made before: some blocks are copied, then summed up while they are
  *  in the CPU's cache. What the source becomes meanwhile does not count. */
 void sums_of_copy(const uint8_t *from, const struct iovec *v, uint32_t n, uint32_t *ret);
 
