@@ -50,12 +50,32 @@ static void die(const char *what)
     _exit(9);
 }
 
+/* Count the notes that are there; one that is not whole goes. */
+static void go_on(int fd)
+{
+    struct note n;
+    struct stat s;
+    uint64_t at = 0;
+
+    if (fstat(fd, &s) != 0)
+        die("notes");
+    while (syscall(SYS_pread64, fd, &n, sizeof(n), at) == (long)sizeof(n) &&
+           n.old_len <= (uint64_t)s.st_size - at - sizeof(n)) {
+        at += sizeof(n) + n.old_len;
+        n_notes++;
+    }
+    if (ftruncate(fd, (off_t)at) != 0)
+        die("notes");
+}
+
 void powerloss_watch(const char *dir, const char *notes)
 {
     snprintf(watched, sizeof(watched), "%s/", dir);
-    notes_fd = open(notes, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (notes_fd < 0)
+    int fd = open(notes, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0)
         die(notes);
+    go_on(fd);
+    notes_fd = fd;
 }
 
 /* Whether a descriptor is a file to be watched; its state. */

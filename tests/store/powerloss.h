@@ -14,7 +14,8 @@
 
 #include <stdint.h>
 
-/** Begin to watch; at most once per process. The notes go to a new file. */
+/** Begin to watch; at most once per process. The notes go to a file, behind those that a process which is
+ *  dead left there. */
 void powerloss_watch(const char *dir, const char *notes);
 
 /** Let the power fail: change the files of a dead process. How many pages lost something. */

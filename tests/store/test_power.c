@@ -8,6 +8,7 @@
  * it knows of. Blocks written after the last sync may be damaged, but only by saying so.
  * Now and then a thread duplicates its partition: the duplicate must hold one step's state too. One
  * partition has so many objects that its duplicate is removed by range.
+ * A worker that finds what another one left has it all, and syncs it once before it goes on.
  * Another worker fills the store and empties it, so that data files give their space back and take
  * it again all the time, around what stays.
  * STORE_POWER_ROUNDS in the environment changes how often, STORE_POWER_SEED what happens.
@@ -40,6 +41,7 @@ struct notes {
         uint64_t duplicated;          /* the last step whose duplicate was synced */
     } thread[THREADS];
     uint64_t begun, filled, emptied, synced; /* rounds of the one that fills and empties */
+    uint64_t taken_over;                     /* a worker synced what it found */
 };
 
 enum verb { WRITE, APPEND, TRUNCATE, RENEW };
@@ -99,7 +101,7 @@ static void place(struct step *s, uint64_t length)
 struct worker {
     struct osd_store *s;
     struct notes *notes;
-    uint64_t world;
+    uint64_t world, next;
     unsigned thread;
 };
 
@@ -169,9 +171,9 @@ static osd_status duplicate(struct worker *w)
 static void *work(void *arg)
 {
     struct worker *w = arg;
-    uint64_t copied = 0;
+    uint64_t copied = w->notes->thread[w->thread].duplicated;
 
-    for (uint64_t n = 1;; n++) {
+    for (uint64_t n = w->next;; n++) {
         __atomic_store_n(&w->notes->thread[w->thread].begun, n, __ATOMIC_SEQ_CST);
         osd_status st = take_step(w, n);
         __atomic_store_n(&w->notes->thread[w->thread].done, n, __ATOMIC_SEQ_CST);
@@ -190,6 +192,62 @@ static void *work(void *arg)
         }
     }
     return NULL;
+}
+
+/* The step whose state a partition says it holds; 0: none, or it is not there. */
+static uint64_t step_found(struct osd_store *s, struct store_id part, osd_status *ret)
+{
+    struct store_txn *t;
+    uint64_t n = 0;
+    uint32_t len;
+
+    *ret = s->ops->begin(s, part, STORE_SHARED, &t);
+    if (*ret)
+        return 0;
+    *ret = s->ops->get_attr(t, part, PAGE, 1, &n, sizeof(n), &len);
+    if (*ret == OSD_E_NOT_FOUND)
+        *ret = OSD_OK;
+    s->ops->abort(t);
+    return n;
+}
+
+/* Everything that was committed before is synced with a commit that is. */
+static osd_status commit_synced(struct osd_store *s)
+{
+    struct store_txn *t;
+    osd_status st = s->ops->begin(s, partition_of(0), STORE_EXCLUSIVE, &t);
+
+    if (st)
+        return st;
+    st = s->ops->set_attr(t, partition_of(0), PAGE, 2, "sync", 4);
+    if (!st)
+        return s->ops->commit(t, STORE_COMMIT_SYNC);
+    s->ops->abort(t);
+    return st;
+}
+
+/* What the one before did is there, and stays: a flush, or a commit that is synced, is for that, too. */
+static osd_status take_over(struct osd_store *s, struct notes *notes, bool flush)
+{
+    uint64_t found[THREADS], copy[THREADS];
+    osd_status st = OSD_OK;
+
+    for (unsigned i = 0; i < THREADS && !st; i++) {
+        found[i] = step_found(s, partition_of(i), &st);
+        if (!st && found[i] < notes->thread[i].done)
+            st = OSD_E_PAST_END;
+        if (!st)
+            copy[i] = step_found(s, duplicate_of(i), &st);
+    }
+    if (!st)
+        st = flush ? s->ops->flush(s) : commit_synced(s);
+    for (unsigned i = 0; i < THREADS && !st; i++) {
+        notes->thread[i].synced = found[i];
+        notes->thread[i].duplicated = copy[i];
+    }
+    if (!st)
+        __atomic_store_n(&notes->taken_over, 1, __ATOMIC_SEQ_CST);
+    return st;
 }
 
 /* ---- the worker that fills and empties ---- */
@@ -292,7 +350,7 @@ static int worker_main(const char *dir, int fd, uint64_t world, const char *writ
     pthread_t tid;
 
     powerloss_watch(dir, writes);
-    if (notes != MAP_FAILED && notes->thread[0].begun % 2)
+    if (world != CHURN && world >> 24 & 1)
         cfg.journal = 65536; /* its files take turns then */
     if (notes == MAP_FAILED || store_rocksdb_open(&cfg, &s, reason, sizeof(reason))) {
         fprintf(stderr, "worker: %s\n", reason);
@@ -300,8 +358,12 @@ static int worker_main(const char *dir, int fd, uint64_t world, const char *writ
     }
     if (world == CHURN)
         return churn_main(s, notes);
+    if (notes->thread[0].begun && take_over(s, notes, world >> 25 & 1)) {
+        fprintf(stderr, "worker: what another one left is not there, or cannot be synced\n");
+        return 3;
+    }
     for (unsigned i = 0; i < THREADS; i++) {
-        w[i] = (struct worker){s, notes, world, i};
+        w[i] = (struct worker){s, notes, world, notes->thread[i].synced + 1, i};
         if (pthread_create(&tid, NULL, work, &w[i]))
             return 2;
     }
@@ -355,16 +417,12 @@ static void compare(struct rig *r, struct store_id id, const struct model *m, ui
     r->ops->abort(t);
 }
 
-/* The step whose state a partition says it holds; 0: none, or it is not there. */
 static uint64_t step_of(struct rig *r, struct store_id part)
 {
-    struct store_txn *t = rig_begin(r, part, STORE_SHARED);
-    uint64_t n = 0;
-    uint32_t len;
-    osd_status st = r->ops->get_attr(t, part, PAGE, 1, &n, sizeof(n), &len);
+    osd_status st;
+    uint64_t n = step_found(r->s, part, &st);
 
-    r->ops->abort(t);
-    assert_true(st == OSD_OK || st == OSD_E_NOT_FOUND);
+    rig_ok(st);
     return n;
 }
 
@@ -418,13 +476,12 @@ static void expect_damage(void *arg, struct store_id id, const char *finding)
     }
 }
 
-static void kill_worker(pid_t pid, const struct notes *notes, uint64_t ms)
+/* So many milliseconds after it has given its sign. */
+static void kill_worker(pid_t pid, const uint64_t *sign, uint64_t ms)
 {
     int status = 0;
 
-    for (int i = 0; i < 30000 && !__atomic_load_n(&notes->thread[0].begun, __ATOMIC_SEQ_CST) &&
-                    !__atomic_load_n(&notes->emptied, __ATOMIC_SEQ_CST);
-         i++)
+    for (int i = 0; i < 30000 && !__atomic_load_n(sign, __ATOMIC_SEQ_CST); i++)
         usleep(1000);
     usleep((useconds_t)ms * 1000);
     kill(pid, SIGKILL);
@@ -505,8 +562,12 @@ static void compare_churned(struct rig *r, const struct notes *n, uint64_t *dama
         compare_piece(r, large, at, MIB, n, damaged);
 }
 
-/* world: what a worker does; seed: what is lost. */
-static void one_round(uint64_t world, uint64_t seed, uint64_t ms, struct sum *sum)
+#define NEVER UINT64_MAX
+
+/* world: what a worker does; seed: what is lost. Another one takes over and is killed again_ms after that, or
+ * NEVER. */
+static void one_round(uint64_t world, uint64_t seed, uint64_t ms, uint64_t again_ms,
+                      struct sum *sum)
 {
     char writes[80];
     int fd = memfd_create("notes", 0), strange = 0;
@@ -529,7 +590,10 @@ static void one_round(uint64_t world, uint64_t seed, uint64_t ms, struct sum *su
         rig_ballast(r, partition_of(0).pid);
     }
     rig_close(r);
-    kill_worker(start_worker(r->dir, fd, world, writes), notes, ms);
+    kill_worker(start_worker(r->dir, fd, world, writes),
+                world == CHURN ? &notes->emptied : &notes->thread[0].begun, ms);
+    if (again_ms != NEVER)
+        kill_worker(start_worker(r->dir, fd, world, writes), &notes->taken_over, again_ms);
     sum->lost += powerloss_cut(r->dir, writes, seed);
     rig_open(r);
     if (world == CHURN)
@@ -561,13 +625,31 @@ static void test_store_power__what_was_synced_survives_and_the_rest_is_whole(voi
 
     (void)state;
     for (uint64_t round = 0; round < rounds; round++)
-        one_round(world + (round << 24), world + (round << 24), rig_random(&seed, 150), &sum);
+        one_round(world + (round << 24), world + (round << 24), rig_random(&seed, 150), NEVER,
+                  &sum);
     print_message("power: %llu rounds, %llu steps, %llu forgotten, %llu page writes lost, %llu "
                   "blocks damaged\n",
                   (unsigned long long)rounds, (unsigned long long)sum.steps,
                   (unsigned long long)sum.forgotten, (unsigned long long)sum.lost,
                   (unsigned long long)sum.damaged);
     assert_true(sum.lost > rounds && sum.forgotten > 0); /* or nothing was tested */
+}
+
+/* Would catch: files that a process which died did not sync, and which the next one believes to be on the disk. */
+static void test_store_power__what_a_dead_process_left_is_synced_by_the_next(void **state)
+{
+    uint64_t rounds = from_environment("STORE_POWER_ROUNDS", 12);
+    uint64_t world = from_environment("STORE_POWER_SEED", 1) << 32, seed = world;
+    struct sum sum = {0};
+
+    (void)state;
+    for (uint64_t round = 0; round < rounds; round++) {
+        uint64_t ms = rig_random(&seed, 50), again_ms = round % 3 ? 0 : rig_random(&seed, 50);
+        one_round(world + (round << 24), seed, ms, again_ms, &sum);
+    }
+    print_message("power: %llu steps by two each, %llu page writes lost\n",
+                  (unsigned long long)sum.steps, (unsigned long long)sum.lost);
+    assert_true(sum.lost > rounds);
 }
 
 static void test_store_power__what_data_files_give_back_is_nothing_that_was_synced(void **state)
@@ -580,7 +662,7 @@ static void test_store_power__what_data_files_give_back_is_nothing_that_was_sync
     for (uint64_t round = 0; round < rounds; round++) {
         /* mostly before what was removed the first time is synced, or soon after */
         uint64_t ms = rig_random(&seed, round % 4 ? EMPTY_MS * 2 / 3 : 500);
-        one_round(CHURN, seed, ms, &sum);
+        one_round(CHURN, seed, ms, NEVER, &sum);
     }
     print_message("power: %llu times filled and emptied, %llu page writes lost, %llu pieces "
                   "damaged\n",
@@ -593,6 +675,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_store_power__what_was_synced_survives_and_the_rest_is_whole),
+        cmocka_unit_test(test_store_power__what_a_dead_process_left_is_synced_by_the_next),
         cmocka_unit_test(
             test_store_power__what_data_files_give_back_is_nothing_that_was_synced),
     };
