@@ -517,14 +517,35 @@ static void test_store_mapped__pieces_of_any_length_are_written_and_summed_up(vo
 
 /* ---- threads ---- */
 
-struct reader {
+/** One of THREADS. */
+struct mover {
     struct files *s;
+    uint32_t block; /* the first of LONG that are its own, in each file: of who writes */
     unsigned seed, served, wrong;
 };
 
+/* All of them at once, on these files. How often they were served. */
+static unsigned move_together(struct files *s, void *(*move)(void *arg))
+{
+    struct mover m[THREADS];
+    pthread_t thread[THREADS];
+    unsigned all = 0;
+
+    for (unsigned i = 0; i < THREADS; i++) {
+        m[i] = (struct mover){.s = s, .block = i * LONG, .seed = i};
+        assert_int_equal(pthread_create(&thread[i], NULL, move, &m[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(thread[i], NULL);
+        assert_int_equal(m[i].wrong, 0);
+        all += m[i].served; /* one thread may come too early for all of its own */
+    }
+    return all;
+}
+
 static void *read_on(void *arg)
 {
-    struct reader *r = arg;
+    struct mover *r = arg;
     uint8_t *got = malloc((size_t)LONG * STORE_BLOCK), want[STORE_BLOCK];
     const struct iovec v = {got, (size_t)LONG * STORE_BLOCK};
     uint32_t crc[LONG];
@@ -545,35 +566,17 @@ static void *read_on(void *arg)
 /* Would catch: a file that is unmapped while somebody reads it there. */
 static void test_store_mapped__readers_keep_what_others_unmap(void **state)
 {
-    struct reader r[THREADS];
-    pthread_t thread[THREADS];
     struct files s;
-    unsigned all = 0;
 
     files_make(&s, 2, LONG_TIME);
-    for (unsigned i = 0; i < THREADS; i++) {
-        r[i] = (struct reader){.s = &s, .seed = i};
-        assert_int_equal(pthread_create(&thread[i], NULL, read_on, &r[i]), 0);
-    }
-    for (unsigned i = 0; i < THREADS; i++) {
-        pthread_join(thread[i], NULL);
-        assert_int_equal(r[i].wrong, 0);
-        all += r[i].served; /* one thread may come too early for all of its reads */
-    }
-    assert_in_range(all, 1, THREADS * ROUNDS);
+    assert_in_range(move_together(&s, read_on), 1, THREADS * ROUNDS);
     assert_in_range(maps, 3, UINT_MAX);
     files_end(&s);
 }
 
-struct writer {
-    struct files *s;
-    uint32_t block; /* the first of LONG that are its own, in each file */
-    unsigned seed, served, wrong;
-};
-
 static void *write_on(void *arg)
 {
-    struct writer *w = arg;
+    struct mover *w = arg;
     const size_t len = (size_t)LONG * STORE_BLOCK;
     uint8_t *bytes = malloc(2 * len);
     const struct iovec v = {bytes, len};
@@ -599,22 +602,10 @@ static void *write_on(void *arg)
 /* Would catch: a file that is unmapped, or cannot be written to for a moment, while somebody writes there. */
 static void test_store_mapped__writers_keep_what_others_map_and_unmap(void **state)
 {
-    struct writer w[THREADS];
-    pthread_t thread[THREADS];
     struct files s;
-    unsigned all = 0;
 
     files_make_where(&s, 3, LONG_TIME, true);
-    for (unsigned i = 0; i < THREADS; i++) {
-        w[i] = (struct writer){.s = &s, .block = i * LONG, .seed = i};
-        assert_int_equal(pthread_create(&thread[i], NULL, write_on, &w[i]), 0);
-    }
-    for (unsigned i = 0; i < THREADS; i++) {
-        pthread_join(thread[i], NULL);
-        assert_int_equal(w[i].wrong, 0);
-        all += w[i].served;
-    }
-    assert_in_range(all, 1, THREADS * ROUNDS);
+    assert_in_range(move_together(&s, write_on), 1, THREADS * ROUNDS);
     assert_in_range(maps, 5, UINT_MAX); /* the fourth came, another one came back */
     files_end(&s);
 }
