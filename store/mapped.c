@@ -33,7 +33,8 @@
 #define MOST_ALL   16384u /* in a process: the kernel gives it 65,530 mappings, by default */
 #define OFTEN      4096u
 
-/* User-mode Linux takes 300 us for a window, others 1 to 5. */
+/* User-mode Linux takes 40 us for a window, and then 600 for the first uses of its pages, which come one by one; it
+ * is told by the former. Others take 1 (ext4) to 12 us (tmpfs), and nothing after that. */
 #define DEAR_NS 30000u
 #define BROUGHT 3u /* windows, before it is judged by the quickest of them */
 
