@@ -20,10 +20,17 @@
 
 static uint8_t whole[SIZE], scattered[SIZE + PIECES], copied[SIZE + 1];
 
+static unsigned any(unsigned n)
+{
+    static uint64_t seed;
+
+    return (unsigned)rig_random(&seed, n);
+}
+
 static void fill(uint8_t *p, size_t len)
 {
     for (size_t i = 0; i < len; i++)
-        p[i] = (uint8_t)rand();
+        p[i] = (uint8_t)any(256);
 }
 
 /* Pieces of `scattered` with gaps between them, len bytes together; some are empty. */
@@ -33,10 +40,10 @@ static int cut(struct iovec v[PIECES], size_t len)
     int n = 0;
 
     for (size_t left = len, part; left > 0; left -= part) {
-        part = n == PIECES - 1   ? left
-               : rand() % 4 == 0 ? STORE_BLOCK
-               : rand() % 8 == 0 ? 0
-                                 : (size_t)rand() % (2 * STORE_BLOCK);
+        part = n == PIECES - 1 ? left
+               : any(4) == 0   ? STORE_BLOCK
+               : any(8) == 0   ? 0
+                               : any(2 * STORE_BLOCK);
         part = part < left ? part : left;
         v[n++] = (struct iovec){at, part};
         at += part + 1;
@@ -64,7 +71,7 @@ static void test_store_sums__pieces_of_any_length_have_the_sums_of_the_whole(voi
 
     (void)state;
     for (int round = 0; round < ROUNDS; round++) {
-        uint32_t n = 1 + (uint32_t)rand() % MOST;
+        uint32_t n = 1 + any(MOST);
         int pieces = cut(v, (size_t)n * STORE_BLOCK);
         fill(scattered, sizeof(scattered));
         gather(v, pieces, whole);
@@ -81,7 +88,7 @@ static void test_store_sums__copy_out_of_pieces_is_whole_and_summed_up(void **st
 
     (void)state;
     for (int round = 0; round < ROUNDS; round++) {
-        uint32_t n = 1 + (uint32_t)rand() % MOST;
+        uint32_t n = 1 + any(MOST);
         size_t len = (size_t)n * STORE_BLOCK;
         int pieces = cut(v, len);
         fill(scattered, sizeof(scattered));
@@ -102,7 +109,7 @@ static void test_store_sums__copy_into_pieces_is_whole_and_summed_up(void **stat
 
     (void)state;
     for (int round = 0; round < ROUNDS; round++) {
-        uint32_t n = 1 + (uint32_t)rand() % MOST;
+        uint32_t n = 1 + any(MOST);
         size_t len = (size_t)n * STORE_BLOCK;
         int pieces = cut(v, len);
         fill(whole, len);
