@@ -6,14 +6,17 @@
  * process as what a system call wrote does, and fdatasync() brings it to the disk as well. The mapping
  * is used as far as the file has its blocks already (`ready`), so that no copy meets a full file system.
  * Beyond that, where there is no mapping, and when a copy fails (guarded.h), the same bytes are written
- * by pwrite(), which tells the error. One copy after the other, under `lock`: that is what makes
- * invariant (1) hold at any instant.
+ * by pwrite(), which tells the error.
+ * Under `lock` a record only gets its number and its place, behind that of the number before. Several are
+ * copied at once, each by who adds it; its number stands in a place of `copying` meanwhile. A record is
+ * written when no lesser number stands there (await()): that is what makes invariant (1) hold.
  */
 #include "journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,30 +39,39 @@
 
 struct jfile {
     int fd;
-    bool dirty;     /* written since the last sync; atomic */
-    bool lost;      /* a copy failed: the mapping is not used any more */
+    bool dirty;     /* a record got a place since the last sync; under lock */
+    bool lost;      /* a copy failed: the mapping is not used any more; atomic */
     bool all_ready; /* as far as it can be; atomic */
     uint8_t *map;   /* file_len bytes; NULL: it cannot be mapped */
     uint64_t ready; /* so much has its blocks and pages; atomic, changed under ready_lock */
-    uint64_t pos;   /* end of what was written; atomic */
+    uint64_t pos;   /* end of the places given; atomic */
     uint64_t last;  /* number of the last record in it; atomic */
 };
+
+/** Where who is adding a record says so, until it is there. */
+struct copier {
+    _Alignas(64) uint64_t
+        number; /* of the record; 0: nobody's place, NO_NUMBER: not known yet; atomic */
+};
+
+#define NO_NUMBER UINT64_MAX
 
 struct journal {
     uint64_t file_len;
     pthread_mutex_t ready_lock; /* of who makes ready */
     uint64_t released;          /* atomic */
     bool calls;                 /* journal_calls(); atomic, changed under lock */
+    uint64_t bad; /* records from this number on are not written; NO_NUMBER: all are. Atomic */
+    uint64_t failed_at; /* the one that could not be, and how that was; under lock */
+    osd_status failure;
 
     /* What follows is changed by every record, under the lock. */
     _Alignas(64) pthread_mutex_t lock;
     uint64_t last;    /* record added; atomic */
-    uint64_t written; /* record in a file; atomic */
     unsigned current; /* atomic */
-    bool failed;      /* atomic; also changed by a sync */
     struct jfile file[2];
-    uint64_t failed_at; /* record that could not be written, and how that was */
-    osd_status failure;
+
+    struct copier copying[OSD_PLACES];
 };
 
 static const char *const names[2] = {"a", "b"};
@@ -339,7 +351,8 @@ osd_status journal_open(const char *dir, uint64_t last, uint64_t file_len, struc
     *j = (struct journal){.file_len = file_len ? file_len : FILE_LEN};
     pthread_mutex_init(&j->lock, NULL);
     pthread_mutex_init(&j->ready_lock, NULL);
-    j->last = j->written = j->released = last;
+    j->last = j->released = last;
+    j->bad = NO_NUMBER;
     j->file[0].fd = j->file[1].fd = -1;
     osd_status st = files_open(j, dir);
     if (st) {
@@ -464,23 +477,17 @@ uint32_t journal_crc(const struct iovec *v, int n)
     return crc;
 }
 
-/* False: some of it may have been copied. */
-static bool copy(struct jfile *f, const uint8_t *p, size_t len)
+/** Where a record goes. */
+struct place {
+    struct jfile *f; /* NULL: nowhere, as the journal has failed */
+    uint64_t at;
+    uint8_t *map; /* NULL: it is not ready there */
+};
+
+static osd_status write_all(int fd, const uint8_t *p, size_t len, uint64_t at)
 {
-    uint64_t ready = __atomic_load_n(&f->ready, __ATOMIC_ACQUIRE);
-
-    if (f->lost || ready < f->pos || ready - f->pos < len)
-        return false;
-    f->lost = !guarded_write(f->map + f->pos, p, len);
-    return !f->lost;
-}
-
-static osd_status write_all(const struct jfile *f, const uint8_t *p, size_t len)
-{
-    uint64_t at = f->pos;
-
     while (len > 0) {
-        ssize_t n = pwrite(f->fd, p, len, (off_t)at);
+        ssize_t n = pwrite(fd, p, len, (off_t)at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -490,6 +497,15 @@ static osd_status write_all(const struct jfile *f, const uint8_t *p, size_t len)
         at += (uint64_t)n;
     }
     return OSD_OK;
+}
+
+static osd_status write_at(const struct place *w, const uint8_t *p, size_t len)
+{
+    if (w->map && guarded_write(w->map, p, len))
+        return OSD_OK;
+    if (w->map)
+        __atomic_store_n(&w->f->lost, true, __ATOMIC_RELAXED);
+    return write_all(w->f->fd, p, len, w->at);
 }
 
 /* The file to write to: the other one when this is full and the other has nothing to lose. */
@@ -508,43 +524,110 @@ static osd_status choose_file(struct journal *j, struct jfile **ret)
     return OSD_OK;
 }
 
-/* A record with its head to the end of a file. A sync that began earlier does not count for it: the
+/* The end of a file becomes that of a record. A sync that began earlier does not count for it: the
  * file is dirty from here on. Under the lock. */
-static osd_status put(struct journal *j, uint64_t number, const uint8_t *p, size_t len)
+static osd_status give_place(struct journal *j, uint64_t number, size_t len, struct place *ret)
 {
     struct jfile *f;
     osd_status st = choose_file(j, &f);
 
-    if (!st && !copy(f, p, len))
-        st = write_all(f, p, len);
     if (st)
         return st;
+    uint64_t ready = __atomic_load_n(&f->ready, __ATOMIC_ACQUIRE);
+    bool mapped = !__atomic_load_n(&f->lost, __ATOMIC_RELAXED) && ready >= f->pos &&
+                  ready - f->pos >= len;
+    *ret = (struct place){f, f->pos, mapped ? f->map + f->pos : NULL};
     __atomic_store_n(&f->pos, f->pos + len, __ATOMIC_RELAXED);
     __atomic_store_n(&f->last, number, __ATOMIC_RELAXED);
-    __atomic_store_n(&f->dirty, true, __ATOMIC_RELEASE);
+    f->dirty = true;
     look_locked(j);
     return OSD_OK;
+}
+
+static bool has_failed(const struct journal *j)
+{
+    return __atomic_load_n(&j->bad, __ATOMIC_RELAXED) != NO_NUMBER;
+}
+
+/* A record cannot be written. Of several that cannot the first is what a replay ends at. Under the lock. */
+static void fail_locked(struct journal *j, uint64_t number, osd_status st)
+{
+    if (number >= j->bad)
+        return;
+    j->failed_at = number;
+    j->failure = st;
+    __atomic_store_n(&j->bad, number, __ATOMIC_RELEASE);
+}
+
+static void fail(struct journal *j, uint64_t number, osd_status st)
+{
+    osd_lock_short(&j->lock);
+    fail_locked(j, number, st);
+    pthread_mutex_unlock(&j->lock);
+}
+
+/* A place to say in what is being copied: that of the thread, or another one while more than
+ * OSD_PLACES threads add. */
+static struct copier *begin_copying(struct journal *j)
+{
+    unsigned at = osd_thread_place();
+
+    for (unsigned tries = 0;; at = (at + 1) % OSD_PLACES) {
+        struct copier *c = &j->copying[at];
+        uint64_t nobody = 0;
+        if (__atomic_compare_exchange_n(&c->number, &nobody, NO_NUMBER, false, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED))
+            return c;
+        if (++tries % OSD_PLACES == 0)
+            sched_yield();
+    }
+}
+
+/* Nobody copies a record up to this number any more; it and those before it were added. */
+static void await(const struct journal *j, uint64_t upto)
+{
+    for (unsigned i = 0; i < OSD_PLACES; i++)
+        for (unsigned asked = 1;; asked++) {
+            uint64_t number = __atomic_load_n(&j->copying[i].number, __ATOMIC_ACQUIRE);
+            if (number == 0 || number > upto)
+                break;
+            if (asked % OSD_SPINS == 0)
+                sched_yield(); /* it may have lost its CPU */
+            else
+                osd_pause();
+        }
+}
+
+/* The next number, and a place for it. Whoever sees the number in `last` sees it in c as well. */
+static uint64_t next(struct journal *j, size_t len, struct copier *c, struct place *ret)
+{
+    osd_lock_short(&j->lock);
+    uint64_t number = j->last + 1;
+    osd_status st = OSD_OK;
+    __atomic_store_n(&c->number, number, __ATOMIC_RELAXED);
+    *ret = (struct place){0};
+    if (!has_failed(j))
+        st = give_place(j, number, len, ret);
+    if (st)
+        fail_locked(j, number, st);
+    __atomic_store_n(&j->last, number, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&j->lock);
+    return number;
 }
 
 /* The next record, whose number is told its head only now. Returns the number. */
 static uint64_t append(struct journal *j, uint8_t *p, size_t len)
 {
-    osd_lock_short(&j->lock);
-    uint64_t number = j->last + 1;
+    struct copier *c = begin_copying(j);
+    struct place w;
+    uint64_t number = next(j, len, c, &w);
+
     be64_put(p + 4, number);
     be32_put(p + 16, osd_crc32c(0, p, 16));
-    if (!__atomic_load_n(&j->failed, __ATOMIC_RELAXED)) {
-        osd_status st = put(j, number, p, len);
-        if (st) {
-            j->failed_at = number;
-            j->failure = st;
-            __atomic_store_n(&j->failed, true, __ATOMIC_RELAXED);
-        } else {
-            __atomic_store_n(&j->written, number, __ATOMIC_RELEASE);
-        }
-    }
-    __atomic_store_n(&j->last, number, __ATOMIC_RELEASE);
-    pthread_mutex_unlock(&j->lock);
+    osd_status st = w.f ? write_at(&w, p, len) : OSD_OK;
+    if (st)
+        fail(j, number, st);
+    __atomic_store_n(&c->number, 0, __ATOMIC_RELEASE);
     return number;
 }
 
@@ -578,7 +661,8 @@ uint64_t journal_last(struct journal *j)
 
 osd_status journal_written(struct journal *j, uint64_t upto)
 {
-    if (__atomic_load_n(&j->written, __ATOMIC_ACQUIRE) >= upto)
+    await(j, upto);
+    if (upto < __atomic_load_n(&j->bad, __ATOMIC_ACQUIRE))
         return OSD_OK;
     osd_lock_short(&j->lock);
     osd_status st = upto == j->failed_at ? j->failure : OSD_E_IO;
@@ -586,16 +670,33 @@ osd_status journal_written(struct journal *j, uint64_t upto)
     return st;
 }
 
+/* A sync failed: what was written before may not be on the disk, and is as written as it was; there is
+ * no more. */
+static void end(struct journal *j)
+{
+    osd_lock_short(&j->lock);
+    if (!has_failed(j))
+        __atomic_store_n(&j->bad, j->last + 1, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&j->lock);
+}
+
 osd_status journal_sync(struct journal *j)
 {
-    osd_status st = journal_written(j, journal_last(j));
+    bool dirty[2];
 
+    osd_lock_short(&j->lock);
+    uint64_t last = j->last;
+    for (int i = 0; i < 2; i++) {
+        dirty[i] = j->file[i].dirty;
+        j->file[i].dirty = false;
+    }
+    pthread_mutex_unlock(&j->lock);
+    osd_status st = journal_written(j, last);
     for (int i = 0; i < 2 && !st; i++)
-        if (__atomic_exchange_n(&j->file[i].dirty, false, __ATOMIC_ACQ_REL) &&
-            fdatasync(j->file[i].fd) != 0)
+        if (dirty[i] && fdatasync(j->file[i].fd) != 0)
             st = errno_status();
     if (st)
-        __atomic_store_n(&j->failed, true, __ATOMIC_RELAXED);
+        end(j);
     return st;
 }
 

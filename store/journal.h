@@ -2,19 +2,19 @@
 /*
  * store/journal.h - a log of what is committed, in two files that take turns
  *
- * A record has a number, one more than the one before it. It is in a file when it has been added: it
- * outlives the process then, and a loss of power once it is synced. Once whoever reads the log has
- * the content elsewhere, and durably, its place is used again.
+ * A record has a number, one more than the one before it. Once it is written it outlives the process, and a
+ * loss of power once it is synced. Once whoever reads the log has the content elsewhere, and durably, its
+ * place is used again.
  *
  * On disk: length of the record (32 bits), number (64), CRC32C of the record (32), CRC32C of these
  * 16 bytes (32), big-endian, then the record, one after another from the start of a file. What
  * follows the last one is from earlier use: its number does not go on.
  *
  * Invariants:
- *  (1) Records are written in the order of their numbers, and found up to the first that is not
- *      whole: what was found is what was added until some moment.
+ *  (1) Records lie in the order of their numbers, and are found up to the first that is not whole.
+ *      One is written when those before it are: then it is found, as they are.
  *  (2) A file is written from its start only when all it held was released.
- *  (3) After a write or a sync that failed nothing is written any more.
+ *  (3) After a write or a sync that failed no record counts as written any more.
  *  (4) A file that cannot be mapped, or is not ready, takes records all the same, by system calls.
  */
 #ifndef STORE_JOURNAL_H
@@ -25,7 +25,12 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "common/thread.h"
 #include "osd/status.h"
+
+/** So many records are being copied at a time, at most. When the process dies one of them may not be whole,
+ *  while some behind it are: nobody was told that these are written. (Of more threads each may leave one.) */
+#define JOURNAL_AT_ONCE OSD_PLACES
 
 struct journal;
 
@@ -67,15 +72,16 @@ void journal_close(struct journal *j);
 /** The checksum that journal_add() takes: of all bytes of the pieces. */
 uint32_t journal_crc(const struct iovec *v, int n);
 
-/** Add a record. Returns its number, also when it could not be written (journal_written()); 0 without
- *  memory, and when it has 4 GiB or more. Any thread. */
+/** Add a record. Returns its number; whether it is written journal_written() tells. 0 without memory, and
+ *  when it has 4 GiB or more. Any thread; several copy at once. */
 uint64_t journal_add(struct journal *j, const struct iovec *v, int n, uint32_t crc);
 
 /** The number of the last record added. Any thread. */
 uint64_t journal_last(struct journal *j);
 
-/** Whether records up to this number, which were added, are in the files. Otherwise OSD_E_NO_SPACE or
- *  another reason why that one is not, OSD_E_IO for those after it. Any thread. */
+/** Wait for those who add records up to this number, which is journal_last() or less, and tell whether
+ *  these are in the files. Otherwise OSD_E_NO_SPACE or another reason why that one is not, OSD_E_IO for
+ *  those after it. Any thread. */
 osd_status journal_written(struct journal *j, uint64_t upto);
 
 /** Everything added before is on stable storage. One thread at a time. */

@@ -543,6 +543,8 @@ static void rdb_close(struct osd_store *s)
     pthread_mutex_destroy(&r->record_lock);
     pthread_mutex_destroy(&r->flush_lock);
     spread_destroy(&r->ahead.gate);
+    for (unsigned i = 0; i < AHEAD_SHARDS; i++)
+        pthread_mutex_destroy(&r->ahead.shard[i].lock);
     pthread_mutex_destroy(&r->ahead.lock);
     pthread_mutex_destroy(&r->ahead.drain_lock);
     pthread_mutex_destroy(&r->ahead.bell_lock);
@@ -618,6 +620,8 @@ static struct rdb *rdb_new(const struct store_config *cfg, const char *path)
     pthread_mutex_init(&r->record_lock, NULL);
     pthread_mutex_init(&r->flush_lock, NULL);
     spread_init(&r->ahead.gate);
+    for (unsigned i = 0; i < AHEAD_SHARDS; i++)
+        pthread_mutex_init(&r->ahead.shard[i].lock, NULL);
     pthread_mutex_init(&r->ahead.lock, NULL);
     pthread_mutex_init(&r->ahead.drain_lock, NULL);
     pthread_mutex_init(&r->ahead.bell_lock, NULL);

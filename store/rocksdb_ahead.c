@@ -10,8 +10,8 @@
  *  (1) What was committed is in the journal, in the order of the commits, until the database has it
  *      durably. The database holds what some number of records make it, and that number (APPLIED),
  *      in the same write: opening takes over the records after it (rocksdb_replay.c).
- *  (2) Whoever looks a key up asks the tables first: `filling`, then `draining`. Whoever iterates
- *      has them drained (rdb_iterate()).
+ *  (2) Whoever looks a key up asks the tables of its shard first: `filling`, then `draining`. Whoever
+ *      iterates has them drained (rdb_iterate()).
  *  (3) A key leaves `draining` when it is in the database, and not before.
  *  (4) When the database refuses what is ahead, the store has failed; keys that are ahead are found,
  *      iterators fail.
@@ -19,7 +19,8 @@
  *      and finds in them what the records up to some number changed, and nothing else. Of two changes
  *      of one key that of the greater number stays.
  *  (6) Who only looks a key up never waits for the journal.
- * Locks: drain_lock, gate, then either that of the journal or lock.
+ *  (7) A change is in the tables when its record, and each before it, is written.
+ * Locks: drain_lock, gate, then either that of the journal, that of a shard, or lock.
  */
 #include <stdlib.h>
 
@@ -43,6 +44,11 @@ static uint64_t hash_of(const struct rdb *r, enum cf cf, const uint8_t *key, siz
     return h;
 }
 
+static struct ahead_shard *shard_of(struct ahead *a, uint64_t hash)
+{
+    return &a->shard[hash / (UINT64_MAX / AHEAD_SHARDS + 1)];
+}
+
 /* The link that points to the key's change, or to NULL at the end of its chain. */
 static struct change **find(struct change_table *w, uint64_t hash, enum cf cf, const void *key,
                             size_t len)
@@ -57,82 +63,54 @@ static struct change **find(struct change_table *w, uint64_t hash, enum cf cf, c
 
 /* Into the table. An earlier change of the key gives its place up; a later one stays. Who looks at the
  * counts without the lock finds a key counted before it is there: otherwise it would miss what was
- * committed before. */
-static void enter(struct ahead *a, struct change *c)
+ * committed before. Under the lock. */
+static void enter(struct ahead_shard *s, struct change *c)
 {
-    struct change_table *w = a->filling;
+    struct change_table *w = s->filling;
     struct change **at = find(w, c->hash, (enum cf)c->cf, c->bytes, c->key_len), *old = *at;
 
     if (old && old->number > c->number)
         return;
     if (old) {
-        c->next = old->next;
-        TAILQ_INSERT_BEFORE(old, c, in_table);
-        TAILQ_REMOVE(&w->all, old, in_table);
+        old->replaced = true;
     } else {
-        __atomic_store_n(&a->n[c->cf], a->n[c->cf] + 1, __ATOMIC_RELEASE);
-        __atomic_store_n(&a->n_all, a->n_all + 1, __ATOMIC_RELEASE);
-        c->next = NULL;
-        TAILQ_INSERT_TAIL(&w->all, c, in_table);
+        w->n[c->cf]++;
+        __atomic_store_n(&s->n[c->cf], s->n[c->cf] + 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&s->n_all, s->n_all + 1, __ATOMIC_RELEASE);
     }
+    c->next = old ? old->next : NULL;
+    c->in_table = w->last;
+    w->last = c;
     *at = c;
 }
 
-/* ---- the tables' memory ---- */
-
-/* Another slab for a table whose first one, `full`, has no room; somebody else may have got it already.
- * False: no memory. */
-static bool more_room(struct ahead *a, struct change_table *w, const struct slab *full)
+/* Much is ahead, or more than that. */
+static void raise_level(struct ahead *a, enum ahead_level level)
 {
-    bool ok = true;
+    if (__atomic_load_n(&a->level, __ATOMIC_RELAXED) < level)
+        __atomic_store_n(&a->level, level, __ATOMIC_RELAXED);
+}
 
-    pthread_mutex_lock(&a->lock);
-    if (w->slabs == full) {
-        struct slab *s = a->spare;
-        if (s)
-            a->spare = s->next;
-        else
-            s = malloc(sizeof(*s) + SLAB_ROOM);
-        if (s) {
-            s->next = w->slabs;
-            s->used = 0;
-            __atomic_store_n(&w->slabs, s, __ATOMIC_RELEASE);
-        }
-        ok = s != NULL;
+/* What one shard has tells what all have: hashes are spread evenly. */
+static void weigh_keys(struct ahead *a, size_t n)
+{
+    if (n >= ahead_many.keys / AHEAD_SHARDS)
+        raise_level(a, n >= ahead_too_many.keys / AHEAD_SHARDS ? AHEAD_TOO_MANY : AHEAD_MANY);
+}
+
+osd_status ahead_tables_make(struct ahead *a)
+{
+    a->tables = calloc(2 * (size_t)AHEAD_SHARDS, sizeof(*a->tables));
+    if (!a->tables)
+        return OSD_E_NOMEM;
+    for (unsigned i = 0; i < AHEAD_SHARDS; i++) {
+        a->shard[i].filling = &a->tables[2 * (size_t)i];
+        a->shard[i].draining = &a->tables[2 * (size_t)i + 1];
     }
-    pthread_mutex_unlock(&a->lock);
-    return ok;
+    return OSD_OK;
 }
 
-/* Memory of `filling`, for who has passed the gate: it is there until the table was drained. NULL. */
-static uint8_t *take_room(struct ahead *a, size_t len)
-{
-    struct change_table *w = a->filling;
-
-    for (;;) {
-        struct slab *s = __atomic_load_n(&w->slabs, __ATOMIC_ACQUIRE);
-        size_t at = s ? __atomic_fetch_add(&s->used, len, __ATOMIC_RELAXED) : SLAB_ROOM;
-        if (at + len <= SLAB_ROOM)
-            return s->room + at;
-        if (!more_room(a, w, s))
-            return NULL;
-    }
-}
-
-void ahead_table_clear(struct ahead *a, struct change_table *w)
-{
-    struct slab **last = &w->slabs;
-
-    TAILQ_INIT(&w->all);
-    memset(w->bucket, 0, sizeof(w->bucket));
-    while (*last)
-        last = &(*last)->next;
-    *last = a->spare;
-    a->spare = w->slabs;
-    w->slabs = NULL;
-}
-
-void ahead_slabs_free(struct slab *s)
+static void slabs_free(struct slab *s)
 {
     for (struct slab *next; s; s = next) {
         next = s->next;
@@ -140,11 +118,58 @@ void ahead_slabs_free(struct slab *s)
     }
 }
 
-void ahead_table_free(struct change_table *w)
+void ahead_tables_free(struct ahead *a)
 {
-    if (w)
-        ahead_slabs_free(w->slabs);
-    free(w);
+    slabs_free(a->filling);
+    slabs_free(a->draining);
+    slabs_free(a->spare);
+    free(a->tables);
+}
+
+/* ---- the tables' memory ---- */
+
+/* Another slab in the place of one that has no room, `full`; another thread of the place may have got
+ * it already. False: no memory. */
+static bool more_room(struct ahead *a, struct slab_place *p, const struct slab *full)
+{
+    bool ok = true;
+
+    osd_lock_short(&a->lock);
+    if (p->slab == full) {
+        struct slab *s = a->spare;
+        if (s)
+            a->spare = s->next;
+        else
+            s = malloc(sizeof(*s) + SLAB_ROOM);
+        ok = s != NULL;
+        if (s) {
+            s->next = a->filling;
+            s->used = 0;
+            a->filling = s;
+            size_t bytes = a->bytes + sizeof(*s) + SLAB_ROOM;
+            __atomic_store_n(&a->bytes, bytes, __ATOMIC_RELAXED);
+            if (bytes >= ahead_many.bytes)
+                raise_level(a, bytes >= ahead_too_many.bytes ? AHEAD_TOO_MANY : AHEAD_MANY);
+            __atomic_store_n(&p->slab, s, __ATOMIC_RELEASE);
+        }
+    }
+    pthread_mutex_unlock(&a->lock);
+    return ok;
+}
+
+/* Memory of what is being filled, for who has passed the gate: it is there until that was drained. NULL. */
+static uint8_t *take_room(struct ahead *a, size_t len)
+{
+    struct slab_place *p = &a->place[osd_thread_place()];
+
+    for (;;) {
+        struct slab *s = __atomic_load_n(&p->slab, __ATOMIC_ACQUIRE);
+        size_t at = s ? __atomic_fetch_add(&s->used, len, __ATOMIC_RELAXED) : SLAB_ROOM;
+        if (at + len <= SLAB_ROOM)
+            return s->room + at;
+        if (!more_room(a, p, s))
+            return NULL;
+    }
 }
 
 /* ---- looking up ---- */
@@ -165,22 +190,22 @@ static osd_status value_of(const struct change *c, struct value *ret)
 osd_status ahead_get(struct rdb *r, enum cf cf, const void *key, size_t key_len,
                      struct value *ret, bool *ret_there)
 {
-    struct ahead *a = &r->ahead;
     uint64_t hash = hash_of(r, cf, key, key_len);
+    struct ahead_shard *s = shard_of(&r->ahead, hash);
     osd_status st = OSD_OK;
 
     *ret_there = false;
-    if (__atomic_load_n(&a->n[cf], __ATOMIC_ACQUIRE) == 0)
+    if (__atomic_load_n(&s->n[cf], __ATOMIC_ACQUIRE) == 0)
         return OSD_OK;
-    osd_lock_short(&a->lock);
-    struct change *c = *find(a->filling, hash, cf, key, key_len);
+    osd_lock_short(&s->lock);
+    struct change *c = *find(s->filling, hash, cf, key, key_len);
     if (!c)
-        c = *find(a->draining, hash, cf, key, key_len);
+        c = *find(s->draining, hash, cf, key, key_len);
     if (c) {
         *ret_there = true;
         st = value_of(c, ret);
     }
-    pthread_mutex_unlock(&a->lock);
+    pthread_mutex_unlock(&s->lock);
     return st;
 }
 
@@ -238,17 +263,19 @@ static uint8_t *lay_out(const struct txn *t, uint64_t number, uint8_t *at)
     return at;
 }
 
-/* They become part of the table. */
-static void enter_all(struct ahead *a, const struct txn *t, uint8_t *at, const uint8_t *end)
+/* They become part of the tables. */
+static void enter_all(struct ahead *a, uint8_t *at, const uint8_t *end)
 {
-    osd_lock_short(&a->lock);
     while (at < end) {
         struct change *c = (struct change *)(void *)at;
+        struct ahead_shard *s = shard_of(a, c->hash);
         at += room_for(c->key_len, c->len);
-        enter(a, c);
+        osd_lock_short(&s->lock);
+        enter(s, c);
+        size_t n = s->n_all;
+        pthread_mutex_unlock(&s->lock);
+        weigh_keys(a, n);
     }
-    __atomic_store_n(&a->bytes, a->bytes + t->table_len, __ATOMIC_RELAXED);
-    pthread_mutex_unlock(&a->lock);
 }
 
 /* One that is too long to be ahead. */
@@ -278,9 +305,10 @@ osd_status ahead_commit(struct txn *t)
     spread_read(&a->gate);
     uint8_t *at = take_room(a, t->table_len);
     uint64_t number = at ? journal_add(a->journal, &v, 1, crc) : 0;
+    const uint8_t *end = number ? lay_out(t, number, at) : at;
     osd_status st = number ? journal_written(a->journal, number) : OSD_E_NOMEM;
     if (!st)
-        enter_all(a, t, at, lay_out(t, number, at));
+        enter_all(a, at, end);
     spread_read_end(&a->gate);
     if (st && number)
         __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);

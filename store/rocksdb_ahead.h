@@ -29,12 +29,21 @@ struct batch_change {
     uint32_t key_len, len;
 };
 
+/** So many keys, or so much of the tables' memory. */
+struct amount {
+    size_t keys, bytes;
+};
+
+/* From when on the thread drains. A key that changes often takes memory each time and is put once,
+ * so that more bytes mean fewer puts. */
+static const struct amount ahead_many = {2048, 4 * MIB};
+/* From when on whoever commits does. */
+static const struct amount ahead_too_many = {16384, 8 * MIB};
+
 /* rocksdb_ahead.c */
-/** All of a table goes: its memory is the next one's. Under the lock. */
-void ahead_table_clear(struct ahead *a, struct change_table *w);
-/** Free a table, which may be NULL. */
-void ahead_table_free(struct change_table *w);
-void ahead_slabs_free(struct slab *s);
+osd_status ahead_tables_make(struct ahead *a);
+/** Nobody uses them. Nothing happens before they were made. */
+void ahead_tables_free(struct ahead *a);
 
 /* rocksdb_drain.c */
 /** Put a change of keys one by one, no range, into a batch. */

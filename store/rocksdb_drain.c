@@ -13,17 +13,6 @@
 #include "common/thread.h"
 #include "rocksdb_ahead.h"
 
-/** So many keys, or so much of the table's memory. */
-struct amount {
-    size_t keys, bytes;
-};
-
-/* From when on the thread drains. A key that changes often takes memory each time and is put once,
- * so that more bytes mean fewer puts. */
-static const struct amount many = {2048, 4 * MIB};
-/* From when on whoever commits does. */
-static const struct amount too_many = {16384, 8 * MIB};
-
 #define LOOK_AGAIN_MS 10u /* whether others drain on, as they should */
 
 /* ---- into the database ---- */
@@ -74,27 +63,81 @@ osd_status ahead_apply(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number)
     return rdb_error(r, err);
 }
 
+static size_t n_ahead(struct ahead *a)
+{
+    size_t n = 0;
+
+    for (unsigned i = 0; i < AHEAD_SHARDS; i++)
+        n += __atomic_load_n(&a->shard[i].n_all, __ATOMIC_ACQUIRE);
+    return n;
+}
+
+/* The level as it is. */
+static void weigh(struct ahead *a)
+{
+    size_t n = n_ahead(a), bytes = __atomic_load_n(&a->bytes, __ATOMIC_RELAXED);
+    bool too_many = n >= ahead_too_many.keys || bytes >= ahead_too_many.bytes;
+    bool many = n >= ahead_many.keys || bytes >= ahead_many.bytes;
+    enum ahead_level level = too_many ? AHEAD_TOO_MANY : many ? AHEAD_MANY : AHEAD_FEW;
+
+    __atomic_store_n(&a->level, level, __ATOMIC_RELAXED);
+}
+
 /* What is filled from now on comes later than what is drained. Under drain_lock and with the gate. */
 static void turn(struct ahead *a)
 {
+    for (unsigned i = 0; i < AHEAD_SHARDS; i++) {
+        struct ahead_shard *s = &a->shard[i];
+        osd_lock_short(&s->lock);
+        struct change_table *w = s->draining;
+        s->draining = s->filling;
+        s->filling = w;
+        pthread_mutex_unlock(&s->lock);
+    }
     osd_lock_short(&a->lock);
-    struct change_table *w = a->draining;
+    for (unsigned i = 0; i < OSD_PLACES; i++)
+        __atomic_store_n(&a->place[i].slab, NULL, __ATOMIC_RELAXED);
     a->draining = a->filling;
-    a->filling = w;
+    a->filling = NULL;
     __atomic_store_n(&a->bytes, 0, __ATOMIC_RELAXED);
+    weigh(a);
     pthread_cond_broadcast(&a->room);
     pthread_mutex_unlock(&a->lock);
 }
 
-/* `draining` is in the database: empty it. Readers wait no longer than for the table itself. */
-static void drained(struct ahead *a, const size_t n[CF_MAX])
+/* One shard's `draining` is in the database: empty it. Readers wait no longer than for the table itself. */
+static void shard_drained(struct ahead_shard *s)
 {
-    osd_lock_short(&a->lock);
-    ahead_table_clear(a, a->draining);
+    osd_lock_short(&s->lock);
     for (int i = 0; i < CF_MAX; i++) {
-        __atomic_sub_fetch(&a->n[i], n[i], __ATOMIC_RELEASE);
-        __atomic_sub_fetch(&a->n_all, n[i], __ATOMIC_RELEASE);
+        size_t n = s->draining->n[i];
+        __atomic_store_n(&s->n[i], s->n[i] - n, __ATOMIC_RELEASE);
+        __atomic_store_n(&s->n_all, s->n_all - n, __ATOMIC_RELEASE);
     }
+    memset(s->draining, 0, sizeof(*s->draining));
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Slabs go to the spare ones. Under the lock. */
+static void slabs_spare(struct ahead *a)
+{
+    struct slab **last = &a->draining;
+
+    while (*last)
+        last = &(*last)->next;
+    *last = a->spare;
+    a->spare = a->draining;
+    a->draining = NULL;
+}
+
+/* `draining` is in the database; nobody finds what is in its memory any more once each shard is empty. */
+static void drained(struct ahead *a)
+{
+    for (unsigned i = 0; i < AHEAD_SHARDS; i++)
+        shard_drained(&a->shard[i]);
+    osd_lock_short(&a->lock);
+    slabs_spare(a);
+    weigh(a);
     pthread_cond_broadcast(&a->room);
     pthread_mutex_unlock(&a->lock);
 }
@@ -129,23 +172,33 @@ static int compare_places(const void *x, const void *y)
     return order ? order : (c->key_len > d->key_len) - (c->key_len < d->key_len);
 }
 
-/* Put what is in `draining` into a batch, counted by family. In their order the database finds the
- * place of each key near that of the one before; without memory they go as they are. */
-static void put_all(struct rdb *r, rocksdb_writebatch_t *b, size_t n[CF_MAX])
+/* How many keys `draining` has. Under drain_lock, as all that looks at it. */
+static size_t n_draining(const struct ahead *a)
 {
-    struct ahead *a = &r->ahead;
-    size_t most = __atomic_load_n(&a->n_all, __ATOMIC_ACQUIRE), all = 0;
-    struct placed *v = malloc(most * sizeof(*v));
-    const struct change *c;
+    size_t n = 0;
 
-    TAILQ_FOREACH(c, &a->draining->all, in_table)
-    {
-        n[c->cf]++;
-        if (v && all < most)
-            v[all++] = place(c);
-        else
-            put_change(r, b, c);
-    }
+    for (unsigned i = 0; i < AHEAD_SHARDS; i++)
+        for (int k = 0; k < CF_MAX; k++)
+            n += a->shard[i].draining->n[k];
+    return n;
+}
+
+/* Put the n keys that `draining` has into a batch. In their order the database finds the place of each near
+ * that of the one before; without memory they go as they are. */
+static void put_all(struct rdb *r, rocksdb_writebatch_t *b, size_t n)
+{
+    struct placed *v = malloc(n * sizeof(*v));
+    size_t all = 0;
+
+    for (unsigned i = 0; i < AHEAD_SHARDS; i++)
+        for (const struct change *c = r->ahead.shard[i].draining->last; c; c = c->in_table) {
+            if (c->replaced)
+                continue;
+            if (v)
+                v[all++] = place(c);
+            else
+                put_change(r, b, c);
+        }
     if (v)
         qsort(v, all, sizeof(*v), compare_places);
     for (size_t i = 0; i < all; i++)
@@ -158,23 +211,23 @@ static void put_all(struct rdb *r, rocksdb_writebatch_t *b, size_t n[CF_MAX])
 static osd_status drain(struct rdb *r, uint64_t number)
 {
     struct ahead *a = &r->ahead;
-    rocksdb_writebatch_t *b;
-    size_t n[CF_MAX] = {0};
+    size_t n = n_draining(a);
 
     if (journal_written(a->journal, number) != OSD_OK) {
         __atomic_store_n(&a->stuck, true, __ATOMIC_RELAXED);
         __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
         return OSD_E_IO;
     }
-    if (TAILQ_EMPTY(&a->draining->all))
-        return OSD_OK;
-    b = rocksdb_writebatch_create();
-    put_all(r, b, n);
-    osd_status st = ahead_apply(r, b, number);
-    rocksdb_writebatch_destroy(b);
-    if (!st)
-        drained(a, n);
-    return st;
+    if (n > 0) {
+        rocksdb_writebatch_t *b = rocksdb_writebatch_create();
+        put_all(r, b, n);
+        osd_status st = ahead_apply(r, b, number);
+        rocksdb_writebatch_destroy(b);
+        if (st)
+            return st;
+    }
+    drained(a);
+    return OSD_OK;
 }
 
 /* Under drain_lock. */
@@ -195,7 +248,7 @@ osd_status ahead_drain(struct rdb *r)
 {
     struct ahead *a = &r->ahead;
 
-    if (__atomic_load_n(&a->n_all, __ATOMIC_ACQUIRE) == 0)
+    if (n_ahead(a) == 0)
         return OSD_OK;
     pthread_mutex_lock(&a->drain_lock);
     osd_status st = drain_all(r);
@@ -205,7 +258,11 @@ osd_status ahead_drain(struct rdb *r)
 
 osd_status ahead_drain_family(struct rdb *r, enum cf cf)
 {
-    return __atomic_load_n(&r->ahead.n[cf], __ATOMIC_ACQUIRE) > 0 ? ahead_drain(r) : OSD_OK;
+    bool any = false;
+
+    for (unsigned i = 0; i < AHEAD_SHARDS && !any; i++)
+        any = __atomic_load_n(&r->ahead.shard[i].n[cf], __ATOMIC_ACQUIRE) > 0;
+    return any ? ahead_drain(r) : OSD_OK;
 }
 
 rocksdb_iterator_t *rdb_iterate(struct rdb *r, rocksdb_readoptions_t *ro, enum cf cf)
@@ -296,7 +353,7 @@ static void *ahead_main(void *arg)
             pthread_cond_wait(&a->bell, &a->bell_lock);
             continue;
         }
-        a->rung = false;
+        __atomic_store_n(&a->rung, false, __ATOMIC_RELAXED);
         pthread_mutex_unlock(&a->bell_lock);
         osd_status st = keep_up(r);
         if (st)
@@ -307,23 +364,21 @@ static void *ahead_main(void *arg)
     return NULL;
 }
 
-/* Returns whether there is somebody who heard it. */
+/* Returns whether there is somebody who hears it. */
 static bool ring(struct ahead *a)
 {
-    if (!a->running)
-        return false;
+    if (!a->running || __atomic_load_n(&a->rung, __ATOMIC_RELAXED))
+        return a->running;
     pthread_mutex_lock(&a->bell_lock);
-    if (!a->rung)
-        pthread_cond_signal(&a->bell);
-    a->rung = true;
+    __atomic_store_n(&a->rung, true, __ATOMIC_RELAXED);
+    pthread_cond_signal(&a->bell);
     pthread_mutex_unlock(&a->bell_lock);
     return true;
 }
 
-static bool is_ahead(const struct ahead *a, const struct amount *least)
+static bool is_level(const struct ahead *a, enum ahead_level least)
 {
-    return __atomic_load_n(&a->n_all, __ATOMIC_RELAXED) >= least->keys ||
-           __atomic_load_n(&a->bytes, __ATOMIC_RELAXED) >= least->bytes;
+    return __atomic_load_n(&a->level, __ATOMIC_RELAXED) >= least;
 }
 
 /* Until less is ahead. Whoever finds nobody draining does it: the thread may be at its syncs. Those
@@ -332,14 +387,14 @@ static void make_room(struct rdb *r)
 {
     struct ahead *a = &r->ahead;
 
-    while (is_ahead(a, &too_many) && !__atomic_load_n(&a->stuck, __ATOMIC_RELAXED)) {
+    while (is_level(a, AHEAD_TOO_MANY) && !__atomic_load_n(&a->stuck, __ATOMIC_RELAXED)) {
         if (pthread_mutex_trylock(&a->drain_lock) == 0) {
             drain_all(r); /* a failure is that of the next commit */
             pthread_mutex_unlock(&a->drain_lock);
             return;
         }
         pthread_mutex_lock(&a->lock);
-        if (is_ahead(a, &too_many))
+        if (is_level(a, AHEAD_TOO_MANY))
             osd_cond_wait_until(&a->room, &a->lock, osd_monotonic_ms() + LOOK_AGAIN_MS);
         pthread_mutex_unlock(&a->lock);
     }
@@ -349,7 +404,7 @@ void ahead_pass(struct rdb *r)
 {
     struct ahead *a = &r->ahead;
 
-    if (!is_ahead(a, &many) && !journal_calls(a->journal))
+    if (!is_level(a, AHEAD_MANY) && !journal_calls(a->journal))
         return;
     if (ring(a))
         make_room(r);
@@ -390,7 +445,5 @@ void ahead_close(struct rdb *r)
     if (a->journal && !rdb_failed(r))
         release(r);
     journal_close(a->journal);
-    ahead_table_free(a->filling);
-    ahead_table_free(a->draining);
-    ahead_slabs_free(a->spare);
+    ahead_tables_free(a);
 }

@@ -125,35 +125,55 @@ struct keeper {
 
 /** A key that was committed and is not in the database yet. */
 struct change {
-    struct change *next;          /* hash chain */
-    TAILQ_ENTRY(change) in_table; /* all of it */
-    uint64_t number;              /* of the record */
+    struct change *next;     /* hash chain */
+    struct change *in_table; /* the one that came into the table before it */
+    uint64_t number;         /* of the record */
     uint64_t hash;
-    uint8_t cf;   /* enum cf */
-    bool deleted; /* there is no value */
+    uint8_t cf;    /* enum cf */
+    bool deleted;  /* there is no value */
+    bool replaced; /* a later change of the key is in the table */
     uint16_t key_len;
     uint32_t len;
     uint8_t bytes[]; /* key, value */
 };
 
-#define AHEAD_BUCKETS 16384u
+#define AHEAD_SHARDS  16u
+#define AHEAD_BUCKETS 1024u /* of a shard's table */
 
-TAILQ_HEAD(change_list, change);
-
-/** Memory of a table: what is in it goes all at once. */
+/** Memory of what is ahead: what is in it goes all at once. */
 struct slab {
     struct slab *next;
     size_t used;                /* bytes, and more when it is full; atomic */
     _Alignas(8) uint8_t room[]; /* SLAB_ROOM bytes */
 };
 
-#define SLAB_ROOM (256 * KIB - sizeof(struct slab))
+#define SLAB_ROOM (64 * KIB - sizeof(struct slab))
+
+/** Where the threads of a place put their changes. */
+struct slab_place {
+    _Alignas(64) struct slab *slab; /* atomic, changed under the lock of what is ahead */
+};
 
 /** The last change of each key. */
 struct change_table {
     struct change *bucket[AHEAD_BUCKETS];
-    struct change_list all;
-    struct slab *slabs; /* the first is being filled; atomic, changed under lock */
+    struct change *last; /* the one that came last; all of them by in_table */
+    size_t n[CF_MAX];    /* keys by family */
+};
+
+/** The keys whose hashes begin alike. */
+struct ahead_shard {
+    _Alignas(64) pthread_mutex_t lock;
+    struct change_table *filling, *draining; /* under lock; changed with the gate as well */
+    size_t n[CF_MAX]; /* keys in both, by family; atomic, changed under lock */
+    size_t n_all;     /* likewise */
+};
+
+/** How much is ahead. */
+enum ahead_level {
+    AHEAD_FEW,
+    AHEAD_MANY,     /* the thread brings it into the database */
+    AHEAD_TOO_MANY, /* whoever commits waits for that */
 };
 
 /** What is ahead of the database (rocksdb_ahead.c). */
@@ -161,13 +181,14 @@ struct ahead {
     struct journal *journal;
     struct spread_lock
         gate; /* read while a record and its changes go in; written by who turns */
-    pthread_mutex_t lock;
-    struct change_table *filling,
-        *draining;              /* under lock or gate; changed, emptied under both */
-    size_t n[CF_MAX];           /* in both, by family; atomic, changed under lock */
-    size_t n_all;               /* likewise */
-    size_t bytes;               /* of memory that `filling` has used; likewise */
-    struct slab *spare;         /* of tables that were drained; under lock */
+    struct ahead_shard shard[AHEAD_SHARDS];
+    struct change_table *tables; /* two for each shard */
+    struct slab_place place[OSD_PLACES];
+    /* enum ahead_level; atomic. Raised by who commits, by what one shard has; set right by who drains. */
+    _Alignas(64) unsigned level;
+    pthread_mutex_t lock;                    /* around slabs, and room */
+    struct slab *filling, *draining, *spare; /* slabs of the tables, and of none */
+    size_t bytes;               /* of the slabs `filling`; atomic, changed under lock */
     bool stuck;                 /* the database did not take it; atomic */
     pthread_cond_t room;        /* less is ahead; with lock */
     pthread_mutex_t drain_lock; /* around writes to the database; taken first */
@@ -176,7 +197,8 @@ struct ahead {
     pthread_t thread;
     pthread_mutex_t bell_lock;
     pthread_cond_t bell;
-    bool running, rung, stop; /* rung, stop: under bell_lock */
+    bool running, stop; /* stop: under bell_lock */
+    bool rung;          /* atomic, changed under bell_lock */
 };
 
 /** The index that the keeper builds; its own. */

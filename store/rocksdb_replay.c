@@ -221,16 +221,22 @@ static osd_status check_begins(struct rdb *r, const char *dir, uint64_t applied,
     return OSD_E_CORRUPT;
 }
 
-/* Records behind the last one that could be shown; the next one alone may be what the process was
- * writing when it died. */
+/* Records behind the last one that could be shown. The next few may be what the process was writing when it
+ * died: nobody was told of them, as the first of them is not there. */
 static osd_status look_beyond(struct rdb *r, const char *dir, uint64_t last)
 {
     struct ahead *a = &r->ahead;
     osd_status st = journal_beyond(dir, last, &a->beyond);
 
     a->found = last;
-    if (a->beyond == last + 1)
+    if (a->beyond <= last + JOURNAL_AT_ONCE) {
+        if (a->beyond > last + 1)
+            osd_log(OSD_LOG_INFO,
+                    "store %s: records %llu to %llu of its journal, which were being written "
+                    "together, are dropped",
+                    r->path, (unsigned long long)last + 1, (unsigned long long)a->beyond);
         a->beyond = 0;
+    }
     if (!st && a->beyond)
         osd_log(
             OSD_LOG_WARN,
@@ -299,11 +305,6 @@ osd_status ahead_open(struct rdb *r, char *reason, size_t reason_len)
         return st;
     if (asprintf(&dir, "%s/journal", r->path) < 0)
         return OSD_E_NOMEM;
-    a->filling = calloc(1, sizeof(*a->filling));
-    a->draining = calloc(1, sizeof(*a->draining));
-    if (!a->filling || !a->draining)
-        return OSD_E_NOMEM;
-    TAILQ_INIT(&a->filling->all);
-    TAILQ_INIT(&a->draining->all);
-    return journal_open(dir, a->applied, r->cfg.journal, &a->journal);
+    st = ahead_tables_make(a);
+    return st ? st : journal_open(dir, a->applied, r->cfg.journal, &a->journal);
 }

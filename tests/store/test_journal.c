@@ -27,35 +27,50 @@
 #define SMALL    4096u /* of a file */
 #define HEAD_LEN 20u   /* of a record */
 
+/** A place for a journal; what was found in it. */
+struct place {
+    char dir[200];
+    struct journal *j;
+    uint64_t first, last; /* shown; 0: nothing */
+};
+
+static uint64_t add(struct journal *j);
+
 static atomic_int writes_fail;
-static struct journal
-    *_Atomic sync_within; /* this one is synced in the middle of the next write */
+static _Thread_local int own_writes_fail;
+
+/** Called once, in the middle of the next write or sync. */
+typedef void (*meanwhile)(struct journal *j);
+
+static meanwhile _Atomic within_write, within_sync;
+static struct journal *_Atomic worked_on;
 static atomic_uint syncs;
+
+static void call_once(meanwhile _Atomic *what)
+{
+    meanwhile f = atomic_exchange(what, NULL);
+
+    if (f)
+        f(worked_on);
+}
 
 int __real_fdatasync(int fd);
 int __wrap_fdatasync(int fd);
 int __wrap_fdatasync(int fd)
 {
     syncs++;
+    call_once(&within_sync);
     return __real_fdatasync(fd);
-}
-
-static void before_write(void)
-{
-    struct journal *j = atomic_exchange(&sync_within, NULL);
-
-    if (j)
-        rig_ok(journal_sync(j));
 }
 
 ssize_t __real_pwrite64(int fd, const void *buf, size_t len, off_t off);
 ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t off);
 ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t off)
 {
-    before_write();
-    if (!writes_fail)
+    call_once(&within_write);
+    if (!writes_fail && !own_writes_fail)
         return __real_pwrite64(fd, buf, len, off);
-    errno = writes_fail;
+    errno = writes_fail ? writes_fail : own_writes_fail;
     return -1;
 }
 
@@ -77,9 +92,11 @@ bool __real_guarded_write(void *mapped, const void *src, size_t len);
 bool __wrap_guarded_write(void *mapped, const void *src, size_t len);
 bool __wrap_guarded_write(void *mapped, const void *src, size_t len)
 {
+    bool fails = writes_fail || own_writes_fail;
+
     copies++;
-    before_write();
-    return __real_guarded_write(mapped, src, writes_fail ? len / 2 : len) && !writes_fail;
+    call_once(&within_write);
+    return __real_guarded_write(mapped, src, fails ? len / 2 : len) && !fails;
 }
 
 static atomic_int reads_fail;
@@ -93,13 +110,6 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t off)
     errno = reads_fail;
     return -1;
 }
-
-/** A place for a journal; what was found in it. */
-struct place {
-    char dir[200];
-    struct journal *j;
-    uint64_t first, last; /* shown; 0: nothing */
-};
 
 static size_t length_of(uint64_t number)
 {
@@ -523,6 +533,11 @@ static void test_store_journal__loss_of_power_leaves_what_was_synced(void **stat
     end(&cut);
 }
 
+static void add_one(struct journal *j)
+{
+    rig_ok(journal_written(j, add(j)));
+}
+
 /* Would catch: a record that no sync brings to the disk, because one that began before it was written
  * took it for its own. */
 static void test_store_journal__a_sync_before_a_write_does_not_count_for_it(void **state)
@@ -535,11 +550,105 @@ static void test_store_journal__a_sync_before_a_write_does_not_count_for_it(void
     unsigned before = syncs;
     rig_ok(journal_sync(p.j));
     assert_int_equal(syncs, before); /* there is nothing to sync */
-    sync_within = p.j;
     add_written(&p, 1);
+    worked_on = p.j;
+    within_sync = add_one;
     before = syncs;
     rig_ok(journal_sync(p.j));
     assert_int_equal(syncs, before + 1);
+    rig_ok(journal_sync(p.j));
+    assert_int_equal(syncs, before + 2);
+    end(&p);
+}
+
+#define A_WHILE_US 20000u /* in which others do what they should not */
+
+/** What another thread does. */
+static struct {
+    pthread_t thread;
+    osd_status st;
+    atomic_bool begun, ended;
+} other;
+
+static void other_begins(void *(*main)(void *arg), struct journal *j)
+{
+    other.begun = other.ended = false;
+    assert_int_equal(pthread_create(&other.thread, NULL, main, j), 0);
+    while (!other.begun)
+        usleep(100);
+    usleep(A_WHILE_US);
+}
+
+static void *other_syncs(void *arg)
+{
+    other.begun = true;
+    other.st = journal_sync(arg);
+    return NULL;
+}
+
+static void sync_meanwhile(struct journal *j)
+{
+    unsigned before = syncs;
+
+    other_begins(other_syncs, j);
+    assert_int_equal(syncs, before);
+}
+
+/* Would catch: a sync that leaves out a record that got its number before, and is copied only now. */
+static void test_store_journal__a_sync_waits_for_what_is_being_written(void **state)
+{
+    struct place p = place_of(state);
+
+    begin(&p, 0);
+    worked_on = p.j;
+    within_write = sync_meanwhile;
+    unsigned before = syncs;
+    add_written(&p, 1);
+    pthread_join(other.thread, NULL);
+    rig_ok(other.st);
+    assert_int_equal(syncs, before + 1);
+    end(&p);
+}
+
+static void *other_adds(void *arg)
+{
+    uint64_t number = add(arg);
+
+    other.begun = true;
+    other.st = journal_written(arg, number);
+    other.ended = true;
+    return NULL;
+}
+
+static void add_meanwhile(struct journal *j)
+{
+    other_begins(other_adds, j);
+    assert_false(other.ended);
+}
+
+/* Would catch: a record told to be written before the one that a replay has to find first is, or one behind
+ * a record that never was. */
+static void test_store_journal__a_record_waits_for_those_before_it(void **state)
+{
+    struct place p = place_of(state);
+
+    begin(&p, 0);
+    add_written(&p, 2);
+    worked_on = p.j;
+    within_write = add_meanwhile;
+    rig_ok(journal_written(p.j, add(p.j)));
+    pthread_join(other.thread, NULL);
+    rig_ok(other.st);
+    finds(&p, 0, 1, 4);
+    within_write = add_meanwhile;
+    own_writes_fail = ENOSPC;
+    uint64_t number = add(p.j);
+    own_writes_fail = 0;
+    rig_fails(journal_written(p.j, number), OSD_E_NO_SPACE);
+    pthread_join(other.thread, NULL);
+    rig_fails(other.st, OSD_E_IO);
+    rig_ok(journal_written(p.j, 4));
+    finds(&p, 0, 1, 4);
     end(&p);
 }
 
@@ -656,7 +765,8 @@ static void test_store_journal__what_cannot_be_read_is_not_passed_over(void **st
 }
 
 #define WRITERS 4u
-#define RECORDS 500u /* of each */
+#define CROWD   (3 * JOURNAL_AT_ONCE)
+#define RECORDS 100u /* of each of them */
 
 static void *write_many(void *arg)
 {
@@ -677,17 +787,17 @@ static void *write_many(void *arg)
 static void test_store_journal__records_of_many_threads_are_all_there(void **state)
 {
     struct place p = place_of(state);
-    pthread_t t[WRITERS];
+    pthread_t t[CROWD];
     unsigned n = 0;
     uint64_t last;
 
     begin(&p, 0);
-    for (unsigned i = 0; i < WRITERS; i++)
+    for (unsigned i = 0; i < CROWD; i++)
         assert_int_equal(pthread_create(&t[i], NULL, write_many, &p), 0);
-    for (unsigned i = 0; i < WRITERS; i++)
+    for (unsigned i = 0; i < CROWD; i++)
         pthread_join(t[i], NULL);
     rig_ok(journal_replay(p.dir, 0, count_one, &n, &last));
-    assert_int_equal(n, WRITERS * RECORDS);
+    assert_int_equal(n, CROWD * RECORDS);
     assert_int_equal(last, n);
     end(&p);
 }
@@ -836,6 +946,8 @@ int main(int argc, char **argv)
         RIG_TEST(test_store_journal__a_search_among_invented_heads_ends),
         RIG_TEST(test_store_journal__loss_of_power_leaves_what_was_synced),
         RIG_TEST(test_store_journal__a_sync_before_a_write_does_not_count_for_it),
+        RIG_TEST(test_store_journal__a_sync_waits_for_what_is_being_written),
+        RIG_TEST(test_store_journal__a_record_waits_for_those_before_it),
         RIG_TEST(test_store_journal__after_a_failed_write_nothing_is_written),
         RIG_TEST(test_store_journal__a_file_that_was_cut_short_kills_nobody),
         RIG_TEST(test_store_journal__who_answers_its_calls_has_all_records_copied),
