@@ -37,6 +37,7 @@
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/thread.h"
+#include "store/bits.h"
 #include "store/mapped.h"
 #include "store/sums.h"
 
@@ -237,18 +238,18 @@ static bool bit_get(const struct data_file *f, uint32_t i)
 
 static void bits_set(struct blocks *b, struct data_file *f, uint32_t at, uint32_t count)
 {
-    for (uint32_t i = at; i < at + count; i++)
-        f->map[i / 64] |= 1ULL << (i % 64);
     f->used += count;
     b->used += count;
+    for (uint32_t part; count > 0; at += part, count -= part)
+        f->map[at / 64] |= bits_in_word(at, count, &part);
 }
 
 static void bits_clear(struct blocks *b, struct data_file *f, uint32_t at, uint32_t count)
 {
-    for (uint32_t i = at; i < at + count; i++)
-        f->map[i / 64] &= ~(1ULL << (i % 64));
     f->used -= count;
     b->used -= count;
+    for (uint32_t part; count > 0; at += part, count -= part)
+        f->map[at / 64] &= ~bits_in_word(at, count, &part);
 }
 
 osd_status blocks_mark(struct blocks *b, uint64_t first, uint32_t count)
@@ -905,11 +906,14 @@ osd_status blocks_make_ahead(struct blocks *b, uint64_t quiet_ms)
 /* Longest run of free blocks from `at` on, at most want. */
 static uint32_t free_run(const struct data_file *f, uint32_t at, uint32_t want)
 {
-    uint32_t n = 0;
+    uint32_t most = BLOCKS_PER_FILE - at < want ? BLOCKS_PER_FILE - at : want;
 
-    while (n < want && at + n < BLOCKS_PER_FILE && !bit_get(f, at + n))
-        n++;
-    return n;
+    for (uint32_t n = 0, part; n < most; n += part) {
+        uint64_t taken = f->map[(at + n) / 64] & bits_in_word(at + n, most - n, &part);
+        if (taken)
+            return n + (uint32_t)__builtin_ctzll(taken) - (at + n) % 64;
+    }
+    return most;
 }
 
 /* First free block at or after `at`, or BLOCKS_PER_FILE. */

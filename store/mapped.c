@@ -18,6 +18,7 @@
 
 #include "common/bytes.h"
 #include "common/thread.h"
+#include "store/bits.h"
 #include "store/blocks.h"
 #include "store/guarded.h"
 #include "store/sums.h"
@@ -76,19 +77,10 @@ static uint64_t get(const uint64_t *p)
 
 /* ---- blocks of a mapping ---- */
 
-/* The bits of a word that are of n blocks from `at`; how many of them are. */
-static uint64_t bits(uint32_t at, uint32_t n, uint32_t *ret_part)
-{
-    uint32_t part = 64 - at % 64 < n ? 64 - at % 64 : n;
-
-    *ret_part = part;
-    return (UINT64_MAX >> (64 - part)) << (at % 64);
-}
-
 static void know(struct mapping *p, uint32_t at, uint32_t n)
 {
     for (uint32_t part; n > 0; at += part, n -= part) {
-        uint64_t mask = bits(at, n, &part);
+        uint64_t mask = bits_in_word(at, n, &part);
         if ((get(&p->now[at / 64]) & mask) != mask)
             __atomic_fetch_or(&p->now[at / 64], mask, __ATOMIC_RELAXED);
     }
@@ -319,7 +311,7 @@ static void moved(struct mapped *m, uint32_t n)
 static bool is_known(const struct mapping *p, uint32_t at, uint32_t n)
 {
     for (uint32_t part; n > 0; at += part, n -= part) {
-        uint64_t mask = bits(at, n, &part);
+        uint64_t mask = bits_in_word(at, n, &part);
         if (((get(&p->now[at / 64]) | get(&p->before[at / 64])) & mask) != mask)
             return false;
     }

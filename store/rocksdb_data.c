@@ -125,17 +125,34 @@ static osd_status block_read(struct txn *t, const struct chunk *c, uint32_t i, u
     return !st && crc != c->crc[i] ? OSD_E_CORRUPT : st;
 }
 
-/* Forget where a block was. A block this transaction allocated itself is released at its end
- * like any other: it stands in both lists, and commit retires it. */
-static osd_status block_unmap(struct txn *t, struct chunk *c, uint32_t i)
+/* How many blocks lie one behind the other in one file, of n from i on. */
+static uint32_t run_in(const struct chunk *c, uint32_t i, uint32_t n)
 {
-    bool in_file = c->block[i] != HOLE && c->block[i] != IN_RECORD;
-    osd_status st = in_file ? run_add(&t->freed, c->block[i], 1) : OSD_OK;
+    uint64_t first = c->block[i];
+    uint32_t len = 1;
 
-    if (st)
-        return st;
-    c->mapped -= c->block[i] != HOLE;
-    c->block[i] = HOLE;
+    while (first < IN_RECORD && len < n && c->block[i + len] == first + len &&
+           (first + len) % BLOCKS_PER_FILE != 0)
+        len++;
+    return len;
+}
+
+/* Forget where n blocks were. A block this transaction allocated itself is released at its end
+ * like any other: it stands in both lists, and commit retires it. */
+static osd_status blocks_unmap(struct txn *t, struct chunk *c, uint32_t i, uint32_t n)
+{
+    for (uint32_t end = i + n, len; i < end; i += len) {
+        uint64_t first = c->block[i];
+        len = run_in(c, i, end - i);
+        if (first == HOLE)
+            continue;
+        osd_status st = first < IN_RECORD ? run_add(&t->freed, first, len) : OSD_OK;
+        if (st)
+            return st;
+        for (uint32_t k = i; k < i + len; k++)
+            c->block[k] = HOLE;
+        c->mapped -= len;
+    }
     return OSD_OK;
 }
 
@@ -174,15 +191,17 @@ static uint64_t block_at(const struct view *w, uint32_t i)
 static osd_status map_run(struct txn *t, struct view *w, uint32_t at, uint64_t first,
                           uint32_t n, const uint32_t *crc)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        struct chunk *c = chunk_at(w, at + i);
-        uint32_t k = (at + i) % CHUNK;
-        osd_status st = block_unmap(t, c, k);
+    for (uint32_t part; n > 0; at += part, first += part, crc += part, n -= part) {
+        struct chunk *c = chunk_at(w, at);
+        uint32_t k = at % CHUNK;
+        part = CHUNK - k < n ? CHUNK - k : n;
+        osd_status st = blocks_unmap(t, c, k, part);
         if (st)
             return st;
-        c->block[k] = first + i;
-        c->crc[k] = crc[i];
-        c->mapped++;
+        for (uint32_t i = 0; i < part; i++)
+            c->block[k + i] = first + i;
+        memcpy(c->crc + k, crc, part * sizeof(*crc));
+        c->mapped += part;
     }
     return OSD_OK;
 }
@@ -284,7 +303,7 @@ static osd_status block_patch(struct txn *t, struct view *w, uint32_t i, const s
     overlay(block, p);
     if (extent > INLINE_DATA)
         return blocks_put(t, w, i, 1, &whole, 0);
-    st = block_unmap(t, c, 0);
+    st = blocks_unmap(t, c, 0, 1);
     if (st)
         return st;
     c->block[0] = IN_RECORD;
@@ -479,7 +498,7 @@ static osd_status step_clear(struct txn *t, struct view *w, uint32_t off, uint32
         osd_status st = OSD_OK;
 
         if (part == STORE_BLOCK)
-            st = block_unmap(t, chunk_at(w, i), i % CHUNK);
+            st = blocks_unmap(t, chunk_at(w, i), i % CHUNK, 1);
         else if (block_at(w, i) != HOLE)
             st = block_patch(t, w, i, &(struct patch){.skip = skip, .len = part});
         if (st)

@@ -15,56 +15,64 @@
 
 enum { C_NONE = 0, C_OUT = 1, C_IN = 2, C_CONT = 4 };
 
-#define OP(name_, a1, a2, flags)                                                               \
-    {                                                                                          \
-        .name = name_, .action = {0, a1, a2}, .data_out = ((flags)&C_OUT) != 0,                \
-        .data_in = ((flags)&C_IN) != 0, .continuation = ((flags)&C_CONT) != 0                  \
-    }
+/* Name, service action in each generation (0: none), data phases. */
+#define COMMANDS(X)                                                                            \
+    X(APPEND, "APPEND", 0x8807, 0x8887, C_OUT | C_CONT)                                        \
+    X(CLEAR, "CLEAR", 0, 0x8889, C_NONE)                                                       \
+    X(COPY_USER_OBJECTS, "COPY USER OBJECTS", 0, 0x8893, C_CONT)                               \
+    X(CREATE, "CREATE", 0x8802, 0x8882, C_NONE)                                                \
+    X(CREATE_AND_WRITE, "CREATE AND WRITE", 0x8812, 0x8892, C_OUT | C_CONT)                    \
+    X(CREATE_CLONE, "CREATE CLONE", 0, 0x88a8, C_NONE)                                         \
+    X(CREATE_COLLECTION, "CREATE COLLECTION", 0x8815, 0x8895, C_NONE)                          \
+    X(CREATE_PARTITION, "CREATE PARTITION", 0x880b, 0x888b, C_NONE)                            \
+    X(CREATE_SNAPSHOT, "CREATE SNAPSHOT", 0, 0x88a9, C_NONE)                                   \
+    X(CREATE_USER_TRACKING_COLLECTION, "CREATE USER TRACKING COLLECTION", 0, 0x8894, C_CONT)   \
+    X(DETACH_CLONE, "DETACH CLONE", 0, 0x88aa, C_NONE)                                         \
+    X(FLUSH, "FLUSH", 0x8808, 0x8888, C_NONE)                                                  \
+    X(FLUSH_COLLECTION, "FLUSH COLLECTION", 0x881a, 0x889a, C_NONE)                            \
+    X(FLUSH_OSD, "FLUSH OSD", 0x881c, 0x889c, C_NONE)                                          \
+    X(FLUSH_PARTITION, "FLUSH PARTITION", 0x881b, 0x889b, C_NONE)                              \
+    X(FORMAT_OSD, "FORMAT OSD", 0x8801, 0x8881, C_NONE)                                        \
+    X(GET_ATTRIBUTES, "GET ATTRIBUTES", 0x880e, 0x888e, C_NONE)                                \
+    X(GET_MEMBER_ATTRIBUTES, "GET MEMBER ATTRIBUTES", 0, 0x88a2, C_NONE)                       \
+    X(LIST, "LIST", 0x8803, 0x8883, C_IN)                                                      \
+    X(LIST_COLLECTION, "LIST COLLECTION", 0x8817, 0x8897, C_IN)                                \
+    X(OBJECT_STRUCTURE_CHECK, "OBJECT STRUCTURE CHECK", 0, 0x8880, C_NONE)                     \
+    X(PERFORM_SCSI_COMMAND, "PERFORM SCSI COMMAND", 0x8f7e, 0x8f7c, C_NONE)                    \
+    X(PERFORM_TASK_MANAGEMENT, "PERFORM TASK MANAGEMENT FUNCTION", 0x8f7f, 0x8f7d, C_NONE)     \
+    X(PUNCH, "PUNCH", 0, 0x8884, C_NONE)                                                       \
+    X(QUERY, "QUERY", 0, 0x88a0, C_IN | C_CONT)                                                \
+    X(READ, "READ", 0x8805, 0x8885, C_IN | C_CONT)                                             \
+    X(READ_MAP, "READ MAP", 0, 0x88b1, C_IN)                                                   \
+    X(READ_MAPS_AND_COMPARE, "READ MAPS AND COMPARE", 0, 0x88b2, C_IN | C_CONT)                \
+    X(REFRESH_SNAPSHOT_OR_CLONE, "REFRESH SNAPSHOT OR CLONE", 0, 0x88ab, C_NONE)               \
+    X(REMOVE, "REMOVE", 0x880a, 0x888a, C_NONE)                                                \
+    X(REMOVE_COLLECTION, "REMOVE COLLECTION", 0x8816, 0x8896, C_NONE)                          \
+    X(REMOVE_MEMBER_OBJECTS, "REMOVE MEMBER OBJECTS", 0, 0x88a1, C_NONE)                       \
+    X(REMOVE_PARTITION, "REMOVE PARTITION", 0x880c, 0x888c, C_NONE)                            \
+    X(RESTORE_PARTITION_FROM_SNAPSHOT, "RESTORE PARTITION FROM SNAPSHOT", 0, 0x88ac, C_NONE)   \
+    X(SET_ATTRIBUTES, "SET ATTRIBUTES", 0x880f, 0x888f, C_NONE)                                \
+    X(SET_KEY, "SET KEY", 0x8818, 0x8898, C_NONE)                                              \
+    X(SET_MASTER_KEY, "SET MASTER KEY", 0x8819, 0x8899, C_OUT | C_IN)                          \
+    X(SET_MEMBER_ATTRIBUTES, "SET MEMBER ATTRIBUTES", 0, 0x88a3, C_NONE)                       \
+    X(WRITE, "WRITE", 0x8806, 0x8886, C_OUT | C_CONT)
 
-static const struct osd_op_info ops[OSD_OP_MAX] = {
-    [OSD_OP_APPEND] = OP("APPEND", 0x8807, 0x8887, C_OUT | C_CONT),
-    [OSD_OP_CLEAR] = OP("CLEAR", 0, 0x8889, C_NONE),
-    [OSD_OP_COPY_USER_OBJECTS] = OP("COPY USER OBJECTS", 0, 0x8893, C_CONT),
-    [OSD_OP_CREATE] = OP("CREATE", 0x8802, 0x8882, C_NONE),
-    [OSD_OP_CREATE_AND_WRITE] = OP("CREATE AND WRITE", 0x8812, 0x8892, C_OUT | C_CONT),
-    [OSD_OP_CREATE_CLONE] = OP("CREATE CLONE", 0, 0x88a8, C_NONE),
-    [OSD_OP_CREATE_COLLECTION] = OP("CREATE COLLECTION", 0x8815, 0x8895, C_NONE),
-    [OSD_OP_CREATE_PARTITION] = OP("CREATE PARTITION", 0x880b, 0x888b, C_NONE),
-    [OSD_OP_CREATE_SNAPSHOT] = OP("CREATE SNAPSHOT", 0, 0x88a9, C_NONE),
-    [OSD_OP_CREATE_USER_TRACKING_COLLECTION] =
-        OP("CREATE USER TRACKING COLLECTION", 0, 0x8894, C_CONT),
-    [OSD_OP_DETACH_CLONE] = OP("DETACH CLONE", 0, 0x88aa, C_NONE),
-    [OSD_OP_FLUSH] = OP("FLUSH", 0x8808, 0x8888, C_NONE),
-    [OSD_OP_FLUSH_COLLECTION] = OP("FLUSH COLLECTION", 0x881a, 0x889a, C_NONE),
-    [OSD_OP_FLUSH_OSD] = OP("FLUSH OSD", 0x881c, 0x889c, C_NONE),
-    [OSD_OP_FLUSH_PARTITION] = OP("FLUSH PARTITION", 0x881b, 0x889b, C_NONE),
-    [OSD_OP_FORMAT_OSD] = OP("FORMAT OSD", 0x8801, 0x8881, C_NONE),
-    [OSD_OP_GET_ATTRIBUTES] = OP("GET ATTRIBUTES", 0x880e, 0x888e, C_NONE),
-    [OSD_OP_GET_MEMBER_ATTRIBUTES] = OP("GET MEMBER ATTRIBUTES", 0, 0x88a2, C_NONE),
-    [OSD_OP_LIST] = OP("LIST", 0x8803, 0x8883, C_IN),
-    [OSD_OP_LIST_COLLECTION] = OP("LIST COLLECTION", 0x8817, 0x8897, C_IN),
-    [OSD_OP_OBJECT_STRUCTURE_CHECK] = OP("OBJECT STRUCTURE CHECK", 0, 0x8880, C_NONE),
-    [OSD_OP_PERFORM_SCSI_COMMAND] = OP("PERFORM SCSI COMMAND", 0x8f7e, 0x8f7c, C_NONE),
-    [OSD_OP_PERFORM_TASK_MANAGEMENT] =
-        OP("PERFORM TASK MANAGEMENT FUNCTION", 0x8f7f, 0x8f7d, C_NONE),
-    [OSD_OP_PUNCH] = OP("PUNCH", 0, 0x8884, C_NONE),
-    [OSD_OP_QUERY] = OP("QUERY", 0, 0x88a0, C_IN | C_CONT),
-    [OSD_OP_READ] = OP("READ", 0x8805, 0x8885, C_IN | C_CONT),
-    [OSD_OP_READ_MAP] = OP("READ MAP", 0, 0x88b1, C_IN),
-    [OSD_OP_READ_MAPS_AND_COMPARE] = OP("READ MAPS AND COMPARE", 0, 0x88b2, C_IN | C_CONT),
-    [OSD_OP_REFRESH_SNAPSHOT_OR_CLONE] = OP("REFRESH SNAPSHOT OR CLONE", 0, 0x88ab, C_NONE),
-    [OSD_OP_REMOVE] = OP("REMOVE", 0x880a, 0x888a, C_NONE),
-    [OSD_OP_REMOVE_COLLECTION] = OP("REMOVE COLLECTION", 0x8816, 0x8896, C_NONE),
-    [OSD_OP_REMOVE_MEMBER_OBJECTS] = OP("REMOVE MEMBER OBJECTS", 0, 0x88a1, C_NONE),
-    [OSD_OP_REMOVE_PARTITION] = OP("REMOVE PARTITION", 0x880c, 0x888c, C_NONE),
-    [OSD_OP_RESTORE_PARTITION_FROM_SNAPSHOT] =
-        OP("RESTORE PARTITION FROM SNAPSHOT", 0, 0x88ac, C_NONE),
-    [OSD_OP_SET_ATTRIBUTES] = OP("SET ATTRIBUTES", 0x880f, 0x888f, C_NONE),
-    [OSD_OP_SET_KEY] = OP("SET KEY", 0x8818, 0x8898, C_NONE),
-    [OSD_OP_SET_MASTER_KEY] = OP("SET MASTER KEY", 0x8819, 0x8899, C_OUT | C_IN),
-    [OSD_OP_SET_MEMBER_ATTRIBUTES] = OP("SET MEMBER ATTRIBUTES", 0, 0x88a3, C_NONE),
-    [OSD_OP_WRITE] = OP("WRITE", 0x8806, 0x8886, C_OUT | C_CONT),
-};
+#define INFO(op_, name_, a1, a2, flags)                                                        \
+    [OSD_OP_##op_] = {.name = name_,                                                           \
+                      .action = {0, a1, a2},                                                   \
+                      .data_out = ((flags)&C_OUT) != 0,                                        \
+                      .data_in = ((flags)&C_IN) != 0,                                          \
+                      .continuation = ((flags)&C_CONT) != 0},
+
+static const struct osd_op_info ops[OSD_OP_MAX] = {COMMANDS(INFO)};
+
+/* One more than the command whose service action ends in this byte, which no two share; what is not
+ * defined in a generation stands behind. */
+#define PLACE(op_, action_) ((action_) ? (action_)&0xff : 0x100 + OSD_OP_##op_)
+#define FIND(op_, name_, a1, a2, flags)                                                        \
+    [PLACE(op_, a1)] = OSD_OP_##op_ + 1, [PLACE(op_, a2)] = OSD_OP_##op_ + 1,
+
+static const uint8_t by_last_byte[0x100 + OSD_OP_MAX] = {COMMANDS(FIND)};
 
 const struct osd_op_info *osd_op_info(enum osd_op op)
 {
@@ -73,15 +81,13 @@ const struct osd_op_info *osd_op_info(enum osd_op op)
 
 enum osd_op osd_op_by_action(uint16_t action, enum osd_gen *ret_gen)
 {
-    if (action == 0)
-        return OSD_OP_INVALID;
-    for (int op = 0; op < OSD_OP_MAX; op++) {
-        for (int gen = OSD_GEN1; gen <= OSD_GEN2; gen++) {
-            if (ops[op].action[gen] == action) {
-                if (ret_gen)
-                    *ret_gen = (enum osd_gen)gen;
-                return (enum osd_op)op;
-            }
+    int op = by_last_byte[action & 0xff] - 1;
+
+    for (int gen = OSD_GEN1; op >= 0 && gen <= OSD_GEN2; gen++) {
+        if (ops[op].action[gen] == action) {
+            if (ret_gen)
+                *ret_gen = (enum osd_gen)gen;
+            return (enum osd_op)op;
         }
     }
     return OSD_OP_INVALID;
@@ -551,24 +557,47 @@ static osd_status check_continuation(const uint8_t *cdb, const struct osd_cdb *c
     return OSD_OK;
 }
 
+/* All but what it is allowed by. */
+static osd_status decode_request(const uint8_t *cdb, size_t len, struct osd_cdb *c,
+                                 struct osd_wire_error *reterr)
+{
+    osd_status st;
+
+    if ((st = decode_frame(cdb, len, c, reterr)) || (st = decode_options(cdb, c, reterr)) ||
+        (st = get_rows(id_rows(c->op), cdb, c->gen, c, reterr)) ||
+        (st = get_rows(layouts[c->op][c->gen], cdb, c->gen, c, reterr)) ||
+        (st = check_continuation(cdb, c, reterr)) ||
+        (st = get_rows(attr_rows[c->attr.format], cdb, c->gen, c, reterr)) ||
+        (st = check_attr_params(c, reterr)))
+        return st;
+    accept_old_flush_scope(c);
+    return OSD_OK;
+}
+
 osd_status osd_cdb_decode(const uint8_t *cdb, size_t len, struct osd_cdb *ret,
                           struct osd_wire_error *reterr)
 {
     struct osd_cdb c = {.op = OSD_OP_INVALID};
-    osd_status st;
+    osd_status st = decode_request(cdb, len, &c, reterr);
 
-    if ((st = decode_frame(cdb, len, &c, reterr)) || (st = decode_options(cdb, &c, reterr)) ||
-        (st = get_rows(id_rows(c.op), cdb, c.gen, &c, reterr)) ||
-        (st = get_rows(layouts[c.op][c.gen], cdb, c.gen, &c, reterr)) ||
-        (st = check_continuation(cdb, &c, reterr)) ||
-        (st = get_rows(attr_rows[c.attr.format], cdb, c.gen, &c, reterr)) ||
-        (st = check_attr_params(&c, reterr)) ||
-        (st = get_rows(security_rows[c.gen], cdb, c.gen, &c, reterr)))
+    if (!st)
+        st = get_rows(security_rows[c.gen], cdb, c.gen, &c, reterr);
+    if (st)
         return st;
-    accept_old_flush_scope(&c);
     osd_capability_decode(cdb + OSD_CAPABILITY_AT, c.gen, &c.cap);
     *ret = c;
     return OSD_OK;
+}
+
+osd_status osd_cdb_glance(const uint8_t *cdb, size_t len, struct osd_cdb *ret)
+{
+    struct osd_cdb c = {.op = OSD_OP_INVALID};
+    struct osd_wire_error err;
+    osd_status st = decode_request(cdb, len, &c, &err);
+
+    if (!st)
+        *ret = c;
+    return st;
 }
 
 /* What bytes 10 and 11 of this command in this generation can say. */

@@ -251,6 +251,10 @@ struct osd_cdb osd_cdb_make(enum osd_op op, enum osd_gen gen, uint64_t pid, uint
 osd_status osd_cdb_decode(const uint8_t *cdb, size_t len, struct osd_cdb *ret,
                           struct osd_wire_error *reterr);
 
+/** The same without what the command is allowed by: cap and sec are zero, and nothing is judged there.
+ *  For who only wants to know what will be done. */
+osd_status osd_cdb_glance(const uint8_t *cdb, size_t len, struct osd_cdb *ret);
+
 /**
  * Encode a CDB; the capability is laid out for the CDB's generation unless its format is 1 in
  * an OSD-2 CDB. Offsets must be representable (osd_offset_align()).

@@ -10,15 +10,18 @@
 
 #define LARGEST (256 * KIB)
 
+static bool is_write(const struct osd_request *req)
+{
+    return req->cdb_len >= 10 && osd_op_by_action(be16_get(req->cdb + 8), NULL) == OSD_OP_WRITE;
+}
+
 /* A WRITE of whole blocks, and nothing else in its buffer. */
 static bool is_plain(const struct osd_request *req, struct store_id *ret)
 {
-    struct osd_wire_error err;
     struct osd_cdb c;
 
-    if (req->cdb_len == 0 || req->cdb[0] != OSD_OPCODE || req->out.len == 0 ||
-        req->out.len % STORE_BLOCK != 0 || req->out.len >= LARGEST ||
-        osd_cdb_decode(req->cdb, req->cdb_len, &c, &err) != OSD_OK || c.op != OSD_OP_WRITE)
+    if (!is_write(req) || req->out.len == 0 || req->out.len % STORE_BLOCK != 0 ||
+        req->out.len >= LARGEST || osd_cdb_glance(req->cdb, req->cdb_len, &c) != OSD_OK)
         return false;
     *ret = (struct store_id){c.pid, c.oid};
     return c.length == req->out.len && c.start % STORE_BLOCK == 0;
@@ -32,7 +35,7 @@ void osd_device_early(struct osd_device *dev, struct osd_request *reqs, size_t n
     struct store_id whose = {0};
     unsigned found = 0;
 
-    for (size_t i = 0; i < n && ops->early && found < STORE_EARLY_MAX; i++)
+    for (size_t i = 0; n > 1 && i < n && ops->early && found < STORE_EARLY_MAX; i++)
         if (is_plain(&reqs[i], &whose))
             data[found++] = reqs[i].out;
     if (found < 2 || ops->early(dev->store, whose, data, found, &e))

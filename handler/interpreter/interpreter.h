@@ -131,8 +131,8 @@ struct osd_scope {
     uint64_t pid, oid;
 };
 
-/** Judge a command without executing it, and what it will lock; malformed ones are short. A
- *  COLLECT is judged by the command that was staged for it. Any thread. */
+/** Judge a command without executing it, and what it will lock; malformed ones are short. What it is
+ *  allowed by is not looked at. A COLLECT is judged by the command that was staged for it. Any thread. */
 enum osd_weight osd_device_weigh(struct osd_device *dev, const uint8_t *cdb, size_t cdb_len,
                                  struct osd_scope *ret_scope);
 

@@ -217,13 +217,12 @@ static struct osd_scope scope_of(const struct osd_cdb *c, const struct action *a
 
 enum osd_weight command_weigh(const uint8_t *cdb, size_t cdb_len, struct osd_scope *ret_scope)
 {
-    struct osd_wire_error err;
     enum osd_weight work, attrs;
     const struct action *a;
     struct osd_cdb c;
 
     *ret_scope = (struct osd_scope){.nothing = true};
-    if (osd_cdb_decode(cdb, cdb_len, &c, &err) || !(a = action_of(c.op)))
+    if (osd_cdb_glance(cdb, cdb_len, &c) || !(a = action_of(c.op)))
         return OSD_WEIGHT_SHORT;
     *ret_scope = scope_of(&c, a);
     work = weigh_work(&c);

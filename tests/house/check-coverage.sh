@@ -45,9 +45,9 @@ while read -r op name first second; do
     grep -qx "$op" <<<"$offered" && status='| built |'
     grep -qF "$status" <<<"$row" || complain "${name//_/ } is not '$status'"
     seen=$((seen + 1))
-done < <(tr '\n' ' ' <wire/cdb.c |
-    grep -oE '\[OSD_OP_[A-Z_]+\] = *OP\("[A-Z ]+", [0-9a-fx]+, [0-9a-fx]+' |
-    sed -E 's/\[OSD_OP_([A-Z_]+)\] = *OP\("([^"]+)", ([^,]+), (.*)/\1|\2|\3|\4/' |
+done < <(sed -n '/define COMMANDS(/,/^$/p' wire/cdb.c |
+    grep -oE 'X\([A-Z_]+, "[A-Z ]+", [0-9a-fx]+, [0-9a-fx]+' |
+    sed -E 's/X\(([A-Z_]+), "([^"]+)", ([^,]+), (.*)/\1|\2|\3|\4/' |
     sed 's/ /_/g; s/|_/|/g; s/|/ /g')
 
 declared=$(sed -n '/^enum osd_op {/,/OSD_OP_MAX/p' wire/cdb.h | grep 'OSD_OP_' |

@@ -53,9 +53,9 @@ said=$(sed -n '/^### 2\.1 /,/^### 2\.2 /p' "$page" | grep -E '^\| [A-Z]{3}' |
     while IFS='|' read -r _ name osd1 osd2 _; do
         echo "$(sed 's/^ *//; s/ *$//' <<<"$name"),$(code "$osd1"),$(code "$osd2")"
     done | sort)
-built=$(sed -n '/osd_op_info ops\[/,/^};/p' wire/cdb.c | tr '\n' ' ' |
-    grep -oE 'OP\("[^"]+", (0|0x[0-9a-f]+), (0|0x[0-9a-f]+)' |
-    sed -E 's/OP\("([^"]+)", ([^,]+), (.*)/\1,\2,\3/' | sort)
+built=$(sed -n '/define COMMANDS(/,/^$/p' wire/cdb.c |
+    grep -oE '"[^"]+", (0|0x[0-9a-f]+), (0|0x[0-9a-f]+)' |
+    sed -E 's/"([^"]+)", ([^,]+), (.*)/\1,\2,\3/' | sort)
 if ! diff <(echo "$said") <(echo "$built"); then
     complain "section 2.1 of $page (<) and wire/cdb.c (>) differ"
 fi

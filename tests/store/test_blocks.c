@@ -693,6 +693,59 @@ static void test_store_blocks__writers_that_meet_go_on_in_different_files(void *
     assert_in_range(taken(), KEPT_MIB, KEPT_MIB + FILES); /* with the pieces in use */
 }
 
+#define MODEL_RUN   250u /* blocks, at most: over several words of the bitmap */
+#define MODEL_RUNS  64u  /* less than a file together */
+#define MODEL_STEPS 20000u
+
+static bool out[BLOCKS_PER_FILE]; /* blocks that were given out */
+
+/* All in the first file: there is always room in it. */
+static void change_hands(uint64_t first, uint32_t n, bool to_us)
+{
+    assert_true(first + n <= BLOCKS_PER_FILE);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(out[first + i], !to_us);
+        out[first + i] = to_us;
+    }
+}
+
+static uint32_t take_run(uint32_t want, uint64_t *ret_first)
+{
+    uint32_t n;
+
+    rig_ok(blocks_alloc(b, 1, want, ret_first, &n));
+    assert_in_range(n, 1, want);
+    change_hands(*ret_first, n, true);
+    return n;
+}
+
+static void give_run(uint64_t first, uint32_t n)
+{
+    change_hands(first, n, false);
+    blocks_release(b, first, n);
+}
+
+/* A block that is given out twice is written over; one that is not given back is lost until the next open. */
+static void test_store_blocks__a_block_is_given_out_once_until_it_is_given_back(void **state)
+{
+    uint64_t first[MODEL_RUNS] = {0}, seed = 1;
+    uint32_t n[MODEL_RUNS] = {0};
+
+    (void)state;
+    rig_ok(blocks_open(NULL, false, &b));
+    for (unsigned step = 0; step < MODEL_STEPS; step++) {
+        uint64_t i = rig_random(&seed, MODEL_RUNS);
+        if (n[i] > 0)
+            give_run(first[i], n[i]);
+        n[i] = take_run(1 + (uint32_t)rig_random(&seed, MODEL_RUN), &first[i]);
+    }
+    for (unsigned i = 0; i < MODEL_RUNS; i++)
+        give_run(first[i], n[i]);
+    for (uint32_t had = 0; had < BLOCKS_PER_FILE;)
+        had += take_run(MODEL_RUN, &first[0]);
+    blocks_close(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -719,6 +772,7 @@ int main(void)
         RIG_TEST(test_store_blocks__files_get_room_although_the_next_gets_none),
         RIG_TEST(test_store_blocks__a_file_that_gets_half_its_space_keeps_none),
         RIG_TEST(test_store_blocks__files_whose_names_may_be_lost_do_not_stay),
+        RIG_TEST(test_store_blocks__a_block_is_given_out_once_until_it_is_given_back),
     };
 
     rig_choose("rocksdb");

@@ -427,6 +427,46 @@ static void test_wire_cdb__random_commands_survive(void **state)
     }
 }
 
+/* Who weighs a command by it must not take it for another one. */
+static void test_wire_cdb__a_glance_sees_all_but_what_allows_the_command(void **state)
+{
+    static const uint8_t zeros[sizeof(struct osd_cdb)];
+    uint64_t rng = 0x7654321;
+
+    (void)state;
+    for (int op = 0; op < OSD_OP_MAX; op++) {
+        for (BOTH(g)) {
+            for (int i = 0; i < 50 && osd_op_info(op)->action[g]; i++) {
+                struct osd_cdb c = random_command(&rng, op, g), whole, seen;
+                uint8_t raw[OSD_CDB_MAX];
+                struct osd_wire_error err;
+
+                encode(&c, raw);
+                assert_int_equal(osd_cdb_decode(raw, full_length(g), &whole, &err), OSD_OK);
+                assert_int_equal(osd_cdb_glance(raw, full_length(g), &seen), OSD_OK);
+                assert_memory_equal(&seen, &whole, offsetof(struct osd_cdb, cap));
+                assert_memory_equal(&seen.cap, zeros, sizeof(seen.cap));
+                assert_memory_equal(&seen.sec, zeros, sizeof(seen.sec));
+            }
+        }
+    }
+}
+
+static void test_wire_cdb__a_glance_refuses_what_no_command_is(void **state)
+{
+    struct osd_cdb c = plain(OSD_OP_WRITE, OSD_GEN2), seen = {.oid = 0x77};
+    uint8_t raw[OSD_CDB_MAX];
+
+    (void)state;
+    encode(&c, raw);
+    assert_int_equal(osd_cdb_glance(raw, 235, &seen), OSD_E_INVALID);
+    raw[11] = 0; /* GET/SET CDBFMT */
+    assert_int_equal(osd_cdb_glance(raw, 236, &seen), OSD_E_INVALID);
+    raw[0] = 0x2a;
+    assert_int_equal(osd_cdb_glance(raw, 236, &seen), OSD_E_INVALID);
+    assert_int_equal(seen.oid, 0x77);
+}
+
 /* ---- refusals ---- */
 
 static void test_wire_cdb__every_cut_is_refused(void **state)
@@ -867,6 +907,8 @@ int main(void)
         cmocka_unit_test(test_wire_cdb__bits_stand_where_the_reference_says),
         cmocka_unit_test(test_wire_cdb__attribute_parameters_of_each_format),
         cmocka_unit_test(test_wire_cdb__random_commands_survive),
+        cmocka_unit_test(test_wire_cdb__a_glance_sees_all_but_what_allows_the_command),
+        cmocka_unit_test(test_wire_cdb__a_glance_refuses_what_no_command_is),
         cmocka_unit_test(test_wire_cdb__every_cut_is_refused),
         cmocka_unit_test(test_wire_cdb__frames_that_are_refused),
         cmocka_unit_test(test_wire_cdb__reserved_values_point_at_their_byte),
