@@ -24,7 +24,8 @@ struct nonce_slot {
 
 void nonces_init(struct nonces *n, uint64_t floor)
 {
-    *n = (struct nonces){.floor = floor};
+    *n = (struct nonces){0};
+    atomic_init(&n->floor, floor);
     pthread_mutex_init(&n->lock, NULL);
 }
 
@@ -37,12 +38,7 @@ void nonces_destroy(struct nonces *n)
 
 uint64_t nonces_floor(struct nonces *n)
 {
-    uint64_t floor;
-
-    pthread_mutex_lock(&n->lock);
-    floor = n->floor;
-    pthread_mutex_unlock(&n->lock);
-    return floor;
+    return atomic_load_explicit(&n->floor, memory_order_acquire);
 }
 
 static uint32_t *bucket_of(struct nonces *n, const uint8_t *nonce)
@@ -69,8 +65,8 @@ static void evict(struct nonces *n, struct nonce_slot *s)
     while (*at != me)
         at = &n->slots[*at].chain;
     *at = s->chain;
-    if (stamp >= n->floor)
-        n->floor = stamp + 1;
+    if (stamp >= nonces_floor(n))
+        atomic_store_explicit(&n->floor, stamp + 1, memory_order_release);
 }
 
 /* Empty buckets. Each page of them is written to now: nonces spread over all, so that each of the
@@ -97,7 +93,8 @@ static osd_status use(struct nonces *n, const uint8_t *nonce)
         n->buckets = make_buckets();
     if (!n->slots || !n->buckets)
         return OSD_E_NOMEM;
-    if (is_known(n, nonce))
+    if (is_known(n, nonce) ||
+        be48_get(nonce) < nonces_floor(n)) /* it may have made way just now */
         return OSD_E_EXISTS;
     s = &n->slots[n->next];
     if (s->used)

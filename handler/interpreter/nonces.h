@@ -9,6 +9,7 @@
 #define INTERPRETER_NONCES_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "osd/status.h"
@@ -18,8 +19,8 @@
 
 struct nonces {
     pthread_mutex_t lock;
-    uint64_t seed;  /* of the hash */
-    uint64_t floor; /* timestamps below are too old, ms */
+    uint64_t seed;              /* of the hash */
+    atomic_uint_fast64_t floor; /* timestamps below are too old, ms; only rises */
     struct nonce_slot *slots;
     uint32_t *buckets; /* slot of the newest nonce of each hash, if any */
     uint32_t next;     /* slot to be used next */
@@ -32,7 +33,8 @@ void nonces_destroy(struct nonces *n);
 /** Least timestamp that can be accepted. Any thread. */
 uint64_t nonces_floor(struct nonces *n);
 
-/** Accept a nonce once. OSD_E_EXISTS; OSD_E_NOMEM. Any thread. */
+/** Accept a nonce once. OSD_E_EXISTS, also when it is older than nonces_floor(); OSD_E_NOMEM. Any
+ *  thread. */
 osd_status nonces_use(struct nonces *n, const uint8_t nonce[OSD_NONCE_LEN]);
 
 #endif

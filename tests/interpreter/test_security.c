@@ -316,6 +316,10 @@ static void test_interpreter_security__forgotten_nonces_stay_refused(void **stat
     be32_put(nonce + 8, NONCES);
     assert_int_equal(nonces_use(&n, nonce), OSD_OK);
     assert_int_equal(nonces_floor(&n), 11);
+    /* It made way after somebody had asked for the floor and before they used it. */
+    be48_put(nonce, 10);
+    be32_put(nonce + 8, 0);
+    assert_int_equal(nonces_use(&n, nonce), OSD_E_EXISTS);
     nonces_destroy(&n);
 }
 
