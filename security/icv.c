@@ -4,41 +4,85 @@
  */
 #include "icv.h"
 
+/* The digests by their own names, which are deprecated since OpenSSL 3.0: EVP allocates a context for
+ * each of the two digests of a code, cannot go on from a key without copying one, and spends as much
+ * on what is as short as a CDB as the digests do. The arithmetic is the same. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <pthread.h>
-#include <stdlib.h>
+#include <openssl/sha.h>
 #include <string.h>
 
 #define ZEROS  64
 #define PIECES 16
+#define BLOCK  64 /* bytes, of both digests */
 
 static const uint8_t zeros[ZEROS];
 
+/* ---- the digests ---- */
+
+union digest {
+    SHA_CTX sha1;
+    SHA256_CTX sha256;
+};
+
+_Static_assert(sizeof(union digest) <= sizeof(((struct osd_mac *)0)->digest), "room for one");
+_Static_assert(OSD_KEY_LEN == SHA_DIGEST_LENGTH && OSD_DIGEST_LEN == SHA256_DIGEST_LENGTH &&
+                   SHA_CBLOCK == BLOCK && SHA256_CBLOCK == BLOCK,
+               "what the codes are made of");
+
+static union digest *digest_of(struct osd_mac *m)
+{
+    return (union digest *)m->digest;
+}
+
+static bool digest_begin(union digest *d, bool sha256)
+{
+    return (sha256 ? SHA256_Init(&d->sha256) : SHA1_Init(&d->sha1)) == 1;
+}
+
+static bool digest_add(union digest *d, bool sha256, const void *data, size_t len)
+{
+    return (sha256 ? SHA256_Update(&d->sha256, data, len) : SHA1_Update(&d->sha1, data, len)) ==
+           1;
+}
+
+static bool digest_end(union digest *d, bool sha256, uint8_t ret[OSD_DIGEST_LEN])
+{
+    return (sha256 ? SHA256_Final(ret, &d->sha256) : SHA1_Final(ret, &d->sha1)) == 1;
+}
+
+/* What a digest is after one block. */
+static void digest_save(const union digest *d, bool sha256, uint32_t h[8])
+{
+    const SHA_CTX *c = &d->sha1;
+
+    if (sha256)
+        memcpy(h, d->sha256.h, sizeof(d->sha256.h));
+    else
+        memcpy(h, (const uint32_t[8]){c->h0, c->h1, c->h2, c->h3, c->h4}, 8 * sizeof(*h));
+}
+
+static void digest_resume(union digest *d, bool sha256, const uint32_t h[8])
+{
+    if (sha256) {
+        d->sha256 = (SHA256_CTX){.Nl = 8 * BLOCK, .md_len = SHA256_DIGEST_LENGTH};
+        memcpy(d->sha256.h, h, sizeof(d->sha256.h));
+    } else {
+        d->sha1 = (SHA_CTX){
+            .h0 = h[0], .h1 = h[1], .h2 = h[2], .h3 = h[3], .h4 = h[4], .Nl = 8 * BLOCK};
+    }
+}
+
+osd_status osd_digest(const void *data, size_t len, uint8_t ret[OSD_DIGEST_LEN])
+{
+    union digest d;
+    bool good =
+        digest_begin(&d, true) && digest_add(&d, true, data, len) && digest_end(&d, true, ret);
+
+    return good ? OSD_OK : OSD_E_NOMEM;
+}
+
 /* ---- the code ---- */
-
-/* HMAC (RFC 2104) on the digests of libcrypto: its own HMAC sets up more than it computes for
- * what is as short as a CDB. Making a context costs too, so each thread keeps one per algorithm
- * that it uses again with other keys. Long-lived secrets do not go into it. */
-#define BLOCK 64 /* bytes, of both digests */
-
-struct osd_mac {
-    EVP_MD_CTX *ctx;
-    const EVP_MD *digest;
-    uint8_t outer[BLOCK]; /* the key, with the outer pattern */
-    bool kept, busy;
-};
-
-enum { N_HMACS = 2 };
-
-struct kept {
-    struct osd_mac *macs[N_HMACS];
-};
-
-static EVP_MD *digests[N_HMACS]; /* fetched once, never freed */
-static pthread_key_t kept;
-static bool have_kept;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 bool osd_hmac_of_index(uint8_t index, enum osd_hmac *ret)
 {
@@ -48,136 +92,62 @@ bool osd_hmac_of_index(uint8_t index, enum osd_hmac *ret)
     return true;
 }
 
-static void discard(struct osd_mac *m)
+/* The digest of the key with a pattern, which is one block (RFC 2104). */
+static bool digest_key(bool sha256, const uint8_t key[OSD_KEY_LEN], uint8_t pattern,
+                       uint32_t h[8])
 {
-    if (!m)
-        return;
-    EVP_MD_CTX_free(m->ctx); /* wipes what it holds */
-    OPENSSL_cleanse(m->outer, sizeof(m->outer));
-    free(m);
-}
-
-static void discard_kept(void *arg)
-{
-    struct kept *k = arg;
-
-    for (int i = 0; i < N_HMACS; i++)
-        discard(k->macs[i]);
-    free(k);
-}
-
-static void prepare(void)
-{
-    digests[0] = EVP_MD_fetch(NULL, "SHA1", NULL);
-    digests[1] = EVP_MD_fetch(NULL, "SHA256", NULL);
-    have_kept = pthread_key_create(&kept, discard_kept) == 0;
-}
-
-static struct osd_mac *new_mac(enum osd_hmac hmac)
-{
-    struct osd_mac *m = calloc(1, sizeof(*m));
-
-    if (m)
-        m->digest = digests[hmac == OSD_HMAC_SHA256];
-    if (m && m->digest)
-        m->ctx = EVP_MD_CTX_new();
-    if (m && m->ctx)
-        return m;
-    discard(m);
-    return NULL;
-}
-
-/* Where the thread keeps its context; NULL: it keeps none. */
-static struct osd_mac **kept_place(enum osd_hmac hmac)
-{
-    struct kept *k = have_kept ? pthread_getspecific(kept) : NULL;
-
-    if (!k && have_kept) {
-        k = calloc(1, sizeof(*k));
-        if (k && pthread_setspecific(kept, k)) {
-            free(k);
-            k = NULL;
-        }
-    }
-    return k ? &k->macs[hmac == OSD_HMAC_SHA256] : NULL;
-}
-
-/* The thread's own, if it is free; else a new one. */
-static struct osd_mac *take_mac(enum osd_hmac hmac, bool secret)
-{
-    struct osd_mac **place = secret ? NULL : kept_place(hmac);
-
-    if (!place || (*place && (*place)->busy))
-        return new_mac(hmac);
-    if (!*place) {
-        *place = new_mac(hmac);
-        if (*place)
-            (*place)->kept = true;
-    }
-    return *place;
-}
-
-/* The inner digest; the outer one's beginning is kept for the end. */
-static bool start(struct osd_mac *m, const uint8_t key[OSD_KEY_LEN])
-{
-    uint8_t inner[BLOCK];
+    uint8_t block[BLOCK];
+    union digest d;
     bool good;
 
-    memset(inner, 0x36, BLOCK);
-    memset(m->outer, 0x5c, BLOCK);
-    for (int i = 0; i < OSD_KEY_LEN; i++) {
-        inner[i] ^= key[i];
-        m->outer[i] ^= key[i];
-    }
-    good = EVP_DigestInit_ex2(m->ctx, m->digest, NULL) == 1 &&
-           EVP_DigestUpdate(m->ctx, inner, BLOCK) == 1;
-    OPENSSL_cleanse(inner, sizeof(inner));
+    memset(block, pattern, BLOCK);
+    for (int i = 0; i < OSD_KEY_LEN; i++)
+        block[i] ^= key[i];
+    good = digest_begin(&d, sha256) && digest_add(&d, sha256, block, BLOCK);
+    if (good)
+        digest_save(&d, sha256, h);
+    OPENSSL_cleanse(block, sizeof(block));
+    OPENSSL_cleanse(&d, sizeof(d));
     return good;
 }
 
-/* The outer digest over the inner one; its length, 0 on failure. */
-static unsigned finish(struct osd_mac *m, uint8_t value[EVP_MAX_MD_SIZE])
+osd_status osd_mac_key_make(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
+                            struct osd_mac_key *ret)
 {
-    unsigned len = 0;
-
-    return EVP_DigestFinal_ex(m->ctx, value, &len) == 1 &&
-                   EVP_DigestInit_ex2(m->ctx, m->digest, NULL) == 1 &&
-                   EVP_DigestUpdate(m->ctx, m->outer, BLOCK) == 1 &&
-                   EVP_DigestUpdate(m->ctx, value, len) == 1 &&
-                   EVP_DigestFinal_ex(m->ctx, value, &len) == 1
-               ? len
-               : 0;
+    ret->sha256 = hmac == OSD_HMAC_SHA256;
+    return digest_key(ret->sha256, key, 0x36, ret->inner) &&
+                   digest_key(ret->sha256, key, 0x5c, ret->outer)
+               ? OSD_OK
+               : OSD_E_NOMEM;
 }
 
-static osd_status begin(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN], bool secret,
-                        struct osd_mac **ret)
+void osd_mac_key_wipe(struct osd_mac_key *k)
 {
-    struct osd_mac *m;
+    OPENSSL_cleanse(k, sizeof(*k));
+}
 
-    pthread_once(&once, prepare);
-    m = take_mac(hmac, secret);
-    if (!m)
-        return OSD_E_NOMEM;
-    m->busy = true;
-    if (!start(m, key)) {
-        osd_mac_drop(m);
-        return OSD_E_NOMEM;
-    }
-    *ret = m;
-    return OSD_OK;
+void osd_mac_begin_with(const struct osd_mac_key *k, struct osd_mac *m)
+{
+    digest_resume(digest_of(m), k->sha256, k->inner);
+    memcpy(m->outer, k->outer, sizeof(m->outer));
+    m->sha256 = k->sha256;
 }
 
 osd_status osd_mac_begin_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
-                            struct osd_mac **ret)
+                            struct osd_mac *m)
 {
-    return begin(hmac, key, false, ret);
+    struct osd_mac_key k;
+    osd_status st = osd_mac_key_make(hmac, key, &k);
+
+    if (st == OSD_OK)
+        osd_mac_begin_with(&k, m);
+    osd_mac_key_wipe(&k);
+    return st;
 }
 
 osd_status osd_mac_add(struct osd_mac *m, const void *data, size_t len)
 {
-    if (len == 0)
-        return OSD_OK;
-    return EVP_DigestUpdate(m->ctx, data, len) == 1 ? OSD_OK : OSD_E_NOMEM;
+    return len == 0 || digest_add(digest_of(m), m->sha256, data, len) ? OSD_OK : OSD_E_NOMEM;
 }
 
 static osd_status add_zeros(struct osd_mac *m, uint64_t len)
@@ -209,11 +179,17 @@ osd_status osd_mac_add_iov(struct osd_mac *m, const struct osd_iov *iov, uint64_
 
 osd_status osd_mac_end(struct osd_mac *m, uint8_t ret[OSD_KEY_LEN])
 {
-    uint8_t value[EVP_MAX_MD_SIZE];
-    unsigned len = finish(m, value);
+    size_t len = m->sha256 ? SHA256_DIGEST_LENGTH : SHA_DIGEST_LENGTH;
+    union digest *d = digest_of(m);
+    uint8_t value[OSD_DIGEST_LEN];
+    bool good = digest_end(d, m->sha256, value);
 
+    if (good) {
+        digest_resume(d, m->sha256, m->outer);
+        good = digest_add(d, m->sha256, value, len) && digest_end(d, m->sha256, value);
+    }
     osd_mac_drop(m);
-    if (len < OSD_KEY_LEN)
+    if (!good)
         return OSD_E_NOMEM;
     memcpy(ret, value, OSD_KEY_LEN);
     return OSD_OK;
@@ -221,57 +197,35 @@ osd_status osd_mac_end(struct osd_mac *m, uint8_t ret[OSD_KEY_LEN])
 
 void osd_mac_drop(struct osd_mac *m)
 {
-    if (!m->kept) {
-        discard(m);
-        return;
-    }
-    OPENSSL_cleanse(m->outer, sizeof(m->outer));
-    m->busy = false;
+    OPENSSL_cleanse(m, sizeof(*m));
 }
 
-static osd_status mac(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN], bool secret,
-                      const struct osd_bytes *pieces, size_t n, uint8_t ret[OSD_KEY_LEN])
+osd_status osd_mac_with(const struct osd_mac_key *k, const struct osd_bytes *pieces, size_t n,
+                        uint8_t ret[OSD_KEY_LEN])
 {
-    struct osd_mac *m;
-    osd_status st = begin(hmac, key, secret, &m);
+    osd_status st = OSD_OK;
+    struct osd_mac m;
 
-    if (st)
-        return st;
+    osd_mac_begin_with(k, &m);
     for (size_t i = 0; i < n && st == OSD_OK; i++)
-        st = osd_mac_add(m, pieces[i].data, pieces[i].len);
+        st = osd_mac_add(&m, pieces[i].data, pieces[i].len);
     if (st) {
-        osd_mac_drop(m);
+        osd_mac_drop(&m);
         return st;
     }
-    return osd_mac_end(m, ret);
+    return osd_mac_end(&m, ret);
 }
 
 osd_status osd_mac_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
                       const struct osd_bytes *pieces, size_t n, uint8_t ret[OSD_KEY_LEN])
 {
-    return mac(hmac, key, false, pieces, n, ret);
-}
+    struct osd_mac_key k;
+    osd_status st = osd_mac_key_make(hmac, key, &k);
 
-osd_status osd_mac_secret(const uint8_t key[OSD_KEY_LEN], const struct osd_bytes *pieces,
-                          size_t n, uint8_t ret[OSD_KEY_LEN])
-{
-    return mac(OSD_HMAC_SHA1, key, true, pieces, n, ret);
-}
-
-osd_status osd_digest(const void *data, size_t len, uint8_t ret[OSD_DIGEST_LEN])
-{
-    struct osd_mac *m;
-    bool good;
-
-    pthread_once(&once, prepare);
-    m = take_mac(OSD_HMAC_SHA256, false);
-    if (!m)
-        return OSD_E_NOMEM;
-    good = EVP_DigestInit_ex2(m->ctx, m->digest, NULL) == 1 &&
-           EVP_DigestUpdate(m->ctx, data, len) == 1 &&
-           EVP_DigestFinal_ex(m->ctx, ret, NULL) == 1;
-    osd_mac_drop(m);
-    return good ? OSD_OK : OSD_E_NOMEM;
+    if (st == OSD_OK)
+        st = osd_mac_with(&k, pieces, n, ret);
+    osd_mac_key_wipe(&k);
+    return st;
 }
 
 bool osd_icv_equal(const uint8_t value[OSD_KEY_LEN], const uint8_t *field, size_t len)
@@ -295,43 +249,74 @@ osd_status osd_capability_key_by(enum osd_hmac hmac, const uint8_t secret[OSD_KE
 {
     const struct osd_bytes pieces[] = {capability, {system_id, OSD_SYSTEM_ID_LEN}};
 
-    return mac(hmac, secret, true, pieces, 2, ret);
+    return osd_mac_by(hmac, secret, pieces, 2, ret);
 }
 
 /* Bytes with a field inside them taken as zeros. */
-static osd_status mac_around(enum osd_hmac hmac, const uint8_t *key, struct osd_bytes all,
-                             size_t at, size_t len, uint8_t ret[OSD_KEY_LEN])
+static osd_status mac_around(const struct osd_mac_key *k, struct osd_bytes all, size_t at,
+                             size_t len, uint8_t ret[OSD_KEY_LEN])
 {
     const struct osd_bytes pieces[] = {
         {all.data, at}, {zeros, len}, {all.data + at + len, all.len - at - len}};
 
-    return osd_mac_by(hmac, key, pieces, 3, ret);
+    return osd_mac_with(k, pieces, 3, ret);
+}
+
+osd_status osd_request_icv_with(const struct osd_mac_key *k, enum osd_gen gen,
+                                const uint8_t *cdb, uint8_t ret[OSD_KEY_LEN])
+{
+    return gen == OSD_GEN1
+               ? mac_around(k, (struct osd_bytes){cdb, OSD1_CDB_LEN}, 160, OSD_ICV1_LEN, ret)
+               : mac_around(k, (struct osd_bytes){cdb, OSD2_CDB_LEN}, 184, OSD_ICV2_LEN, ret);
 }
 
 osd_status osd_request_icv_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
                               enum osd_gen gen, const uint8_t *cdb, uint8_t ret[OSD_KEY_LEN])
 {
-    return gen == OSD_GEN1 ? mac_around(hmac, key, (struct osd_bytes){cdb, OSD1_CDB_LEN}, 160,
-                                        OSD_ICV1_LEN, ret)
-                           : mac_around(hmac, key, (struct osd_bytes){cdb, OSD2_CDB_LEN}, 184,
-                                        OSD_ICV2_LEN, ret);
+    struct osd_mac_key k;
+    osd_status st = osd_mac_key_make(hmac, key, &k);
+
+    if (st == OSD_OK)
+        st = osd_request_icv_with(&k, gen, cdb, ret);
+    osd_mac_key_wipe(&k);
+    return st;
+}
+
+osd_status osd_response_icv_with(const struct osd_mac_key *k,
+                                 const uint8_t nonce[OSD_NONCE_LEN], uint8_t status,
+                                 struct osd_bytes sense, uint8_t ret[OSD_KEY_LEN])
+{
+    const struct osd_bytes pieces[] = {{nonce, OSD_NONCE_LEN}, {&status, 1}, sense};
+
+    return osd_mac_with(k, pieces, 3, ret);
 }
 
 osd_status osd_response_icv_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
                                const uint8_t nonce[OSD_NONCE_LEN], uint8_t status,
                                struct osd_bytes sense, uint8_t ret[OSD_KEY_LEN])
 {
-    const struct osd_bytes pieces[] = {{nonce, OSD_NONCE_LEN}, {&status, 1}, sense};
+    struct osd_mac_key k;
+    osd_status st = osd_mac_key_make(hmac, key, &k);
 
-    return osd_mac_by(hmac, key, pieces, 3, ret);
+    if (st == OSD_OK)
+        st = osd_response_icv_with(&k, nonce, status, sense, ret);
+    osd_mac_key_wipe(&k);
+    return st;
 }
 
 osd_status osd_continuation_icv_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
                                    struct osd_bytes segment, uint8_t ret[OSD_KEY_LEN])
 {
+    struct osd_mac_key k;
+    osd_status st;
+
     if (segment.len < 8 + OSD_ICV2_LEN)
         return OSD_E_INVALID;
-    return mac_around(hmac, key, segment, 8, OSD_ICV2_LEN, ret);
+    st = osd_mac_key_make(hmac, key, &k);
+    if (st == OSD_OK)
+        st = mac_around(&k, segment, 8, OSD_ICV2_LEN, ret);
+    osd_mac_key_wipe(&k);
+    return st;
 }
 
 osd_status osd_key_derive(const uint8_t parent[OSD_KEY_LEN], struct osd_bytes seed,
@@ -343,5 +328,5 @@ osd_status osd_key_derive(const uint8_t parent[OSD_KEY_LEN], struct osd_bytes se
         return OSD_E_INVALID;
     last = (uint8_t)((seed.data[seed.len - 1] & 0xfe) | part);
     const struct osd_bytes pieces[] = {{seed.data, seed.len - 1}, {&last, 1}};
-    return mac(OSD_HMAC_SHA1, parent, true, pieces, 2, ret);
+    return osd_mac(parent, pieces, 2, ret);
 }

@@ -9,8 +9,8 @@
  *  (1) Keys and values have OSD_KEY_LEN bytes; OSD-2 fields of 32 bytes hold them at the left,
  *      followed by zeros.
  *  (2) Comparison takes the same time wherever the values differ.
- *  (3) A secret key is wiped before the call returns. A capability key may stay in a thread's
- *      context until its next use or its end.
+ *  (3) Nothing of a key stays behind when a call returns, but in what the caller has: a key made
+ *      ready, until osd_mac_key_wipe(), and a code, until its end.
  * Every function may be called from any thread; OSD_E_NOMEM when the library fails.
  */
 #ifndef SECURITY_ICV_H
@@ -38,12 +38,27 @@ enum osd_hmac { OSD_HMAC_SHA1 = 0x01, OSD_HMAC_SHA256 = 0xe0 };
 /** Algorithm of an index on our device; false when there is none. Index 0 is HMAC-SHA1, too. */
 bool osd_hmac_of_index(uint8_t index, enum osd_hmac *ret);
 
-/** A code being computed over bytes that come one after the other. */
-struct osd_mac;
+/** A key made ready for many codes: two blocks of each are computed. As secret as the key. */
+struct osd_mac_key {
+    uint32_t inner[8], outer[8];
+    bool sha256;
+};
 
-/** OSD_OK and *ret, which osd_mac_end() or osd_mac_drop() ends. */
+osd_status osd_mac_key_make(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
+                            struct osd_mac_key *ret);
+void osd_mac_key_wipe(struct osd_mac_key *k);
+
+/** A code being computed over bytes that come one after the other. osd_mac_end() or osd_mac_drop()
+ *  wipes it. */
+struct osd_mac {
+    uint64_t digest[14];
+    uint32_t outer[8];
+    bool sha256;
+};
+
+void osd_mac_begin_with(const struct osd_mac_key *k, struct osd_mac *m);
 osd_status osd_mac_begin_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
-                            struct osd_mac **ret);
+                            struct osd_mac *m);
 osd_status osd_mac_add(struct osd_mac *m, const void *data, size_t len);
 /** len bytes at off of an iov; zeros are added for what lies outside. */
 osd_status osd_mac_add_iov(struct osd_mac *m, const struct osd_iov *iov, uint64_t off,
@@ -52,16 +67,14 @@ osd_status osd_mac_end(struct osd_mac *m, uint8_t ret[OSD_KEY_LEN]);
 void osd_mac_drop(struct osd_mac *m);
 
 /** One code over the pieces in their order. */
+osd_status osd_mac_with(const struct osd_mac_key *k, const struct osd_bytes *pieces, size_t n,
+                        uint8_t ret[OSD_KEY_LEN]);
 osd_status osd_mac_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
                       const struct osd_bytes *pieces, size_t n, uint8_t ret[OSD_KEY_LEN]);
 
 /** SHA-256 of bytes. */
 #define OSD_DIGEST_LEN 32
 osd_status osd_digest(const void *data, size_t len, uint8_t ret[OSD_DIGEST_LEN]);
-
-/** The same with a key that must not stay in any context. */
-osd_status osd_mac_secret(const uint8_t key[OSD_KEY_LEN], const struct osd_bytes *pieces,
-                          size_t n, uint8_t ret[OSD_KEY_LEN]);
 
 /** Whether a field of len bytes (20 or 32) holds the value. */
 bool osd_icv_equal(const uint8_t value[OSD_KEY_LEN], const uint8_t *field, size_t len);
@@ -77,10 +90,15 @@ osd_status osd_capability_key_by(enum osd_hmac hmac, const uint8_t secret[OSD_KE
                                  uint8_t ret[OSD_KEY_LEN]);
 
 /** Request integrity value of CMDRSP and ALLDATA: the CDB with its own field as zeros. */
+osd_status osd_request_icv_with(const struct osd_mac_key *k, enum osd_gen gen,
+                                const uint8_t *cdb, uint8_t ret[OSD_KEY_LEN]);
 osd_status osd_request_icv_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
                               enum osd_gen gen, const uint8_t *cdb, uint8_t ret[OSD_KEY_LEN]);
 
 /** Response integrity value: nonce, status, and sense data whose own value is zeros. */
+osd_status osd_response_icv_with(const struct osd_mac_key *k,
+                                 const uint8_t nonce[OSD_NONCE_LEN], uint8_t status,
+                                 struct osd_bytes sense, uint8_t ret[OSD_KEY_LEN]);
 osd_status osd_response_icv_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
                                const uint8_t nonce[OSD_NONCE_LEN], uint8_t status,
                                struct osd_bytes sense, uint8_t ret[OSD_KEY_LEN]);
@@ -97,9 +115,9 @@ osd_status osd_key_derive(const uint8_t parent[OSD_KEY_LEN], struct osd_bytes se
 
 /* ---- the same with HMAC-SHA1 ---- */
 
-static inline osd_status osd_mac_begin(const uint8_t key[OSD_KEY_LEN], struct osd_mac **ret)
+static inline osd_status osd_mac_begin(const uint8_t key[OSD_KEY_LEN], struct osd_mac *m)
 {
-    return osd_mac_begin_by(OSD_HMAC_SHA1, key, ret);
+    return osd_mac_begin_by(OSD_HMAC_SHA1, key, m);
 }
 
 static inline osd_status osd_mac(const uint8_t key[OSD_KEY_LEN], const struct osd_bytes *pieces,

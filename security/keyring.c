@@ -17,7 +17,7 @@ osd_status osd_keyring_seed(const struct osd_keyring *ring, enum osd_key_kind ki
 
     be64_put(what + 1, kind >= OSD_KEY_PARTITION ? pid : 0);
     what[9] = kind == OSD_KEY_WORKING ? version : 0;
-    return osd_mac_secret(ring->master + OSD_KEY_LEN, pieces, 2, ret);
+    return osd_mac(ring->master + OSD_KEY_LEN, pieces, 2, ret);
 }
 
 /* One part of a key of a kind, from its parent's generation key. */

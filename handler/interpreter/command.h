@@ -192,7 +192,7 @@ struct command {
     /* security */
     bool verified;      /* its integrity value was right */
     enum osd_hmac hmac; /* of a signed command */
-    uint8_t cap_key[OSD_KEY_LEN];
+    struct osd_mac_key cap_key;
 
     /* how far it got */
     uint32_t function;  /* OSD_FN_* being carried out */

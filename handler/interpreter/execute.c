@@ -6,7 +6,6 @@
  * that commits only when every phase succeeded. command.function always says which phase is
  * under way, so respond.c can tell how far the command got.
  */
-#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -714,7 +713,7 @@ void command_execute(struct osd_device *dev, const struct osd_request *req,
     if (st == OSD_OK)
         ret->in_len = secure_seal(&c, ret->in_len);
     if (c.verified)
-        OPENSSL_cleanse(c.cap_key, sizeof(c.cap_key));
+        osd_mac_key_wipe(&c.cap_key);
     segments_free(&c);
 }
 
@@ -737,7 +736,7 @@ void command_check(struct osd_device *dev, const struct osd_request *req,
     if (c.txn)
         ops_of(&c)->abort(c.txn);
     if (c.verified)
-        OPENSSL_cleanse(c.cap_key, sizeof(c.cap_key));
+        osd_mac_key_wipe(&c.cap_key);
     segments_free(&c);
 }
 

@@ -122,7 +122,7 @@ static osd_status check_request(struct command *c, const struct trust *t)
     if (c->cdb.cap.method == OSD_SEC_CAPKEY)
         memcpy(icv, t->token_icv, sizeof(icv));
     else
-        st = osd_request_icv_by(c->hmac, t->key, c->cdb.gen, c->req->cdb, icv);
+        st = osd_request_icv_with(&t->ready, c->cdb.gen, c->req->cdb, icv);
     if (st == OSD_OK && !osd_icv_equal(icv, c->cdb.sec.request_icv, secure_icv_len(c)))
         return fail_cdb(c, by_gen(c, 160, 184));
     return st;
@@ -198,10 +198,12 @@ static osd_status derive(struct command *c, struct trust *t)
     bool any;
 
     t->audit_frozen = false;
+    if (st == OSD_OK)
+        st = osd_mac_key_make(c->hmac, t->key, &t->ready);
     if (st == OSD_OK && t->ground.audits)
         st = is_audit_frozen(c, secure_judge(c), c->cdb.cap.audit, &t->audit_frozen, &any);
     if (st == OSD_OK && c->cdb.cap.method == OSD_SEC_CAPKEY)
-        st = osd_mac_by(c->hmac, t->key, &token, 1, t->token_icv);
+        st = osd_mac_with(&t->ready, &token, 1, t->token_icv);
     return st;
 }
 
@@ -293,19 +295,18 @@ static osd_status check_nonce(struct command *c, const struct trust *t)
 static osd_status out_icv(struct command *c, const uint8_t counts[OUT_COUNTS],
                           uint8_t ret[OSD_KEY_LEN])
 {
-    struct osd_mac *m;
-    osd_status st = osd_mac_begin_by(c->hmac, c->cap_key, &m);
+    struct osd_mac m;
+    osd_status st;
 
-    if (st)
-        return st;
-    if ((st = osd_mac_add_iov(m, &c->req->out, c->data_off, be64_get(counts))) ||
-        (st = osd_mac_add(m, c->set_list.data, c->set_list.len)) ||
-        (st = osd_mac_add(m, c->get_list.data, c->get_list.len)) ||
-        (st = osd_mac_add(m, counts, OUT_COUNTS))) {
-        osd_mac_drop(m);
+    osd_mac_begin_with(&c->cap_key, &m);
+    if ((st = osd_mac_add_iov(&m, &c->req->out, c->data_off, be64_get(counts))) ||
+        (st = osd_mac_add(&m, c->set_list.data, c->set_list.len)) ||
+        (st = osd_mac_add(&m, c->get_list.data, c->get_list.len)) ||
+        (st = osd_mac_add(&m, counts, OUT_COUNTS))) {
+        osd_mac_drop(&m);
         return st;
     }
-    return osd_mac_end(m, ret);
+    return osd_mac_end(&m, ret);
 }
 
 static osd_status check_data_out(struct command *c)
@@ -337,7 +338,7 @@ static osd_status check_signed(struct command *c, const struct trust *t)
 
     if ((st = check_request(c, t)) || (st = check_continuation(c, t->key)))
         return st;
-    memcpy(c->cap_key, t->key, OSD_KEY_LEN);
+    c->cap_key = t->ready;
     c->verified = true;
     if (t->ground.frozen || t->audit_frozen)
         return fail_kind(c, t->ground.frozen ? FAULT_KEY_FROZEN : FAULT_AUDIT);
@@ -455,8 +456,8 @@ osd_status secure_good_icv(const struct command *c, uint8_t *dst)
         memset(dst, 0, secure_icv_len(c));
         return OSD_OK;
     }
-    st = osd_response_icv_by(c->hmac, c->cap_key, c->cdb.sec.nonce, SAM_GOOD,
-                             (struct osd_bytes){NULL, 0}, icv);
+    st = osd_response_icv_with(&c->cap_key, c->cdb.sec.nonce, SAM_GOOD,
+                               (struct osd_bytes){NULL, 0}, icv);
     if (st == OSD_OK)
         osd_icv_put(icv, dst, secure_icv_len(c));
     return st;
@@ -471,26 +472,25 @@ void secure_sign_sense(const struct command *c, struct osd_sense *s)
         return;
     s->icv_len = secure_icv_len(c);
     len = osd_sense_encode(s, raw);
-    if (osd_response_icv_by(c->hmac, c->cap_key, c->cdb.sec.nonce, SAM_CHECK_CONDITION,
-                            (struct osd_bytes){raw, len}, icv) == OSD_OK)
+    if (osd_response_icv_with(&c->cap_key, c->cdb.sec.nonce, SAM_CHECK_CONDITION,
+                              (struct osd_bytes){raw, len}, icv) == OSD_OK)
         osd_icv_put(icv, s->icv, s->icv_len);
 }
 
 static osd_status in_icv(struct command *c, const uint8_t counts[IN_COUNTS],
                          uint8_t ret[OSD_KEY_LEN])
 {
-    struct osd_mac *m;
-    osd_status st = osd_mac_begin_by(c->hmac, c->cap_key, &m);
+    struct osd_mac m;
+    osd_status st;
 
-    if (st)
-        return st;
-    if ((st = osd_mac_add_iov(m, &c->req->in, 0, c->data_in_len)) ||
-        (st = osd_mac_add_iov(m, &c->req->in, c->attr_in_off, c->attr_in_len)) ||
-        (st = osd_mac_add(m, counts, IN_COUNTS))) {
-        osd_mac_drop(m);
+    osd_mac_begin_with(&c->cap_key, &m);
+    if ((st = osd_mac_add_iov(&m, &c->req->in, 0, c->data_in_len)) ||
+        (st = osd_mac_add_iov(&m, &c->req->in, c->attr_in_off, c->attr_in_len)) ||
+        (st = osd_mac_add(&m, counts, IN_COUNTS))) {
+        osd_mac_drop(&m);
         return st;
     }
-    return osd_mac_end(m, ret);
+    return osd_mac_end(&m, ret);
 }
 
 uint64_t secure_seal(struct command *c, uint64_t in_len)

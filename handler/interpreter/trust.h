@@ -37,6 +37,7 @@ struct trust_ground {
 
 struct trust {
     uint8_t key[OSD_KEY_LEN];       /* capability key */
+    struct osd_mac_key ready;       /* the same for the algorithm that the capability names */
     uint8_t token_icv[OSD_KEY_LEN]; /* CAPKEY: the one right request integrity value */
     bool audit_frozen;              /* the capability's audit value is */
     struct trust_ground ground;
