@@ -125,12 +125,6 @@ static void fill_capability(const struct osd_call *c, const struct verb *v, stru
         cap->allowed_oid = c->oid;
 }
 
-static void fill_nonce(uint8_t nonce[OSD_NONCE_LEN])
-{
-    be48_put(nonce, osd_clock_now(&osd_clock_system));
-    osd_random(nonce + 6, 6);
-}
-
 /* ---- lists ---- */
 
 void build_free(struct build *b)
@@ -138,6 +132,7 @@ void build_free(struct build *b)
     osd_buf_free(&b->out_lists);
     osd_buf_free(&b->in_lists);
     OPENSSL_cleanse(b->key, sizeof(b->key));
+    osd_mac_key_wipe(&b->ready);
     OPENSSL_cleanse(&b->granted, sizeof(b->granted));
     OPENSSL_cleanse(&b->second, sizeof(b->second));
 }
@@ -334,8 +329,8 @@ osd_status build(struct osd_session *s, const struct osd_call *c, struct build *
         b->cdb.length = 0;
     }
     fill_capability(c, v, &b->cdb);
-    if (changes(v, c))
-        fill_nonce(b->cdb.sec.nonce);
+    if (changes(v, c) && !s->signer.with) /* else sign() gives it one */
+        signer_nonce(&s->signer, b->cdb.sec.nonce);
     b->name = verb_name(c);
     if ((st = signer_fetch(s, b)))
         return st;

@@ -77,6 +77,7 @@ struct build {
     uint8_t method;                    /* it is signed by */
     enum osd_hmac hmac;                /* with this algorithm */
     uint8_t key[OSD_KEY_LEN];          /* capability key */
+    struct osd_mac_key ready;          /* the same for that algorithm */
     struct manager_credential granted; /* by the security manager */
     enum manager_refused refused;      /* by the device, of that */
     struct manager_credential second;  /* granted for the second object of the command */

@@ -52,12 +52,12 @@ osd_status second_build(struct build *b, const struct osd_call *c)
 
 /* ---- proof ---- */
 
-static osd_status make(const struct signer *g, const struct build *b, const struct osd_call *c,
+static osd_status make(struct signer *g, const struct build *b, const struct osd_call *c,
                        struct osd_credential *ret)
 {
     struct osd_capability cap = capability(c);
     uint8_t secret[OSD_KEY_LEN];
-    osd_status st = osd_keyring_key(&g->ring, OSD_KEY_WORKING, c->second_pid, 0, secret);
+    osd_status st = signer_working_key(g, c->second_pid, 0, secret);
 
     cap.method = b->cdb.cap.method;
     cap.icv_algorithm = b->cdb.cap.icv_algorithm;

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/crc32c.h"
+#include "common/hash.h"
 #include "libosd.h"
 #include "security/grants.h"
 #include "wire/attrs.h"
@@ -253,17 +255,43 @@ static osd_status learn(struct osd_session *s, struct build *b)
 
 /* ---- keys ---- */
 
-/* The secret that a credential for this command is made with (reference 6.5). */
-static osd_status secret_for(const struct signer *g, const struct osd_cdb *cdb,
-                             uint8_t ret[OSD_KEY_LEN])
+static struct working_key *working_place(struct signer *g, uint64_t pid, uint8_t version)
 {
-    bool device = cdb->op == OSD_OP_CREATE_PARTITION || cdb->op == OSD_OP_REMOVE_PARTITION;
+    return &g->working[osd_hash(0, pid, version) % WORKING_MAX];
+}
 
-    if (cdb->op == OSD_OP_SET_KEY)
-        return osd_keyring_key(&g->ring, (enum osd_key_kind)(cdb->option - 1), cdb->pid, 0,
-                               ret);
-    return osd_keyring_key(&g->ring, OSD_KEY_WORKING, device ? 0 : cdb->cap.allowed_pid,
-                           cdb->cap.key_version, ret);
+static bool find_working(struct signer *g, uint64_t pid, uint8_t version,
+                         uint8_t ret[OSD_KEY_LEN])
+{
+    struct working_key *w = working_place(g, pid, version);
+    bool found;
+
+    pthread_mutex_lock(&g->lock);
+    found = w->made && w->pid == pid && w->version == version;
+    if (found)
+        memcpy(ret, w->key, OSD_KEY_LEN);
+    pthread_mutex_unlock(&g->lock);
+    return found;
+}
+
+osd_status signer_working_key(struct signer *g, uint64_t pid, uint8_t version,
+                              uint8_t ret[OSD_KEY_LEN])
+{
+    struct working_key *w = working_place(g, pid, version);
+    osd_status st;
+
+    if (find_working(g, pid, version, ret))
+        return OSD_OK;
+    st = osd_keyring_key(&g->ring, OSD_KEY_WORKING, pid, version, ret);
+    if (st)
+        return st;
+    pthread_mutex_lock(&g->lock);
+    w->made = true;
+    w->pid = pid;
+    w->version = version;
+    memcpy(w->key, ret, OSD_KEY_LEN);
+    pthread_mutex_unlock(&g->lock);
+    return OSD_OK;
 }
 
 static uint64_t device_clock(const struct signer *g)
@@ -271,14 +299,83 @@ static uint64_t device_clock(const struct signer *g)
     return osd_clock_now(&osd_clock_system) + (uint64_t)atomic_load(&g->skew);
 }
 
+static struct made_key *made_place(struct signer *g, const struct made_key *m)
+{
+    return &g->made[osd_crc32c((uint32_t)m->pid, m->capability, m->len) % MADE_MAX];
+}
+
+/* Whether the key of m's capability was made before; it is put into m. */
+static bool find_made(struct signer *g, struct made_key *m)
+{
+    const struct made_key *k = made_place(g, m);
+    bool found;
+
+    pthread_mutex_lock(&g->lock);
+    found = k->len == m->len && k->pid == m->pid && k->hmac == m->hmac &&
+            memcmp(k->capability, m->capability, m->len) == 0;
+    if (found)
+        memcpy(m->key, k->key, OSD_KEY_LEN);
+    pthread_mutex_unlock(&g->lock);
+    return found;
+}
+
+static osd_status make_key(struct signer *g, struct made_key *m, uint8_t version)
+{
+    uint8_t secret[OSD_KEY_LEN];
+    osd_status st = signer_working_key(g, m->pid, version, secret);
+
+    if (st == OSD_OK)
+        st = osd_capability_key_by(m->hmac, secret, (struct osd_bytes){m->capability, m->len},
+                                   g->system_id, m->key);
+    OPENSSL_cleanse(secret, sizeof(secret));
+    if (st)
+        return st;
+    pthread_mutex_lock(&g->lock);
+    *made_place(g, m) = *m;
+    pthread_mutex_unlock(&g->lock);
+    return OSD_OK;
+}
+
+/* Of a capability that a working key stands behind. */
+static osd_status find_or_make(struct signer *g, struct build *b)
+{
+    bool device = b->cdb.op == OSD_OP_CREATE_PARTITION || b->cdb.op == OSD_OP_REMOVE_PARTITION;
+    struct made_key m = {.pid = device ? 0 : b->cdb.cap.allowed_pid, .hmac = b->hmac};
+    osd_status st = OSD_OK;
+
+    m.len = osd_capability_encode(&b->cdb.cap, b->cdb.gen, m.capability);
+    if (!find_made(g, &m))
+        st = make_key(g, &m, b->cdb.cap.key_version);
+    if (st == OSD_OK)
+        memcpy(b->key, m.key, OSD_KEY_LEN);
+    OPENSSL_cleanse(&m, sizeof(m));
+    return st;
+}
+
+/* SET KEY: with the key above the one that is set (reference 6.5). */
+static osd_status make_above(const struct signer *g, struct build *b)
+{
+    const struct osd_cdb *cdb = &b->cdb;
+    uint8_t secret[OSD_KEY_LEN];
+    struct osd_credential made;
+    osd_status st =
+        osd_keyring_key(&g->ring, (enum osd_key_kind)(cdb->option - 1), cdb->pid, 0, secret);
+
+    if (st == OSD_OK)
+        st = osd_credential_make(&cdb->cap, b->hmac, cdb->gen, g->system_id, secret, &made);
+    if (st == OSD_OK)
+        memcpy(b->key, made.key, OSD_KEY_LEN);
+    OPENSSL_cleanse(&made, sizeof(made));
+    OPENSSL_cleanse(secret, sizeof(secret));
+    return st;
+}
+
 /* The capability that was filled in, as part of a credential made here. It is good for an hour
  * or two, always to the full hour, so that the same one comes again. */
 static osd_status make_credential(struct osd_session *s, struct build *b)
 {
     struct signer *g = &s->signer;
-    uint8_t secret[OSD_KEY_LEN];
     struct osd_algorithm with = OSD_ALGORITHM_STANDARD;
-    struct osd_credential made;
     osd_status st = b->standard ? OSD_OK : signer_choose(s, &with);
 
     if (st)
@@ -287,14 +384,7 @@ static osd_status make_credential(struct osd_session *s, struct build *b)
     b->cdb.cap.method = b->method;
     b->cdb.cap.icv_algorithm = with.index;
     b->cdb.cap.expiration = (device_clock(g) / HOUR_MS + 2) * HOUR_MS;
-    st = secret_for(g, &b->cdb, secret);
-    if (st == OSD_OK)
-        st = osd_credential_make(&b->cdb.cap, b->hmac, b->cdb.gen, g->system_id, secret, &made);
-    if (st == OSD_OK)
-        memcpy(b->key, made.key, OSD_KEY_LEN);
-    OPENSSL_cleanse(&made, sizeof(made));
-    OPENSSL_cleanse(secret, sizeof(secret));
-    return st;
+    return b->cdb.op == OSD_OP_SET_KEY ? make_above(g, b) : find_or_make(g, b);
 }
 
 /* ---- the security manager ---- */
@@ -416,16 +506,24 @@ static osd_status sign_data(struct build *b, const struct osd_call *c)
         {set_len ? lists + (a->set_off - data_len) : lists, set_len},
         {get_len ? lists + (a->get_list_off - data_len) : lists, get_len},
         {info, OUT_COUNTS}};
-    st = osd_mac_by(b->hmac, b->key, pieces, 4, icv);
+    st = osd_mac_with(&b->ready, pieces, 4, icv);
     if (st == OSD_OK)
         osd_icv_put(icv, info + OUT_COUNTS, icv_len(b->cdb.gen));
     return st;
 }
 
-static void fill_nonce(const struct signer *g, uint8_t nonce[OSD_NONCE_LEN])
+/* Random bytes come from the kernel for several nonces at a time. */
+void signer_nonce(struct signer *g, uint8_t nonce[OSD_NONCE_LEN])
 {
     be48_put(nonce, device_clock(g));
-    osd_random(nonce + 6, 6);
+    pthread_mutex_lock(&g->lock);
+    if (g->randoms_left == 0) {
+        osd_random(g->randoms, sizeof(g->randoms));
+        g->randoms_left = sizeof(g->randoms);
+    }
+    g->randoms_left -= NONCE_RANDOM;
+    memcpy(nonce + 6, g->randoms + g->randoms_left, NONCE_RANDOM);
+    pthread_mutex_unlock(&g->lock);
 }
 
 #define CONTINUATION_ICV 8 /* in the segment */
@@ -451,8 +549,8 @@ static osd_status sign_request(struct build *b)
     const struct osd_bytes token = {b->token, b->token_len};
     uint8_t icv[OSD_KEY_LEN];
     osd_status st = b->method == OSD_SEC_CAPKEY
-                        ? osd_mac_by(b->hmac, b->key, &token, 1, icv)
-                        : osd_request_icv_by(b->hmac, b->key, b->cdb.gen, b->raw, icv);
+                        ? osd_mac_with(&b->ready, &token, 1, icv)
+                        : osd_request_icv_with(&b->ready, b->cdb.gen, b->raw, icv);
 
     if (st == OSD_OK)
         osd_icv_put(icv, b->raw + signer_icv_field(b->cdb.gen), icv_len(b->cdb.gen));
@@ -461,7 +559,7 @@ static osd_status sign_request(struct build *b)
 
 osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c)
 {
-    const struct signer *g = &s->signer;
+    struct signer *g = &s->signer;
     bool sets_keys = b->cdb.op == OSD_OP_SET_KEY; /* never signed by less than CMDRSP */
     osd_status st = OSD_OK;
 
@@ -477,7 +575,7 @@ osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c
         memcpy(b->key, g->credential.key, OSD_KEY_LEN);
     if (st)
         return st;
-    fill_nonce(g, b->cdb.sec.nonce);
+    signer_nonce(g, b->cdb.sec.nonce);
     if ((st = osd_cdb_encode(&b->cdb, b->raw, &b->raw_len)))
         return st;
     if (g->with == SIGN_CREDENTIAL) /* as it was given, reserved bits included */
@@ -493,6 +591,8 @@ osd_status sign(struct osd_session *s, struct build *b, const struct osd_call *c
              !osd_hmac_of_index(b->raw[OSD_CAPABILITY_AT + 1] & 0xf, &b->hmac))
         return failed(OSD_E_UNSUPPORTED, "%s: the credential's algorithm is none of ours",
                       b->name);
+    if ((st = osd_mac_key_make(b->hmac, b->key, &b->ready)))
+        return st;
     if (b->cdb.cont_len && (st = sign_continuation(s, b, c)))
         return st;
     if (b->cdb.sec.data_out_icv_off != OSD_OFFSET_UNUSED && (st = sign_data(b, c)))
@@ -524,8 +624,7 @@ static bool response_fits(const struct build *b, uint8_t status, struct osd_byte
 {
     uint8_t icv[OSD_KEY_LEN];
 
-    return osd_response_icv_by(b->hmac, b->key, b->cdb.sec.nonce, status, sense, icv) ==
-               OSD_OK &&
+    return osd_response_icv_with(&b->ready, b->cdb.sec.nonce, status, sense, icv) == OSD_OK &&
            osd_icv_equal(icv, value, icv_len(b->cdb.gen));
 }
 
@@ -591,7 +690,7 @@ static osd_status verify_data(const struct build *b, const struct osd_call *c)
     if (data > c->in_len || attrs > raw.len)
         return not_the_devices(b, "data");
     const struct osd_bytes pieces[] = {{c->in, data}, {raw.data, attrs}, {info, IN_COUNTS}};
-    if (osd_mac_by(b->hmac, b->key, pieces, 3, icv) ||
+    if (osd_mac_with(&b->ready, pieces, 3, icv) ||
         !osd_icv_equal(icv, info + IN_COUNTS, icv_len(b->cdb.gen)))
         return not_the_devices(b, "data");
     return OSD_OK;

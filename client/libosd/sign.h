@@ -8,7 +8,7 @@
  * repeated after a lost answer is the same bytes.
  * Invariants:
  *  (1) An answer whose integrity value is wrong never reaches the caller as a result.
- *  (2) Keys are wiped when the session closes.
+ *  (2) Keys are wiped when the session closes, those that were made of the master key as well.
  */
 #ifndef LIBOSD_SIGN_H
 #define LIBOSD_SIGN_H
@@ -23,9 +23,30 @@
 #include "security/keyring.h"
 #include "transport.h"
 
-#define TOKEN_MAX 64
+#define TOKEN_MAX    64
+#define MADE_MAX     32u
+#define WORKING_MAX  8u
+#define NONCES_AHEAD 32u
+#define NONCE_RANDOM 6u /* bytes of a nonce, behind the time */
 
 enum sign_with { SIGN_NOTHING, SIGN_CREDENTIAL, SIGN_KEYRING, SIGN_MANAGER };
+
+/* The key of a capability that was made here. */
+struct made_key {
+    uint64_t pid; /* whose working key it was made with */
+    enum osd_hmac hmac;
+    size_t len; /* of the capability; 0: none */
+    uint8_t capability[OSD2_CAPABILITY_LEN];
+    uint8_t key[OSD_KEY_LEN];
+};
+
+/* A working key that was made of the master key. */
+struct working_key {
+    bool made;
+    uint64_t pid;
+    uint8_t version;
+    uint8_t key[OSD_KEY_LEN];
+};
 
 struct signer {
     enum sign_with with;
@@ -41,6 +62,10 @@ struct signer {
     uint8_t system_id[OSD_SYSTEM_ID_LEN];
     uint8_t token[TOKEN_MAX];
     size_t token_len;
+    struct made_key made[MADE_MAX];
+    struct working_key working[WORKING_MAX];
+    uint8_t randoms[NONCES_AHEAD * NONCE_RANDOM];
+    size_t randoms_left; /* bytes */
 };
 
 struct build;
@@ -70,6 +95,13 @@ osd_status signer_learn(struct osd_session *s);
 /** With a key file: the algorithm of capabilities made for this session, for which the device is
  *  asked once. OSD_E_UNSUPPORTED: it does not list what is wished for. */
 osd_status signer_choose(struct osd_session *s, struct osd_algorithm *ret);
+
+/** A nonce of now, by the device's clock. Any thread. */
+void signer_nonce(struct signer *g, uint8_t nonce[OSD_NONCE_LEN]);
+
+/** A working key of the master key. Any thread. */
+osd_status signer_working_key(struct signer *g, uint64_t pid, uint8_t version,
+                              uint8_t ret[OSD_KEY_LEN]);
 
 /** Byte of the request integrity value in a CDB. */
 size_t signer_icv_field(enum osd_gen gen);

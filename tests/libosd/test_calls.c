@@ -720,6 +720,34 @@ static void test_libosd_calls__store_in_use_is_busy(void **state)
     assert_non_null(strstr(osd_last_error(), directory));
 }
 
+/* More partitions and objects than a session keeps keys of, in turns. Would catch: a key that is
+ * taken for another's. */
+static void test_libosd_calls__keys_of_many_are_told_apart(void **state)
+{
+    enum { PARTITIONS = 20, OBJECTS = 3, FIRST = PID + 1 };
+    char byte, got;
+    size_t len;
+
+    for (uint64_t p = FIRST; p < FIRST + PARTITIONS; p++) {
+        assert_int_equal(osd_create_partition(s, p, NULL), OSD_OK);
+        for (uint64_t o = OID; o < OID + OBJECTS; o++)
+            assert_int_equal(osd_create(s, p, o, NULL), OSD_OK);
+    }
+    for (int round = 0; round < 3; round++)
+        for (uint64_t o = OID; o < OID + OBJECTS; o++)
+            for (uint64_t p = FIRST; p < FIRST + PARTITIONS; p++) {
+                byte = (char)(round + p + o);
+                assert_int_equal(osd_write(s, p, o, 0, &byte, 1), OSD_OK);
+                assert_int_equal(osd_read(s, p, o, 0, &got, 1, &len), OSD_OK);
+                assert_true(len == 1 && got == byte);
+            }
+    for (uint64_t p = FIRST; p < FIRST + PARTITIONS; p++) {
+        for (uint64_t o = OID; o < OID + OBJECTS; o++)
+            assert_int_equal(osd_remove(s, p, o), OSD_OK);
+        assert_int_equal(osd_remove_partition(s, p, false), OSD_OK);
+    }
+}
+
 static void test_libosd_calls__sense_is_explained(void **state)
 {
     static const uint8_t sense[] = {0x72, 5, 0x24, 0, 0, 0, 0, 0};
@@ -825,6 +853,7 @@ static int run(void)
         TEST(check_counts_what_is_there),
         TEST(bad_urls_name_themselves),
         TEST(store_in_use_is_busy),
+        TEST(keys_of_many_are_told_apart),
         TEST(sense_is_explained),
         TEST(compare_tells_what_changed_since_a_snapshot),
     };
