@@ -340,8 +340,8 @@ static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bo
     rocksdb_options_set_info_log_level(o, 4);
     rocksdb_options_set_wal_recovery_mode(o, 2); /* point in time */
     rocksdb_options_set_manual_wal_flush(o, 1);  /* the journal has it, rocksdb_ahead.c */
-    /* One thread writes, keys in order (put_all()): after the key before, if nothing is between, a key
-     * is put without a search. */
+    /* One thread writes, keys in order (rocksdb_sorted.c): after the key before, if nothing is between,
+     * a key is put without a search. */
     rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
     return o;
 }

@@ -3,7 +3,7 @@
  * store/rocksdb_ahead.h - what the files share that keep what is ahead of the database
  *
  * A commit puts its changes into the journal and into a table in memory (rocksdb_ahead.c), from where
- * they are brought into the database (rocksdb_drain.c); opening takes over what a crash left in the
+ * they are brought into the database (rocksdb_drain.c, rocksdb_sorted.c); opening takes over what a crash left in the
  * journal (rocksdb_replay.c).
  */
 #ifndef STORE_ROCKSDB_AHEAD_H
@@ -15,6 +15,16 @@ enum record_kind { RECORD_CHANGES = 1, RECORD_BATCH };
 
 #define CHANGE_HEAD                                                                            \
     8u /* family, deleted (8 bits each), length of the key (16), of the value (32) */
+
+/** What a change of a RocksDB batch begins with. */
+enum batch_tag {
+    BATCH_DELETION = 0, /* of the default family */
+    BATCH_VALUE = 1,
+    BATCH_FAMILY_DELETION = 4, /* the number of a family follows */
+    BATCH_FAMILY_VALUE = 5,
+    BATCH_FAMILY_RANGE = 14,
+    BATCH_RANGE = 15
+};
 
 /** Where a RocksDB batch is read. */
 struct batch_at {
@@ -50,6 +60,23 @@ void ahead_tables_free(struct ahead *a);
 void ahead_put(struct rdb *r, rocksdb_writebatch_t *b, const struct batch_change *c);
 /** A batch that makes the database what the records up to this number make it. */
 osd_status ahead_apply(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number);
+
+/* rocksdb_sorted.c */
+struct placed;
+
+/** Changes of different keys that become one batch. */
+struct sorted {
+    struct placed *v; /* and as much room again */
+    size_t n, bytes;  /* bytes: of the batch, at most */
+};
+
+/** Room for so many changes; sorted_free() in any case. */
+osd_status sorted_room(struct sorted *s, size_t most);
+void sorted_free(struct sorted *s);
+/** One change more, which stays where it is. */
+void sorted_add(struct sorted *s, const struct change *c);
+/** All of them as a batch, in their order, with this number as that of the last record; NULL: no memory. */
+rocksdb_writebatch_t *sorted_batch(const struct rdb *r, struct sorted *s, uint64_t number);
 
 /* rocksdb_replay.c */
 /** One change at *at of a record of len bytes, which becomes the place behind it; false: there is none. */

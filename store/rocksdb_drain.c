@@ -3,7 +3,9 @@
  * store/rocksdb_drain.c - what is ahead comes into the database
  *
  * A thread does it, many keys at a time; whoever commits when too much is ahead, or iterates, does it
- * as well. Invariants and locks: head of rocksdb_ahead.c.
+ * as well. All that is drained is one batch: RocksDB's log may reach the disk before the journal does,
+ * and of two batches the first could be there without the records that both came from.
+ * Invariants and locks: head of rocksdb_ahead.c.
  */
 #include <stdlib.h>
 
@@ -48,11 +50,11 @@ static void put_change(struct rdb *r, rocksdb_writebatch_t *b, const struct chan
                                      .len = c->len});
 }
 
-osd_status ahead_apply(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number)
+/* A batch with the number of the last record that it has. */
+static osd_status write_batch(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number)
 {
     char *err = NULL;
 
-    put_applied(r, b, number);
     rocksdb_write(r->db, r->wo, b, &err);
     if (!err) {
         r->ahead.applied = number;
@@ -61,6 +63,12 @@ osd_status ahead_apply(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number)
     __atomic_store_n(&r->ahead.stuck, true, __ATOMIC_RELAXED);
     __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
     return rdb_error(r, err);
+}
+
+osd_status ahead_apply(struct rdb *r, rocksdb_writebatch_t *b, uint64_t number)
+{
+    put_applied(r, b, number);
+    return write_batch(r, b, number);
 }
 
 static size_t n_ahead(struct ahead *a)
@@ -142,36 +150,6 @@ static void drained(struct ahead *a)
     pthread_mutex_unlock(&a->lock);
 }
 
-/** A change of the table that is drained, and what it is ordered by first. */
-struct placed {
-    uint64_t first[2]; /* bytes of the key; what is not there is 0 */
-    const struct change *change;
-};
-
-static struct placed place(const struct change *c)
-{
-    uint8_t first[16] = {0};
-
-    memcpy(first, c->bytes, c->key_len < sizeof(first) ? c->key_len : sizeof(first));
-    return (struct placed){{be64_get(first), be64_get(first + 8)}, c};
-}
-
-/* By family, then by key. */
-static int compare_places(const void *x, const void *y)
-{
-    const struct placed *a = x, *b = y;
-    const struct change *c = a->change, *d = b->change;
-    size_t both = c->key_len < d->key_len ? c->key_len : d->key_len;
-
-    if (c->cf != d->cf)
-        return c->cf < d->cf ? -1 : 1;
-    for (int i = 0; i < 2; i++)
-        if (a->first[i] != b->first[i])
-            return a->first[i] < b->first[i] ? -1 : 1;
-    int order = memcmp(c->bytes, d->bytes, both);
-    return order ? order : (c->key_len > d->key_len) - (c->key_len < d->key_len);
-}
-
 /* How many keys `draining` has. Under drain_lock, as all that looks at it. */
 static size_t n_draining(const struct ahead *a)
 {
@@ -183,27 +161,47 @@ static size_t n_draining(const struct ahead *a)
     return n;
 }
 
-/* Put the n keys that `draining` has into a batch. In their order the database finds the place of each near
- * that of the one before; without memory they go as they are. */
-static void put_all(struct rdb *r, rocksdb_writebatch_t *b, size_t n)
+/* The first key that `draining` has (NULL), or the one after c; NULL: there is none. */
+static const struct change *draining_next(const struct ahead *a, unsigned *shard,
+                                          const struct change *c)
 {
-    struct placed *v = malloc(n * sizeof(*v));
-    size_t all = 0;
+    c = c ? c->in_table : a->shard[ *shard = 0].draining->last;
+    for (;;) {
+        while (c && c->replaced)
+            c = c->in_table;
+        if (c || ++*shard == AHEAD_SHARDS)
+            return c;
+        c = a->shard[*shard].draining->last;
+    }
+}
 
-    for (unsigned i = 0; i < AHEAD_SHARDS; i++)
-        for (const struct change *c = r->ahead.shard[i].draining->last; c; c = c->in_table) {
-            if (c->replaced)
-                continue;
-            if (v)
-                v[all++] = place(c);
-            else
-                put_change(r, b, c);
-        }
-    if (v)
-        qsort(v, all, sizeof(*v), compare_places);
-    for (size_t i = 0; i < all; i++)
-        put_change(r, b, v[i].change);
-    free(v);
+/* The n keys that `draining` has as a batch, in their order; NULL: no memory. */
+static rocksdb_writebatch_t *put_in_order(struct rdb *r, size_t n, uint64_t number)
+{
+    const struct ahead *a = &r->ahead;
+    rocksdb_writebatch_t *b = NULL;
+    struct sorted s;
+    unsigned i;
+
+    if (sorted_room(&s, n) == OSD_OK) {
+        for (const struct change *c = NULL; (c = draining_next(a, &i, c));)
+            sorted_add(&s, c);
+        b = sorted_batch(r, &s, number);
+    }
+    sorted_free(&s);
+    return b;
+}
+
+/* The same as they lie there. */
+static rocksdb_writebatch_t *put_as_they_are(struct rdb *r, uint64_t number)
+{
+    rocksdb_writebatch_t *b = rocksdb_writebatch_create();
+    unsigned i;
+
+    for (const struct change *c = NULL; (c = draining_next(&r->ahead, &i, c));)
+        put_change(r, b, c);
+    put_applied(r, b, number);
+    return b;
 }
 
 /* Bring what is in `draining` into the database, which then has the records up to this number. The
@@ -219,9 +217,10 @@ static osd_status drain(struct rdb *r, uint64_t number)
         return OSD_E_IO;
     }
     if (n > 0) {
-        rocksdb_writebatch_t *b = rocksdb_writebatch_create();
-        put_all(r, b, n);
-        osd_status st = ahead_apply(r, b, number);
+        rocksdb_writebatch_t *b = put_in_order(r, n, number);
+        if (!b)
+            b = put_as_they_are(r, number);
+        osd_status st = write_batch(r, b, number);
         rocksdb_writebatch_destroy(b);
         if (st)
             return st;

@@ -46,16 +46,16 @@ static enum cf family_of(const struct rdb *r, uint32_t id)
 
 bool batch_next(const struct rdb *r, struct batch_at *b, struct batch_change *ret)
 {
-    enum { DELETION = 0, VALUE = 1, FAMILY_DELETION = 4, FAMILY_VALUE = 5 };
-    enum { FAMILY_RANGE = 14, RANGE = 15 };
     uint32_t family = 0;
     uint8_t tag = *b->p++;
 
-    *ret = (struct batch_change){.deletes = tag == DELETION || tag == FAMILY_DELETION,
-                                 .range = tag == RANGE || tag == FAMILY_RANGE};
-    if (!ret->deletes && !ret->range && tag != VALUE && tag != FAMILY_VALUE)
+    *ret =
+        (struct batch_change){.deletes = tag == BATCH_DELETION || tag == BATCH_FAMILY_DELETION,
+                              .range = tag == BATCH_RANGE || tag == BATCH_FAMILY_RANGE};
+    if (!ret->deletes && !ret->range && tag != BATCH_VALUE && tag != BATCH_FAMILY_VALUE)
         return false;
-    if ((tag == FAMILY_DELETION || tag == FAMILY_VALUE || tag == FAMILY_RANGE) &&
+    if ((tag == BATCH_FAMILY_DELETION || tag == BATCH_FAMILY_VALUE ||
+         tag == BATCH_FAMILY_RANGE) &&
         !batch_number(b, &family))
         return false;
     ret->cf = family_of(r, family);
