@@ -9,7 +9,8 @@
  * by pwrite(), which tells the error.
  * Under `lock` a record only gets its number and its place, behind that of the number before. Several are
  * copied at once, each by who adds it; its number stands in a place of `copying` meanwhile. A record is
- * written when no lesser number stands there (await()): that is what makes invariant (1) hold.
+ * written when no lesser number stands there (await()): that is what makes invariant (1) hold. It is not
+ * copied before all but the JOURNAL_AT_ONCE before it are written.
  */
 #include "journal.h"
 
@@ -22,6 +23,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -36,6 +38,11 @@
 #define STEP     (256u * 1024)
 #define PAGE     4096u /* the smallest there is */
 #define SHORT    4096u /* longer records are put together in memory of their own */
+
+#define YIELDS   32u   /* so often a CPU is left to others before sleeping */
+#define NAP_US   50u   /* and each time so much longer, */
+#define NAP_MOST 5000u /* up to this */
+#define TELL     8u    /* numbers that can be divided by this are `awaited` */
 
 struct jfile {
     int fd;
@@ -67,7 +74,9 @@ struct journal {
 
     /* What follows is changed by every record, under the lock. */
     _Alignas(64) pthread_mutex_t lock;
-    uint64_t last;    /* record added; atomic */
+    uint64_t last; /* record added; atomic */
+    uint64_t
+        awaited; /* nobody copies a record up to this number, or perhaps a greater one; atomic */
     unsigned current; /* atomic */
     struct jfile file[2];
 
@@ -351,7 +360,7 @@ osd_status journal_open(const char *dir, uint64_t last, uint64_t file_len, struc
     *j = (struct journal){.file_len = file_len ? file_len : FILE_LEN};
     pthread_mutex_init(&j->lock, NULL);
     pthread_mutex_init(&j->ready_lock, NULL);
-    j->last = j->released = last;
+    j->last = j->awaited = j->released = last;
     j->bad = NO_NUMBER;
     j->file[0].fd = j->file[1].fd = -1;
     osd_status st = files_open(j, dir);
@@ -566,45 +575,75 @@ static void fail(struct journal *j, uint64_t number, osd_status st)
     pthread_mutex_unlock(&j->lock);
 }
 
+static void nap(unsigned times)
+{
+    unsigned us = times < NAP_MOST / NAP_US ? times * NAP_US : NAP_MOST;
+
+    nanosleep(&(struct timespec){.tv_nsec = (long)us * 1000}, NULL);
+}
+
+/* What another thread does is not done, and this one has asked so often. A copy takes less than going to
+ * sleep would, unless the thread has lost its CPU, or waits for a disk: before a page can be changed. */
+static void wait_some(unsigned asked)
+{
+    if (asked < OSD_SPINS)
+        osd_pause();
+    else if (asked < OSD_SPINS + YIELDS)
+        sched_yield();
+    else
+        nap(asked - OSD_SPINS - YIELDS + 1);
+}
+
 /* A place to say in what is being copied: that of the thread, or another one while more than
  * OSD_PLACES threads add. */
 static struct copier *begin_copying(struct journal *j)
 {
-    unsigned at = osd_thread_place();
+    unsigned mine = osd_thread_place();
 
-    for (unsigned tries = 0;; at = (at + 1) % OSD_PLACES) {
-        struct copier *c = &j->copying[at];
-        uint64_t nobody = 0;
-        if (__atomic_compare_exchange_n(&c->number, &nobody, NO_NUMBER, false, __ATOMIC_ACQUIRE,
-                                        __ATOMIC_RELAXED))
-            return c;
-        if (++tries % OSD_PLACES == 0)
-            sched_yield();
-    }
-}
-
-/* Nobody copies a record up to this number any more; it and those before it were added. */
-static void await(const struct journal *j, uint64_t upto)
-{
-    for (unsigned i = 0; i < OSD_PLACES; i++)
-        for (unsigned asked = 1;; asked++) {
-            uint64_t number = __atomic_load_n(&j->copying[i].number, __ATOMIC_ACQUIRE);
-            if (number == 0 || number > upto)
-                break;
-            if (asked % OSD_SPINS == 0)
-                sched_yield(); /* it may have lost its CPU */
-            else
-                osd_pause();
+    for (unsigned asked = 1;; wait_some(asked++))
+        for (unsigned i = 0; i < OSD_PLACES; i++) {
+            struct copier *c = &j->copying[(mine + i) % OSD_PLACES];
+            uint64_t nobody = 0;
+            if (__atomic_compare_exchange_n(&c->number, &nobody, NO_NUMBER, false,
+                                            __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+                return c;
         }
 }
 
-/* The next number, and a place for it. Whoever sees the number in `last` sees it in c as well. */
+static bool is_copied(const struct copier *c, uint64_t upto)
+{
+    uint64_t number = __atomic_load_n(&c->number, __ATOMIC_ACQUIRE);
+
+    return number == 0 || number > upto;
+}
+
+/* Nobody copies a record up to this number any more; it and those before it were added. */
+static void await(struct journal *j, uint64_t upto)
+{
+    for (unsigned i = 0; i < OSD_PLACES; i++)
+        for (unsigned asked = 1; !is_copied(&j->copying[i], upto);)
+            wait_some(asked++);
+    if (upto % TELL == 0)
+        __atomic_store_n(&j->awaited, upto, __ATOMIC_RELEASE);
+}
+
+/* Before a record is copied: however many threads add, less than JOURNAL_AT_ONCE lie behind one that is not
+ * there. False: one before it never will be. */
+static bool await_turn(struct journal *j, uint64_t number)
+{
+    if (number > __atomic_load_n(&j->awaited, __ATOMIC_ACQUIRE) + JOURNAL_AT_ONCE)
+        await(j, number - JOURNAL_AT_ONCE);
+    return number < __atomic_load_n(&j->bad, __ATOMIC_ACQUIRE);
+}
+
+/* The next number, and a place for it. Whoever sees the number in `last` sees it in c as well; whoever sees
+ * it in c sees what was copied, or failed, by who had c before. */
 static uint64_t next(struct journal *j, size_t len, struct copier *c, struct place *ret)
 {
     osd_lock_short(&j->lock);
     uint64_t number = j->last + 1;
     osd_status st = OSD_OK;
-    __atomic_store_n(&c->number, number, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->number, number, __ATOMIC_RELEASE);
     *ret = (struct place){0};
     if (!has_failed(j))
         st = give_place(j, number, len, ret);
@@ -624,7 +663,7 @@ static uint64_t append(struct journal *j, uint8_t *p, size_t len)
 
     be64_put(p + 4, number);
     be32_put(p + 16, osd_crc32c(0, p, 16));
-    osd_status st = w.f ? write_at(&w, p, len) : OSD_OK;
+    osd_status st = w.f && await_turn(j, number) ? write_at(&w, p, len) : OSD_OK;
     if (st)
         fail(j, number, st);
     __atomic_store_n(&c->number, 0, __ATOMIC_RELEASE);
@@ -686,12 +725,16 @@ osd_status journal_sync(struct journal *j)
 
     osd_lock_short(&j->lock);
     uint64_t last = j->last;
+    bool failed = has_failed(j);
     for (int i = 0; i < 2; i++) {
         dirty[i] = j->file[i].dirty;
         j->file[i].dirty = false;
     }
     pthread_mutex_unlock(&j->lock);
     osd_status st = journal_written(j, last);
+    if (!st &&
+        failed) /* an earlier sync: marks of what it did not bring to the disk are gone */
+        st = OSD_E_IO;
     for (int i = 0; i < 2 && !st; i++)
         if (dirty[i] && fdatasync(j->file[i].fd) != 0)
             st = errno_status();

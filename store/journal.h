@@ -29,7 +29,7 @@
 #include "osd/status.h"
 
 /** So many records are being copied at a time, at most. When the process dies one of them may not be whole,
- *  while some behind it are: nobody was told that these are written. (Of more threads each may leave one.) */
+ *  while some behind it are, less than this: nobody was told that these are written. */
 #define JOURNAL_AT_ONCE OSD_PLACES
 
 struct journal;
@@ -84,7 +84,7 @@ uint64_t journal_last(struct journal *j);
  *  those after it. Any thread. */
 osd_status journal_written(struct journal *j, uint64_t upto);
 
-/** Everything added before is on stable storage. One thread at a time. */
+/** Everything added before is on stable storage. One thread at a time. After one that failed all do. */
 osd_status journal_sync(struct journal *j);
 
 /** Records up to this number are not needed any more. Any thread. */

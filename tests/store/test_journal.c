@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
@@ -45,6 +46,7 @@ typedef void (*meanwhile)(struct journal *j);
 static meanwhile _Atomic within_write, within_sync;
 static struct journal *_Atomic worked_on;
 static atomic_uint syncs;
+static atomic_int syncs_fail;
 
 static void call_once(meanwhile _Atomic *what)
 {
@@ -60,7 +62,10 @@ int __wrap_fdatasync(int fd)
 {
     syncs++;
     call_once(&within_sync);
-    return __real_fdatasync(fd);
+    if (!syncs_fail)
+        return __real_fdatasync(fd);
+    errno = syncs_fail;
+    return -1;
 }
 
 ssize_t __real_pwrite64(int fd, const void *buf, size_t len, off_t off);
@@ -224,7 +229,7 @@ static struct place place_of(void **state)
     const struct rig *r = *state;
     struct place p = {.j = NULL};
 
-    writes_fail = reads_fail = 0;
+    writes_fail = reads_fail = syncs_fail = 0;
     copies = 0;
     snprintf(p.dir, sizeof(p.dir), "%s/a-journal", r->dir);
     return p;
@@ -668,6 +673,23 @@ static void test_store_journal__after_a_failed_write_nothing_is_written(void **s
     end(&p);
 }
 
+/* Would catch: a sync that finds nothing to do, because one that failed took the marks of what there was. */
+static void test_store_journal__after_a_failed_sync_there_is_none(void **state)
+{
+    struct place p = place_of(state);
+
+    begin(&p, 0);
+    add_written(&p, 3);
+    syncs_fail = EIO;
+    rig_fails(journal_sync(p.j), OSD_E_IO);
+    syncs_fail = 0;
+    rig_fails(journal_sync(p.j), OSD_E_IO);
+    rig_ok(journal_written(p.j, 3));
+    rig_fails(journal_written(p.j, add(p.j)), OSD_E_IO);
+    finds(&p, 0, 1, 3);
+    end(&p);
+}
+
 static osd_status count_one(void *arg, uint64_t number, const void *data, size_t len)
 {
     (void)number;
@@ -781,6 +803,67 @@ static void *write_many(void *arg)
             rig_ok(journal_sync(p->j));
     }
     return NULL;
+}
+
+static struct {
+    struct place *p;
+    pthread_t t[CROWD];
+    atomic_uint begun;
+    atomic_ullong cpu_ns; /* of those that have ended, together */
+} crowd;
+
+static uint64_t cpu_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static void *one_of_the_crowd(void *arg)
+{
+    struct iovec v = {arg, 8};
+
+    crowd.begun++;
+    rig_ok(journal_written(crowd.p->j, journal_add(crowd.p->j, &v, 1, journal_crc(&v, 1))));
+    crowd.cpu_ns += cpu_ns();
+    return NULL;
+}
+
+static void crowd_begins(struct journal *j)
+{
+    static uint8_t bytes[8];
+
+    (void)j;
+    for (unsigned i = 0; i < CROWD; i++)
+        assert_int_equal(pthread_create(&crowd.t[i], NULL, one_of_the_crowd, bytes), 0);
+    while (crowd.begun < CROWD)
+        usleep(100);
+    usleep(10 * A_WHILE_US);
+    assert_in_range(beyond(crowd.p, 0), JOURNAL_AT_ONCE, JOURNAL_AT_ONCE);
+}
+
+/* Would catch: more records behind one that a death cuts off than those who open the store expect; threads
+ * that keep every CPU busy while one of them waits for a disk. */
+static void test_store_journal__many_threads_leave_few_records_behind_one(void **state)
+{
+    struct place p = place_of(state);
+    unsigned n = 0;
+    uint64_t last;
+
+    begin(&p, 0);
+    crowd.p = &p;
+    crowd.begun = 0;
+    crowd.cpu_ns = 0;
+    within_write = crowd_begins;
+    worked_on = p.j;
+    add_written(&p, 1);
+    for (unsigned i = 0; i < CROWD; i++)
+        pthread_join(crowd.t[i], NULL);
+    assert_in_range(crowd.cpu_ns, 0, 5 * A_WHILE_US * 1000); /* a quarter of one CPU */
+    rig_ok(journal_replay(p.dir, 0, count_one, &n, &last));
+    assert_int_equal(n, 1 + CROWD);
+    end(&p);
 }
 
 /* Would catch: a record that is told to be written, and is not, because two threads wrote. */
@@ -949,10 +1032,12 @@ int main(int argc, char **argv)
         RIG_TEST(test_store_journal__a_sync_waits_for_what_is_being_written),
         RIG_TEST(test_store_journal__a_record_waits_for_those_before_it),
         RIG_TEST(test_store_journal__after_a_failed_write_nothing_is_written),
+        RIG_TEST(test_store_journal__after_a_failed_sync_there_is_none),
         RIG_TEST(test_store_journal__a_file_that_was_cut_short_kills_nobody),
         RIG_TEST(test_store_journal__who_answers_its_calls_has_all_records_copied),
         RIG_TEST(test_store_journal__a_record_may_be_longer_than_a_file),
         RIG_TEST(test_store_journal__what_cannot_be_read_is_not_passed_over),
+        RIG_TEST(test_store_journal__many_threads_leave_few_records_behind_one),
         RIG_TEST(test_store_journal__records_of_many_threads_are_all_there),
         RIG_TEST(test_store_journal__killed_at_any_moment_it_has_what_it_told),
     };
