@@ -591,9 +591,9 @@ static double one_settled(struct table3 *t, const struct bench_op *op, enum benc
     return us + settle_us(t) / op->batch;
 }
 
-/* CMDRSP over CAPKEY. A record of an outcome also has to be put into RocksDB, 2,048 keys at a time,
- * on the one CPU there is. Each slice is about so long and pays for what it left itself; otherwise that
- * would be found in whichever slice comes when there is enough. */
+/* CMDRSP over CAPKEY. What a command changes also has to be put into RocksDB, many keys at a time,
+ * on the one CPU there is. Each slice pays for what it left itself; otherwise that would be found in
+ * whichever slice comes when there is enough. */
 static struct bench_series measure_ratio(const struct options *o, struct table3 *t,
                                          const struct bench_op *command)
 {

@@ -708,8 +708,9 @@ osd_status rdb_lock_directory(const char *path, bool alone, int *ret_fd, char *r
     return OSD_OK;
 }
 
-/* Programs that know no journal must not open a store that may have something there. What is only
- * to be read stays what it is, and is taken for what it would become. */
+/* Programs that do not know what the store may hold from now on must not open it: a journal, pages of
+ * outcomes. A journal that an older one left may say which version that was, and is taken over before. What
+ * is only to be read stays what it is, and is taken for what it would become. */
 static osd_status raise_format(struct rdb *r)
 {
     uint8_t version[4];
@@ -717,7 +718,7 @@ static osd_status raise_format(struct rdb *r)
 
     if (r->format >= FORMAT_PLAIN)
         return OSD_OK;
-    r->format += FORMAT_PLAIN - FORMAT_OLD;
+    r->format = r->format % 2 ? FORMAT_INDEXED : FORMAT_PLAIN;
     if (r->cfg.read_only)
         return OSD_OK;
     be32_put(version, r->format);
@@ -731,16 +732,18 @@ static osd_status raise_format(struct rdb *r)
 /* INTERRUPTED: it may not be written, and is not what was committed. */
 static osd_status open_ahead(struct rdb *r, char *reason, size_t reason_len)
 {
-    osd_status st = raise_format(r);
+    osd_status st;
     bool left = false;
 
-    if (!st && r->cfg.read_only) {
+    if (r->cfg.read_only)
         st = ahead_left(r, &left, reason, reason_len);
-        return st ? st : left ? OSD_E_INTERRUPTED : OSD_OK;
-    }
-    if (!st)
+    else
         st = ahead_open(r, reason, reason_len);
-    return st ? st : check_format(r, reason, reason_len); /* the journal may have changed it */
+    if (!st && left)
+        st = OSD_E_INTERRUPTED;
+    if (!st)
+        st = check_format(r, reason, reason_len); /* the journal may have changed it */
+    return st ? st : raise_format(r);
 }
 
 /* What to say of an opening that failed and nothing was said of. error: of the last system call. */

@@ -20,7 +20,8 @@
  *      of one key that of the greater number stays.
  *  (6) Who only looks a key up never waits for the journal.
  *  (7) A change is in the tables when its record, and each before it, is written.
- * Locks: drain_lock, gate, then either that of the journal, that of a shard, or lock.
+ * Outcomes of commands have a place of their own (rocksdb_outcome.c).
+ * Locks: drain_lock, gate, then either that of the journal, that of a shard, lock, or record_lock.
  */
 #include <stdlib.h>
 
@@ -243,7 +244,8 @@ void ahead_forget(struct txn *t)
     t->table_len = 0;
 }
 
-/* The changes of the record, one behind the other, as a table has them. Returns where they end. */
+/* The changes of the record, one behind the other, as a table has them. Returns where they end. The outcome
+ * is elsewhere; its room stays empty, so that many of them hold back who commits. */
 static uint8_t *lay_out(const struct txn *t, uint64_t number, uint8_t *at)
 {
     struct batch_change b;
@@ -251,6 +253,8 @@ static uint8_t *lay_out(const struct txn *t, uint64_t number, uint8_t *at)
     for (size_t from = 1;
          from < t->record.len && change_next(t->record.data, t->record.len, &from, &b);) {
         struct change *c = (struct change *)(void *)at;
+        if (b.cf == CF_RECORDS)
+            continue;
         *c = (struct change){.number = number,
                              .hash = hash_of(t->rdb, b.cf, b.key, b.key_len),
                              .cf = (uint8_t)b.cf,
@@ -309,6 +313,10 @@ osd_status ahead_commit(struct txn *t)
     osd_status st = number ? journal_written(a->journal, number) : OSD_E_NOMEM;
     if (!st)
         enter_all(a, at, end);
+    if (!st && t->outcome.seq) {
+        t->outcome.number = number;
+        record_remember(r, &t->outcome);
+    }
     spread_read_end(&a->gate);
     if (st && number)
         __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);

@@ -204,8 +204,8 @@ static rocksdb_writebatch_t *put_as_they_are(struct rdb *r, uint64_t number)
     return b;
 }
 
-/* Bring what is in `draining` into the database, which then has the records up to this number. The
- * journal has them first. */
+/* Bring what is in `draining`, and the outcomes, into the database, which then has the records up to this
+ * number. The journal has them first. */
 static osd_status drain(struct rdb *r, uint64_t number)
 {
     struct ahead *a = &r->ahead;
@@ -216,10 +216,11 @@ static osd_status drain(struct rdb *r, uint64_t number)
         __atomic_store_n(&r->failed, true, __ATOMIC_RELAXED);
         return OSD_E_IO;
     }
-    if (n > 0) {
+    if (n > 0 || outcomes_wait(r)) {
         rocksdb_writebatch_t *b = put_in_order(r, n, number);
         if (!b)
             b = put_as_they_are(r, number);
+        outcomes_put(r, b, a->applied, number);
         osd_status st = write_batch(r, b, number);
         rocksdb_writebatch_destroy(b);
         if (st)
@@ -247,7 +248,7 @@ osd_status ahead_drain(struct rdb *r)
 {
     struct ahead *a = &r->ahead;
 
-    if (n_ahead(a) == 0)
+    if (n_ahead(a) == 0 && !outcomes_wait(r))
         return OSD_OK;
     pthread_mutex_lock(&a->drain_lock);
     osd_status st = drain_all(r);

@@ -11,6 +11,7 @@
  *   attrs     pid oid page number      -> value, when it is not in the record
  *   extents   pid oid chunk            -> map chunk other than the first (rocksdb_chunk.c)
  *   records   slot                     -> sequence, nonce, outcome
+ *             STORE_RECORDS + page     -> those of some of its slots, the length of each before it
  *   members   pid cid oid, pid oid cid -> nothing: a membership from both sides
  * objects, records and all that is of objects can be iterated over within one object; whoever goes
  * from object to object reads with ro_all.
@@ -104,11 +105,15 @@ struct touch_shard {
 };
 
 struct outcome {
-    uint64_t seq; /* 0 = empty slot */
+    uint64_t seq;    /* 0 = empty slot */
+    uint64_t number; /* of the journal's record; 0: it is in the database */
     uint8_t nonce[STORE_NONCE_LEN];
     uint8_t len;
     uint8_t data[STORE_OUTCOME_MAX];
 };
+
+#define OUTCOME_PAGE  64u /* slots */
+#define OUTCOME_PAGES (STORE_RECORDS / OUTCOME_PAGE)
 
 /** The background thread (rocksdb_keeper.c). */
 struct keeper {
@@ -119,9 +124,9 @@ struct keeper {
     uint64_t synced;          /* record of the journal up to which it saw to that; its own */
 };
 
-#define FORMAT_OLD     2u /* without a journal; the next one is FORMAT_INDEXED without */
-#define FORMAT_PLAIN   4u
-#define FORMAT_INDEXED 5u /* an index was asked for, ever */
+#define FORMAT_OLD     2u /* without a journal; 4: without pages of outcomes; odd ones: indexed */
+#define FORMAT_PLAIN   6u
+#define FORMAT_INDEXED 7u /* an index was asked for, ever */
 
 /** A key that was committed and is not in the database yet. */
 struct change {
@@ -260,6 +265,9 @@ struct rdb {
     uint32_t *record_index;  /* hash -> slot + 1, open addressing */
     bool records_used;       /* the pages of both are there; under the lock */
     uint64_t record_seq;     /* atomic */
+    /* A bit for each page of the ring that waits to be put, under the lock; and how many, atomic. */
+    uint64_t record_pages[OUTCOME_PAGES / 64];
+    unsigned n_record_pages;
 
     pthread_rwlock_t dups_lock;
     struct dup *dups; /* partitions being made from others; under dups_lock */
@@ -698,7 +706,7 @@ osd_status rdb_members(struct store_txn *t, struct store_id id, uint64_t from, u
 /** End every membership of id. */
 osd_status members_remove(struct txn *t, const struct record *rec);
 
-/* rocksdb_state.c: partitions, records */
+/* rocksdb_state.c: partitions */
 struct part *part_find(struct rdb *r, uint64_t pid);
 /** The partition's touched timestamps become these; nothing happens when there is none. */
 void part_touched(struct rdb *r, uint64_t pid, const uint64_t time[4]);
@@ -714,14 +722,24 @@ void part_drop(struct rdb *r, uint64_t pid);
 void parts_clear(struct rdb *r);
 /** Everything, at close. */
 void parts_free(struct rdb *r);
+
+/* rocksdb_outcome.c */
 osd_status rdb_record(struct store_txn *t, const uint8_t nonce[STORE_NONCE_LEN],
                       const void *outcome, size_t len);
 /** Put the transaction's record into its batch. */
 void record_put(struct txn *t);
 osd_status rdb_recall(struct osd_store *s, const uint8_t nonce[STORE_NONCE_LEN],
                       void *ret_outcome, size_t *ret_len);
+/** With the number of a record of the journal: who has passed the gate. */
 void record_remember(struct rdb *r, const struct outcome *o);
 osd_status records_load(struct rdb *r);
+/** Show what a key of their family holds; false: it makes no sense, or what is left of it. */
+bool outcomes_decode(const uint8_t *key, const uint8_t *v, size_t len,
+                     void (*visit)(void *arg, const struct outcome *o), void *arg);
+/** Whether any may have to be put into the database. */
+bool outcomes_wait(const struct rdb *r);
+/** Put those of records up to one into a batch; the database has those up to `after`. Under drain_lock. */
+void outcomes_put(struct rdb *r, rocksdb_writebatch_t *b, uint64_t after, uint64_t upto);
 
 /* rocksdb_touch.c: timestamps that are newer than the records */
 void touch_init(struct rdb *r);

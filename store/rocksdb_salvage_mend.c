@@ -177,10 +177,15 @@ static osd_status mend_settings(struct salvage *s)
     return OSD_OK;
 }
 
-static osd_status mend_outcome(struct mender *m, const struct entry *e, void *arg)
+static void pass(void *arg, const struct outcome *o)
 {
     (void)arg;
-    if (e->len >= 8 + STORE_NONCE_LEN && e->len <= 8 + STORE_NONCE_LEN + STORE_OUTCOME_MAX)
+    (void)o;
+}
+
+static osd_status mend_outcome(struct mender *m, const struct entry *e, void *arg)
+{
+    if (outcomes_decode(e->key, e->value, e->len, pass, arg))
         return OSD_OK;
     drop(m->s, CF_RECORDS, e->key, e->key_len);
     m->s->suspect[CF_RECORDS] = true;

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * store/rocksdb_state.c - what the RocksDB store keeps in memory: partitions, timestamps,
- * records
+ * store/rocksdb_state.c - the partitions as the RocksDB store keeps them in memory
  *
  * Invariants:
  *  (1) The table of partitions equals the committed partitions. A struct part stays memory of
  *      one until the store is closed, so that a late look at it is harmless.
  *  (2) The same partitions, but the root, hang in a treap by id: the priority of one, which decides
  *      what hangs below it, is a hash of its id.
- *  (3) The record index names exactly the filled slots.
  */
 #include <stdlib.h>
 
@@ -263,144 +261,4 @@ void parts_free(struct rdb *r)
         pthread_mutex_destroy(&p->mutex);
         free(p);
     }
-}
-
-/* ---- records ---- */
-
-#define INDEX_SIZE (STORE_RECORDS * 2u)
-
-static size_t nonce_hash(const struct rdb *r, const uint8_t *nonce)
-{
-    return osd_hash(r->seed, be64_get(nonce), be32_get(nonce + 8)) % INDEX_SIZE;
-}
-
-/* Place of a nonce in the index, or the empty place where it would go. */
-static size_t index_find(const struct rdb *r, const uint8_t *nonce)
-{
-    size_t i = nonce_hash(r, nonce);
-
-    while (r->record_index[i] &&
-           memcmp(r->records[r->record_index[i] - 1].nonce, nonce, STORE_NONCE_LEN) != 0)
-        i = (i + 1) % INDEX_SIZE;
-    return i;
-}
-
-/* Open addressing without tombstones: move later entries of the cluster back. */
-static void index_drop(struct rdb *r, size_t hole)
-{
-    size_t i = hole;
-
-    r->record_index[hole] = 0;
-    for (;;) {
-        i = (i + 1) % INDEX_SIZE;
-        if (!r->record_index[i])
-            return;
-        size_t home = nonce_hash(r, r->records[r->record_index[i] - 1].nonce);
-        bool stays = hole < i ? home > hole && home <= i : home > hole || home <= i;
-        if (stays)
-            continue;
-        r->record_index[hole] = r->record_index[i];
-        r->record_index[i] = 0;
-        hole = i;
-    }
-}
-
-/* A store without outcomes needs no memory for them. With the first one comes all of it: otherwise one
- * in thirty would wait for a page. Under record_lock. */
-static void use_records(struct rdb *r)
-{
-    if (r->records_used)
-        return;
-    memset(r->records, 0, STORE_RECORDS * sizeof(*r->records)); /* as they are */
-    memset(r->record_index, 0, INDEX_SIZE * sizeof(*r->record_index));
-    r->records_used = true;
-}
-
-void record_remember(struct rdb *r, const struct outcome *o)
-{
-    uint32_t slot = (uint32_t)(o->seq % STORE_RECORDS);
-    struct outcome *old = &r->records[slot];
-
-    pthread_mutex_lock(&r->record_lock);
-    use_records(r);
-    if (old->seq < o->seq) {
-        if (old->seq) {
-            size_t at = index_find(r, old->nonce);
-            if (r->record_index[at] == slot + 1)
-                index_drop(r, at);
-        }
-        *old = *o;
-        r->record_index[index_find(r, o->nonce)] = slot + 1;
-    }
-    pthread_mutex_unlock(&r->record_lock);
-}
-
-void record_put(struct txn *t)
-{
-    const struct outcome *o = &t->outcome;
-    uint8_t key[RECORD_KEY_LEN], value[8 + STORE_NONCE_LEN + STORE_OUTCOME_MAX];
-
-    be32_put(key, (uint32_t)(o->seq % STORE_RECORDS));
-    be64_put(value, o->seq);
-    memcpy(value + 8, o->nonce, STORE_NONCE_LEN);
-    memcpy(value + 8 + STORE_NONCE_LEN, o->data, o->len);
-    txn_put(t, CF_RECORDS, key, sizeof(key), value, 8 + STORE_NONCE_LEN + o->len);
-}
-
-osd_status rdb_record(struct store_txn *base, const uint8_t nonce[STORE_NONCE_LEN],
-                      const void *outcome, size_t len)
-{
-    struct txn *t = (struct txn *)base;
-
-    if (len > STORE_OUTCOME_MAX || t->outcome.seq)
-        return txn_noted(base, OSD_E_INVALID);
-    t->outcome = (struct outcome){.len = (uint8_t)len};
-    t->outcome.seq = __atomic_add_fetch(&t->rdb->record_seq, 1, __ATOMIC_RELAXED);
-    memcpy(t->outcome.nonce, nonce, STORE_NONCE_LEN);
-    memcpy(t->outcome.data, outcome, len);
-    t->changed = true;
-    return OSD_OK;
-}
-
-osd_status rdb_recall(struct osd_store *s, const uint8_t nonce[STORE_NONCE_LEN],
-                      void *ret_outcome, size_t *ret_len)
-{
-    struct rdb *r = (struct rdb *)s;
-    osd_status st = OSD_E_NOT_FOUND;
-
-    pthread_mutex_lock(&r->record_lock);
-    uint32_t slot = r->record_index[index_find(r, nonce)];
-    if (slot) {
-        const struct outcome *o = &r->records[slot - 1];
-        memcpy(ret_outcome, o->data, o->len);
-        *ret_len = o->len;
-        st = OSD_OK;
-    }
-    pthread_mutex_unlock(&r->record_lock);
-    return st;
-}
-
-osd_status records_load(struct rdb *r)
-{
-    rocksdb_iterator_t *it = rocksdb_create_iterator_cf(r->db, r->ro_all, r->cf[CF_RECORDS]);
-    osd_status st = OSD_OK;
-
-    for (rocksdb_iter_seek_to_first(it); rocksdb_iter_valid(it) && !st; rocksdb_iter_next(it)) {
-        size_t len;
-        const uint8_t *v = (const uint8_t *)rocksdb_iter_value(it, &len);
-        struct outcome o = {0};
-
-        if (len < 8 + STORE_NONCE_LEN || len > 8 + STORE_NONCE_LEN + STORE_OUTCOME_MAX) {
-            st = OSD_E_CORRUPT;
-            break;
-        }
-        o.seq = be64_get(v);
-        memcpy(o.nonce, v + 8, STORE_NONCE_LEN);
-        o.len = (uint8_t)(len - 8 - STORE_NONCE_LEN);
-        memcpy(o.data, v + 8 + STORE_NONCE_LEN, o.len);
-        if (o.seq > r->record_seq)
-            r->record_seq = o.seq;
-        record_remember(r, &o);
-    }
-    return rdb_iterated(r, it, st);
 }

@@ -575,7 +575,7 @@ static void txn_applied(struct txn *t)
         new_part_applied(t);
     if (t->index_changes)
         index_wake(r);
-    if (t->outcome.seq)
+    if (t->outcome.seq && !t->outcome.number) /* otherwise it is: ahead_commit() */
         record_remember(r, &t->outcome);
     for (size_t i = 0; i < t->freed.n; i++)
         blocks_retire(r->blocks, t->freed.v[i].first, t->freed.v[i].count);

@@ -325,7 +325,7 @@ static void test_store_damage__an_index_loses_what_it_should_not_have(void **sta
     }
 }
 
-/* A store that a program without a journal made: from now on such a program refuses it. */
+/* What an older program made: from now on such a program refuses it. */
 static void expect_format(struct raw *w, const uint8_t want[4])
 {
     char *err = NULL;
@@ -340,17 +340,19 @@ static void expect_format(struct raw *w, const uint8_t want[4])
 
 static void test_store_damage__an_older_format_becomes_this_one(void **state)
 {
-    static const uint8_t older[4] = {0, 0, 0, 2}, ours[4] = {0, 0, 0, 4};
     struct rig *r = *state;
-    struct raw w = open_below(r);
 
-    raw_put(&w, RAW_DEFAULT, "format", 6, older, 4);
-    raw_close(&w);
-    rig_open(r);
-    rig_check(r);
-    w = open_below(r);
-    expect_format(&w, ours);
-    raw_close(&w);
+    for (uint8_t version = 2; version <= 7; version++) {
+        const uint8_t older[4] = {0, 0, 0, version}, ours[4] = {0, 0, 0, 6 + version % 2};
+        struct raw w = open_below(r);
+        raw_put(&w, RAW_DEFAULT, "format", 6, older, 4);
+        raw_close(&w);
+        rig_open(r);
+        rig_check(r);
+        w = open_below(r);
+        expect_format(&w, ours);
+        raw_close(&w);
+    }
     rig_open(r);
 }
 
@@ -378,7 +380,7 @@ static void test_store_damage__an_older_format_can_be_read_and_stays(void **stat
 
 static void test_store_damage__another_format_is_refused_and_left_alone(void **state)
 {
-    static const uint8_t newer[4] = {0, 0, 0, 6}, ours[4] = {0, 0, 0, 4};
+    static const uint8_t newer[4] = {0, 0, 0, 8}, ours[4] = {0, 0, 0, 6};
     struct rig *r = *state;
     char reason[200] = "", path[100], *err = NULL;
     struct raw w = open_below(r);
@@ -386,7 +388,7 @@ static void test_store_damage__another_format_is_refused_and_left_alone(void **s
     raw_put(&w, RAW_DEFAULT, "format", 6, newer, 4);
     raw_close(&w);
     rig_fails(reopen(r, reason), OSD_E_VERSION);
-    assert_non_null(strstr(reason, "format version 6"));
+    assert_non_null(strstr(reason, "format version 8"));
     w = open_below(r);
     raw_put(&w, RAW_DEFAULT, "format", 6, ours, 4);
     rocksdb_drop_column_family(w.db, w.cf[RAW_IDS], &err); /* what version 1 did not have */

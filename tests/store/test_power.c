@@ -5,7 +5,7 @@
  * A worker changes a store from several threads, syncing now and then, and is killed; then a
  * random part of what it had not synced is taken back (powerloss.h). The store must open, hold
  * every synced step, no step that was not begun, and the state of exactly one step: the last one
- * it knows of. Blocks written after the last sync may be damaged, but only by saying so.
+ * it knows of, with the outcomes of the steps up to that and no other. Blocks written after the last sync may be damaged, but only by saying so.
  * Now and then a thread duplicates its partition: the duplicate must hold one step's state too. One
  * partition has so many objects that its duplicate is removed by range.
  * A worker that finds what another one left has it all, and syncs it once before it goes on.
@@ -128,6 +128,20 @@ static osd_status change(struct store_txn *t, struct store_id id, struct step s,
     return s.len ? rig_txn_write(t, id, s.off, bytes, s.len) : OSD_OK;
 }
 
+static void nonce_of(unsigned thread, uint64_t n, uint8_t ret[STORE_NONCE_LEN])
+{
+    be32_put(ret, thread);
+    be64_put(ret + 4, n);
+}
+
+static osd_status record(struct store_txn *t, unsigned thread, uint64_t n)
+{
+    uint8_t nonce[STORE_NONCE_LEN];
+
+    nonce_of(thread, n, nonce);
+    return t->store->ops->record(t, nonce, &n, sizeof(n));
+}
+
 static osd_status take_step(struct worker *w, uint64_t n)
 {
     const struct store_ops *ops = w->s->ops;
@@ -141,6 +155,8 @@ static osd_status take_step(struct worker *w, uint64_t n)
     st = change(t, object_of(w->thread, s.object), s, n);
     if (!st)
         st = ops->set_attr(t, part, PAGE, 1, &n, sizeof(n));
+    if (!st)
+        st = record(t, w->thread, n);
     if (st) {
         ops->abort(t);
         return st;
@@ -445,6 +461,18 @@ static void compare_part(struct rig *r, struct store_id part, unsigned thread, u
     }
 }
 
+/* The outcomes of the steps up to the last one are known, those of later ones, which were lost, are not. */
+static void compare_outcomes(struct rig *r, unsigned thread, uint64_t last, uint64_t begun)
+{
+    uint8_t nonce[STORE_NONCE_LEN], raw[STORE_OUTCOME_MAX];
+    size_t len;
+
+    for (uint64_t n = 1; n <= begun; n++) {
+        nonce_of(thread, n, nonce);
+        rig_fails(r->ops->recall(r->s, nonce, raw, &len), n <= last ? OSD_OK : OSD_E_NOT_FOUND);
+    }
+}
+
 /* What happened so far, over all rounds. */
 struct sum {
     uint64_t steps, forgotten, lost, damaged; /* forgotten: steps that were done */
@@ -461,6 +489,7 @@ static void compare_all(struct rig *r, const struct notes *notes, uint64_t world
         assert_in_range(last, notes->thread[i].synced, notes->thread[i].begun);
         assert_in_range(copy, notes->thread[i].duplicated, last);
         compare_part(r, partition_of(i), i, last, notes, world, &sum->damaged);
+        compare_outcomes(r, i, last, notes->thread[i].begun);
         compare_part(r, duplicate_of(i), i, copy, notes, world, &sum->damaged);
         sum->steps += last;
         sum->forgotten += notes->thread[i].done > last ? notes->thread[i].done - last : 0;

@@ -722,6 +722,22 @@ static void test_store_salvage__records_that_make_no_sense_are_lost_and_the_othe
     assert_int_not_equal(rig_get_meta(r, q).identity, rig_get_meta(r, p).identity);
 }
 
+/* An outcome of 5 bytes has no sequence number. */
+static void test_store_salvage__outcomes_that_make_no_sense_are_dropped(void **state)
+{
+    struct world *w = *state;
+    uint8_t key[4];
+
+    be32_put(key, STORE_RECORDS + 3);
+    rig_close(w->r);
+    struct raw raw = raw_open(w->r->dir);
+    raw_put(&raw, RAW_RECORDS, key, sizeof(key), "\5abcde", 6);
+    raw_close(&raw);
+    rig_ok(salvage(w));
+    assert_true(was_distrusted(w, 0));
+    open_target(w);
+}
+
 static void test_store_salvage__of_two_objects_with_one_block_one_has_it(void **state)
 {
     struct world *w = *state;
@@ -1134,6 +1150,7 @@ int main(int argc, char **argv)
         WORLD_TEST(test_store_salvage__a_missing_data_file_is_damaged_data),
         WORLD_TEST(
             test_store_salvage__records_that_make_no_sense_are_lost_and_the_others_are_not),
+        WORLD_TEST(test_store_salvage__outcomes_that_make_no_sense_are_dropped),
         WORLD_TEST(test_store_salvage__of_two_objects_with_one_block_one_has_it),
         WORLD_TEST(test_store_salvage__a_record_in_two_places_is_named),
         WORLD_TEST(test_store_salvage__records_behind_a_gap_are_not_taken),
