@@ -65,16 +65,17 @@
 #define PIECES     (BLOCKS_PER_FILE / PIECE)
 #define PIECE_SIZE ((uint32_t)(PIECE * STORE_BLOCK))
 
+/* What all look at first; what each WRITE changes is a bitmap away, in other cache lines. */
 struct data_file {
     int fd;
-    bool dirty;
-    uint32_t writers; /* at work now; atomic */
-    uint32_t used;
-    uint64_t map[WORDS]; /* bit set = in use or waiting, or of a piece that is gone */
-    uint64_t gone;       /* pieces whose space the file system has */
-    uint32_t lack;       /* bytes that it needs for them */
-    uint16_t *others;    /* per block: owners beyond the first; NULL: none of any */
     struct mapped_file mapped;
+    uint32_t lack;       /* bytes that it needs for the pieces that are gone: */
+    uint64_t gone;       /* their space the file system has */
+    uint16_t *others;    /* per block: owners beyond the first; NULL: none of any */
+    uint64_t map[WORDS]; /* bit set = in use or waiting, or of a piece that is gone */
+    uint32_t used;
+    bool dirty;       /* atomic */
+    uint32_t writers; /* at work now; atomic */
 };
 
 struct run {
@@ -84,14 +85,16 @@ struct run {
 };
 
 struct blocks {
-    pthread_mutex_t mutex;
     char *dir; /* NULL: memory */
     bool read_only;
     bool unsure; /* whether names of files found at open are durable; atomic */
     uint64_t reserve;
-    uint32_t n_files; /* changed under the mutex, read without it */
-    struct data_file *files[MAX_FILES];
     struct mapped *mapped; /* NULL: never */
+    uint32_t n_files;      /* changed under the mutex, read without it */
+    struct data_file *files[MAX_FILES];
+
+    /* What follows changes with every WRITE, under the mutex, and is in no cache line of what is above. */
+    pthread_mutex_t mutex;
     struct lane {
         uint32_t file, block; /* where the next run is looked for */
     } lanes[LANES];
