@@ -8,7 +8,8 @@
  *
  * On disk: length of the record (32 bits), number (64), CRC32C of the record (32), CRC32C of these
  * 16 bytes (32), big-endian, then the record, one after another from the start of a file. What
- * follows the last one is from earlier use: its number does not go on.
+ * follows the last one is from earlier use: its number does not go on. Somebody may have made it up, who must
+ * not know the numbers (JOURNAL_LEAP).
  *
  * Invariants:
  *  (1) Records lie in the order of their numbers, and are found up to the first that is not whole.
@@ -31,6 +32,11 @@
 /** So many records are being copied at a time, at most. When the process dies one of them may not be whole,
  *  while some behind it are, less than this: nobody was told that these are written. */
 #define JOURNAL_AT_ONCE OSD_PLACES
+
+/** Whoever begins a journal anew lets its numbers begin at least so far behind those it had, and less than so
+ *  much farther, by chance: clients choose what is in records, and could invent the one that comes next. No
+ *  journal has so many records. */
+#define JOURNAL_LEAP (1ULL << 32)
 
 struct journal;
 
@@ -60,7 +66,7 @@ osd_status journal_beyond(const char *dir, uint64_t after, uint64_t *ret);
 
 /**
  * Begin an empty journal in dir, which is made if it is absent, in place of what it held: the
- * caller has all of that elsewhere, durably. The first record gets number last + 1. A file of more than
+ * caller has all of that elsewhere, and `last`, durably. The first record gets number last + 1. A file of more than
  * file_len bytes (0: 8 MiB) is left for the other one, if that is free.
  */
 osd_status journal_open(const char *dir, uint64_t last, uint64_t file_len,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "rocksdb_ahead.h"
 
@@ -203,21 +204,24 @@ static osd_status get_applied(struct rdb *r, uint64_t *ret)
 
 /* A file of the journal is begun anew when the database has, durably, all that it held, and the other one
  * is not begun before. So one of them begins with a record that the database has, or with the next one,
- * as long as it has all that it ever had; one whose begin did not reach the disk tells nothing. */
+ * as long as it has all that it ever had; one whose begin did not reach the disk tells nothing. But a database
+ * that lost how far the journal leapt has lost something whatever the other file tells. */
 static osd_status check_begins(struct rdb *r, const char *dir, uint64_t applied, char *reason,
                                size_t reason_len)
 {
     uint64_t first[2];
     osd_status st = journal_begins(dir, first);
+    bool later[2] = {first[0] > applied + 1, first[1] > applied + 1};
+    bool leapt = first[0] > applied + JOURNAL_LEAP || first[1] > applied + JOURNAL_LEAP;
 
-    if (st || first[0] <= applied + 1 || first[1] <= applied + 1)
+    if (st || !(leapt || (later[0] && later[1])))
         return st;
+    uint64_t from = later[0] && (!later[1] || first[0] < first[1]) ? first[0] : first[1];
     snprintf(reason, reason_len,
              "store %s: the database has the journal's records up to %llu, the journal those "
              "from %llu on: what was between is lost; osdctl salvage makes a new store of what "
              "is left",
-             r->path, (unsigned long long)applied,
-             (unsigned long long)(first[0] < first[1] ? first[0] : first[1]));
+             r->path, (unsigned long long)applied, (unsigned long long)from);
     return OSD_E_CORRUPT;
 }
 
@@ -265,12 +269,29 @@ static osd_status replay(struct rdb *r, journal_visit visit, uint64_t *ret_last,
     return st ? st : look_beyond(r, dir, *ret_last);
 }
 
-/* Take over what is left in the journal, durably. */
+/* The database has, it says, more records than there ever were: those to come get numbers that no client knows,
+ * and none can invent one that a replay takes for the next (JOURNAL_LEAP). What lies in the files until they are
+ * begun anew has lesser numbers. */
+static osd_status leap(struct rdb *r)
+{
+    rocksdb_writebatch_t *b = rocksdb_writebatch_create();
+    uint32_t chance;
+
+    osd_random(&chance, sizeof(chance));
+    osd_status st = ahead_apply(r, b, r->ahead.applied + JOURNAL_LEAP + chance);
+    rocksdb_writebatch_destroy(b);
+    return st;
+}
+
+/* Take over what is left in the journal, and leap, durably. In this order in the database's log: what of it is
+ * there after a death is what some number of records make it. */
 static osd_status finish(struct rdb *r, char *reason, size_t reason_len)
 {
     char *err = NULL;
     osd_status st = replay(r, replay_record, &r->ahead.applied, reason, reason_len);
 
+    if (!st)
+        st = leap(r);
     if (st)
         return st;
     rocksdb_flush_wal(r->db, 1, &err);

@@ -207,12 +207,13 @@ static osd_status find_start(struct salvage *s, const char *dir, uint64_t *ret_a
     if (st)
         return st;
     bool gap = next > *ret_after + 1;
-    if (s->log == LOG_SKIPPED || (s->log == LOG_ENDS && !first)) {
+    if (s->log == LOG_SKIPPED || (s->log == LOG_ENDS && (!first || gap))) {
         s->ret->older = s->ret->uncounted = true;
         salvage_harmed(s, (struct store_id){0, 0},
                        "the log of the database is damaged: some changes are missing");
     }
-    if (!known || s->log == LOG_SKIPPED || (gap && s->suspect[CF_DEFAULT]))
+    if (!known || s->log == LOG_SKIPPED ||
+        (gap && (s->suspect[CF_DEFAULT] || s->log == LOG_ENDS)))
         return whole_journal(s, dir, ret_after);
     if (gap) {
         s->ret->older = true;

@@ -106,26 +106,34 @@ bool raw_table(struct raw *w, const char *store, enum raw_family cf, unsigned n,
     return found;
 }
 
+uint64_t raw_applied(const char *store)
+{
+    struct raw w = raw_open(store);
+    char *err = NULL;
+    size_t len = 0;
+    char *applied = rocksdb_get_cf(w.db, w.ro, w.cf[RAW_DEFAULT], "journal", 7, &len, &err);
+    uint64_t number = len == 8 ? be64_get((const uint8_t *)applied) : 0;
+
+    assert_null(err);
+    rocksdb_free(applied);
+    raw_close(&w);
+    return number;
+}
+
 void raw_journal(const char *store, uint64_t missing, bool apart, const struct raw_record *v,
                  size_t n)
 {
-    struct raw w = raw_open(store);
     struct journal *j;
-    char path[200], *err = NULL;
-    size_t len = 0;
-    char *applied = rocksdb_get_cf(w.db, w.ro, w.cf[RAW_DEFAULT], "journal", 7, &len, &err);
+    char path[200];
 
-    assert_null(err);
     snprintf(path, sizeof(path), "%s/journal", store);
-    missing += len == 8 ? be64_get((const uint8_t *)applied) : 0;
+    missing += raw_applied(store);
     rig_ok(journal_open(path, missing, apart ? 1 : 0, &j));
     for (size_t i = 0; i < n; i++) {
         struct iovec one = {(void *)v[i].data, v[i].len};
         rig_ok(journal_written(j, journal_add(j, &one, 1, journal_crc(&one, 1))));
     }
     journal_close(j);
-    rocksdb_free(applied);
-    raw_close(&w);
 }
 
 static unsigned flip_in_file(const char *path, const void *bytes, size_t len)

@@ -47,6 +47,9 @@ void raw_set(struct raw *w, struct store_id id, const uint8_t *value, size_t len
 /** A table of a family, the n-th; false: it has not so many. path: 120 bytes. */
 bool raw_table(struct raw *w, const char *store, enum raw_family cf, unsigned n, char *path);
 
+/** The number of the last record of its journal that a store's database has. */
+uint64_t raw_applied(const char *store);
+
 /** The store's journal has these records, behind as many as `missing` that are lost; the first one lies in
  *  a file of its own if `apart`. */
 struct raw_record {

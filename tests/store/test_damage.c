@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/bytes.h"
 #include "common/crc32c.h"
 #include "common/log.h"
 #include "raw.h"
@@ -35,6 +36,42 @@ rocksdb_pinnableslice_t *__wrap_rocksdb_get_pinned_cf(rocksdb_t *db,
 {
     __atomic_add_fetch(&gets, 1, __ATOMIC_RELAXED);
     return __real_rocksdb_get_pinned_cf(db, o, cf, key, len, err);
+}
+
+/* What a process leaves that dies now. The copy is removed by remove_left(). */
+static void copy_left(const struct rig *r, unsigned n)
+{
+    char command[250];
+
+    snprintf(command, sizeof(command), "cp -r --sparse=always %s %s-%u", r->dir, r->dir, n);
+    assert_int_equal(system(command), 0);
+}
+
+static void remove_left(const struct rig *r, unsigned n)
+{
+    char command[250];
+
+    snprintf(command, sizeof(command), "rm -r %s-%u", r->dir, n);
+    assert_int_equal(system(command), 0);
+}
+
+static struct rig
+    *copied; /* before and behind each sync of its database's log; NULL: none is */
+static unsigned copies, sync_fails; /* so many; the one after so many; 0: none does */
+
+void __real_rocksdb_flush_wal(rocksdb_t *db, unsigned char sync, char **err);
+void __wrap_rocksdb_flush_wal(rocksdb_t *db, unsigned char sync, char **err);
+void __wrap_rocksdb_flush_wal(rocksdb_t *db, unsigned char sync, char **err)
+{
+    if (sync_fails > 0 && --sync_fails == 0) {
+        *err = strdup("IO error: by the test");
+        return;
+    }
+    if (copied)
+        copy_left(copied, copies++);
+    __real_rocksdb_flush_wal(db, sync, err);
+    if (copied)
+        copy_left(copied, copies++);
 }
 
 /* The store closed, its database open. */
@@ -730,6 +767,14 @@ static void keep_line(enum osd_log_level level, const char *line)
         snprintf(logged, sizeof(logged), "%s", line);
 }
 
+static const char *numbered(const char *format, uint64_t number)
+{
+    static char text[50];
+
+    snprintf(text, sizeof(text), format, (unsigned long long)number);
+    return text;
+}
+
 /* Opened and not closed: by it or by whoever had to bring the journal into the database before. */
 static void expect_said(struct rig *r, const char *part)
 {
@@ -756,14 +801,15 @@ static bool has_setting(struct rig *r, const char *name)
 static void middle_of_journal(struct rig *r, bool read_only)
 {
     rig_close(r);
+    uint64_t before = raw_applied(r->dir);
     journal_of_many(r);
     assert_int_equal(raw_flip(r->dir, "journal", "", in_l, sizeof(in_l)), 1);
     r->cfg.read_only = read_only;
     logged[0] = 0;
     osd_log_set_sink(keep_line);
     rig_open(r);
-    expect_said(r, "up to record 1");
-    assert_non_null(strstr(logged, "up to 18"));
+    expect_said(r, numbered("up to record %llu", before + 1));
+    assert_non_null(strstr(logged, numbered("up to %llu", before + 1 + MANY)));
     assert_true(has_setting(r, "k"));
     assert_false(has_setting(r, "l"));
     assert_false(has_setting(r, "m"));
@@ -815,11 +861,12 @@ static void test_store_damage__a_database_older_than_its_journal_is_refused(void
     char reason[200];
 
     rig_close(r);
+    uint64_t before = raw_applied(r->dir);
     raw_journal(r->dir, 50, true, three, 3);
     for (int i = 0; i < 2; i++) {
         r->cfg.read_only = i;
         rig_fails(reopen(r, reason), OSD_E_CORRUPT);
-        assert_non_null(strstr(reason, "those from 51 on"));
+        assert_non_null(strstr(reason, numbered("those from %llu on", before + 51)));
         assert_non_null(strstr(reason, "osdctl salvage"));
     }
     r->cfg.read_only = false;
@@ -833,13 +880,197 @@ static void test_store_damage__one_file_of_the_journal_alone_proves_nothing(void
     struct rig *r = *state;
 
     rig_close(r);
+    uint64_t before = raw_applied(r->dir);
     raw_journal(r->dir, 50, false, three, 3);
     osd_log_set_sink(keep_line);
     rig_open(r);
     osd_log_set_sink(NULL);
-    expect_said(r, "up to record 0");
+    expect_said(r, numbered("up to record %llu", before));
     assert_false(has_setting(r, "k"));
     rig_reopen(r);
+}
+
+/* Would catch: all that the journal has thrown away, as the database does not know how far it leapt. */
+static void test_store_damage__a_database_that_lost_a_leap_is_refused(void **state)
+{
+    struct rig *r = *state;
+    char reason[200];
+
+    rig_close(r);
+    uint64_t before = raw_applied(r->dir);
+    raw_journal(r->dir, JOURNAL_LEAP, false, three, 3);
+    rig_fails(reopen(r, reason), OSD_E_CORRUPT);
+    assert_non_null(strstr(reason, numbered("those from %llu on", before + JOURNAL_LEAP + 1)));
+    drop_journal(r);
+    rig_open(r);
+}
+
+/* ---- numbers of records ---- */
+
+static void test_store_damage__each_opening_leaps_by_chance(void **state)
+{
+    struct rig *r = *state;
+    uint64_t was, leap[3];
+
+    rig_close(r);
+    assert_true(raw_applied(r->dir) >= JOURNAL_LEAP); /* also the first one */
+    for (int i = 0; i < 3; i++) {
+        was = raw_applied(r->dir);
+        rig_open(r);
+        rig_close(r);
+        leap[i] = raw_applied(r->dir) - was;
+        assert_in_range(leap[i], JOURNAL_LEAP, 2 * JOURNAL_LEAP - 1);
+    }
+    assert_false(leap[0] == leap[1] && leap[1] == leap[2]);
+    was = raw_applied(r->dir);
+    r->cfg.read_only = true;
+    rig_open(r);
+    rig_close(r);
+    assert_int_equal(raw_applied(r->dir), was);
+    r->cfg.read_only = false;
+    rig_open(r);
+}
+
+#define FORGED 32u /* bytes of a record that puts a setting */
+
+/* The records that lie in a file of the journal, from its start on. */
+struct chain {
+    uint8_t bytes[256 * KIB];
+    uint64_t first, last;
+    size_t len, end, at; /* at: where the last one lies */
+};
+
+static void read_chain(const struct rig *r, struct chain *ret)
+{
+    char path[100];
+
+    snprintf(path, sizeof(path), "%s/journal/a", r->dir);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    ret->len = fread(ret->bytes, 1, sizeof(ret->bytes), f);
+    fclose(f);
+    ret->first = ret->last = be64_get(ret->bytes + 4);
+    ret->at = 0;
+    ret->end = 20 + be32_get(ret->bytes);
+    while (be64_get(ret->bytes + ret->end + 4) == ret->last + 1 &&
+           be32_get(ret->bytes + ret->end + 16) == osd_crc32c(0, ret->bytes + ret->end, 16)) {
+        ret->at = ret->end;
+        ret->end += 20 + be32_get(ret->bytes + ret->end);
+        ret->last++;
+    }
+}
+
+/* A record like those of the journal: in_k. */
+static void forge(uint8_t dst[FORGED], uint64_t number)
+{
+    be32_put(dst, sizeof(in_k));
+    be64_put(dst + 4, number);
+    be32_put(dst + 12, osd_crc32c(0, in_k, sizeof(in_k)));
+    be32_put(dst + 16, osd_crc32c(0, dst, 16));
+    memcpy(dst + 20, in_k, sizeof(in_k));
+}
+
+/* Who dies now leaves a forged record just where the next one would have come. */
+static void expect_forged_next(const struct rig *r, const uint8_t forged[FORGED])
+{
+    static struct chain c;
+
+    read_chain(r, &c);
+    if (memcmp(forged + 4, c.bytes + c.at + 4, 8) == 0)
+        return; /* was taken for one of the chain */
+    assert_memory_equal(c.bytes + c.end, forged, FORGED);
+}
+
+/* Would catch: changes that a client wrote into a value, as records of the journal, with the numbers that come
+ * next for who has counted commands. They are behind the last record when a file is used again. */
+static void test_store_damage__records_in_a_value_are_never_replayed(void **state)
+{
+    enum { LARGE = 30000, SMALL = 25, COMMITS = 40 };
+    struct rig *r = *state;
+    uint8_t forged[FORGED], large[LARGE], *next;
+    static struct chain c;
+
+    rig_close(r);
+    uint64_t number = raw_applied(r->dir) + 1 + COMMITS; /* as it would be if nobody leapt */
+    forge(forged, number);
+    for (size_t i = 0; i < LARGE; i++)
+        large[i] = forged[i % FORGED];
+    r->cfg.journal = 65536;
+    r->cfg.idle = true;
+    rig_open(r);
+    uint64_t pid = rig_partition(r).pid;
+    struct store_id id = rig_object(r, pid), other = rig_object(r, pid);
+    read_chain(r, &c);
+    uint64_t first = c.first;
+    do {
+        rig_set_attr(r, id, 1, 1, large, sizeof(large));
+        read_chain(r, &c);
+    } while (c.first == first); /* it is used again */
+    do {
+        rig_set_attr(r, other, 1, 1, large, SMALL);
+        read_chain(r, &c);
+    } while (c.last < first + COMMITS - 2);
+    assert_int_equal(c.last, first + COMMITS - 2);
+    next = memmem(c.bytes + c.end + (c.end - c.at), FORGED * 4, forged, FORGED);
+    assert_non_null(next);
+    size_t more = (size_t)(next - c.bytes) - c.end - (c.end - c.at);
+    rig_set_attr(r, other, 1, 1, large, SMALL + (uint32_t)more);
+    expect_forged_next(r, forged);
+    copy_left(r, 0);
+    struct rig died = *r;
+    char path[100];
+    snprintf(path, sizeof(path), "%s-0", r->dir);
+    died.cfg.path = path;
+    rig_open(&died);
+    bool replayed = has_setting(&died, "k");
+    rig_check(&died);
+    rig_close(&died);
+    remove_left(r, 0);
+    assert_false(replayed);
+}
+
+/* Would catch: a number in the database that is not durable, or less than one in the files, before these are
+ * begun anew. */
+static void test_store_damage__a_death_while_opening_leaps_loses_nothing(void **state)
+{
+    struct rig *r = *state;
+    char path[100];
+
+    rig_close(r);
+    raw_journal(r->dir, 0, false, three, 3);
+    copied = r;
+    rig_open(r);
+    copied = NULL;
+    assert_int_equal(copies, 2);
+    copy_left(r, copies++); /* all is done */
+    struct rig died = *r;
+    died.cfg.path = path;
+    for (unsigned i = 0; i < copies; i++) {
+        snprintf(path, sizeof(path), "%s-%u", r->dir, i);
+        rig_open(&died);
+        assert_true(has_setting(&died, "k") && has_setting(&died, "m"));
+        rig_check(&died);
+        rig_set_attr(&died, rig_object(&died, rig_partition(&died).pid), 1, 1, "x", 1);
+        rig_reopen(&died);
+        rig_check(&died);
+        rig_close(&died);
+        remove_left(r, i);
+    }
+}
+
+static void test_store_damage__an_opening_that_cannot_leap_fails_and_loses_nothing(void **state)
+{
+    struct rig *r = *state;
+    char reason[200] = "";
+
+    rig_close(r);
+    raw_journal(r->dir, 0, false, three, 3);
+    sync_fails = 1;
+    rig_fails(reopen(r, reason), OSD_E_IO);
+    assert_non_null(strstr(reason, r->dir));
+    assert_int_equal(sync_fails, 0);
+    rig_open(r);
+    assert_true(has_setting(r, "k") && has_setting(r, "m"));
 }
 
 int main(void)
@@ -868,6 +1099,11 @@ int main(void)
         RIG_TEST(test_store_damage__records_that_a_death_cut_off_are_no_damage),
         RIG_TEST(test_store_damage__a_database_older_than_its_journal_is_refused),
         RIG_TEST(test_store_damage__one_file_of_the_journal_alone_proves_nothing),
+        RIG_TEST(test_store_damage__a_database_that_lost_a_leap_is_refused),
+        RIG_TEST(test_store_damage__each_opening_leaps_by_chance),
+        RIG_TEST(test_store_damage__records_in_a_value_are_never_replayed),
+        RIG_TEST(test_store_damage__a_death_while_opening_leaps_loses_nothing),
+        RIG_TEST(test_store_damage__an_opening_that_cannot_leap_fails_and_loses_nothing),
     };
 
     rig_choose("rocksdb");

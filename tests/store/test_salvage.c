@@ -590,6 +590,31 @@ static void test_store_salvage__what_the_journal_has_of_a_damaged_log_is_there(v
     free(after);
 }
 
+/* Would catch: a journal dropped as it begins behind what the database has, which only lost how far it leapt. */
+static void test_store_salvage__a_leap_lost_with_a_damaged_log_costs_nothing(void **state)
+{
+    struct world *w = *state;
+    uint64_t first[2];
+    uint8_t leapt[8];
+    char path[120];
+
+    rig_reopen(w->r);
+    rig_set_attr(w->r, rig_object(w->r, rig_partition(w->r).pid), 1, 1, "in the journal", 14);
+    w->before = store_dump(w->r->s, 0);
+    rig_close(w->r);
+    snprintf(path, sizeof(path), "%s/journal", w->r->dir);
+    rig_ok(journal_begins(path, first));
+    be64_put(leapt, first[0] - 1);
+    assert_int_equal(raw_flip(w->r->dir, "db", ".log", leapt, sizeof(leapt)), 1);
+    rig_ok(salvage(w));
+    assert_true(was_said(w, "log of the database is damaged"));
+    assert_int_equal(w->result.dropped, 0);
+    open_target(w);
+    char *after = store_dump(w->r->s, 0);
+    assert_string_equal(after, w->before);
+    free(after);
+}
+
 /* ---- maps and data ---- */
 
 static osd_status read_at(struct world *w, struct store_id id, uint64_t off, void *dst,
@@ -1163,6 +1188,7 @@ int main(int argc, char **argv)
         WORLD_TEST(test_store_salvage__only_an_empty_place_becomes_the_new_store),
         WORLD_TEST(test_store_salvage__what_a_damaged_log_had_is_missed),
         WORLD_TEST(test_store_salvage__what_the_journal_has_of_a_damaged_log_is_there),
+        WORLD_TEST(test_store_salvage__a_leap_lost_with_a_damaged_log_costs_nothing),
         WORLD_TEST(test_store_salvage__the_journal_is_taken_whatever_older_tables_say_of_it),
         WORLD_TEST(test_store_salvage__one_that_fails_leaves_nothing),
         WORLD_TEST(test_store_salvage__what_is_no_file_is_not_waited_for),
