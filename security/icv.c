@@ -252,71 +252,71 @@ osd_status osd_capability_key_by(enum osd_hmac hmac, const uint8_t secret[OSD_KE
     return osd_mac_by(hmac, secret, pieces, 2, ret);
 }
 
-/* Bytes with a field inside them taken as zeros. */
-static osd_status mac_around(const struct osd_mac_key *k, struct osd_bytes all, size_t at,
-                             size_t len, uint8_t ret[OSD_KEY_LEN])
-{
-    const struct osd_bytes pieces[] = {
-        {all.data, at}, {zeros, len}, {all.data + at + len, all.len - at - len}};
+/** Pieces that a code is over. */
+struct covered {
+    struct osd_bytes piece[3];
+};
 
-    return osd_mac_with(k, pieces, 3, ret);
+/* Bytes with a field inside them taken as zeros. */
+static struct covered around(struct osd_bytes all, size_t at, size_t len)
+{
+    return (struct covered){
+        {{all.data, at}, {zeros, len}, {all.data + at + len, all.len - at - len}}};
+}
+
+static struct covered of_request(enum osd_gen gen, const uint8_t *cdb)
+{
+    return gen == OSD_GEN1 ? around((struct osd_bytes){cdb, OSD1_CDB_LEN}, 160, OSD_ICV1_LEN)
+                           : around((struct osd_bytes){cdb, OSD2_CDB_LEN}, 184, OSD_ICV2_LEN);
 }
 
 osd_status osd_request_icv_with(const struct osd_mac_key *k, enum osd_gen gen,
                                 const uint8_t *cdb, uint8_t ret[OSD_KEY_LEN])
 {
-    return gen == OSD_GEN1
-               ? mac_around(k, (struct osd_bytes){cdb, OSD1_CDB_LEN}, 160, OSD_ICV1_LEN, ret)
-               : mac_around(k, (struct osd_bytes){cdb, OSD2_CDB_LEN}, 184, OSD_ICV2_LEN, ret);
+    const struct covered c = of_request(gen, cdb);
+
+    return osd_mac_with(k, c.piece, 3, ret);
 }
 
 osd_status osd_request_icv_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
                               enum osd_gen gen, const uint8_t *cdb, uint8_t ret[OSD_KEY_LEN])
 {
-    struct osd_mac_key k;
-    osd_status st = osd_mac_key_make(hmac, key, &k);
+    const struct covered c = of_request(gen, cdb);
 
-    if (st == OSD_OK)
-        st = osd_request_icv_with(&k, gen, cdb, ret);
-    osd_mac_key_wipe(&k);
-    return st;
+    return osd_mac_by(hmac, key, c.piece, 3, ret);
+}
+
+static struct covered of_response(const uint8_t nonce[OSD_NONCE_LEN], const uint8_t *status,
+                                  struct osd_bytes sense)
+{
+    return (struct covered){{{nonce, OSD_NONCE_LEN}, {status, 1}, sense}};
 }
 
 osd_status osd_response_icv_with(const struct osd_mac_key *k,
                                  const uint8_t nonce[OSD_NONCE_LEN], uint8_t status,
                                  struct osd_bytes sense, uint8_t ret[OSD_KEY_LEN])
 {
-    const struct osd_bytes pieces[] = {{nonce, OSD_NONCE_LEN}, {&status, 1}, sense};
+    const struct covered c = of_response(nonce, &status, sense);
 
-    return osd_mac_with(k, pieces, 3, ret);
+    return osd_mac_with(k, c.piece, 3, ret);
 }
 
 osd_status osd_response_icv_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
                                const uint8_t nonce[OSD_NONCE_LEN], uint8_t status,
                                struct osd_bytes sense, uint8_t ret[OSD_KEY_LEN])
 {
-    struct osd_mac_key k;
-    osd_status st = osd_mac_key_make(hmac, key, &k);
+    const struct covered c = of_response(nonce, &status, sense);
 
-    if (st == OSD_OK)
-        st = osd_response_icv_with(&k, nonce, status, sense, ret);
-    osd_mac_key_wipe(&k);
-    return st;
+    return osd_mac_by(hmac, key, c.piece, 3, ret);
 }
 
 osd_status osd_continuation_icv_by(enum osd_hmac hmac, const uint8_t key[OSD_KEY_LEN],
                                    struct osd_bytes segment, uint8_t ret[OSD_KEY_LEN])
 {
-    struct osd_mac_key k;
-    osd_status st;
-
     if (segment.len < 8 + OSD_ICV2_LEN)
         return OSD_E_INVALID;
-    st = osd_mac_key_make(hmac, key, &k);
-    if (st == OSD_OK)
-        st = mac_around(&k, segment, 8, OSD_ICV2_LEN, ret);
-    osd_mac_key_wipe(&k);
-    return st;
+    const struct covered c = around(segment, 8, OSD_ICV2_LEN);
+    return osd_mac_by(hmac, key, c.piece, 3, ret);
 }
 
 osd_status osd_key_derive(const uint8_t parent[OSD_KEY_LEN], struct osd_bytes seed,

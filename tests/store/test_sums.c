@@ -63,6 +63,17 @@ static void gather(const struct iovec *v, int n, uint8_t *to)
         memcpy(to, v[i].iov_base, v[i].iov_len);
 }
 
+/* Some blocks of any bytes in pieces, and the same in `whole`. Returns how many. */
+static uint32_t some_in_pieces(struct iovec v[PIECES])
+{
+    uint32_t n = 1 + any(MOST);
+    int pieces = cut(v, (size_t)n * STORE_BLOCK);
+
+    fill(scattered, sizeof(scattered));
+    gather(v, pieces, whole);
+    return n;
+}
+
 /* A checksum of other bytes than those of the block would be found only when it is read next. */
 static void test_store_sums__pieces_of_any_length_have_the_sums_of_the_whole(void **state)
 {
@@ -71,10 +82,7 @@ static void test_store_sums__pieces_of_any_length_have_the_sums_of_the_whole(voi
 
     (void)state;
     for (int round = 0; round < ROUNDS; round++) {
-        uint32_t n = 1 + any(MOST);
-        int pieces = cut(v, (size_t)n * STORE_BLOCK);
-        fill(scattered, sizeof(scattered));
-        gather(v, pieces, whole);
+        uint32_t n = some_in_pieces(v);
         sums_of(v, n, crc);
         expect_sums(crc, n);
     }
@@ -88,11 +96,8 @@ static void test_store_sums__copy_out_of_pieces_is_whole_and_summed_up(void **st
 
     (void)state;
     for (int round = 0; round < ROUNDS; round++) {
-        uint32_t n = 1 + any(MOST);
+        uint32_t n = some_in_pieces(v);
         size_t len = (size_t)n * STORE_BLOCK;
-        int pieces = cut(v, len);
-        fill(scattered, sizeof(scattered));
-        gather(v, pieces, whole);
         copied[len] = 0x77;
         sums_of_copy_to(copied, v, n, crc);
         assert_memory_equal(copied, whole, len);
