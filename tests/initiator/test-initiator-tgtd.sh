@@ -11,17 +11,12 @@ if ! command -v tgtd >/dev/null || ! command -v tgtadm >/dev/null; then
     exit 77
 fi
 
-dir=$(mktemp -d)
-pid=
-cleanup() {
-    [ -z "$pid" ] || stop
-    rm -rf "$dir"
-}
-trap cleanup EXIT
+# shellcheck source=tests/ports.sh
+. "$(dirname "$0")/../ports.sh"
 
-export TGT_IPC_SOCKET=$dir/ipc
+dir=$(mktemp -d)
+trap 'tgtd_stop; rm -rf "$dir"' EXIT
 failed=0
-port=
 
 admin() {
     tgtadm --lld iscsi "$@"
@@ -47,34 +42,6 @@ configure() {
     admin --op update --mode target --tid 3 -n DataDigest -v CRC32C
 }
 
-stop() {
-    kill -9 "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-    pid=
-}
-
-# Is tgtd up, and does our own port belong to it (not to somebody who was faster)?
-answers() {
-    for _ in $(seq 50); do
-        admin --op show --mode target >/dev/null 2>&1 && break
-        kill -0 "$pid" 2>/dev/null || return 1
-        sleep 0.1
-    done
-    configure && "$probe" -d "iscsi://127.0.0.1:$port" 2>/dev/null | grep -q test:digest
-}
-
-start() {
-    for port in $((20000 + $$ % 20000)) $((20001 + $$ % 20000)) $((20002 + $$ % 20000)); do
-        tgtd -f --iscsi "portal=127.0.0.1:$port" >"$dir/log" 2>&1 &
-        pid=$!
-        answers && return 0
-        stop
-    done
-    echo "tgtd does not start here:"
-    cat "$dir/log"
-    exit 77
-}
-
 # check NAME EXPECTED-EXIT EXPECTED-TEXT probe-arguments...
 check() {
     local name=$1 want=$2 text=$3 rc=0
@@ -89,7 +56,13 @@ check() {
     fi
 }
 
-start
+tgtd_start "$dir" || {
+    echo "tgtd does not start here:"
+    cat "$dir/tgtd.log"
+    exit 77
+}
+port=$tgtd_port
+configure
 
 base=iscsi://127.0.0.1:$port
 blk=$base/iqn.2026-11.test:blk/1
@@ -154,8 +127,8 @@ check digest-refused 2 "^unsupported" "$blk?digest=data" $tur
 # The target dies with commands in flight: they fail and the probe ends, it does not hang.
 (
     sleep 0.3
-    kill -9 "$pid"
+    kill -9 "$tgtd_pid"
 ) &
 check target-dies 2 "unreachable" -p $tur -i 4096 -n 10000000 -q 16 "$blk" $read_4k
 
-[ $failed -eq 0 ] || { tail -n 5 "$dir/log"; exit 1; }
+[ $failed -eq 0 ] || { tail -n 5 "$dir/tgtd.log"; exit 1; }

@@ -16,6 +16,8 @@ export LC_ALL=C.UTF-8
 unset OSD_DEVICE OSD_SECMGR
 MASTER=$(printf '5a%.0s' $(seq 40))
 PIDS=()
+# shellcheck source=tests/ports.sh
+. "$ROOT/tests/ports.sh"
 
 end() {
     for p in "${PIDS[@]}"; do
@@ -126,11 +128,6 @@ certificate() {
             --load-ca-certificate "$ca.crt" --load-ca-privkey "$ca.key" --outfile "$name.crt" 2>err ||
             die "certtool: $(cat err)"
     fi
-}
-
-# free_port - one that nobody listens at just now
-free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
 # expect STATUS COMMAND... - it ends with that exit status; what it said is kept
