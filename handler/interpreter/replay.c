@@ -11,11 +11,15 @@
 #include <string.h>
 
 #include "command.h"
+#include "secure.h"
 
-/* Of a record: its format, the digest, what was answered. The first format had 48 bytes without a
- * number, which begin with a weaker digest. */
+/* Of a record: its format, the mark of the CDB, what was answered. The first format had 48 bytes without a
+ * number, which begin with a weaker digest. The others say what the mark is. */
 #define OUTCOME_LEN 72
-#define FORMAT      2u
+enum format {
+    BY_DIGEST = 2, /* SHA-256 of the CDB */
+    BY_VALUE = 3,  /* its request integrity value, then zeros */
+};
 
 void inflight_init(struct inflight *f)
 {
@@ -70,9 +74,9 @@ static void inflight_del(struct inflight *f, struct inflight_entry *e)
 
 static void encode(const struct outcome *o, uint8_t dst[OUTCOME_LEN])
 {
-    be32_put(dst, FORMAT);
+    be32_put(dst, o->format);
     be32_put(dst + 4, o->n_objects);
-    memcpy(dst + 8, o->digest, OSD_DIGEST_LEN);
+    memcpy(dst + 8, o->mark, OUTCOME_MARK_LEN);
     be64_put(dst + 40, o->pid);
     be64_put(dst + 48, o->oid);
     be64_put(dst + 56, o->append_start);
@@ -81,12 +85,13 @@ static void encode(const struct outcome *o, uint8_t dst[OUTCOME_LEN])
 
 static void decode(const uint8_t src[OUTCOME_LEN], struct outcome *o)
 {
-    *o = (struct outcome){.n_objects = be32_get(src + 4),
+    *o = (struct outcome){.format = be32_get(src),
+                          .n_objects = be32_get(src + 4),
                           .pid = be64_get(src + 40),
                           .oid = be64_get(src + 48),
                           .append_start = be64_get(src + 56),
                           .used_change = (int64_t)be64_get(src + 64)};
-    memcpy(o->digest, src + 8, OSD_DIGEST_LEN);
+    memcpy(o->mark, src + 8, OUTCOME_MARK_LEN);
 }
 
 static bool is_zero(const uint8_t *p, size_t len)
@@ -97,10 +102,28 @@ static bool is_zero(const uint8_t *p, size_t len)
     return true;
 }
 
+/* What tells the command from every other, in a record of this format; false: none of that format can be
+ * of this command. The request integrity value does as well as a digest, and is there already: whoever finds
+ * another CDB with the same one has broken HMAC. It is compared before it is checked, and nothing
+ * comes of that until it was (secure_validate()). */
+static bool mark_of(const struct command *c, uint32_t format, uint8_t ret[OUTCOME_MARK_LEN],
+                    osd_status *st)
+{
+    size_t len = c->cdb.gen == OSD_GEN1 ? OSD1_CDB_LEN : OSD2_CDB_LEN;
+
+    if (format == BY_DIGEST)
+        *st = osd_digest(c->req->cdb, len, ret);
+    else if (format == BY_VALUE && secure_has_value(c))
+        osd_icv_put(c->cdb.sec.request_icv, ret, OUTCOME_MARK_LEN);
+    else
+        return false;
+    return true;
+}
+
 static osd_status look_up(struct command *c)
 {
+    uint8_t raw[STORE_OUTCOME_MAX], mark[OUTCOME_MARK_LEN];
     struct replay *r = &c->replay;
-    uint8_t raw[STORE_OUTCOME_MAX];
     struct outcome seen;
     size_t len;
     osd_status st = ops_of(c)->recall(c->dev->store, r->entry.nonce, raw, &len);
@@ -110,10 +133,12 @@ static osd_status look_up(struct command *c)
     if (st)
         return st;
     r->found = r->foreign = true;
-    if (len != OUTCOME_LEN || be32_get(raw) != FORMAT)
+    if (len != OUTCOME_LEN)
         return OSD_OK;
     decode(raw, &seen);
-    r->foreign = memcmp(seen.digest, r->outcome.digest, OSD_DIGEST_LEN) != 0;
+    if (!mark_of(c, seen.format, mark, &st) || st)
+        return st;
+    r->foreign = memcmp(seen.mark, mark, sizeof(mark)) != 0;
     if (!r->foreign)
         r->outcome = seen;
     return OSD_OK;
@@ -121,9 +146,7 @@ static osd_status look_up(struct command *c)
 
 osd_status replay_enter(struct command *c)
 {
-    size_t len = c->cdb.gen == OSD_GEN1 ? OSD1_CDB_LEN : OSD2_CDB_LEN;
     struct replay *r = &c->replay;
-    osd_status st;
 
     if (is_zero(c->cdb.sec.nonce, OSD_NONCE_LEN) || !(c->mutating || c->sets))
         return OSD_OK;
@@ -131,17 +154,20 @@ osd_status replay_enter(struct command *c)
     if (!inflight_add(&c->dev->inflight, &r->entry))
         return OSD_E_BUSY;
     r->active = r->entered = true;
-    st = osd_digest(c->req->cdb, len, r->outcome.digest);
-    return st ? st : look_up(c);
+    return look_up(c);
 }
 
 osd_status replay_record(struct command *c)
 {
     struct outcome *o = &c->replay.outcome;
     uint8_t raw[OUTCOME_LEN];
+    osd_status st = OSD_OK;
 
     if (!c->replay.active || c->replay.found)
         return OSD_OK;
+    o->format = secure_has_value(c) ? BY_VALUE : BY_DIGEST;
+    if (!mark_of(c, o->format, o->mark, &st) || st)
+        return st;
     o->pid = c->object.id.pid;
     o->oid = c->object.id.oid;
     o->n_objects = c->n_objects;

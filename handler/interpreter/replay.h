@@ -3,7 +3,7 @@
  * handler/interpreter/replay.h - exactly once: nonces in progress and recorded outcomes
  *
  * A state-changing command with a non-zero nonce is remembered, in its own transaction, by
- * nonce: a digest of its CDB and what it answered. The same bytes again are answered from the
+ * nonce: a mark of its CDB (SHA-256, or its request integrity value) and what it answered. The same bytes again are answered from the
  * record; other bytes under the nonce are refused. So is every command under a nonce whose record is of
  * another format: what it was is not known, only that it was carried out.
  */
@@ -37,9 +37,11 @@ struct inflight {
 void inflight_init(struct inflight *f);
 void inflight_destroy(struct inflight *f);
 
-/** What was answered the first time. */
+/** What was answered the first time, and what that was. */
+#define OUTCOME_MARK_LEN OSD_DIGEST_LEN
 struct outcome {
-    uint8_t digest[OSD_DIGEST_LEN]; /* of the CDB */
+    uint32_t format;                /* of the record */
+    uint8_t mark[OUTCOME_MARK_LEN]; /* of the CDB, as the format says */
     uint64_t pid, oid;              /* object created or addressed */
     uint32_t n_objects;             /* consecutive ids from oid on */
     uint64_t append_start;

@@ -352,6 +352,11 @@ static bool is_signed(const struct command *c)
     return c->cdb.cap.format != 0 && c->cdb.cap.method != OSD_SEC_NOSEC;
 }
 
+bool secure_has_value(const struct command *c)
+{
+    return is_signed(c) && c->cdb.cap.method >= OSD_SEC_CMDRSP;
+}
+
 /* What a credential rests on: known of the working key, or from the store. */
 static osd_status find_ground(struct command *c, bool usual, struct trust_ground *ret)
 {

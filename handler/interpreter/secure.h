@@ -38,6 +38,10 @@ static inline bool secure_signs(const struct command *c)
     return c->verified && c->cdb.cap.method >= OSD_SEC_CMDRSP;
 }
 
+/** Whether the command has a request integrity value of its own, over all other bytes of its CDB: by what
+ *  its capability says. secure_validate() says whether it is right. */
+bool secure_has_value(const struct command *c);
+
 /** Length of an integrity value of the command's generation. */
 static inline uint8_t secure_icv_len(const struct command *c)
 {

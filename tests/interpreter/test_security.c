@@ -189,6 +189,103 @@ static void test_interpreter_security__a_repeated_write_is_answered_from_the_rec
     rig_close(&rig);
 }
 
+/* What the store has of a nonce, and what is to be there instead. */
+#define RECORD_LEN 72
+
+static void recall(struct rig *rig, const struct request *r, uint8_t raw[STORE_OUTCOME_MAX])
+{
+    size_t len;
+
+    assert_int_equal(rig->store->ops->recall(rig->store, r->c.sec.nonce, raw, &len), OSD_OK);
+    assert_int_equal(len, RECORD_LEN);
+}
+
+static void record(struct rig *rig, const struct request *r, const uint8_t raw[RECORD_LEN])
+{
+    const struct store_ops *ops = rig->store->ops;
+    struct store_txn *t;
+
+    assert_int_equal(
+        ops->begin(rig->store, (struct store_id){RIG_PID, RIG_OID}, STORE_EXCLUSIVE, &t),
+        OSD_OK);
+    assert_int_equal(ops->record(t, r->c.sec.nonce, raw, RECORD_LEN), OSD_OK);
+    assert_int_equal(ops->commit(t, 0), OSD_OK);
+}
+
+static struct request four_bytes_more(struct rig *rig, enum osd_gen g, const struct keys *k)
+{
+    struct osd_cdb c =
+        signed_command(OSD_OP_APPEND, g, RIG_PID, RIG_OID, OSD_TYPE_USER, OSD_PERM_APPEND);
+
+    c.cap.key_version = VERSION;
+    c.length = rig->out_len = 4;
+    rig->in_len = 0;
+    return signed_make(rig, c, OSD_SEC_CMDRSP, k->working, k);
+}
+
+/* Would catch: a repetition that is refused because the store was written when records had digests, or that
+ * is carried out again; a record of one kind taken for one of another. */
+static void test_interpreter_security__a_repetition_is_known_by_its_value_or_a_digest(
+    void **state)
+{
+    uint8_t raw[STORE_OUTCOME_MAX];
+    uint64_t len = 4;
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (BOTH(g)) {
+        struct request r = four_bytes_more(&rig, g, &k);
+        signed_run(&rig, &r);
+        expect_good(&rig);
+        len += 4;
+        recall(&rig, &r, raw);
+        assert_int_equal(be32_get(raw), 3);
+        assert_true(osd_icv_equal(r.raw + (g == OSD_GEN1 ? 160 : 184), raw + 8, 32));
+        be32_put(raw, 2);
+        assert_int_equal(osd_digest(r.raw, r.len, raw + 8), OSD_OK);
+        record(&rig, &r, raw);
+        signed_run(&rig, &r);
+        expect_good(&rig);
+        raw[39] ^= 1; /* of another command */
+        for (uint32_t format = 0; format < 5; format++) {
+            be32_put(raw, format);
+            record(&rig, &r, raw);
+            signed_run(&rig, &r);
+            expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_NONCE_NOT_UNIQUE);
+        }
+        assert_int_equal(rig_get_u(&rig, RIG_PID, RIG_OID, 1, 0x82), len);
+    }
+    rig_close(&rig);
+}
+
+/* Would catch: a record answered to who only copied the integrity value of the command it is of, which
+ * anybody on the way can read: changed bytes under a method that checks the value, or one that does not. */
+static void test_interpreter_security__a_copied_value_gets_nothing_from_the_record(void **state)
+{
+    struct keys k;
+    struct rig rig;
+
+    (void)state;
+    signed_furnish(&rig, &k);
+    for (BOTH(g)) {
+        struct request r = four_bytes_more(&rig, g, &k);
+        signed_run(&rig, &r);
+        expect_good(&rig);
+        r.raw[10] ^= 0x40; /* an option */
+        signed_run(&rig, &r);
+        expect_cdb(&rig, g == OSD_GEN1 ? 160 : 184);
+        r.raw[10] ^= 0x40;
+        r.c.cap.method = OSD_SEC_NOSEC;
+        memcpy(r.c.sec.request_icv, r.raw + (g == OSD_GEN1 ? 160 : 184), OSD_KEY_LEN);
+        rig_run(&rig, &r.c);
+        expect_asc(&rig, SENSE_ILLEGAL_REQUEST, ASC_NONCE_NOT_UNIQUE);
+    }
+    assert_int_equal(rig_get_u(&rig, RIG_PID, RIG_OID, 1, 0x82), 12);
+    rig_close(&rig);
+}
+
 /* A READ that sets an attribute, and so is on record. */
 static struct request recorded_read(struct rig *rig, enum osd_gen g, const struct keys *k)
 {
@@ -1302,6 +1399,10 @@ int main(void)
         cmocka_unit_test(test_interpreter_security__a_nonce_is_good_once_and_in_time),
         cmocka_unit_test(
             test_interpreter_security__a_repeated_write_is_answered_from_the_record),
+        cmocka_unit_test(
+            test_interpreter_security__a_repetition_is_known_by_its_value_or_a_digest),
+        cmocka_unit_test(
+            test_interpreter_security__a_copied_value_gets_nothing_from_the_record),
         cmocka_unit_test(test_interpreter_security__an_old_repetition_shows_nothing_of_today),
         cmocka_unit_test(test_interpreter_security__staging_does_not_use_the_nonce_up),
         cmocka_unit_test(test_interpreter_security__forgotten_nonces_stay_refused),
