@@ -101,12 +101,9 @@ void bench_describe(json_t *root)
     json_object_set_new(root, "date", json_string(date));
 }
 
-unsigned long long bench_number(const char *text)
+void bench_write(json_t *root, const char *path)
 {
-    char *end;
-    unsigned long long n = strtoull(text, &end, 10);
-
-    if (*text == 0 || *end != 0)
-        bench_die("%s is no number", text);
-    return n;
+    if (path && json_dump_file(root, path, JSON_INDENT(1)) != 0)
+        bench_die("cannot write %s", path);
+    json_decref(root);
 }

@@ -40,7 +40,7 @@ void bench_report_tag(json_t *list, const char *key, uint64_t value);
 /** Machine and date, printed and put into root. */
 void bench_describe(json_t *root);
 
-/** A decimal number; anything else ends the program. */
-unsigned long long bench_number(const char *text);
+/** Give root away, to a file unless that is NULL. */
+void bench_write(json_t *root, const char *path);
 
 #endif

@@ -5,7 +5,6 @@
  * Objects in one partition (growth_sizes.c); 1, 10 and 1,000 attributes on one object, up to 100,000
  * partitions, holes of up to 1 TiB.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "figures.h"
 #include "growth.h"
 #include "ops.h"
+#include "options.h"
 
 #define ATTR_OID 0xf000001ULL
 #define ATTR_LEN 16
@@ -202,21 +202,8 @@ static void measure_sparse(const struct growth_options *o, const struct bench_ta
 
 /* ---- the program ---- */
 
-static noreturn void usage(void)
-{
-    fputs("usage: growth [--store rocksdb|memory] [--dir DIR] [--rounds N] [--batch N] [--max "
-          "OBJECTS]\n"
-          "              [--partitions N] [--cpu N] [--json FILE]\n",
-          stderr);
-    exit(2);
-}
-
 static struct growth_options parse(int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"store", 1, NULL, 's'},      {"dir", 1, NULL, 'd'},  {"rounds", 1, NULL, 'r'},
-        {"max", 1, NULL, 'm'},        {"json", 1, NULL, 'j'}, {"batch", 1, NULL, 'b'},
-        {"partitions", 1, NULL, 'p'}, {"cpu", 1, NULL, 'c'},  {NULL, 0, NULL, 0}};
     struct growth_options o = {.store = "rocksdb",
                                .dir = "/dev/shm",
                                .rounds = 7,
@@ -224,39 +211,20 @@ static struct growth_options parse(int argc, char **argv)
                                .max = 100000,
                                .partitions = 100000,
                                .cpu = -1};
+    const struct bench_option all[] = {
+        BENCH_OPTION("store", "rocksdb|memory", &o.store, NULL),
+        BENCH_OPTION("dir", "DIR", &o.dir, "where the stores go (default /dev/shm)"),
+        BENCH_OPTION_FROM("rounds", "N", &o.rounds, 1, BENCH_MAX_ROUNDS,
+                          "counted rounds (default 7)"),
+        BENCH_OPTION_FROM("batch", "N", &o.batch, 1, UINT_MAX,
+                          "commands of a round, at most (default 1000)"),
+        BENCH_OPTION("max", "OBJECTS", &o.max, "of the largest partition (default 100000)"),
+        BENCH_OPTION("partitions", "N", &o.partitions, "at most (default 100000)"),
+        BENCH_OPTION("cpu", "N", &o.cpu, "the one to measure on"),
+        BENCH_OPTION("json", "FILE", &o.json, NULL),
+    };
 
-    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        switch (c) {
-        case 's':
-            o.store = optarg;
-            break;
-        case 'd':
-            o.dir = optarg;
-            break;
-        case 'r':
-            o.rounds = (unsigned)bench_number(optarg);
-            break;
-        case 'm':
-            o.max = bench_number(optarg);
-            break;
-        case 'p':
-            o.partitions = (unsigned)bench_number(optarg);
-            break;
-        case 'c':
-            o.cpu = (int)bench_number(optarg);
-            break;
-        case 'j':
-            o.json = optarg;
-            break;
-        case 'b':
-            o.batch = (unsigned)bench_number(optarg);
-            break;
-        default:
-            usage();
-        }
-    }
-    if (optind != argc || o.rounds < 1 || o.batch < 1 || o.rounds > BENCH_MAX_ROUNDS)
-        usage();
+    bench_options(argc, argv, all, sizeof(all) / sizeof(all[0]));
     return o;
 }
 
@@ -281,9 +249,7 @@ int main(int argc, char **argv)
     measure_attrs(&o, &to, root);
     measure_partitions(&o, &to, dir, root);
     measure_sparse(&o, &to, root);
-    if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
-        bench_die("cannot write %s", o.json);
-    json_decref(root);
+    bench_write(root, o.json);
     osd_device_close(dev);
     bench_remove_tree(dir);
     return 0;

@@ -9,7 +9,6 @@
  * store's background threads are not, nor are several threads or processes that are measured
  * together (together.h).
  */
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 
 #include "figures.h"
 #include "ops.h"
+#include "options.h"
 #include "together.h"
 
 struct ratio {
@@ -205,74 +205,35 @@ static void describe(json_t *root, const struct options *o)
     json_object_set_new(root, "objects", json_integer((json_int_t)o->objects));
 }
 
-static noreturn void usage(void)
-{
-    fputs("usage: inproc [--store rocksdb|memory] [--dir DIR] [--rounds N] [--objects N]\n"
-          "              [--batch N] [--cpu N] [--threads] [--floor] [--only OPERATION]\n"
-          "              [--json FILE]\n"
-          "  --dir      where the store and the peers' files go (default /dev/shm)\n"
-          "  --rounds   counted rounds (default 7)\n"
-          "  --objects  objects in the partition of the long listing (default 100000)\n"
-          "  --threads  also 1 to 16 threads at once, and 4 processes with a store each\n"
-          "  --floor    also the least a store does over LIO\n"
-          "  --only     one operation, for a profiler\n",
-          stderr);
-    exit(2);
-}
-
 static struct options parse(int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"store", 1, NULL, 's'}, {"dir", 1, NULL, 'd'},     {"rounds", 1, NULL, 'r'},
-        {"json", 1, NULL, 'j'},  {"objects", 1, NULL, 'o'}, {"cpu", 1, NULL, 'c'},
-        {"only", 1, NULL, 'y'},  {"threads", 0, NULL, 't'}, {"batch", 1, NULL, 'b'},
-        {"floor", 0, NULL, 'f'}, {NULL, 0, NULL, 0}};
     struct options o = {.store = "rocksdb",
                         .dir = "/dev/shm",
                         .rounds = 7,
                         .batch = UINT_MAX,
                         .objects = 100000,
                         .cpu = -1};
+    const struct bench_option all[] = {
+        BENCH_OPTION("store", "rocksdb|memory", &o.store, NULL),
+        BENCH_OPTION("dir", "DIR", &o.dir,
+                     "where the store and the peers' files go (default /dev/shm)"),
+        BENCH_OPTION_FROM("rounds", "N", &o.rounds, 1, BENCH_MAX_ROUNDS,
+                          "counted rounds (default 7)"),
+        BENCH_OPTION("objects", "N", &o.objects,
+                     "in the partition of the long listing (default 100000)"),
+        BENCH_OPTION_FROM("batch", "N", &o.batch, 1, UINT_MAX,
+                          "commands of a round, at most (default: each operation's own)"),
+        BENCH_OPTION("cpu", "N", &o.cpu, "the one to measure on"),
+        BENCH_OPTION("threads", NULL, &o.threads,
+                     "also 1 to 16 threads at once, and 4 processes with a store each"),
+        BENCH_OPTION("floor", NULL, &o.floor, "also the least a store does over LIO"),
+        BENCH_OPTION("only", "OPERATION", &o.only, "one of them, for a profiler"),
+        BENCH_OPTION("json", "FILE", &o.json, NULL),
+    };
 
-    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        switch (c) {
-        case 's':
-            o.store = optarg;
-            break;
-        case 'd':
-            o.dir = optarg;
-            break;
-        case 'j':
-            o.json = optarg;
-            break;
-        case 'b':
-            o.batch = (unsigned)bench_number(optarg);
-            break;
-        case 'y':
-            o.only = optarg;
-            break;
-        case 'r':
-            o.rounds = (unsigned)bench_number(optarg);
-            break;
-        case 'o':
-            o.objects = bench_number(optarg);
-            break;
-        case 'c':
-            o.cpu = (int)bench_number(optarg);
-            break;
-        case 't':
-            o.threads = true;
-            break;
-        case 'f':
-            o.floor = true;
-            break;
-        default:
-            usage();
-        }
-    }
-    if (optind != argc || o.rounds < 1 || o.batch < 1 || o.rounds > BENCH_MAX_ROUNDS ||
-        (o.only && !bench_op_find(o.only)))
-        usage();
+    bench_options(argc, argv, all, sizeof(all) / sizeof(all[0]));
+    if (o.only && !bench_op_find(o.only))
+        bench_die("there is no operation %s", o.only);
     return o;
 }
 
@@ -311,9 +272,7 @@ int main(int argc, char **argv)
         measure_together(&o, works, p, lists[2]);
     if (o.floor)
         measure_floor(&o, works, lists[3]);
-    if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
-        bench_die("cannot write %s", o.json);
-    json_decref(root);
+    bench_write(root, o.json);
     for (unsigned i = 0; i < n_works; i++)
         bench_work_end(&works[i]);
     osd_device_close(dev);

@@ -9,7 +9,6 @@
  * commands that was found to take about the slice time, because asking the clock inside user-mode
  * Linux costs as much as a command.
  */
-#include <getopt.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #include "figures.h"
 #include "initiator/initiator.h"
 #include "ops.h"
+#include "options.h"
 #include "signer.h"
 
 #define SPREAD    BENCH_SPREAD
@@ -684,68 +684,34 @@ static void furnish(struct side *side)
     fill(side, DIRTY);
 }
 
-static noreturn void usage(void)
-{
-    fputs("usage: lio --url iscsi://HOST/TARGET [--osd LUN] [--empty LUN] [--block LUN]\n"
-          "           [--secured LUN] [--only-block] [--only LOAD] [--pairs N] [--slice MS]\n"
-          "           [--json FILE] | --first-key\n"
-          "  --secured  an object LUN with security=nosec and the master key that --first-key "
-          "prints\n"
-          "  --only     one load or table of loads, named as in the output; or: table3\n",
-          stderr);
-    exit(2);
-}
-
 static struct options parse(int argc, char **argv)
 {
-    static const struct option longs[] = {
-        {"url", 1, NULL, 'u'},     {"osd", 1, NULL, 'o'},        {"empty", 1, NULL, 'e'},
-        {"block", 1, NULL, 'b'},   {"pairs", 1, NULL, 'p'},      {"slice", 1, NULL, 's'},
-        {"json", 1, NULL, 'j'},    {"only-block", 0, NULL, 'y'}, {"only", 1, NULL, 'n'},
-        {"secured", 1, NULL, 'x'}, {"first-key", 0, NULL, 'f'},  {NULL, 0, NULL, 0}};
     struct options o = {.pairs = 7, .slice_ms = 300, .luns = {0, 1, 2}, .secured = NO_LUN};
+    bool first_key = false;
+    const struct bench_option all[] = {
+        BENCH_OPTION("url", "iscsi://HOST/TARGET", &o.url, NULL),
+        BENCH_OPTION("osd", "LUN", &o.luns[LUN_OSD], "the objects (default 0)"),
+        BENCH_OPTION("empty", "LUN", &o.luns[LUN_EMPTY], "the empty handler (default 1)"),
+        BENCH_OPTION("block", "LUN", &o.luns[LUN_BLOCK], "the disk (default 2)"),
+        BENCH_OPTION("secured", "LUN", &o.secured,
+                     "objects, with security=nosec and the master key that --first-key prints"),
+        BENCH_OPTION("only-block", NULL, &o.only_block, "there is the disk only"),
+        BENCH_OPTION("only", "LOAD", &o.only,
+                     "one load or table of loads, named as in the output; or: table3"),
+        BENCH_OPTION_FROM("pairs", "N", &o.pairs, 1, BENCH_MAX_ROUNDS / PAIRS,
+                          "of slices (default 7)"),
+        BENCH_OPTION_FROM("slice", "MS", &o.slice_ms, 1, UINT_MAX, "(default 300)"),
+        BENCH_OPTION("json", "FILE", &o.json, NULL),
+        BENCH_OPTION("first-key", NULL, &first_key, "print that key, do nothing else"),
+    };
 
-    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        switch (c) {
-        case 'u':
-            o.url = optarg;
-            break;
-        case 'o':
-            o.luns[LUN_OSD] = bench_number(optarg);
-            break;
-        case 'e':
-            o.luns[LUN_EMPTY] = bench_number(optarg);
-            break;
-        case 'b':
-            o.luns[LUN_BLOCK] = bench_number(optarg);
-            break;
-        case 'p':
-            o.pairs = (unsigned)bench_number(optarg);
-            break;
-        case 's':
-            o.slice_ms = (unsigned)bench_number(optarg);
-            break;
-        case 'j':
-            o.json = optarg;
-            break;
-        case 'y':
-            o.only_block = true;
-            break;
-        case 'n':
-            o.only = optarg;
-            break;
-        case 'x':
-            o.secured = bench_number(optarg);
-            break;
-        case 'f':
-            puts(bench_signer_first_key());
-            exit(0);
-        default:
-            usage();
-        }
+    bench_options(argc, argv, all, sizeof(all) / sizeof(all[0]));
+    if (first_key) {
+        puts(bench_signer_first_key());
+        exit(0);
     }
-    if (!o.url || optind != argc || o.pairs < 1 || PAIRS * o.pairs > BENCH_MAX_ROUNDS)
-        usage();
+    if (!o.url)
+        bench_die("--url is missing");
     return o;
 }
 
@@ -776,9 +742,7 @@ int main(int argc, char **argv)
         settle(&side);
         measure_table3(&o, &side, &sides[LUN_EMPTY], root);
     }
-    if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
-        bench_die("cannot write %s", o.json);
-    json_decref(root);
+    bench_write(root, o.json);
     iscsi_disconnect(session);
     return 0;
 }

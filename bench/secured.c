@@ -6,7 +6,6 @@
  * Time inside the unit only; signing is the client's work. NOSEC with a nonce is shown because
  * CMDRSP and ALLDATA need one, and a nonce alone makes the unit record the outcome.
  */
-#include <getopt.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 
 #include "figures.h"
 #include "ops.h"
+#include "options.h"
 #include "security/icv.h"
 #include "signer.h"
 
@@ -135,49 +135,22 @@ static void measure(const struct options *o, struct bench_signer *s, struct benc
     report_added(*ret_added, us, &pass);
 }
 
-static noreturn void usage(void)
-{
-    fputs("usage: secured [--store rocksdb|memory] [--dir DIR] [--rounds N] [--batch N]\n"
-          "               [--cpu N] [--json FILE]\n",
-          stderr);
-    exit(2);
-}
-
 static struct options parse(int argc, char **argv)
 {
-    static const struct option longs[] = {{"store", 1, NULL, 's'},  {"dir", 1, NULL, 'd'},
-                                          {"rounds", 1, NULL, 'r'}, {"batch", 1, NULL, 'b'},
-                                          {"json", 1, NULL, 'j'},   {"cpu", 1, NULL, 'c'},
-                                          {NULL, 0, NULL, 0}};
     struct options o = {
         .store = "rocksdb", .dir = "/dev/shm", .rounds = 7, .batch = 500, .cpu = -1};
+    const struct bench_option all[] = {
+        BENCH_OPTION("store", "rocksdb|memory", &o.store, NULL),
+        BENCH_OPTION("dir", "DIR", &o.dir, "where the store goes (default /dev/shm)"),
+        BENCH_OPTION_FROM("rounds", "N", &o.rounds, 1, BENCH_MAX_ROUNDS,
+                          "counted rounds (default 7)"),
+        BENCH_OPTION_FROM("batch", "N", &o.batch, 1, UINT_MAX,
+                          "commands of a round (default 500)"),
+        BENCH_OPTION("cpu", "N", &o.cpu, "the one to measure on"),
+        BENCH_OPTION("json", "FILE", &o.json, NULL),
+    };
 
-    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        switch (c) {
-        case 's':
-            o.store = optarg;
-            break;
-        case 'd':
-            o.dir = optarg;
-            break;
-        case 'r':
-            o.rounds = (unsigned)bench_number(optarg);
-            break;
-        case 'b':
-            o.batch = (unsigned)bench_number(optarg);
-            break;
-        case 'c':
-            o.cpu = (int)bench_number(optarg);
-            break;
-        case 'j':
-            o.json = optarg;
-            break;
-        default:
-            usage();
-        }
-    }
-    if (optind != argc || o.rounds < 1 || o.batch < 1 || o.rounds > BENCH_MAX_ROUNDS)
-        usage();
+    bench_options(argc, argv, all, sizeof(all) / sizeof(all[0]));
     return o;
 }
 
@@ -201,8 +174,6 @@ int main(int argc, char **argv)
     bench_remove_tree(dir);
     json_object_set_new(root, "secured", list);
     json_object_set_new(root, "added", added_list);
-    if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
-        bench_die("cannot write %s", o.json);
-    json_decref(root);
+    bench_write(root, o.json);
     return 0;
 }

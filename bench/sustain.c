@@ -10,7 +10,6 @@
  * so the directory must not lie in memory (tmpfs has no device: 0 is shown).
  */
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 
 #include "figures.h"
 #include "ops.h"
+#include "options.h"
 
 #define FIRST    0x20000ULL
 #define SLICE    (256 * MIB)
@@ -243,37 +243,22 @@ static void run_phase(const struct place *w, const struct phase *p, uint64_t mib
         bench_die("ftruncate: %m");
 }
 
-static noreturn void usage(void)
-{
-    fputs("usage: sustain [--dir DIR] [--large MIB] [--small MIB] [--random MIB] [--cpu N]\n"
-          "               [--json FILE]\n"
-          "  MiB written by each side in pieces of 1 MiB (2048), 64 KiB (512), 4 KiB (256)\n",
-          stderr);
-    exit(2);
-}
-
 static struct options parse(int argc, char **argv)
 {
-    static const struct option longs[] = {{"dir", 1, NULL, 'd'},  {"large", 1, NULL, 0},
-                                          {"small", 1, NULL, 1},  {"random", 1, NULL, 2},
-                                          {"json", 1, NULL, 'j'}, {"cpu", 1, NULL, 'c'},
-                                          {NULL, 0, NULL, 0}};
     struct options o = {.dir = "/var/tmp", .mib = {2048, 512, 256}, .cpu = -1};
+    const struct bench_option all[] = {
+        BENCH_OPTION("dir", "DIR", &o.dir, "where store and file go (default /var/tmp)"),
+        BENCH_OPTION_FROM("large", "MIB", &o.mib[0], 1, UINT32_MAX,
+                          "by each side in pieces of 1 MiB (default 2048)"),
+        BENCH_OPTION_FROM("small", "MIB", &o.mib[1], 1, UINT32_MAX,
+                          "in pieces of 64 KiB (default 512)"),
+        BENCH_OPTION_FROM("random", "MIB", &o.mib[2], 1, UINT32_MAX,
+                          "in pieces of 4 KiB (default 256)"),
+        BENCH_OPTION("cpu", "N", &o.cpu, "the one to measure on"),
+        BENCH_OPTION("json", "FILE", &o.json, NULL),
+    };
 
-    for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-        if (c == 'd')
-            o.dir = optarg;
-        else if (c == 'j')
-            o.json = optarg;
-        else if (c == 'c')
-            o.cpu = (int)bench_number(optarg);
-        else if (c >= 0 && c <= 2 && bench_number(optarg) > 0)
-            o.mib[c] = bench_number(optarg);
-        else
-            usage();
-    }
-    if (optind != argc)
-        usage();
+    bench_options(argc, argv, all, sizeof(all) / sizeof(all[0]));
     return o;
 }
 
@@ -303,8 +288,6 @@ int main(int argc, char **argv)
     osd_device_close(dev);
     bench_remove_tree(dir);
     json_object_set_new(root, "sustain", list);
-    if (o.json && json_dump_file(root, o.json, JSON_INDENT(1)) != 0)
-        bench_die("cannot write %s", o.json);
-    json_decref(root);
+    bench_write(root, o.json);
     return 0;
 }
