@@ -74,7 +74,6 @@ struct data_file {
     uint16_t *others;    /* per block: owners beyond the first; NULL: none of any */
     uint64_t map[WORDS]; /* bit set = in use or waiting, or of a piece that is gone */
     uint32_t used;
-    bool dirty;       /* atomic */
     uint32_t writers; /* at work now; atomic */
 };
 
@@ -90,6 +89,9 @@ struct blocks {
     bool unsure; /* whether names of files found at open are durable; atomic */
     uint64_t reserve;
     struct mapped *mapped; /* NULL: never */
+    bool *dirty;           /* files that have to be synced, for each place MAX_FILES; atomic */
+    uint64_t looked_ms;    /* when available was looked at, 0: never; atomic, ... */
+    uint64_t available;    /* ... as these bytes of the file system are */
     uint32_t n_files;      /* changed under the mutex, read without it */
     struct data_file *files[MAX_FILES];
 
@@ -106,8 +108,6 @@ struct blocks {
     size_t n_waiting, cap_waiting;
     uint64_t waiting_blocks; /* atomic, changed under the mutex */
     uint64_t mark;           /* grows with every sync */
-    uint64_t looked_ms;      /* when available was looked at, 0: never */
-    uint64_t available;      /* bytes of the file system */
     uint64_t used;           /* blocks of all files in use, waiting or gone */
     uint64_t gone;           /* blocks of all files that are gone */
     uint32_t names;          /* files of which all pieces are gone */
@@ -138,6 +138,23 @@ static osd_status errno_status(void)
     return errno == ENOSPC || errno == EDQUOT ? OSD_E_NO_SPACE : OSD_E_IO;
 }
 
+/* In the place of this thread, so that those who write to one file write to no line of another's. */
+static void set_dirty(struct blocks *b, uint64_t file)
+{
+    __atomic_store_n(&b->dirty[osd_thread_place() * MAX_FILES + file], true, __ATOMIC_RELEASE);
+}
+
+/* Whether a file was written to since this was asked last. */
+static bool take_dirty(struct blocks *b, uint64_t file)
+{
+    bool any = false;
+
+    for (size_t i = file; i < OSD_PLACES * MAX_FILES; i += MAX_FILES)
+        if (__atomic_load_n(&b->dirty[i], __ATOMIC_RELAXED))
+            any |= __atomic_exchange_n(&b->dirty[i], false, __ATOMIC_ACQ_REL);
+    return any;
+}
+
 /* Files that exist from the first one on; a gap ends the search. */
 static osd_status open_existing(struct blocks *b)
 {
@@ -153,7 +170,7 @@ static osd_status open_existing(struct blocks *b)
             return OSD_E_NOMEM;
         }
         f->fd = fd;
-        f->dirty = true; /* a process that died may not have synced it */
+        set_dirty(b, n); /* a process that died may not have synced it */
         b->files[b->n_files++] = f;
         b->unsure = !b->read_only;
     }
@@ -213,7 +230,10 @@ osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret)
     init_locks(b);
     b->read_only = read_only;
     b->mark = 1;
-    if (dir) {
+    b->dirty = calloc(OSD_PLACES, MAX_FILES); /* pages that are not written to take no memory */
+    if (!b->dirty) {
+        st = OSD_E_NOMEM;
+    } else if (dir) {
         b->dir = strdup(dir);
         if (!b->dir)
             st = OSD_E_NOMEM;
@@ -326,27 +346,38 @@ osd_status blocks_share(struct blocks *b, uint64_t first, uint32_t count)
     return st;
 }
 
+static bool has_looked(const struct blocks *b, uint64_t max_age)
+{
+    uint64_t then = __atomic_load_n(&b->looked_ms, __ATOMIC_ACQUIRE);
+
+    return then && osd_monotonic_frequent_ms() < then + max_age;
+}
+
 /* Look at the space of the file system, unless that was done within max_age ms. When it cannot
  * be told, the last value stands. Caller holds the mutex. */
 static void look(struct blocks *b, uint64_t max_age)
 {
     struct statvfs vfs;
 
-    if (!b->dir ||
-        (max_age && b->looked_ms && osd_monotonic_frequent_ms() < b->looked_ms + max_age))
+    if (!b->dir || (max_age && has_looked(b, max_age)))
         return;
-    b->looked_ms = osd_monotonic_ms();
+    uint64_t now = osd_monotonic_ms();
     if (statvfs(b->dir, &vfs) == 0)
-        b->available = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+        __atomic_store_n(&b->available, (uint64_t)vfs.f_bavail * vfs.f_frsize,
+                         __ATOMIC_RELAXED);
+    __atomic_store_n(&b->looked_ms, now, __ATOMIC_RELEASE);
 }
 
 bool blocks_full(struct blocks *b)
 {
-    pthread_mutex_lock(&b->mutex);
-    look(b, LOOK_MS);
-    bool full = b->dir && b->available < b->reserve / 2;
-    pthread_mutex_unlock(&b->mutex);
-    return full;
+    if (!b->dir)
+        return false;
+    if (!has_looked(b, LOOK_MS)) {
+        pthread_mutex_lock(&b->mutex);
+        look(b, LOOK_MS);
+        pthread_mutex_unlock(&b->mutex);
+    }
+    return __atomic_load_n(&b->available, __ATOMIC_RELAXED) < b->reserve / 2;
 }
 
 static int make_file(const struct blocks *b, uint32_t n)
@@ -847,6 +878,7 @@ void blocks_close(struct blocks *b)
         free(b->files[i]);
     }
     free(b->waiting);
+    free(b->dirty);
     free(b->dir);
     pthread_cond_destroy(&b->few);
     pthread_cond_destroy(&b->low);
@@ -1118,10 +1150,9 @@ osd_status blocks_sync(struct blocks *b, uint64_t *ret_mark)
     n = b->n_files;
     pthread_mutex_unlock(&b->mutex);
     for (uint32_t i = 0; i < n && b->dir; i++) {
-        bool dirty = __atomic_exchange_n(&b->files[i]->dirty, false, __ATOMIC_ACQ_REL);
-        if (dirty && fdatasync(b->files[i]->fd) != 0) {
-            __atomic_store_n(&b->files[i]->dirty, true, __ATOMIC_RELEASE);
+        if (take_dirty(b, i) && fdatasync(b->files[i]->fd) != 0) {
             st = errno_status();
+            set_dirty(b, i);
         }
     }
     return st;
@@ -1232,6 +1263,6 @@ osd_status blocks_write(struct blocks *b, uint64_t first, uint32_t count, const 
     if (!mapped_write(b->mapped, &f->mapped, f->fd, at, count, v, ret_crc))
         st = write_file(b, f, at, count, v, n, ret_crc);
     /* Not before: a sync meanwhile would take it for its own. */
-    __atomic_store_n(&f->dirty, true, __ATOMIC_RELEASE);
+    set_dirty(b, first / BLOCKS_PER_FILE);
     return st;
 }
