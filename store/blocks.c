@@ -2,9 +2,16 @@
 /*
  * store/blocks.c - see blocks.h; next-fit over a bitmap per file, one mutex
  *
+ * Threads that write little at a time would meet over that mutex with each command, to take blocks and to retire
+ * others. So each place of threads has a stock of both (store/stock.h), which it fills and empties under the mutex,
+ * all at once. What depends on each block gets them from all stocks first: retired runs before a sync and
+ * before there is no space, free blocks before a file is made or given space, before pieces go
+ * back after a while in which nobody needed them, and at the end. While few blocks are free nobody keeps some.
+ *
  * The kernel lets one writer into a file at a time. Who allocates has one of several lanes, each
  * with a place to go on from: all in one file, until a run is wanted where a write is under way
- * and there is a file with room where none is.
+ * and there is a file with room where none is. A stock is filled from the lane of the object for which it has
+ * too little.
  *
  * Nobody should wait for a disk because a file is needed. Its name is durable only with a sync of the
  * directory, which takes as long as the disk has other things to write; reserving its space has
@@ -39,6 +46,7 @@
 #include "common/thread.h"
 #include "store/bits.h"
 #include "store/mapped.h"
+#include "store/stock.h"
 #include "store/sums.h"
 
 #define MAX_FILES 65536u /* 4 TiB of data */
@@ -54,6 +62,9 @@
 #define QUICK_MS  1000
 #define RUSH      16u /* ... as many have space for what comes, for RUSH_MS */
 #define RUSH_MS   60000
+
+#define LITTLE 16u                         /* blocks, at most, that come from a stock */
+#define PLENTY (OSD_PLACES * STOCK_BLOCKS) /* blocks that are free before a stock takes some */
 
 #define AT_ONCE 64u /* blocks read while their bytes, once seen, are in the CPU's cache */
 
@@ -89,19 +100,21 @@ struct blocks {
     bool unsure; /* whether names of files found at open are durable; atomic */
     uint64_t reserve;
     struct mapped *mapped; /* NULL: never */
+    struct stock *stocks;  /* one for each place of threads */
     bool *dirty;           /* files that have to be synced, for each place MAX_FILES; atomic */
     uint64_t looked_ms;    /* when available was looked at, 0: never; atomic, ... */
     uint64_t available;    /* ... as these bytes of the file system are */
     uint32_t n_files;      /* changed under the mutex, read without it */
     struct data_file *files[MAX_FILES];
 
-    /* What follows changes with every WRITE, under the mutex, and is in no cache line of what is above. */
+    /* What follows changes with the work, under the mutex, and is in no cache line of what is above. */
     pthread_mutex_t mutex;
     struct lane {
         uint32_t file, block; /* where the next run is looked for */
     } lanes[LANES];
-    uint64_t met_ms;         /* when writers met last, 0: never */
-    uint64_t took_ms[QUICK]; /* when files got space last, in turn */
+    struct lane *filled[OSD_PLACES]; /* which one each stock's window is from */
+    uint64_t met_ms;                 /* when writers met last, 0: never */
+    uint64_t took_ms[QUICK];         /* when files got space last, in turn */
     uint32_t n_took;
     uint64_t rush_ms; /* when QUICK files got it that fast, or too late, 0: never */
     struct run *waiting;
@@ -230,8 +243,9 @@ osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret)
     init_locks(b);
     b->read_only = read_only;
     b->mark = 1;
+    b->stocks = stocks_new();
     b->dirty = calloc(OSD_PLACES, MAX_FILES); /* pages that are not written to take no memory */
-    if (!b->dirty) {
+    if (!b->stocks || !b->dirty) {
         st = OSD_E_NOMEM;
     } else if (dir) {
         b->dir = strdup(dir);
@@ -475,6 +489,117 @@ static osd_status make_data_files(const struct blocks *b, struct data_file **f, 
         close(dir);
     *n = made;
     return st;
+}
+
+/* ---- blocks that wait for a sync ---- */
+
+static void clear_run(struct blocks *b, uint64_t first, uint32_t count)
+{
+    bits_clear(b, b->files[first / BLOCKS_PER_FILE], (uint32_t)(first % BLOCKS_PER_FILE),
+               count);
+}
+
+static void set_waiting(struct blocks *b, uint64_t n)
+{
+    __atomic_store_n(&b->waiting_blocks, n, __ATOMIC_RELAXED);
+}
+
+/* Without memory for the list the run stays in use until the next open: safe, only wasteful. */
+static void retire_locked(struct blocks *b, uint64_t first, uint32_t count)
+{
+    if (b->n_waiting == b->cap_waiting) {
+        size_t cap = b->cap_waiting ? b->cap_waiting * 2 : 256;
+        struct run *grown = realloc(b->waiting, cap * sizeof(*grown));
+        if (!grown)
+            return;
+        b->waiting = grown;
+        b->cap_waiting = cap;
+    }
+    b->waiting[b->n_waiting++] = (struct run){first, count, b->mark};
+    set_waiting(b, b->waiting_blocks + count);
+}
+
+/* What of a run has no other owner is retired, the rest loses one. */
+static void disown_locked(struct blocks *b, struct data_file *f, uint64_t first, uint32_t count)
+{
+    uint32_t at = (uint32_t)(first % BLOCKS_PER_FILE), i = 0;
+
+    while (i < count) {
+        uint32_t n = 0;
+        while (i + n < count && f->others[at + i + n] == 0)
+            n++;
+        if (n > 0)
+            retire_locked(b, first + i, n);
+        i += n;
+        for (; i < count && f->others[at + i] > 0; i++)
+            f->others[at + i]--;
+    }
+}
+
+static void retire_now(struct blocks *b, uint64_t first, uint32_t count)
+{
+    struct data_file *f = b->files[first / BLOCKS_PER_FILE];
+
+    if (f->others)
+        disown_locked(b, f, first, count);
+    else
+        retire_locked(b, first, count);
+}
+
+/* ---- stocks ---- */
+
+/* Caller holds the stock's lock and the mutex, for this and the next. */
+static void retire_runs(struct blocks *b, struct stock *s)
+{
+    for (uint32_t i = 0; i < s->n_runs; i++)
+        retire_now(b, s->runs[i].first, s->runs[i].count);
+    stock_drop_runs(s);
+}
+
+/* Blocks that are left in a window are free again, and its lane goes on with them. */
+static void return_window(struct blocks *b, struct stock *s)
+{
+    uint64_t first;
+
+    if (!stock_left(s, &first))
+        return;
+    struct data_file *f = b->files[first / BLOCKS_PER_FILE];
+    uint32_t n = stock_return(s, f->map);
+    f->used -= n;
+    b->used -= n;
+    *b->filled[s - b->stocks] =
+        (struct lane){(uint32_t)(first / BLOCKS_PER_FILE), (uint32_t)(first % BLOCKS_PER_FILE)};
+}
+
+/* All that is retired is so in the list of all. */
+static void retire_stocks(struct blocks *b)
+{
+    for (unsigned i = 0; i < OSD_PLACES; i++) {
+        struct stock *s = &b->stocks[i];
+        if (!stock_retires(s))
+            continue;
+        osd_lock_short(&s->mutex);
+        osd_lock_short(&b->mutex);
+        retire_runs(b, s);
+        pthread_mutex_unlock(&b->mutex);
+        pthread_mutex_unlock(&s->mutex);
+    }
+}
+
+/* Nobody keeps anything. The caller holds the mutex, which is free meanwhile. */
+static void collect_unlocked(struct blocks *b)
+{
+    pthread_mutex_unlock(&b->mutex);
+    for (unsigned i = 0; i < OSD_PLACES; i++) {
+        struct stock *s = &b->stocks[i];
+        osd_lock_short(&s->mutex);
+        osd_lock_short(&b->mutex);
+        retire_runs(b, s);
+        return_window(b, s);
+        pthread_mutex_unlock(&b->mutex);
+        pthread_mutex_unlock(&s->mutex);
+    }
+    pthread_mutex_lock(&b->mutex);
 }
 
 /* ---- space that is given back, and taken again ---- */
@@ -789,6 +914,8 @@ static void watch(struct blocks *b)
     b->least_free = blocks_free(b);
     bool over = wait_low(b, b->quiet_ms);
     b->watching = false;
+    if (over && !b->stop)
+        collect_unlocked(b);
     uint64_t most = most_free(b);
     if (over && !b->stop && b->least_free > most)
         give_back(b, b->least_free - most, UINT64_MAX);
@@ -862,6 +989,7 @@ static void stop_ahead(struct blocks *b)
     pthread_mutex_lock(&b->mutex);
     b->stop = false;
     b->met_ms = b->rush_ms = 0;
+    collect_unlocked(b);
     give_back(b, UINT64_MAX, osd_monotonic_ms() + CLOSE_MS);
     pthread_mutex_unlock(&b->mutex);
 }
@@ -878,6 +1006,7 @@ void blocks_close(struct blocks *b)
         free(b->files[i]);
     }
     free(b->waiting);
+    stocks_free(b->stocks);
     free(b->dirty);
     free(b->dir);
     pthread_cond_destroy(&b->few);
@@ -963,24 +1092,6 @@ static uint32_t next_free(const struct data_file *f, uint32_t at)
     return BLOCKS_PER_FILE;
 }
 
-static bool take_from(struct blocks *b, struct lane *lane, uint32_t file, uint32_t at,
-                      uint32_t want, uint64_t *ret_first, uint32_t *ret_n)
-{
-    struct data_file *f = b->files[file];
-
-    if (f->used == BLOCKS_PER_FILE)
-        return false;
-    at = next_free(f, at);
-    if (at == BLOCKS_PER_FILE)
-        return false;
-    uint32_t n = free_run(f, at, want);
-    bits_set(b, f, at, n);
-    *lane = (struct lane){file, at + n};
-    *ret_first = (uint64_t)file * BLOCKS_PER_FILE + at;
-    *ret_n = n;
-    return true;
-}
-
 static bool is_written(const struct data_file *f)
 {
     return __atomic_load_n(&f->writers, __ATOMIC_RELAXED) > 0;
@@ -1002,55 +1113,121 @@ static void keep_apart(struct blocks *b, struct lane *lane)
     }
 }
 
-/* From a file that there is. */
-static bool take_any(struct blocks *b, struct lane *lane, uint32_t want, uint64_t *ret_first,
-                     uint32_t *ret_n)
+/* The lane goes on to the first free block of the files that there are. */
+static bool find_free(struct blocks *b, struct lane *lane)
 {
-    struct lane from = *lane;
-
     for (uint32_t k = 0; k <= b->n_files && b->n_files > 0; k++) {
-        uint32_t file = (from.file + k) % b->n_files;
-        uint32_t at = k == 0 ? from.block : 0;
-        if (take_from(b, lane, file, at, want, ret_first, ret_n))
+        uint32_t file = (lane->file + k) % b->n_files;
+        const struct data_file *f = b->files[file];
+        if (f->used == BLOCKS_PER_FILE)
+            continue;
+        uint32_t at = next_free(f, k == 0 ? lane->block : 0);
+        if (at < BLOCKS_PER_FILE) {
+            *lane = (struct lane){file, at};
             return true;
+        }
     }
     return false;
 }
 
+static bool take_run(struct blocks *b, struct lane *lane, uint32_t want, uint64_t *ret_first,
+                     uint32_t *ret_n)
+{
+    if (!find_free(b, lane))
+        return false;
+    struct data_file *f = b->files[lane->file];
+    uint32_t n = free_run(f, lane->block, want);
+    bits_set(b, f, lane->block, n);
+    *ret_first = (uint64_t)lane->file * BLOCKS_PER_FILE + lane->block;
+    *ret_n = n;
+    lane->block += n;
+    return true;
+}
+
+/* There are fewer free ones than before. */
+static void note_taken(struct blocks *b)
+{
+    if (blocks_free(b) < b->least_free)
+        b->least_free = blocks_free(b);
+    if (b->ahead && !b->resting && is_low(b))
+        pthread_cond_signal(&b->low);
+}
+
+/* A run although no file has one: what stocks have, or else more files. */
 static osd_status alloc_locked(struct blocks *b, struct lane *lane, uint32_t want,
                                uint64_t *ret_first, uint32_t *ret_n)
 {
     osd_status st = OSD_OK;
 
     keep_apart(b, lane);
-    while (!st && !take_any(b, lane, want, ret_first, ret_n)) {
-        if (b->making)
+    for (bool all = false; !st && !take_run(b, lane, want, ret_first, ret_n); all = !all) {
+        if (!all)
+            collect_unlocked(b);
+        else if (b->making)
             pthread_cond_wait(&b->made, &b->mutex);
         else
             st = grow(b, FILE_SIZE);
     }
-    if (blocks_free(b) < b->least_free)
-        b->least_free = blocks_free(b);
-    if (b->ahead && !b->resting && is_low(b))
-        pthread_cond_signal(&b->low);
+    note_taken(b);
     return st;
+}
+
+/* What is free in the next window that has some. */
+static void take_window(struct blocks *b, struct stock *s, struct lane *lane)
+{
+    if (!find_free(b, lane))
+        return;
+    struct data_file *f = b->files[lane->file];
+    uint32_t n =
+        stock_fill(s, (uint64_t)lane->file * BLOCKS_PER_FILE, f->map, WORDS, lane->block);
+    f->used += n;
+    b->used += n;
+    lane->block = (lane->block / 64 + STOCK_WORDS) * 64;
+    b->filled[s - b->stocks] = lane;
+}
+
+/* Another window for a stock whose lock the caller holds, if there is plenty. */
+static void restock(struct blocks *b, struct stock *s, struct lane *lane)
+{
+    osd_lock_short(&b->mutex);
+    return_window(b, s);
+    if (blocks_free(b) >= PLENTY) {
+        keep_apart(b, lane);
+        take_window(b, s, lane);
+    }
+    note_taken(b);
+    pthread_mutex_unlock(&b->mutex);
+}
+
+static struct lane *lane_of(struct blocks *b, uint64_t whose)
+{
+    return &b->lanes[osd_hash_mix(whose) % LANES];
+}
+
+static bool from_stock(struct blocks *b, uint64_t whose, uint32_t want, uint64_t *ret_first,
+                       uint32_t *ret_n)
+{
+    struct stock *s = &b->stocks[osd_thread_place()];
+
+    osd_lock_short(&s->mutex);
+    bool took = stock_take(s, want, false, ret_first, ret_n);
+    if (!took) {
+        restock(b, s, lane_of(b, whose));
+        took = stock_take(s, want, true, ret_first, ret_n);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return took;
 }
 
 osd_status blocks_alloc(struct blocks *b, uint64_t whose, uint32_t want, uint64_t *ret_first,
                         uint32_t *ret_n)
 {
-    struct lane *lane = &b->lanes[osd_hash_mix(whose) % LANES];
-
+    if (want <= LITTLE && from_stock(b, whose, want, ret_first, ret_n))
+        return OSD_OK;
     osd_lock_short(&b->mutex);
-    osd_status st = alloc_locked(b, lane, want, ret_first, ret_n);
+    osd_status st = alloc_locked(b, lane_of(b, whose), want, ret_first, ret_n);
     pthread_mutex_unlock(&b->mutex);
     return st;
-}
-
-static void clear_run(struct blocks *b, uint64_t first, uint32_t count)
-{
-    bits_clear(b, b->files[first / BLOCKS_PER_FILE], (uint32_t)(first % BLOCKS_PER_FILE),
-               count);
 }
 
 void blocks_release(struct blocks *b, uint64_t first, uint32_t count)
@@ -1060,52 +1237,17 @@ void blocks_release(struct blocks *b, uint64_t first, uint32_t count)
     pthread_mutex_unlock(&b->mutex);
 }
 
-static void set_waiting(struct blocks *b, uint64_t n)
-{
-    __atomic_store_n(&b->waiting_blocks, n, __ATOMIC_RELAXED);
-}
-
-/* Without memory for the list the run stays in use until the next open: safe, only wasteful. */
-static void retire_locked(struct blocks *b, uint64_t first, uint32_t count)
-{
-    if (b->n_waiting == b->cap_waiting) {
-        size_t cap = b->cap_waiting ? b->cap_waiting * 2 : 256;
-        struct run *grown = realloc(b->waiting, cap * sizeof(*grown));
-        if (!grown)
-            return;
-        b->waiting = grown;
-        b->cap_waiting = cap;
-    }
-    b->waiting[b->n_waiting++] = (struct run){first, count, b->mark};
-    set_waiting(b, b->waiting_blocks + count);
-}
-
-/* What of a run has no other owner is retired, the rest loses one. */
-static void disown_locked(struct blocks *b, struct data_file *f, uint64_t first, uint32_t count)
-{
-    uint32_t at = (uint32_t)(first % BLOCKS_PER_FILE), i = 0;
-
-    while (i < count) {
-        uint32_t n = 0;
-        while (i + n < count && f->others[at + i + n] == 0)
-            n++;
-        if (n > 0)
-            retire_locked(b, first + i, n);
-        i += n;
-        for (; i < count && f->others[at + i] > 0; i++)
-            f->others[at + i]--;
-    }
-}
-
 void blocks_retire(struct blocks *b, uint64_t first, uint32_t count)
 {
-    osd_lock_short(&b->mutex);
-    struct data_file *f = b->files[first / BLOCKS_PER_FILE];
-    if (f->others)
-        disown_locked(b, f, first, count);
-    else
-        retire_locked(b, first, count);
-    pthread_mutex_unlock(&b->mutex);
+    struct stock *s = &b->stocks[osd_thread_place()];
+
+    osd_lock_short(&s->mutex);
+    if (stock_retire(s, first, count)) {
+        osd_lock_short(&b->mutex);
+        retire_runs(b, s);
+        pthread_mutex_unlock(&b->mutex);
+    }
+    pthread_mutex_unlock(&s->mutex);
 }
 
 /* What of a file is gone, or just coming back, stays so. */
@@ -1122,8 +1264,13 @@ static void retire_file(struct blocks *b, uint32_t n)
         retire_locked(b, (uint64_t)n * BLOCKS_PER_FILE + i * PIECE, len * PIECE);
 }
 
+/* What stocks have is in use like all else. */
 void blocks_retire_all(struct blocks *b)
 {
+    for (unsigned i = 0; i < OSD_PLACES; i++) {
+        pthread_mutex_lock(&b->stocks[i].mutex);
+        stock_forget(&b->stocks[i]);
+    }
     pthread_mutex_lock(&b->mutex);
     b->n_waiting = 0;
     set_waiting(b, 0);
@@ -1133,6 +1280,8 @@ void blocks_retire_all(struct blocks *b)
         retire_file(b, i);
     }
     pthread_mutex_unlock(&b->mutex);
+    for (unsigned i = OSD_PLACES; i-- > 0;)
+        pthread_mutex_unlock(&b->stocks[i].mutex);
 }
 
 uint64_t blocks_waiting(struct blocks *b)
@@ -1145,6 +1294,7 @@ osd_status blocks_sync(struct blocks *b, uint64_t *ret_mark)
     osd_status st = sync_found_names(b);
     uint32_t n;
 
+    retire_stocks(b);
     pthread_mutex_lock(&b->mutex);
     *ret_mark = b->mark++;
     n = b->n_files;

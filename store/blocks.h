@@ -8,6 +8,8 @@
  *  (1) A block is free, in use, or waiting: freed by a committed transaction but not yet safe
  * to overwrite, because the commit that freed it may still be lost with the machine. Waiting
  *      blocks become free in blocks_sync_done(), called after everything was made durable.
+ *      Threads have free blocks at hand, and retired ones (store/stock.h); these count as in use, those wait
+ *      from the next sync on at the latest.
  *  (2) A run never crosses a file.
  *  (3) A block in use may have several owners; it is retired when the last of them retires it.
  *  (4) The space of one file is reserved or given back at a time, and nobody is kept from the
@@ -91,7 +93,8 @@ void blocks_release(struct blocks *b, uint64_t first, uint32_t count);
  *  waits for a sync. */
 void blocks_retire(struct blocks *b, uint64_t first, uint32_t count);
 
-/** Blocks that wait for a sync. */
+/** Blocks that wait for a sync. What threads have retired since the last one, some hundred blocks each at most, is
+ *  counted when a sync begins, or no space is left. */
 uint64_t blocks_waiting(struct blocks *b);
 
 /** Before a sync: returns a mark; fdatasync of all files written since the last time follows.
