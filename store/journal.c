@@ -7,10 +7,34 @@
  * is used as far as the file has its blocks already (`ready`), so that no copy meets a full file system.
  * Beyond that, where there is no mapping, and when a copy fails (guarded.h), the same bytes are written
  * by pwrite(), which tells the error.
- * Under `lock` a record only gets its number and its place, behind that of the number before. Several are
- * copied at once, each by who adds it; its number stands in a place of `copying` meanwhile. A record is
- * written when no lesser number stands there (await()): that is what makes invariant (1) hold. It is not
- * copied before all but the JOURNAL_AT_ONCE before it are written.
+ * Several are copied at once, each by who adds it; its number stands in a place of `copying` meanwhile. A
+ * record is written when no lesser number stands there (await()): that is what makes invariant (1) hold. It
+ * is not copied before all but the JOURNAL_AT_ONCE before it are written.
+ *
+ * A record gets its number, and its place behind that of the number before, out of one word, `word`. It has the
+ * last number, which file is written to, and where the places given in it end. Its states:
+ *  OPEN    The word says what is so; the members that tell the same (`last`, and pos and last of the current
+ *          file) are behind. Who adds changes the word from what it was to one record more (next_steadily()), if
+ *          the record ends at `steady` or before: so far nothing else is to be done for one.
+ *  CLOSED  The members say what is so; of the word only the number holds, for journal_last().
+ * Its transitions:
+ *  OPEN to OPEN, by anybody: number and place are of one moment, as they are in one word; so records lie in the order
+ *          of their numbers.
+ *  OPEN to CLOSED, by who holds `lock` (take()), who brings the members up to date: from then on nobody else gives
+ *          numbers and places. Whoever was about to change the word finds it changed.
+ *  CLOSED to OPEN, by the same (leave()), if the next record may end before `steady`. Otherwise each one takes the lock,
+ *          until that is so again: when the file is full and the other is not released, or what is ready ends
+ *          here, or the mapping is of no use; for ever when the journal has failed.
+ * With the word closed is done what is rare: a record that does not fit, change of file, failure, and whatever looks
+ * at the members. `steady` changes then, and goes with the number: a file is changed with a record. Who has read a
+ * word and then `steady`, and finds the word unchanged, may have met who closed it and opened it with the same
+ * number. Either `steady` is right: what was ready still is, and journal_calls() may be late by a few records.
+ * The word has the low part of the number only. The rest follows from `base`, a number that the word had
+ * when `base` was stored; so `base` is read first.
+ *
+ * Whoever sees in the word that a number is given sees it in `copying`, too: it is put there before. If another takes
+ * the number first, the next one is put there. Until then the place holds a number that is too low, for
+ * which others wait in vain for a moment, but never one that is too high.
  */
 #include "journal.h"
 
@@ -44,15 +68,19 @@
 #define NAP_MOST 5000u /* up to this */
 #define TELL     8u    /* numbers that can be divided by this are `awaited` */
 
+#define NOWHERE (UINT64_MAX / 2) /* behind any file's end */
+
 struct jfile {
     int fd;
-    bool dirty;     /* a record got a place since the last sync; under lock */
-    bool lost;      /* a copy failed: the mapping is not used any more; atomic */
     bool all_ready; /* as far as it can be; atomic */
     uint8_t *map;   /* file_len bytes; NULL: it cannot be mapped */
     uint64_t ready; /* so much has its blocks and pages; atomic, changed under ready_lock */
-    uint64_t pos;   /* end of the places given; atomic */
-    uint64_t last;  /* number of the last record in it; atomic */
+
+    /* With the word closed: */
+    bool lost;       /* a copy failed: the mapping is not used any more */
+    uint64_t pos;    /* end of the places given */
+    uint64_t last;   /* number of the last record in it, or one that is not needed */
+    uint64_t synced; /* a sync has begun that takes care of its records up to this one */
 };
 
 /** Where who is adding a record says so, until it is there. */
@@ -63,23 +91,38 @@ struct copier {
 
 #define NO_NUMBER UINT64_MAX
 
-struct journal {
-    uint64_t file_len;
-    pthread_mutex_t ready_lock; /* of who makes ready */
-    uint64_t released;          /* atomic */
-    bool calls;                 /* journal_calls(); atomic, changed under lock */
-    uint64_t bad; /* records from this number on are not written; NO_NUMBER: all are. Atomic */
-    uint64_t failed_at; /* the one that could not be, and how that was; under lock */
-    osd_status failure;
+/* The word, from its low bits on: where the places end, whether the second file is written to, whether it is
+ * closed, and so much of the number that no thread stands still for as many records. */
+#define POS_BITS 24u
+#define POS_MOST ((1ULL << POS_BITS) - 1)
+#define SECOND   (1ULL << POS_BITS)
+#define CLOSED   (SECOND << 1)
+#define ONE      (CLOSED << 1) /* a number more */
+#define LOW      (UINT64_MAX / ONE)
 
-    /* What follows is changed by every record, under the lock. */
-    _Alignas(64) pthread_mutex_t lock;
-    uint64_t last; /* record added; atomic */
+struct journal {
+    /* What every record needs and hardly any changes. */
+    uint64_t file_len;
+    uint64_t base;   /* a number that was in the word; atomic, changed with the word closed */
+    uint64_t steady; /* end of the places that are taken out of the word; likewise */
+    bool calls;      /* journal_calls(); likewise */
     uint64_t
-        awaited; /* nobody copies a record up to this number, or perhaps a greater one; atomic */
-    unsigned current; /* atomic */
+        bad; /* records from this number on are not written; NO_NUMBER: all are. Likewise */
     struct jfile file[2];
 
+    /* Under the lock: with the word closed. */
+    _Alignas(64) pthread_mutex_t lock;
+    uint64_t last; /* record added */
+    unsigned current;
+    uint64_t released;
+    uint64_t failed_at; /* the record that could not be written, and how that was */
+    osd_status failure;
+    pthread_mutex_t ready_lock; /* of who makes ready */
+
+    /* Lines of their own: */
+    _Alignas(64) uint64_t word; /* atomic */
+    _Alignas(64) uint64_t
+        awaited; /* nobody copies a record up to this number, or perhaps a greater one; atomic */
     struct copier copying[OSD_PLACES];
 };
 
@@ -306,6 +349,92 @@ osd_status journal_replay(const char *dir, uint64_t after, journal_visit visit, 
     return st;
 }
 
+/* ---- the word ---- */
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The base was read before the word, which has that number or a later one. */
+static uint64_t number_in(uint64_t word, uint64_t base)
+{
+    return base + ((word / ONE - base) & LOW);
+}
+
+static bool has_failed(const struct journal *j)
+{
+    return __atomic_load_n(&j->bad, __ATOMIC_RELAXED) != NO_NUMBER;
+}
+
+/* From OPEN to CLOSED. */
+static void close_locked(struct journal *j)
+{
+    struct jfile *f = &j->file[j->current];
+    uint64_t word = __atomic_fetch_or(&j->word, CLOSED, __ATOMIC_ACQ_REL);
+
+    if (!(word & CLOSED)) {
+        f->pos = word & POS_MOST;
+        f->last = j->last = number_in(word, j->base);
+    }
+    __atomic_store_n(&j->base, j->last, __ATOMIC_RELEASE);
+}
+
+/* Nobody else gives numbers or places until leave(), and the members say what is so. */
+static void take(struct journal *j)
+{
+    osd_lock_short(&j->lock);
+    close_locked(j);
+}
+
+/* So far a file is ready, or as far as it can be. */
+static uint64_t ready_end(const struct jfile *f)
+{
+    return __atomic_load_n(&f->all_ready, __ATOMIC_RELAXED)
+               ? NOWHERE
+               : __atomic_load_n(&f->ready, __ATOMIC_RELAXED);
+}
+
+/* The places may end here before there is something to do: what is ready should reach half as far ahead as
+ * it does when it was just made, and behind half of a file the other is released. */
+static uint64_t quiet_end(const struct journal *j)
+{
+    const struct jfile *f = &j->file[j->current], *other = &j->file[!j->current];
+    uint64_t end = least(ready_end(f), j->file_len + ready_end(other));
+
+    end -= least(end, AHEAD / 2);
+    return other->last > j->released ? least(end, j->file_len / 2) : end;
+}
+
+/* Let everybody know whether there is something to do. They look at this after each commit, but it
+ * changes rarely. Returns what `steady` has to be: places up to there are ready, and change nothing of this. */
+static uint64_t look(struct journal *j)
+{
+    const struct jfile *f = &j->file[j->current];
+    uint64_t quiet = quiet_end(j), ready = __atomic_load_n(&f->ready, __ATOMIC_ACQUIRE);
+    bool calls = f->pos > quiet;
+
+    if (calls != j->calls)
+        __atomic_store_n(&j->calls, calls, __ATOMIC_RELAXED);
+    if (f->lost)
+        return 0;
+    return least(POS_MOST, calls ? ready : least(ready, quiet));
+}
+
+/* To OPEN, if it can be. */
+static void leave(struct journal *j)
+{
+    uint64_t pos = j->file[j->current].pos, steady = look(j), word = j->last * ONE;
+
+    if (has_failed(j) || pos >= steady)
+        word |= CLOSED;
+    else
+        word |= pos | (j->current ? SECOND : 0);
+    __atomic_store_n(&j->steady, steady, __ATOMIC_RELAXED);
+    __atomic_store_n(&j->word, word, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&j->lock);
+}
+
 /* ---- open and close ---- */
 
 /* The directory's own place, and those of the files in it, are durable. */
@@ -360,9 +489,11 @@ osd_status journal_open(const char *dir, uint64_t last, uint64_t file_len, struc
     *j = (struct journal){.file_len = file_len ? file_len : FILE_LEN};
     pthread_mutex_init(&j->lock, NULL);
     pthread_mutex_init(&j->ready_lock, NULL);
-    j->last = j->awaited = j->released = last;
+    j->last = j->base = j->awaited = j->released = last;
     j->bad = NO_NUMBER;
-    j->file[0].fd = j->file[1].fd = -1;
+    j->word = j->last * ONE | CLOSED;
+    for (int i = 0; i < 2; i++)
+        j->file[i] = (struct jfile){.fd = -1, .last = last, .synced = last};
     osd_status st = files_open(j, dir);
     if (st) {
         journal_close(j);
@@ -432,47 +563,20 @@ static void make_ready(struct journal *j, struct jfile *f, uint64_t upto)
         __atomic_store_n(&f->all_ready, true, __ATOMIC_RELAXED);
 }
 
-/* Whether what is ready reaches no further than half as far ahead as it should. */
-static bool is_unready(const struct journal *j)
-{
-    const struct jfile *f = &j->file[j->current], *other = &j->file[!j->current];
-    uint64_t upto = f->pos + AHEAD / 2;
-
-    if (upto > j->file_len && !__atomic_load_n(&other->all_ready, __ATOMIC_RELAXED) &&
-        __atomic_load_n(&other->ready, __ATOMIC_RELAXED) < upto - j->file_len)
-        return true;
-    return !__atomic_load_n(&f->all_ready, __ATOMIC_RELAXED) &&
-           __atomic_load_n(&f->ready, __ATOMIC_RELAXED) < upto;
-}
-
-/* Let everybody know whether there is something to do. They look at this after each commit, but it
- * changes rarely: it is in no cache line that records change. Under the lock. */
-static void look_locked(struct journal *j)
-{
-    bool calls = journal_crowded(j) || is_unready(j);
-
-    if (calls != j->calls)
-        __atomic_store_n(&j->calls, calls, __ATOMIC_RELAXED);
-}
-
-static void look(struct journal *j)
-{
-    osd_lock_short(&j->lock);
-    look_locked(j);
-    pthread_mutex_unlock(&j->lock);
-}
-
 void journal_make_ready(struct journal *j)
 {
     if (pthread_mutex_trylock(&j->ready_lock) != 0)
         return;
-    unsigned current = __atomic_load_n(&j->current, __ATOMIC_RELAXED);
-    uint64_t upto = __atomic_load_n(&j->file[current].pos, __ATOMIC_RELAXED) + AHEAD;
-    make_ready(j, &j->file[current], upto);
+    take(j);
+    struct jfile *f = &j->file[j->current], *other = &j->file[!j->current];
+    uint64_t upto = f->pos + AHEAD;
+    leave(j);
+    make_ready(j, f, upto);
     if (upto > j->file_len)
-        make_ready(j, &j->file[!current], upto - j->file_len);
+        make_ready(j, other, upto - j->file_len);
     pthread_mutex_unlock(&j->ready_lock);
-    look(j);
+    take(j);
+    leave(j);
 }
 
 /* ---- adding ---- */
@@ -508,12 +612,16 @@ static osd_status write_all(int fd, const uint8_t *p, size_t len, uint64_t at)
     return OSD_OK;
 }
 
-static osd_status write_at(const struct place *w, const uint8_t *p, size_t len)
+static osd_status write_at(struct journal *j, const struct place *w, const uint8_t *p,
+                           size_t len)
 {
     if (w->map && guarded_write(w->map, p, len))
         return OSD_OK;
-    if (w->map)
-        __atomic_store_n(&w->f->lost, true, __ATOMIC_RELAXED);
+    if (w->map) {
+        take(j);
+        w->f->lost = true;
+        leave(j);
+    }
     return write_all(w->f->fd, p, len, w->at);
 }
 
@@ -523,18 +631,17 @@ static osd_status choose_file(struct journal *j, struct jfile **ret)
     struct jfile *f = &j->file[j->current], *other = &j->file[!j->current];
 
     *ret = f;
-    if (f->pos < j->file_len || other->last > __atomic_load_n(&j->released, __ATOMIC_ACQUIRE))
+    if (f->pos < j->file_len || other->last > j->released)
         return OSD_OK;
     if (other->pos > 4 * j->file_len && ftruncate(other->fd, (off_t)j->file_len) != 0)
         return errno_status();
-    __atomic_store_n(&other->pos, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&j->current, !j->current, __ATOMIC_RELAXED);
+    other->pos = 0;
+    j->current = !j->current;
     *ret = other;
     return OSD_OK;
 }
 
-/* The end of a file becomes that of a record. A sync that began earlier does not count for it: the
- * file is dirty from here on. Under the lock. */
+/* The end of a file becomes that of a record. With the word closed. */
 static osd_status give_place(struct journal *j, uint64_t number, size_t len, struct place *ret)
 {
     struct jfile *f;
@@ -543,23 +650,15 @@ static osd_status give_place(struct journal *j, uint64_t number, size_t len, str
     if (st)
         return st;
     uint64_t ready = __atomic_load_n(&f->ready, __ATOMIC_ACQUIRE);
-    bool mapped = !__atomic_load_n(&f->lost, __ATOMIC_RELAXED) && ready >= f->pos &&
-                  ready - f->pos >= len;
+    bool mapped = !f->lost && ready >= f->pos && ready - f->pos >= len;
     *ret = (struct place){f, f->pos, mapped ? f->map + f->pos : NULL};
-    __atomic_store_n(&f->pos, f->pos + len, __ATOMIC_RELAXED);
-    __atomic_store_n(&f->last, number, __ATOMIC_RELAXED);
-    f->dirty = true;
-    look_locked(j);
+    f->pos += len;
+    f->last = number;
     return OSD_OK;
 }
 
-static bool has_failed(const struct journal *j)
-{
-    return __atomic_load_n(&j->bad, __ATOMIC_RELAXED) != NO_NUMBER;
-}
-
-/* A record cannot be written. Of several that cannot the first is what a replay ends at. Under the lock. */
-static void fail_locked(struct journal *j, uint64_t number, osd_status st)
+/* A record cannot be written. Of several that cannot the first is what a replay ends at. With the word closed. */
+static void fail_closed(struct journal *j, uint64_t number, osd_status st)
 {
     if (number >= j->bad)
         return;
@@ -570,9 +669,9 @@ static void fail_locked(struct journal *j, uint64_t number, osd_status st)
 
 static void fail(struct journal *j, uint64_t number, osd_status st)
 {
-    osd_lock_short(&j->lock);
-    fail_locked(j, number, st);
-    pthread_mutex_unlock(&j->lock);
+    take(j);
+    fail_closed(j, number, st);
+    leave(j);
 }
 
 static void nap(unsigned times)
@@ -636,21 +735,52 @@ static bool await_turn(struct journal *j, uint64_t number)
     return number < __atomic_load_n(&j->bad, __ATOMIC_ACQUIRE);
 }
 
-/* The next number, and a place for it. Whoever sees the number in `last` sees it in c as well; whoever sees
- * it in c sees what was copied, or failed, by who had c before. */
-static uint64_t next(struct journal *j, size_t len, struct copier *c, struct place *ret)
+/* The next number, and a place for it, out of the word. 0: not out of it. Whoever sees in the word that the
+ * number is given sees it in c as well; whoever sees it in c sees what was copied, or failed, by who had c
+ * before. */
+static uint64_t next_steadily(struct journal *j, size_t len, struct copier *c,
+                              struct place *ret)
 {
-    osd_lock_short(&j->lock);
-    uint64_t number = j->last + 1;
+    uint64_t base = __atomic_load_n(&j->base, __ATOMIC_ACQUIRE), number;
+    uint64_t word = __atomic_load_n(&j->word, __ATOMIC_ACQUIRE);
+
+    do {
+        if ((word & CLOSED) ||
+            (word & POS_MOST) + len > __atomic_load_n(&j->steady, __ATOMIC_RELAXED))
+            return 0;
+        number = number_in(word, base) + 1;
+        __atomic_store_n(&c->number, number, __ATOMIC_RELEASE);
+    } while (!__atomic_compare_exchange_n(&j->word, &word, word + ONE + len, true,
+                                          __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+    struct jfile *f = &j->file[(word & SECOND) != 0];
+    *ret = (struct place){f, word & POS_MOST, f->map + (word & POS_MOST)};
+    return number;
+}
+
+/* The same with the word closed; leave() lets others see the number. */
+static uint64_t next_closed(struct journal *j, size_t len, struct copier *c, struct place *ret)
+{
+    uint64_t number = ++j->last;
     osd_status st = OSD_OK;
+
     __atomic_store_n(&c->number, number, __ATOMIC_RELEASE);
     *ret = (struct place){0};
     if (!has_failed(j))
         st = give_place(j, number, len, ret);
     if (st)
-        fail_locked(j, number, st);
-    __atomic_store_n(&j->last, number, __ATOMIC_RELEASE);
-    pthread_mutex_unlock(&j->lock);
+        fail_closed(j, number, st);
+    return number;
+}
+
+static uint64_t next(struct journal *j, size_t len, struct copier *c, struct place *ret)
+{
+    uint64_t number = next_steadily(j, len, c, ret);
+
+    if (number)
+        return number;
+    take(j);
+    number = next_closed(j, len, c, ret);
+    leave(j);
     return number;
 }
 
@@ -663,7 +793,7 @@ static uint64_t append(struct journal *j, uint8_t *p, size_t len)
 
     be64_put(p + 4, number);
     be32_put(p + 16, osd_crc32c(0, p, 16));
-    osd_status st = w.f && await_turn(j, number) ? write_at(&w, p, len) : OSD_OK;
+    osd_status st = w.f && await_turn(j, number) ? write_at(j, &w, p, len) : OSD_OK;
     if (st)
         fail(j, number, st);
     __atomic_store_n(&c->number, 0, __ATOMIC_RELEASE);
@@ -695,7 +825,9 @@ uint64_t journal_add(struct journal *j, const struct iovec *v, int n, uint32_t c
 
 uint64_t journal_last(struct journal *j)
 {
-    return __atomic_load_n(&j->last, __ATOMIC_ACQUIRE);
+    uint64_t base = __atomic_load_n(&j->base, __ATOMIC_ACQUIRE);
+
+    return number_in(__atomic_load_n(&j->word, __ATOMIC_ACQUIRE), base);
 }
 
 osd_status journal_written(struct journal *j, uint64_t upto)
@@ -713,24 +845,24 @@ osd_status journal_written(struct journal *j, uint64_t upto)
  * no more. */
 static void end(struct journal *j)
 {
-    osd_lock_short(&j->lock);
+    take(j);
     if (!has_failed(j))
         __atomic_store_n(&j->bad, j->last + 1, __ATOMIC_RELEASE);
-    pthread_mutex_unlock(&j->lock);
+    leave(j);
 }
 
 osd_status journal_sync(struct journal *j)
 {
     bool dirty[2];
 
-    osd_lock_short(&j->lock);
+    take(j);
     uint64_t last = j->last;
     bool failed = has_failed(j);
     for (int i = 0; i < 2; i++) {
-        dirty[i] = j->file[i].dirty;
-        j->file[i].dirty = false;
+        dirty[i] = j->file[i].last > j->file[i].synced;
+        j->file[i].synced = j->file[i].last;
     }
-    pthread_mutex_unlock(&j->lock);
+    leave(j);
     osd_status st = journal_written(j, last);
     if (!st &&
         failed) /* an earlier sync: marks of what it did not bring to the disk are gone */
@@ -745,8 +877,9 @@ osd_status journal_sync(struct journal *j)
 
 void journal_release(struct journal *j, uint64_t upto)
 {
-    __atomic_store_n(&j->released, upto, __ATOMIC_RELEASE);
-    look(j);
+    take(j);
+    j->released = upto;
+    leave(j);
 }
 
 bool journal_calls(struct journal *j)
@@ -756,9 +889,9 @@ bool journal_calls(struct journal *j)
 
 bool journal_crowded(struct journal *j)
 {
-    unsigned current = __atomic_load_n(&j->current, __ATOMIC_RELAXED);
-
-    return __atomic_load_n(&j->file[current].pos, __ATOMIC_RELAXED) > j->file_len / 2 &&
-           __atomic_load_n(&j->file[!current].last, __ATOMIC_RELAXED) >
-               __atomic_load_n(&j->released, __ATOMIC_RELAXED);
+    take(j);
+    bool crowded =
+        j->file[j->current].pos > j->file_len / 2 && j->file[!j->current].last > j->released;
+    leave(j);
+    return crowded;
 }
