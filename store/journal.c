@@ -11,30 +11,32 @@
  * record is written when no lesser number stands there (await()): that is what makes invariant (1) hold. It
  * is not copied before all but the JOURNAL_AT_ONCE before it are written.
  *
- * A record gets its number, and its place behind that of the number before, out of one word, `word`. It has the
- * last number, which file is written to, and where the places given in it end. Its states:
+ * One word, `word`, has the number of the last record, which file is written to, and where the places given in
+ * that end. It is
  *  OPEN    The word says what is so; the members that tell the same (`last`, and pos and last of the current
- *          file) are behind. Who adds changes the word from what it was to one record more (next_steadily()), if
- *          the record ends at `steady` or before: so far nothing else is to be done for one.
- *  CLOSED  The members say what is so; of the word only the number holds, for journal_last().
- * Its transitions:
- *  OPEN to OPEN, by anybody: number and place are of one moment, as they are in one word; so records lie in the order
- *          of their numbers.
- *  OPEN to CLOSED, by who holds `lock` (take()), who brings the members up to date: from then on nobody else gives
- *          numbers and places. Whoever was about to change the word finds it changed.
- *  CLOSED to OPEN, by the same (leave()), if the next record may end before `steady`. Otherwise each one takes the lock,
- *          until that is so again: when the file is full and the other is not released, or what is ready ends
- *          here, or the mapping is of no use; for ever when the journal has failed.
- * With the word closed is done what is rare: a record that does not fit, change of file, failure, and whatever looks
- * at the members. `steady` changes then, and goes with the number: a file is changed with a record. Who has read a
- * word and then `steady`, and finds the word unchanged, may have met who closed it and opened it with the same
- * number. Either `steady` is right: what was ready still is, and journal_calls() may be late by a few records.
- * The word has the low part of the number only. The rest follows from `base`, a number that the word had
- * when `base` was stored; so `base` is read first.
+ *          file) are behind. Who adds exchanges the word for one with a record more (next_steadily()), if the
+ *          record ends at `steady` or before: up to there nothing else is to be done for one.
+ *  CLOSED  The members say what is so, and who adds takes `lock`. Of the word only the number holds.
+ * and goes from
+ *  OPEN to OPEN    by who adds. Number and place are of one moment: records lie in the order of their numbers.
+ *  OPEN to CLOSED  by take(), under the lock, which brings the members up to date. Who has read the word before
+ *                  cannot exchange it any more.
+ *  CLOSED to OPEN  by leave(), which gives the lock back, if the next record may end before `steady`. It may not
+ *                  where the file is full and the other is not released, what is ready ends, or the mapping is
+ *                  lost; and never after a failure.
+ * Between take() and leave() is done what is rare: a record that does not fit, change of file, failure, and
+ * whatever looks at the members. Nobody waits for a copy there: who copies may have to take the lock.
  *
- * Whoever sees in the word that a number is given sees it in `copying`, too: it is put there before. If another takes
- * the number first, the next one is put there. Until then the place holds a number that is too low, for
- * which others wait in vain for a moment, but never one that is too high.
+ * This holds because
+ *  - a word that was closed and opened again between who read it and his exchange is the same only if no record
+ *    was added, and a file is changed only with a record. The `steady` that he read between them is the one from
+ *    before or the one from after that. Either will do: what was ready still is, a mapping that is lost leaves
+ *    the word closed, and journal_calls() may be late by a few records;
+ *  - the word has the low part of the number, and the rest follows from `base`, a number that the word had when
+ *    `base` was stored: it is not greater than that of a word that is read after it;
+ *  - a number is put into `copying` before the word has it: who sees that it is given sees it there, too. If
+ *    another gets it first, the next one is put there. Meanwhile it is too low, and others wait for it in vain;
+ *    it is never too high.
  */
 #include "journal.h"
 
@@ -91,8 +93,8 @@ struct copier {
 
 #define NO_NUMBER UINT64_MAX
 
-/* The word, from its low bits on: where the places end, whether the second file is written to, whether it is
- * closed, and so much of the number that no thread stands still for as many records. */
+/* The word, from its low bits on: where the places end (behind 24 bits it stays closed), whether the second file is
+ * written to, whether it is closed, and 38 bits of the number: no thread stands still for as many records. */
 #define POS_BITS 24u
 #define POS_MOST ((1ULL << POS_BITS) - 1)
 #define SECOND   (1ULL << POS_BITS)
