@@ -156,9 +156,9 @@ static osd_status blocks_unmap(struct txn *t, struct chunk *c, uint32_t i, uint3
     return OSD_OK;
 }
 
-/* Blocks that only wait for a sync are worth one before the store counts as full. After a
- * failed write nothing is allocated: the log may hold a transaction whose blocks were given
- * back. */
+/* Blocks that only wait for a sync are worth one before the store counts as full. When none waits, a
+ * sync of another thread may just have freed some. After a failed write nothing is allocated: the log may
+ * hold a transaction whose blocks were given back. */
 static osd_status find_blocks(const struct txn *t, uint32_t want, uint64_t *first,
                               uint32_t *got)
 {
@@ -166,7 +166,7 @@ static osd_status find_blocks(const struct txn *t, uint32_t want, uint64_t *firs
     uint64_t whose = rdb_lane(r, t->base.id);
     osd_status st = rdb_failed(r) ? OSD_E_IO : blocks_alloc(r->blocks, whose, want, first, got);
 
-    if (st == OSD_E_NO_SPACE && blocks_waiting(r->blocks) && rdb_sync(r) == OSD_OK)
+    if (st == OSD_E_NO_SPACE && (!blocks_waiting(r->blocks) || rdb_sync(r) == OSD_OK))
         st = blocks_alloc(r->blocks, whose, want, first, got);
     return st;
 }

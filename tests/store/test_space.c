@@ -118,6 +118,32 @@ int __wrap_fdatasync(int fd)
 
 static atomic_bool database_fails;
 
+static struct rig *synced_meanwhile; /* by another thread, when this one asks what waits */
+
+static void *sync_main(void *arg)
+{
+    const struct rig *r = arg;
+
+    return r->ops->flush(r->s) ? arg : NULL;
+}
+
+uint64_t __real_blocks_waiting(struct blocks *b);
+uint64_t __wrap_blocks_waiting(struct blocks *b);
+uint64_t __wrap_blocks_waiting(struct blocks *b)
+{
+    struct rig *r = pthread_equal(pthread_self(), commands) ? synced_meanwhile : NULL;
+    pthread_t thread;
+    void *failed;
+
+    if (r) {
+        synced_meanwhile = NULL;
+        assert_int_equal(pthread_create(&thread, NULL, sync_main, r), 0);
+        assert_int_equal(pthread_join(thread, &failed), 0);
+        assert_null(failed);
+    }
+    return __real_blocks_waiting(b);
+}
+
 void __real_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
                           rocksdb_writebatch_t *batch, char **err);
 void __wrap_rocksdb_write(rocksdb_t *db, const rocksdb_writeoptions_t *o,
@@ -254,6 +280,22 @@ static void test_store_space__overwriting_goes_on_while_full(void **state)
     for (int i = 0; i < 20; i++)
         rig_ok(try_write(r, a, (uint64_t)i * MIB, 2 * MIB));
     rig_check(r);
+}
+
+/* Would catch: a store that is full because nothing waits any more when somebody looks. */
+static void test_store_space__what_others_sync_meanwhile_is_found(void **state)
+{
+    struct rig *r = *state;
+    struct store_id a = rig_object(r, rig_partition(r).pid);
+
+    rig_write(r, a, 0, first, sizeof(first));
+    set_available(BLOCKS_RESERVE_MIN);
+    uint64_t n = fill_up(r, a);
+    rig_truncate(r, a, (n - 4) * MIB);
+    synced_meanwhile = r;
+    rig_ok(try_write(r, a, (n - 4) * MIB, MIB));
+    assert_null(synced_meanwhile);
+    verify(r, a, n - 3);
 }
 
 static void test_store_space__below_half_the_reserve_only_shrinking_is_left(void **state)
@@ -731,6 +773,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         SPACE_TEST(test_store_space__full_refuses_data_keeps_all_and_heals_by_removal),
         SPACE_TEST(test_store_space__overwriting_goes_on_while_full),
+        SPACE_TEST(test_store_space__what_others_sync_meanwhile_is_found),
         SPACE_TEST(test_store_space__below_half_the_reserve_only_shrinking_is_left),
         SPACE_TEST(test_store_space__a_refused_reservation_is_no_failure_of_the_store),
         SPACE_TEST(test_store_space__files_are_made_before_they_are_needed),
