@@ -126,6 +126,7 @@ struct blocks {
     uint32_t names;          /* files of which all pieces are gone */
     bool making;             /* the space of a file is changed */
     bool naming;             /* files from n_files on are being made */
+    uint32_t collecting;     /* threads that look for what stocks have */
     pthread_cond_t made;     /* either has ended */
 
     pthread_t namer;           /* makes files ahead ... */
@@ -586,9 +587,11 @@ static void retire_stocks(struct blocks *b)
     }
 }
 
-/* Nobody keeps anything. The caller holds the mutex, which is free meanwhile. */
+/* What stocks have is where all find it, and nobody takes more for later until the end. The caller holds the
+ * mutex, which is free meanwhile. */
 static void collect_unlocked(struct blocks *b)
 {
+    b->collecting++;
     pthread_mutex_unlock(&b->mutex);
     for (unsigned i = 0; i < OSD_PLACES; i++) {
         struct stock *s = &b->stocks[i];
@@ -600,6 +603,7 @@ static void collect_unlocked(struct blocks *b)
         pthread_mutex_unlock(&s->mutex);
     }
     pthread_mutex_lock(&b->mutex);
+    b->collecting--;
 }
 
 /* ---- space that is given back, and taken again ---- */
@@ -1186,12 +1190,12 @@ static void take_window(struct blocks *b, struct stock *s, struct lane *lane)
     b->filled[s - b->stocks] = lane;
 }
 
-/* Another window for a stock whose lock the caller holds, if there is plenty. */
+/* Another window for a stock whose lock the caller holds, if there is plenty and nobody looks for all there is. */
 static void restock(struct blocks *b, struct stock *s, struct lane *lane)
 {
     osd_lock_short(&b->mutex);
     return_window(b, s);
-    if (blocks_free(b) >= PLENTY) {
+    if (blocks_free(b) >= PLENTY && !b->collecting) {
         keep_apart(b, lane);
         take_window(b, s, lane);
     }

@@ -6,8 +6,8 @@
  * Each place of threads (common/thread.h) has a stock: a window of a data file's bitmap, of which it took
  * all that was free, and a list of runs.
  * Invariants:
- *  (1) What is free in a window counts as in use in the file's bitmap: nobody else is given it, its piece
- *      of the file does not go back, and after a crash it is free, as bitmaps are made anew at open.
+ *  (1) What is free in a window counts as in use in the file's bitmap: nobody else is given it, and its piece
+ *      does not go back to the file system. After a crash it is free, as bitmaps are made anew at open.
  *  (2) It is given out in the order of the file, and nothing comes back into a window: what is left in it
  *      lies behind what was given out.
  *  (3) A run in a list is in use. It is retired when the list is, so that the sync that makes it free
@@ -48,8 +48,8 @@ struct stock {
 struct stock *stocks_new(void);
 void stocks_free(struct stock *s);
 
-/** Take a run of at most want blocks (>= 1) out of the window. What is short and ends where the window does is
- *  taken only as the last: what lies behind it may be free as well. */
+/** Take a run of at most want blocks (>= 1) out of the window. False: there is none, or, unless `last`, it is
+ *  short and ends where the window does: what lies behind may be free as well, so another window has more. */
 bool stock_take(struct stock *s, uint32_t want, bool last, uint64_t *ret_first,
                 uint32_t *ret_n);
 
@@ -66,13 +66,14 @@ uint32_t stock_return(struct stock *s, uint64_t *map);
 /** One more run; whether the list is full. */
 bool stock_retire(struct stock *s, uint64_t first, uint32_t count);
 
-/** Whether there are runs, without the lock: what this thread knows to be retired it sees. */
+/** Whether there are runs, without the lock. One that another thread retires at the same time may be missed, so
+ *  it waits for the next sync. */
 bool stock_retires(const struct stock *s);
 
 /** The list is empty again. */
 void stock_drop_runs(struct stock *s);
 
-/** So is the list, and what is left in the window is nobody's. */
+/** The list and the window are empty again; in the file's bitmap what was left stays in use. */
 void stock_forget(struct stock *s);
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/bytes.h"
+#include "common/clock.h"
 #include "common/thread.h"
 #include "rig.h"
 #include "store/blocks.h"
@@ -44,6 +45,21 @@ ssize_t __wrap_pwrite64(int fd, const void *src, size_t len, off_t off)
     if (f)
         f();
     return __real_pwrite64(fd, src, len, off);
+}
+
+/* Called when this thread locks the mutex of free blocks, or a stock, so many times from now on. */
+static _Thread_local struct {
+    unsigned left;
+    void (*call)(void);
+} at_lock;
+
+void __real_osd_lock_short(pthread_mutex_t *m);
+void __wrap_osd_lock_short(pthread_mutex_t *m);
+void __wrap_osd_lock_short(pthread_mutex_t *m)
+{
+    if (at_lock.left > 0 && --at_lock.left == 0)
+        at_lock.call();
+    __real_osd_lock_short(m);
 }
 
 static struct blocks *b;
@@ -196,6 +212,32 @@ static void test_store_stock__what_is_retired_is_known_when_there_is_no_space(vo
     sync_all();
     assert_int_equal(blocks_waiting(b), 0);
     take(3);
+    nothing_is_left();
+    blocks_close(b);
+}
+
+#define PLENTY (OSD_PLACES * STOCK_BLOCKS) /* blocks that are free before anybody keeps some */
+
+/* Much becomes free, another thread takes a block and may keep others, and the rest is taken. */
+static void little_is_left(void)
+{
+    blocks_release(b, 0, PLENTY);
+    taken_elsewhere();
+    take(PLENTY - STOCK_BLOCKS);
+}
+
+/* Would catch: a store that is full for who has looked at all that others have at hand, as one of them has got more
+ * behind his back. */
+static void test_store_stock__nobody_keeps_what_another_looks_for(void **state)
+{
+    open_files(*state, 1);
+    take(PER_FILE);
+    nothing_is_left();
+    assert_int_not_equal((osd_thread_place() + 1) % OSD_PLACES, OSD_PLACES - 1);
+    at_lock.call = little_is_left;
+    at_lock.left = 1 + 2 * (OSD_PLACES - 1) + 1; /* in front of the last stock */
+    take(STOCK_BLOCKS - 1);
+    assert_int_equal(at_lock.left, 0);
     nothing_is_left();
     blocks_close(b);
 }
@@ -461,6 +503,8 @@ static void test_store_stock__what_is_nobodys_stays_together(void **state)
 #define STEPS    20000u
 #define IN_MODEL (8 * PER_FILE)
 
+#define PATIENCE_MS 20000u /* for a sync to begin and to end */
+
 /* Of each block: 0 free, 1 given out, else 2 + the syncs that had begun to free when it was retired. */
 static atomic_uint model[IN_MODEL];
 static atomic_uint freeing;
@@ -481,6 +525,19 @@ static void model_gives(uint64_t first, uint32_t n, unsigned to)
         wrong += atomic_exchange(&model[i], to) != 1;
 }
 
+/* What all hold is a fraction of the space: when the rest waits, the next syncs help. */
+static osd_status alloc_in_time(uint64_t whose, uint32_t want, uint64_t *ret_first,
+                                uint32_t *ret_n)
+{
+    uint64_t until = osd_monotonic_ms() + PATIENCE_MS;
+    osd_status st;
+
+    while ((st = blocks_alloc(b, whose, want, ret_first, ret_n)) == OSD_E_NO_SPACE &&
+           osd_monotonic_ms() < until)
+        usleep(100);
+    return st;
+}
+
 static void *thread_main(void *arg)
 {
     struct {
@@ -499,7 +556,7 @@ static void *thread_main(void *arg)
             blocks_retire(b, held[i].first, held[i].n);
         }
         uint32_t want = 1 + (uint32_t)rig_random(&seed, rig_random(&seed, 4) ? 4 : 100);
-        wrong += blocks_alloc(b, rig_random(&seed, 40), want, &held[i].first, &held[i].n) != 0;
+        wrong += alloc_in_time(rig_random(&seed, 40), want, &held[i].first, &held[i].n) != 0;
         wrong += held[i].n == 0 || held[i].n > want;
         model_takes(held[i].first, held[i].n);
     }
@@ -551,6 +608,7 @@ int main(void)
         RIG_TEST(test_store_stock__there_is_space_as_long_as_somebody_has_some),
         RIG_TEST(test_store_stock__little_by_little_all_is_taken),
         RIG_TEST(test_store_stock__what_is_retired_is_known_when_there_is_no_space),
+        RIG_TEST(test_store_stock__nobody_keeps_what_another_looks_for),
         RIG_TEST(test_store_stock__the_next_sync_frees_what_is_retired_and_none_before),
         RIG_TEST(test_store_stock__many_that_wait_are_counted),
         RIG_TEST(test_store_stock__the_last_owner_frees_a_block),
