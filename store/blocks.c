@@ -63,7 +63,9 @@
 #define RUSH      16u /* ... as many have space for what comes, for RUSH_MS */
 #define RUSH_MS   60000
 
-#define LITTLE 16u                         /* blocks, at most, that come from a stock */
+/* Blocks, at most, that come from a stock: more take longer to write than others to go on meanwhile, and each such
+ * run goes where nobody writes. */
+#define LITTLE 8u
 #define PLENTY (OSD_PLACES * STOCK_BLOCKS) /* blocks that are free before a stock takes some */
 
 #define AT_ONCE 64u /* blocks read while their bytes, once seen, are in the CPU's cache */

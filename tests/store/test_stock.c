@@ -380,8 +380,8 @@ static void test_store_stock__runs_of_one_thread_lie_side_by_side(void **state)
 
     open_files(*state, 1);
     taken_elsewhere();
-    for (unsigned i = 0; next + 16 < PER_FILE - PER_FILE / 2; i++, next = first + n) {
-        want = i % 5 == 4 ? 1 : 16 - i % 3;
+    for (unsigned i = 0; next + 8 < PER_FILE - PER_FILE / 2; i++, next = first + n) {
+        want = i % 5 == 4 ? 1 : 8 - i % 3;
         rig_ok(blocks_alloc(b, 1, want, &first, &n));
         assert_int_equal(n, want);
         if (i > 0)
@@ -417,7 +417,7 @@ static void test_store_stock__scattered_blocks_are_found(void **state)
     for (uint64_t i = 1; i < PER_FILE; i += 2)
         blocks_release(b, i, 1);
     for (uint64_t i = 1; i < PER_FILE; i += 2) {
-        rig_ok(blocks_alloc(b, 1, 16, &first, &n));
+        rig_ok(blocks_alloc(b, 1, 8, &first, &n));
         assert_int_equal(first, i);
         assert_int_equal(n, 1);
     }
