@@ -1159,7 +1159,7 @@ static void note_taken(struct blocks *b)
         pthread_cond_signal(&b->low);
 }
 
-/* A run although no file has one: what stocks have, or else more files. */
+/* A run of what all share, or if there is none of what stocks have, or else of more files. */
 static osd_status alloc_locked(struct blocks *b, struct lane *lane, uint32_t want,
                                uint64_t *ret_first, uint32_t *ret_n)
 {

@@ -397,6 +397,12 @@ static uint64_t ready_end(const struct jfile *f)
                : __atomic_load_n(&f->ready, __ATOMIC_RELAXED);
 }
 
+/* Whether the file that is not written to still has what is needed. */
+static bool other_is_held(const struct journal *j)
+{
+    return j->file[!j->current].last > j->released;
+}
+
 /* The places may end here before there is something to do: what is ready should reach half as far ahead as
  * it does when it was just made, and behind half of a file the other is released. */
 static uint64_t quiet_end(const struct journal *j)
@@ -405,7 +411,7 @@ static uint64_t quiet_end(const struct journal *j)
     uint64_t end = least(ready_end(f), j->file_len + ready_end(other));
 
     end -= least(end, AHEAD / 2);
-    return other->last > j->released ? least(end, j->file_len / 2) : end;
+    return other_is_held(j) ? least(end, j->file_len / 2) : end;
 }
 
 /* Let everybody know whether there is something to do. They look at this after each commit, but it
@@ -578,7 +584,7 @@ void journal_make_ready(struct journal *j)
         make_ready(j, other, upto - j->file_len);
     pthread_mutex_unlock(&j->ready_lock);
     take(j);
-    leave(j);
+    leave(j); /* which looks at what is ready now */
 }
 
 /* ---- adding ---- */
@@ -633,7 +639,7 @@ static osd_status choose_file(struct journal *j, struct jfile **ret)
     struct jfile *f = &j->file[j->current], *other = &j->file[!j->current];
 
     *ret = f;
-    if (f->pos < j->file_len || other->last > j->released)
+    if (f->pos < j->file_len || other_is_held(j))
         return OSD_OK;
     if (other->pos > 4 * j->file_len && ftruncate(other->fd, (off_t)j->file_len) != 0)
         return errno_status();
@@ -892,8 +898,7 @@ bool journal_calls(struct journal *j)
 bool journal_crowded(struct journal *j)
 {
     take(j);
-    bool crowded =
-        j->file[j->current].pos > j->file_len / 2 && j->file[!j->current].last > j->released;
+    bool crowded = j->file[j->current].pos > j->file_len / 2 && other_is_held(j);
     leave(j);
     return crowded;
 }

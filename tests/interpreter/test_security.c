@@ -161,6 +161,17 @@ static void test_interpreter_security__a_nonce_is_good_once_and_in_time(void **s
     rig_close(&rig);
 }
 
+static struct request four_bytes_more(struct rig *rig, enum osd_gen g, const struct keys *k)
+{
+    struct osd_cdb c =
+        signed_command(OSD_OP_APPEND, g, RIG_PID, RIG_OID, OSD_TYPE_USER, OSD_PERM_APPEND);
+
+    c.cap.key_version = VERSION;
+    c.length = rig->out_len = 4;
+    rig->in_len = 0;
+    return signed_make(rig, c, OSD_SEC_CMDRSP, k->working, k);
+}
+
 static void test_interpreter_security__a_repeated_write_is_answered_from_the_record(
     void **state)
 {
@@ -169,12 +180,7 @@ static void test_interpreter_security__a_repeated_write_is_answered_from_the_rec
 
     (void)state;
     signed_furnish(&rig, &k);
-    struct osd_cdb c = signed_command(OSD_OP_APPEND, OSD_GEN2, RIG_PID, RIG_OID, OSD_TYPE_USER,
-                                      OSD_PERM_APPEND);
-    c.cap.key_version = VERSION;
-    c.length = rig.out_len = 4;
-    rig.in_len = 0;
-    struct request r = signed_make(&rig, c, OSD_SEC_CMDRSP, k.working, &k);
+    struct request r = four_bytes_more(&rig, OSD_GEN2, &k);
     for (int i = 0; i < 3; i++) {
         signed_run(&rig, &r);
         expect_good(&rig);
@@ -210,17 +216,6 @@ static void record(struct rig *rig, const struct request *r, const uint8_t raw[R
         OSD_OK);
     assert_int_equal(ops->record(t, r->c.sec.nonce, raw, RECORD_LEN), OSD_OK);
     assert_int_equal(ops->commit(t, 0), OSD_OK);
-}
-
-static struct request four_bytes_more(struct rig *rig, enum osd_gen g, const struct keys *k)
-{
-    struct osd_cdb c =
-        signed_command(OSD_OP_APPEND, g, RIG_PID, RIG_OID, OSD_TYPE_USER, OSD_PERM_APPEND);
-
-    c.cap.key_version = VERSION;
-    c.length = rig->out_len = 4;
-    rig->in_len = 0;
-    return signed_make(rig, c, OSD_SEC_CMDRSP, k->working, k);
 }
 
 /* Would catch: a repetition that is refused because the store was written when records had digests, or that

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "by_calls.h"
 #include "common/bytes.h"
 #include "common/crc32c.h"
 #include "rig.h"
@@ -79,18 +80,7 @@ ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t off)
     return -1;
 }
 
-static bool by_calls; /* nothing is ready: records are written by system calls */
 static atomic_uint copies;
-
-int __real_fallocate64(int fd, int mode, off_t off, off_t len);
-int __wrap_fallocate64(int fd, int mode, off_t off, off_t len);
-int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)
-{
-    if (!by_calls)
-        return __real_fallocate64(fd, mode, off, len);
-    errno = EOPNOTSUPP;
-    return -1;
-}
 
 /* When writes fail, half a copy is made. */
 bool __real_guarded_write(void *mapped, const void *src, size_t len);

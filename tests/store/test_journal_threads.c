@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "by_calls.h"
 #include "common/bytes.h"
 #include "rig.h"
 #include "store/journal.h"
@@ -64,7 +65,6 @@ static bool expect(bool holds, int line)
 
 #define RING 4096u
 
-static bool by_calls; /* nothing is ready: records are written by system calls */
 static atomic_int writes_fail, syncs_fail;
 static atomic_ullong
     there[RING]; /* by its number: the last record that was written, at its end */
@@ -81,16 +81,6 @@ static void expect_there(uint64_t upto)
 {
     for (uint64_t n = upto; n >= mill.first && n + JOURNAL_AT_ONCE > upto; n--)
         EXPECT(there[n % RING] >= n);
-}
-
-int __real_fallocate64(int fd, int mode, off_t off, off_t len);
-int __wrap_fallocate64(int fd, int mode, off_t off, off_t len);
-int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)
-{
-    if (!by_calls)
-        return __real_fallocate64(fd, mode, off, len);
-    errno = EOPNOTSUPP;
-    return -1;
 }
 
 ssize_t __real_pwrite64(int fd, const void *buf, size_t len, off_t off);
