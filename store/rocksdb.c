@@ -2,7 +2,7 @@
 /*
  * store/rocksdb.c - the RocksDB store: open, recovery, flush, settings, the table of operations
  *
- * A store is a directory: db/ (RocksDB), journal/ (what is ahead of it), data/ (extent files).
+ * A store is a directory: db/ (RocksDB), journal/ (what is ahead of it), data/ (data files).
  * Invariants: (1) A directory that is not ours is never written: only an absent or empty one
  * becomes a store. (2) After open, counters, block allocation and id hints equal what the records
  * say. (3) Durable means: data files synced first, then the journal that names their blocks.
