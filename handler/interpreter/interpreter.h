@@ -117,9 +117,10 @@ void osd_device_settle(struct osd_device *dev);
 void osd_device_publish(struct osd_device *dev, struct osd_response *responses, size_t n);
 
 enum osd_weight {
-    OSD_WEIGHT_SHORT, /* run where it arrived */
-    OSD_WEIGHT_LONG,  /* may block or take long: give it to a worker */
-    OSD_WEIGHT_HEAVY  /* may take minutes (table.c): leave workers for others */
+    OSD_WEIGHT_SHORT,    /* run where it arrived */
+    OSD_WEIGHT_TRANSFER, /* does no more than move much: as SHORT when alone, else as LONG */
+    OSD_WEIGHT_LONG,     /* may block or take long: give it to a worker */
+    OSD_WEIGHT_HEAVY     /* may take minutes (table.c): leave workers for others */
 };
 
 /** What a command works on, as far as its CDB tells: object oid of partition pid; oid 0 the

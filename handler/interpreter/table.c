@@ -110,6 +110,7 @@ bool action_supported(uint16_t service_action)
 }
 
 #define LONG_TRANSFER (256 * KIB)
+#define MOST_TRANSFER MIB
 #define LONG_LIST     (16 * KIB) /* attributes to set */
 #define LONG_GET_LIST KIB        /* an entry of it may ask for everything */
 #define LONG_ANSWER   (64 * KIB) /* attributes to get */
@@ -126,6 +127,14 @@ static enum osd_weight weigh_attrs(const struct osd_cdb *c)
     if (length || a->set_len >= LONG_LIST || a->get_alloc_len >= LONG_ANSWER)
         return OSD_WEIGHT_LONG; /* cutting an object may free much */
     return OSD_WEIGHT_SHORT;
+}
+
+/* Those between are moved in 20 to 100 us when they are in memory: what it takes to wake a worker. */
+static enum osd_weight weigh_transfer(const struct osd_cdb *c)
+{
+    if (c->length < LONG_TRANSFER)
+        return OSD_WEIGHT_SHORT;
+    return c->length <= MOST_TRANSFER ? OSD_WEIGHT_TRANSFER : OSD_WEIGHT_LONG;
 }
 
 static enum osd_weight long_if(bool is_long)
@@ -166,14 +175,15 @@ static enum osd_weight weigh_work(const struct osd_cdb *c)
         return c->option == 1 ? OSD_WEIGHT_HEAVY : OSD_WEIGHT_SHORT;
     case OSD_OP_CREATE:
         return long_if(c->count > MANY_OBJECTS || c->fua);
-    case OSD_OP_APPEND:
     case OSD_OP_CLEAR:
-    case OSD_OP_CREATE_AND_WRITE:
     case OSD_OP_LIST:
     case OSD_OP_LIST_COLLECTION:
+        return long_if(c->length >= LONG_TRANSFER || c->fua);
+    case OSD_OP_APPEND:
+    case OSD_OP_CREATE_AND_WRITE:
     case OSD_OP_READ:
     case OSD_OP_WRITE:
-        return long_if(c->length >= LONG_TRANSFER || c->fua);
+        return c->fua ? OSD_WEIGHT_LONG : weigh_transfer(c);
     default:
         return long_if(c->fua);
     }

@@ -23,6 +23,7 @@
 
 #include "abi.h"
 #include "cfgstring.h"
+#include "common/clock.h"
 #include "common/descriptors.h"
 #include "common/log.h"
 #include "interpreter/interpreter.h"
@@ -35,6 +36,11 @@
 #define TOGETHER 8u
 #define DAY_MS   86400000ULL
 
+/* A transfer that took that long by a clock that counts milliseconds waited for a disk: as many
+ * that come next go to the pool. */
+#define SLOW_MS 3u
+#define ASIDE   16u
+
 #define EXPORT __attribute__((visibility("default")))
 
 struct lun {
@@ -45,6 +51,8 @@ struct lun {
     /* the command thread's own: */
     bool named;          /* the device has its serial number */
     uint32_t place;      /* where tcmu-runner reads in the ring */
+    unsigned aside;      /* transfers that go to the pool because one before was slow */
+    uint64_t began_ms;   /* of the transfer that is gathered; 0: none is */
     unsigned n_gathered; /* commands that are not yet carried out */
     struct tcmulib_cmd *gathered[TOGETHER];
     struct osd_request requests[TOGETHER];
@@ -99,12 +107,34 @@ static void complete(struct lun *lun, const struct tcmulib_cmd *cmd,
         pthread_cond_signal(&lun->idle);
 }
 
-/* Make the outcome of commands last, complete them, tell the kernel. */
+/* Under the lock. */
+static void enlist(struct lun *lun, struct pooled *p)
+{
+    p->next = lun->pooled;
+    p->link = &lun->pooled;
+    if (p->next)
+        p->next->link = &p->next;
+    lun->pooled = p;
+}
+
+/* Under the lock. NULL: was not of the pool. */
+static void delist(struct pooled *p)
+{
+    if (!p)
+        return;
+    *p->link = p->next;
+    if (p->next)
+        p->next->link = p->link;
+}
+
+/* Make the outcome of commands last, complete them, tell the kernel; p: the one command's place in
+ * the pool, or NULL. */
 static void end(struct lun *lun, struct tcmulib_cmd **cmds, struct osd_response *responses,
-                unsigned n)
+                unsigned n, struct pooled *p)
 {
     osd_device_publish(lun->osd, responses, n);
     pthread_mutex_lock(&lun->mutex);
+    delist(p);
     for (unsigned i = 0; i < n; i++)
         complete(lun, cmds[i], &responses[i]);
     pthread_mutex_unlock(&lun->mutex);
@@ -144,16 +174,6 @@ static enum osd_weight weigh_waiting(const struct lun *lun, struct osd_scope sco
     return most;
 }
 
-/* Under the lock. */
-static void enlist(struct lun *lun, struct pooled *p)
-{
-    p->next = lun->pooled;
-    p->link = &lun->pooled;
-    if (p->next)
-        p->next->link = &p->next;
-    lun->pooled = p;
-}
-
 static void run_pooled(struct osd_job *job)
 {
     struct pooled *p = (struct pooled *)job;
@@ -162,13 +182,16 @@ static void run_pooled(struct osd_job *job)
     struct osd_response response;
 
     execute(lun, &request, &response);
-    end(lun, &p->cmd, &response, 1);
-    pthread_mutex_lock(&lun->mutex);
-    *p->link = p->next;
-    if (p->next)
-        p->next->link = p->link;
-    pthread_mutex_unlock(&lun->mutex);
+    end(lun, &p->cmd, &response, 1, p);
     free(p);
+}
+
+/* Had the transfer that ran here better gone to the pool? */
+static void judge_transfer(struct lun *lun)
+{
+    if (lun->began_ms && osd_monotonic_frequent_ms() - lun->began_ms >= SLOW_MS)
+        lun->aside = ASIDE;
+    lun->began_ms = 0;
 }
 
 /* Carry out what was gathered. */
@@ -183,13 +206,31 @@ static void run_gathered(struct lun *lun)
         execute(lun, &lun->requests[i], &lun->responses[i]);
     if (n > 0) {
         osd_device_early_end(lun->osd, lun->requests[0].early);
-        end(lun, lun->gathered, lun->responses, n);
+        end(lun, lun->gathered, lun->responses, n, NULL);
+        judge_transfer(lun);
     }
     lun->n_gathered = 0;
 }
 
+/* Whether the command that has just come runs in this thread; more: others lie in the ring. Under
+ * the lock. */
+static bool runs_here(struct lun *lun, enum osd_weight weight, bool more)
+{
+    if (weight != OSD_WEIGHT_TRANSFER)
+        return weight == OSD_WEIGHT_SHORT;
+    if (more || lun->pending > 1)
+        return false;
+    if (lun->aside > 0) {
+        lun->aside--;
+        return false;
+    }
+    lun->began_ms = osd_monotonic_frequent_ms();
+    return true;
+}
+
 /* True when the command went to the pool; without memory it runs here. */
-static bool hand_over(struct lun *lun, struct tcmulib_cmd *cmd, struct osd_scope *ret_scope)
+static bool hand_over(struct lun *lun, struct tcmulib_cmd *cmd, bool more,
+                      struct osd_scope *ret_scope)
 {
     size_t len = cdb_length(cmd->cdb);
     enum osd_weight weight = osd_device_weigh(lun->osd, cmd->cdb, len, ret_scope), wait;
@@ -200,7 +241,7 @@ static bool hand_over(struct lun *lun, struct tcmulib_cmd *cmd, struct osd_scope
     wait = weigh_waiting(lun, *ret_scope);
     if (wait > weight)
         weight = wait;
-    if (weight > OSD_WEIGHT_SHORT)
+    if (!runs_here(lun, weight, more))
         p = malloc(sizeof(*p));
     if (p) {
         *p = (struct pooled){.job = {.run = run_pooled, .heavy = weight == OSD_WEIGHT_HEAVY},
@@ -246,7 +287,7 @@ static int handle_cmd(struct tcmu_device *dev, struct tcmur_cmd *rcmd)
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
     if (!lun->named)
         first_command(lun);
-    if (!hand_over(lun, rcmd->lib_cmd, &scope))
+    if (!hand_over(lun, rcmd->lib_cmd, more, &scope))
         lun->gathered[lun->n_gathered++] = rcmd->lib_cmd;
     if (!more || scope.stages || lun->n_gathered == TOGETHER)
         run_gathered(lun);

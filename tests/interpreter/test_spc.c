@@ -316,9 +316,15 @@ static void test_interpreter_weight__what_may_block_is_long(void **state)
         c.length = (256 << 10) - 1;
         assert_int_equal(weigh(c), OSD_WEIGHT_SHORT);
         c.length++;
+        assert_int_equal(weigh(c), OSD_WEIGHT_TRANSFER);
+        c.length = 1 << 20;
+        assert_int_equal(weigh(c), OSD_WEIGHT_TRANSFER);
+        c.length++;
+        assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
+        c.length = 256 << 10;
+        c.fua = true;
         assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
         c.length = 1;
-        c.fua = true;
         assert_int_equal(weigh(c), OSD_WEIGHT_LONG);
         assert_int_equal(weigh(rig_cmd(OSD_OP_GET_ATTRIBUTES, g, 0, 0)), OSD_WEIGHT_SHORT);
         assert_int_equal(weigh(rig_cmd(OSD_OP_REMOVE_PARTITION, g, 0, 0)), OSD_WEIGHT_SHORT);

@@ -45,6 +45,17 @@ void *__wrap_malloc(size_t size)
     return no_memory ? NULL : __real_malloc(size);
 }
 
+/* What the handler thinks has passed while a command was carried out. */
+static uint64_t each_takes_ms;
+static atomic_uint_least64_t passed_ms;
+
+uint64_t __wrap_osd_monotonic_frequent_ms(void);
+
+uint64_t __wrap_osd_monotonic_frequent_ms(void)
+{
+    return 1000 + passed_ms;
+}
+
 /* A REMOVE PARTITION of this partition holds its lock until it is let go. */
 #define SLOW_PID 0x20000ULL
 
@@ -108,6 +119,7 @@ void __wrap_osd_device_execute(struct osd_device *dev, const struct osd_request 
         sem_wait(&slow_go);
     }
     __real_osd_device_execute(dev, req, ret);
+    passed_ms += each_takes_ms;
     n_commands++;
 }
 
@@ -303,6 +315,14 @@ static void test_tcmu_handler__cdb_lengths_of_7fh(void **state)
 
 /* ---- threads ---- */
 
+static void ready_burst(struct runner_cmd *cmds, unsigned n)
+{
+    static const uint8_t ready[6];
+
+    for (unsigned i = 0; i < n; i++)
+        cmds[i] = (struct runner_cmd){.cdb = ready, .len = sizeof(ready)};
+}
+
 static void test_tcmu_handler__short_here_long_elsewhere(void **state)
 {
     static uint8_t big[BIG];
@@ -313,9 +333,83 @@ static void test_tcmu_handler__short_here_long_elsewhere(void **state)
     f = run(*state, &w, big, 16);
     assert_true(pthread_equal(f.completed_by, pthread_self()));
     w.length = BIG;
+    w.fua = true;
     f = run(*state, &w, big, BIG);
     assert_int_equal(f.status, SAM_GOOD);
     assert_false(pthread_equal(f.completed_by, pthread_self()));
+}
+
+/* Whether this thread carried out a WRITE of 256 KiB that comes alone. */
+static bool transfers_here(struct tcmu_device *dev, uint64_t oid)
+{
+    static uint8_t big[BIG];
+    struct osd_cdb w = command(OSD_OP_WRITE, oid);
+    struct flight f;
+
+    w.length = BIG;
+    f = run(dev, &w, big, BIG);
+    assert_int_equal(f.status, SAM_GOOD);
+    return pthread_equal(f.completed_by, pthread_self());
+}
+
+/* The same in a burst of n TEST UNIT READY, as the one with this index. */
+static bool transfers_here_among(struct tcmu_device *dev, unsigned index, unsigned n)
+{
+    static uint8_t big[BIG], raw[OSD_CDB_MAX];
+    struct osd_cdb w = command(OSD_OP_WRITE, OID);
+    struct iovec v = {big, BIG};
+    struct runner_cmd cmds[RUNNER_BURST];
+    bool here = false;
+
+    w.length = BIG;
+    ready_burst(cmds, n);
+    cmds[index] = (struct runner_cmd){.cdb = raw, .iov = &v, .n_iov = 1};
+    assert_int_equal(osd_cdb_encode(&w, raw, &cmds[index].len), OSD_OK);
+    runner_submit_burst(dev, cmds, n);
+    for (unsigned i = 0; i < n; i++) {
+        struct flight f = runner_wait(dev, cmds[i].number);
+        assert_int_equal(f.status, SAM_GOOD);
+        if (i == index)
+            here = pthread_equal(f.completed_by, pthread_self());
+    }
+    return here;
+}
+
+/* Would catch: a worker woken for a transfer that nobody waits for; a transfer that keeps others
+ * waiting. */
+static void test_tcmu_handler__transfer_runs_here_when_it_is_alone(void **state)
+{
+    struct osd_cdb slow = command(OSD_OP_REMOVE_PARTITION, 0);
+    int slow_number;
+
+    assert_true(transfers_here(*state, OID));
+    assert_false(transfers_here_among(*state, 0, 2));
+    assert_false(transfers_here_among(*state, 1, 2));
+    sem_init(&slow_started, 0, 0);
+    sem_init(&slow_go, 0, 0);
+    slow.pid = SLOW_PID;
+    slow.option = 1;
+    slow_number = submit(*state, &slow, NULL, 0);
+    sem_wait(&slow_started);
+    assert_false(transfers_here(*state, OID));
+    sem_post(&slow_go);
+    runner_wait(*state, slow_number);
+    sem_destroy(&slow_go);
+    sem_destroy(&slow_started);
+}
+
+/* Would catch: one who reads what is not in memory, and everybody else waits for the disk with him. */
+static void test_tcmu_handler__slow_transfers_go_elsewhere(void **state)
+{
+    each_takes_ms = 2;
+    assert_true(transfers_here(*state, OID));
+    assert_true(transfers_here(*state, OID));
+    each_takes_ms = 3;
+    assert_true(transfers_here(*state, OID));
+    each_takes_ms = 0;
+    for (int i = 0; i < 16; i++)
+        assert_false(transfers_here(*state, OID));
+    assert_true(transfers_here(*state, OID));
 }
 
 /* Without memory for the hand-over the command runs where it arrived. */
@@ -393,14 +487,6 @@ static void test_tcmu_handler__heavy_commands_leave_workers(void **state)
     }
     sem_destroy(&slow_go);
     sem_destroy(&slow_started);
-}
-
-static void ready_burst(struct runner_cmd *cmds, unsigned n)
-{
-    static const uint8_t ready[6];
-
-    for (unsigned i = 0; i < n; i++)
-        cmds[i] = (struct runner_cmd){.cdb = ready, .len = sizeof(ready)};
 }
 
 /* One word to the kernel for up to eight short commands; none is left untold at the end. */
@@ -538,6 +624,7 @@ static void test_tcmu_handler__many_in_flight(void **state)
             size_t len = i % 2 ? BIG : 100;
             struct iovec v = {bufs[i], len};
             w.length = len;
+            w.fua = i % 2; /* to the pool, though it is alone */
             numbers[i] = submit(*state, &w, &v, 1);
         }
         for (int i = 0; i < 8; i++)
@@ -583,6 +670,7 @@ static void test_tcmu_handler__cancelled_thread_and_close(void **state)
     s.dev = *state;
     s.cdb = command(OSD_OP_WRITE, OID);
     s.cdb.length = BIG;
+    s.cdb.fua = true;
     s.iov = (struct iovec){s.buf, BIG};
     for (int i = 0; i < 5; i++) {
         assert_int_equal(pthread_create(&thread, NULL, submit_for_ever, &s), 0);
@@ -606,6 +694,7 @@ static void test_tcmu_handler__close_waits_for_the_pool(void **state)
     run_good(dev, &p, NULL, 0);
     create(dev, OID);
     w.length = BIG;
+    w.fua = true;
     for (int i = 0; i < 8; i++) {
         struct iovec v = {bufs[i], BIG};
         submit(dev, &w, &v, 1);
@@ -871,6 +960,8 @@ int main(void)
         on_device(test_tcmu_handler__any_operation_code_is_answered),
         on_device(test_tcmu_handler__cdb_lengths_of_7fh),
         on_device(test_tcmu_handler__short_here_long_elsewhere),
+        on_device(test_tcmu_handler__transfer_runs_here_when_it_is_alone),
+        on_device(test_tcmu_handler__slow_transfers_go_elsewhere),
         on_device(test_tcmu_handler__long_without_memory),
         on_device(test_tcmu_handler__slow_command_holds_up_nobody_else),
         on_device(test_tcmu_handler__heavy_commands_leave_workers),
