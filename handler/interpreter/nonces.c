@@ -19,7 +19,6 @@
 struct nonce_slot {
     uint8_t nonce[OSD_NONCE_LEN];
     uint32_t chain; /* slot of the next one in the bucket; NONE */
-    bool used;
 };
 
 void nonces_init(struct nonces *n, uint64_t floor)
@@ -83,11 +82,11 @@ static uint32_t *make_buckets(void)
 static osd_status use(struct nonces *n, const uint8_t *nonce)
 {
     struct nonce_slot *s;
-    uint32_t *bucket;
+    uint32_t *bucket, slot;
 
     if (!n->slots) {
         osd_random(&n->seed, sizeof(n->seed));
-        n->slots = calloc(NONCES, sizeof(*n->slots));
+        n->slots = malloc(NONCES * sizeof(*n->slots));
     }
     if (!n->buckets)
         n->buckets = make_buckets();
@@ -96,15 +95,15 @@ static osd_status use(struct nonces *n, const uint8_t *nonce)
     if (is_known(n, nonce) ||
         be48_get(nonce) < nonces_floor(n)) /* it may have made way just now */
         return OSD_E_EXISTS;
-    s = &n->slots[n->next];
-    if (s->used)
+    slot = (uint32_t)(n->taken % NONCES);
+    s = &n->slots[slot];
+    if (n->taken >= NONCES)
         evict(n, s);
+    n->taken++;
     bucket = bucket_of(n, nonce);
     memcpy(s->nonce, nonce, OSD_NONCE_LEN);
-    s->used = true;
     s->chain = *bucket;
-    *bucket = n->next;
-    n->next = (n->next + 1) % NONCES;
+    *bucket = slot;
     return OSD_OK;
 }
 

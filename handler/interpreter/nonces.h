@@ -23,7 +23,7 @@ struct nonces {
     atomic_uint_fast64_t floor; /* timestamps below are too old, ms; only rises */
     struct nonce_slot *slots;
     uint32_t *buckets; /* slot of the newest nonce of each hash, if any */
-    uint32_t next;     /* slot to be used next */
+    uint64_t taken;    /* accepted so far; the next one gets slot taken % NONCES */
 };
 
 /** floor: the clock now; nothing older is accepted. No memory is taken before the first use. */

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -157,6 +158,35 @@ static void test_interpreter_nonces__the_last_ones_are_all_remembered(void **sta
     nonces_destroy(&n);
 }
 
+static long page_faults(void)
+{
+    struct rusage u;
+
+    assert_int_equal(getrusage(RUSAGE_SELF, &u), 0);
+    return u.ru_minflt;
+}
+
+/* Would catch: places that are looked at before they are written to, which is two page faults for each
+ * page, one for the page of zeros and one for its own; and larger places. */
+static void test_interpreter_nonces__a_new_place_is_written_to_at_once(void **state)
+{
+    enum { FEW = 1 << 16 };
+    uint8_t nonce[OSD_NONCE_LEN];
+    struct nonces n;
+
+    (void)state;
+    nonces_init(&n, 0);
+    nonce_of(0, nonce);
+    assert_int_equal(nonces_use(&n, nonce), OSD_OK); /* touches all buckets */
+    long before = page_faults();
+    for (uint32_t i = 1; i <= FEW; i++) {
+        nonce_of(i, nonce);
+        assert_int_equal(nonces_use(&n, nonce), OSD_OK);
+    }
+    assert_in_range(page_faults() - before, 0, FEW * 16 / 4096 * 5 / 4);
+    nonces_destroy(&n);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -165,6 +195,7 @@ int main(void)
         cmocka_unit_test(test_interpreter_trust__a_capability_is_known_by_all_its_bytes),
         cmocka_unit_test(test_interpreter_trust__nothing_outlives_its_epoch),
         cmocka_unit_test(test_interpreter_nonces__the_last_ones_are_all_remembered),
+        cmocka_unit_test(test_interpreter_nonces__a_new_place_is_written_to_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
