@@ -34,11 +34,19 @@ struct key {
     uint8_t part[2][OSD_KEY_LEN]; /* by enum osd_key_part */
 };
 
+/* Two methods in turn. */
+struct turns {
+    const enum bench_method *method;
+    unsigned commands[2];
+    uint64_t spent[2]; /* ticks() */
+};
+
 struct bench_signer {
     struct osd_device *dev; /* NULL: somebody else's unit */
     struct bench_target plain;
     enum bench_method method;
-    uint64_t spent; /* ticks() */
+    struct turns *turns; /* NULL: method alone */
+    uint64_t spent;      /* ticks() */
     uint64_t nonces;
     struct key master, root, partition[3], working[3];
     uint8_t system_id[OSD_SYSTEM_ID_LEN], token[16];
@@ -182,17 +190,39 @@ static uint64_t ticks(void)
 #endif
 }
 
+static uint64_t run_timed(struct bench_signer *s, const struct bench_cmd *c, uint64_t *spent)
+{
+    uint64_t t0 = ticks();
+    uint64_t n = bench_cmd_run(&s->plain, c);
+
+    *spent += ticks() - t0;
+    return n;
+}
+
+static uint64_t run_in_turn(struct bench_signer *s, const struct bench_cmd *command)
+{
+    struct turns *t = s->turns;
+    struct bench_cmd c[2] = {*command, *command};
+    int side = (t->commands[0] + t->commands[1]) / BENCH_TURN % 2;
+
+    for (int i = 0; i < 2; i++) {
+        s->method = t->method[i];
+        sign(s, &c[i]);
+    }
+    t->commands[side]++;
+    return run_timed(s, &c[side], &t->spent[side]);
+}
+
 static uint64_t run_signed(void *arg, const struct bench_cmd *command)
 {
     struct bench_signer *s = arg;
     struct bench_cmd c = *command;
 
+    if (s->turns)
+        return run_in_turn(s, command);
     if (s->method != BENCH_NOSEC)
         sign(s, &c);
-    uint64_t t0 = ticks();
-    uint64_t n = bench_cmd_run(&s->plain, &c);
-    s->spent += ticks() - t0;
-    return n;
+    return run_timed(s, &c, &s->spent);
 }
 
 /* ---- keys ---- */
@@ -382,6 +412,18 @@ void bench_signer_start(struct bench_signer *s, enum bench_method method)
     s->spent = 0;
 }
 
+/* The steps alone. Returns microseconds of a tick. */
+static double run_steps(struct bench_work *w, const struct bench_op *op)
+{
+    uint64_t ns = bench_now_ns(), counted = ticks();
+
+    for (unsigned i = 0; i < op->batch; i++)
+        op->step(w, op, i);
+    counted = ticks() - counted;
+    ns = bench_now_ns() - ns;
+    return (double)ns / (double)counted / 1000.0;
+}
+
 double bench_signer_batch(struct bench_signer *s, struct bench_work *w,
                           const struct bench_op *op, enum bench_method method)
 {
@@ -389,13 +431,26 @@ double bench_signer_batch(struct bench_signer *s, struct bench_work *w,
     bench_signer_start(s, BENCH_NOSEC);
     op->prepare(w, op);
     bench_signer_start(s, method);
-    uint64_t ns = bench_now_ns(), counted = ticks();
-    for (unsigned i = 0; i < op->batch; i++)
-        op->step(w, op, i);
-    counted = ticks() - counted;
-    ns = bench_now_ns() - ns;
-    double us = (double)s->spent * ((double)ns / (double)counted) / 1000.0 / op->batch;
+    double tick = run_steps(w, op);
+    double us = tick * (double)s->spent / op->batch;
     bench_signer_start(s, BENCH_NOSEC);
     op->tidy(w, op);
     return us;
+}
+
+void bench_signer_turns(struct bench_signer *s, struct bench_work *w, const struct bench_op *op,
+                        const enum bench_method method[2], double ret_us[2])
+{
+    struct turns t = {.method = method};
+
+    w->turn++;
+    bench_signer_start(s, BENCH_NOSEC);
+    op->prepare(w, op);
+    s->turns = &t;
+    double tick = run_steps(w, op);
+    s->turns = NULL;
+    bench_signer_start(s, BENCH_NOSEC);
+    op->tidy(w, op);
+    for (int i = 0; i < 2; i++)
+        ret_us[i] = tick * (double)t.spent[i] / t.commands[i];
 }

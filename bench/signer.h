@@ -67,4 +67,14 @@ void bench_signer_start(struct bench_signer *s, enum bench_method method);
 double bench_signer_batch(struct bench_signer *s, struct bench_work *w,
                           const struct bench_op *op, enum bench_method method);
 
+/** Commands of each method that follow each other in bench_signer_turns(). */
+#define BENCH_TURN 8
+
+/** Two of CAPKEY and CMDRSP (or one of them twice) in one batch, taking turns, so that what changes in
+ *  the machine meanwhile meets both. Each command is signed both ways, so that the client does the
+ *  same for either. op has one command for each step, at least BENCH_TURN + 1; ret_us: microseconds
+ *  of the unit for one of each. */
+void bench_signer_turns(struct bench_signer *s, struct bench_work *w, const struct bench_op *op,
+                        const enum bench_method method[2], double ret_us[2]);
+
 #endif
