@@ -15,10 +15,15 @@
 
 #define PARTITIONS 256u
 #define OBJECTS    4096u
-#define CLAIMS     4096u /* hash buckets */
+#define CLAIMS     1024u /* hash buckets */
 
 struct object_lock {
     _Alignas(64) pthread_rwlock_t lock;
+};
+
+struct claim_bucket {
+    _Alignas(64) pthread_mutex_t lock;
+    struct store_claim *first;
 };
 
 struct store_locks {
@@ -26,8 +31,7 @@ struct store_locks {
     struct spread_lock device;
     struct spread_lock partition[PARTITIONS];
     struct object_lock object[OBJECTS];
-    _Alignas(64) pthread_mutex_t claims_lock;
-    struct store_claim *claims[CLAIMS];
+    struct claim_bucket claims[CLAIMS];
 };
 
 static uint64_t hash_id(const struct store_locks *l, struct store_id id)
@@ -57,9 +61,10 @@ struct store_locks *store_locks_new(void)
         spread_init(&l->partition[i]);
     for (unsigned i = 0; i < OBJECTS; i++)
         rwlock_init_fair(&l->object[i].lock);
-    pthread_mutex_init(&l->claims_lock, NULL);
-    for (unsigned i = 0; i < CLAIMS; i++)
-        l->claims[i] = NULL;
+    for (unsigned i = 0; i < CLAIMS; i++) {
+        pthread_mutex_init(&l->claims[i].lock, NULL);
+        l->claims[i].first = NULL;
+    }
     return l;
 }
 
@@ -72,7 +77,8 @@ void store_locks_free(struct store_locks *l)
         spread_destroy(&l->partition[i]);
     for (unsigned i = 0; i < OBJECTS; i++)
         pthread_rwlock_destroy(&l->object[i].lock);
-    pthread_mutex_destroy(&l->claims_lock);
+    for (unsigned i = 0; i < CLAIMS; i++)
+        pthread_mutex_destroy(&l->claims[i].lock);
     free(l);
 }
 
@@ -124,43 +130,49 @@ bool store_held_covers(const struct store_held *held, struct store_id id)
            (held->id.oid == 0 && held->id.pid == id.pid);
 }
 
+static struct claim_bucket *claims_of(struct store_locks *l, struct store_id id)
+{
+    return &l->claims[hash_id(l, id) % CLAIMS];
+}
+
 osd_status store_claim(struct store_locks *l, struct store_claim *c)
 {
-    struct store_claim **bucket = &l->claims[hash_id(l, c->id) % CLAIMS];
+    struct claim_bucket *b = claims_of(l, c->id);
     osd_status status = OSD_OK;
 
-    pthread_mutex_lock(&l->claims_lock);
-    for (struct store_claim *i = *bucket; i && status == OSD_OK; i = i->next)
+    pthread_mutex_lock(&b->lock);
+    for (struct store_claim *i = b->first; i && status == OSD_OK; i = i->next)
         if (same_id(i->id, c->id))
             status = OSD_E_BUSY;
     if (status == OSD_OK) {
-        c->next = *bucket;
-        *bucket = c;
+        c->next = b->first;
+        b->first = c;
     }
-    pthread_mutex_unlock(&l->claims_lock);
+    pthread_mutex_unlock(&b->lock);
     return status;
 }
 
 bool store_claimed_by(struct store_locks *l, struct store_id id, const void *owner)
 {
-    const struct store_claim *c;
+    struct claim_bucket *b = claims_of(l, id);
 
-    pthread_mutex_lock(&l->claims_lock);
-    c = l->claims[hash_id(l, id) % CLAIMS];
+    pthread_mutex_lock(&b->lock);
+    const struct store_claim *c = b->first;
     while (c && !(c->owner == owner && same_id(c->id, id)))
         c = c->next;
-    pthread_mutex_unlock(&l->claims_lock);
+    pthread_mutex_unlock(&b->lock);
     return c;
 }
 
 void store_unclaim(struct store_locks *l, struct store_claim *c)
 {
-    struct store_claim **at = &l->claims[hash_id(l, c->id) % CLAIMS];
+    struct claim_bucket *b = claims_of(l, c->id);
+    struct store_claim **at = &b->first;
 
-    pthread_mutex_lock(&l->claims_lock);
+    pthread_mutex_lock(&b->lock);
     while (*at && *at != c)
         at = &(*at)->next;
     if (*at)
         *at = c->next;
-    pthread_mutex_unlock(&l->claims_lock);
+    pthread_mutex_unlock(&b->lock);
 }
