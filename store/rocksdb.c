@@ -155,14 +155,12 @@ static void rdb_info(struct osd_store *s, struct store_info *ret)
 {
     struct rdb *r = (struct rdb *)s;
 
-    pthread_mutex_lock(&r->root->mutex);
     *ret = (struct store_info){
         .capacity = __atomic_load_n(&r->capacity, __ATOMIC_RELAXED),
-        .used = r->root->used,
-        .partitions = r->root->count,
+        .used = counter_now(&r->root->used),
+        .partitions = counter_now(&r->root->count),
         .read_only = rdb_failed(r),
     };
-    pthread_mutex_unlock(&r->root->mutex);
     snprintf(ret->kind, sizeof(ret->kind), "rocksdb");
 }
 
@@ -231,13 +229,13 @@ static osd_status recover_object(struct rdb *r, const struct record *rec, struct
         struct part *p = part_new(r, rec);
         if (!p)
             return OSD_E_NOMEM;
-        p->used = m->used;
+        counter_set(&p->used, m->used);
         if (id.pid == 0) {
             r->root = p;
         } else {
             part_insert(r, p);
-            r->root->count++;
-            r->root->used += m->used;
+            counter_add(&r->root->count, 1);
+            counter_add(&r->root->used, (int64_t)m->used);
             if (rec->serial > r->last_serial)
                 r->last_serial = rec->serial;
             if (id.pid >= r->next_pid && id.pid < UINT64_MAX)
@@ -248,9 +246,9 @@ static osd_status recover_object(struct rdb *r, const struct record *rec, struct
     }
     if (!*current || (*current)->pid != id.pid)
         return OSD_E_CORRUPT;
-    (*current)->count++;
-    (*current)->used += m->used;
-    r->root->used += m->used;
+    counter_add(&(*current)->count, 1);
+    counter_add(&(*current)->used, (int64_t)m->used);
+    counter_add(&r->root->used, (int64_t)m->used);
     if (id.oid >= (*current)->next_oid && id.oid < UINT64_MAX)
         (*current)->next_oid = id.oid + 1;
     return OSD_OK;

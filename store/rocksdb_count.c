@@ -6,6 +6,8 @@
  *  (1) What is committed plus what open transactions may still add never exceeds a limit, except
  *      where a limit was lowered afterwards.
  *  (2) What a transaction gives back counts for itself at once, for others at its commit.
+ *  (3) A counter's `most` is what is committed and the growth that open transactions may still commit,
+ *      so one exchange of it decides whether more growth fits: threads take no lock for that.
  */
 #include "rocksdb_internal.h"
 
@@ -37,8 +39,8 @@ void txn_counters(const struct txn *t, struct part *p, struct store_meta *m)
         if (t->deltas[i].part == p)
             d = &t->deltas[i];
     bool empty = t->formatted && p->pid == 0;
-    uint64_t used = empty ? 0 : __atomic_load_n(&p->used, __ATOMIC_RELAXED);
-    uint64_t count = empty ? 0 : __atomic_load_n(&p->count, __ATOMIC_RELAXED);
+    uint64_t used = empty ? 0 : counter_now(&p->used);
+    uint64_t count = empty ? 0 : counter_now(&p->count);
     m->used = used + (uint64_t)d->used;
     m->count = count + (uint64_t)d->count;
 }
@@ -49,17 +51,21 @@ static uint64_t growth(int64_t delta)
 }
 
 /* Move a counter's delta of this transaction, unless growth would pass the limit: what is
- * committed, what others may still add, and this transaction's own sum. Caller holds the mutex.
- */
-static bool move_delta(uint64_t committed, uint64_t *open, int64_t *own, int64_t delta,
-                       uint64_t limit)
+ * committed, what others may still add, and this transaction's own sum. */
+static bool move_delta(const struct txn *t, const struct part *p, struct counter *c,
+                       int64_t *own, int64_t delta, uint64_t limit)
 {
     int64_t next = *own + delta;
-    uint64_t others = *open - growth(*own);
+    uint64_t gone = t->formatted && p->pid == 0 ? counter_now(c) : 0; /* nobody else is there */
+    uint64_t most = __atomic_load_n(&c->most, __ATOMIC_RELAXED), others;
 
-    if (delta > 0 && committed + others + (uint64_t)next > limit)
-        return false;
-    *open = others + growth(next);
+    do {
+        others = most - growth(*own);
+        if (delta > 0 && others - gone + (uint64_t)next > limit)
+            return false;
+    } while (growth(next) != growth(*own) &&
+             !__atomic_compare_exchange_n(&c->most, &most, others + growth(next), true,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     *own = next;
     return true;
 }
@@ -70,11 +76,7 @@ osd_status charge_part(struct txn *t, struct part *p, int64_t delta, uint64_t li
 
     if (!d)
         return OSD_E_NOMEM;
-    pthread_mutex_lock(&p->mutex);
-    uint64_t committed = t->formatted && p->pid == 0 ? 0 : p->used;
-    bool fits = move_delta(committed, &p->used_open, &d->used, delta, limit);
-    pthread_mutex_unlock(&p->mutex);
-    return fits ? OSD_OK : OSD_E_QUOTA;
+    return move_delta(t, p, &p->used, &d->used, delta, limit) ? OSD_OK : OSD_E_QUOTA;
 }
 
 osd_status charge_counters(struct txn *t, uint64_t pid, int64_t delta)
@@ -117,11 +119,7 @@ osd_status count_objects(struct txn *t, struct part *p, int64_t delta, uint64_t 
         return OSD_E_NOMEM;
     if (delta > 0 && blocks_full(t->rdb->blocks))
         return OSD_E_NO_SPACE;
-    pthread_mutex_lock(&p->mutex);
-    uint64_t committed = t->formatted && p->pid == 0 ? 0 : p->count;
-    bool fits = move_delta(committed, &p->count_open, &d->count, delta, limit);
-    pthread_mutex_unlock(&p->mutex);
-    if (!fits) {
+    if (!move_delta(t, p, &p->count, &d->count, delta, limit)) {
         t->base.quota = quota;
         return OSD_E_QUOTA;
     }
@@ -129,19 +127,25 @@ osd_status count_objects(struct txn *t, struct part *p, int64_t delta, uint64_t 
     return OSD_OK;
 }
 
+/* What a delta is of a counter at the end: `most` has the growth already. */
+static void delta_end(struct counter *c, int64_t delta, bool commit)
+{
+    uint64_t over = growth(delta) - (commit ? (uint64_t)delta : 0);
+
+    if (over)
+        __atomic_sub_fetch(&c->most, over, __ATOMIC_RELAXED);
+    if (commit && delta)
+        __atomic_add_fetch(&c->now, (uint64_t)delta, __ATOMIC_RELAXED);
+}
+
 void deltas_end(struct txn *t, bool commit)
 {
     for (int i = 0; i < t->n_deltas; i++) {
         struct delta *d = &t->deltas[i];
-        pthread_mutex_lock(&d->part->mutex);
-        d->part->used_open -= growth(d->used);
-        d->part->count_open -= growth(d->count);
-        if (commit) {
-            part_counted(d->part, d->part->used + (uint64_t)d->used,
-                         d->part->count + (uint64_t)d->count);
-            d->part->changes += d->changed;
-        }
-        pthread_mutex_unlock(&d->part->mutex);
+        delta_end(&d->part->used, d->used, commit);
+        delta_end(&d->part->count, d->count, commit);
+        if (commit && d->changed)
+            __atomic_add_fetch(&d->part->changes, 1, __ATOMIC_RELEASE);
     }
     t->n_deltas = 0;
 }

@@ -303,9 +303,9 @@ static void recount(struct rdb *r, uint64_t pid, uint64_t used)
 
     for (int i = 0; i < 2; i++)
         if (parts[i])
-            parts[i]->used += used;
+            counter_add(&parts[i]->used, (int64_t)used);
     if (parts[0])
-        parts[0]->count++;
+        counter_add(&parts[0]->count, 1);
 }
 
 /* value: the record of the source. */
@@ -626,13 +626,9 @@ static osd_status copy_part_attrs(struct txn *t, uint64_t from, uint64_t to)
 static osd_status take_over(struct txn *t, struct part *source, struct part *p)
 {
     struct record from, to;
-    uint64_t used, count;
+    uint64_t used = counter_now(&source->used), count = counter_now(&source->count);
     osd_status st;
 
-    pthread_mutex_lock(&source->mutex);
-    used = source->used;
-    count = source->count;
-    pthread_mutex_unlock(&source->mutex);
     txn_part_record(t, source, &from);
     txn_part_record(t, p, &to);
     to.meta.used = from.meta.used;

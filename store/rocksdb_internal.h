@@ -60,6 +60,12 @@ static inline bool rdb_is_hinted(enum cf cf)
 
 #define ATTR_OVERHEAD 16 /* charged per attribute besides its length */
 
+/** A counter that has a limit; atomic. */
+struct counter {
+    uint64_t now;  /* committed */
+    uint64_t most; /* with what open transactions may still add */
+};
+
 /** A partition, or the root (pid 0), with its counters. The memory of one that is removed is
  *  used for later ones, never freed before the store is closed. */
 struct part {
@@ -69,14 +75,16 @@ struct part {
     bool dropped;                /* created and removed in one transaction */
     pthread_mutex_t mutex;
     struct record
-        record; /* committed; changed under mutex and by who has the partition alone */
-    uint64_t used, count; /* committed; atomic, changed under mutex (part_counted()) */
-    uint64_t used_open, count_open; /* what open transactions may still add; under mutex */
-    uint64_t touched[4];            /* timestamps newer than the record, or 0; atomic */
-    uint64_t next_oid;              /* atomic; hint */
-    uint64_t changes;               /* atomic */
-    struct dup *dup;                /* while new: how it will be made from another, or NULL */
-    struct index *index;            /* rocksdb_index.c; NULL: nothing is indexed */
+        record;          /* committed; changed under mutex and by who has the partition alone */
+    uint64_t touched[4]; /* timestamps newer than the record, or 0; atomic */
+    struct dup *dup;     /* while new: how it will be made from another, or NULL */
+    struct index *index; /* rocksdb_index.c; NULL: nothing is indexed */
+
+    /* What comes before is read by every command; this changes with each that makes something or grows. */
+    _Alignas(64) struct counter used;
+    struct counter count; /* of objects, or partitions */
+    uint64_t changes;     /* atomic */
+    uint64_t next_oid;    /* atomic; hint */
 };
 
 #define PART_BUCKETS  16384
@@ -525,11 +533,22 @@ osd_status txn_charge(struct txn *t, struct store_id id, struct store_meta *m, i
 /** Count an object in or out. */
 osd_status count_objects(struct txn *t, struct part *p, int64_t delta, uint64_t limit,
                          enum store_quota quota);
-/** What is committed becomes this. Under the mutex, for whoever reads without it. */
-static inline void part_counted(struct part *p, uint64_t used, uint64_t count)
+/** What is committed. */
+static inline uint64_t counter_now(const struct counter *c)
 {
-    __atomic_store_n(&p->used, used, __ATOMIC_RELAXED);
-    __atomic_store_n(&p->count, count, __ATOMIC_RELAXED);
+    return __atomic_load_n(&c->now, __ATOMIC_RELAXED);
+}
+/** While no transaction is open that changes it. */
+static inline void counter_set(struct counter *c, uint64_t n)
+{
+    __atomic_store_n(&c->now, n, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->most, n, __ATOMIC_RELAXED);
+}
+/** n more, or less, are committed. */
+static inline void counter_add(struct counter *c, int64_t n)
+{
+    __atomic_add_fetch(&c->most, (uint64_t)n, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&c->now, (uint64_t)n, __ATOMIC_RELAXED);
 }
 /** End of the transaction's claims on counters; with commit they become the counters. */
 void deltas_end(struct txn *t, bool commit);

@@ -80,8 +80,6 @@ osd_status rdb_list(struct store_txn *base, uint64_t pid, enum store_kind kind, 
         st = list_objects(t, pid, kind, from, ids, max, ret_n, ret_next);
     if (st)
         return st;
-    pthread_mutex_lock(&p->mutex);
-    *ret_changes = p->changes;
-    pthread_mutex_unlock(&p->mutex);
+    *ret_changes = __atomic_load_n(&p->changes, __ATOMIC_ACQUIRE);
     return OSD_OK;
 }

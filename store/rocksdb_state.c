@@ -163,16 +163,18 @@ struct part *part_new(struct rdb *r, const struct record *rec)
     struct part *p = part_from_spare(r);
 
     if (!p) {
-        p = calloc(1, sizeof(*p));
+        p = aligned_alloc(_Alignof(struct part), sizeof(*p));
         if (!p)
             return NULL;
+        memset(p, 0, sizeof(*p));
         pthread_mutex_init(&p->mutex, NULL);
     }
     pthread_mutex_lock(&p->mutex);
     p->pid = rec->id.pid;
     p->record = *rec;
-    part_counted(p, 0, 0);
-    p->used_open = p->count_open = p->changes = 0;
+    counter_set(&p->used, 0);
+    counter_set(&p->count, 0);
+    __atomic_store_n(&p->changes, 0, __ATOMIC_RELAXED);
     for (int i = 0; i < 4; i++)
         __atomic_store_n(&p->touched[i], 0, __ATOMIC_RELAXED);
     p->next_oid = STORE_ID_FIRST;

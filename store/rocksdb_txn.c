@@ -527,10 +527,9 @@ static void apply_format(struct txn *t)
     blocks_retire_all(r->blocks);
     r->formats++;
     touch_clear(r);
-    pthread_mutex_lock(&r->root->mutex);
-    part_counted(r->root, 0, 0);
-    r->root->changes++;
-    pthread_mutex_unlock(&r->root->mutex);
+    counter_add(&r->root->used, -(int64_t)counter_now(&r->root->used));
+    counter_add(&r->root->count, -(int64_t)counter_now(&r->root->count));
+    __atomic_add_fetch(&r->root->changes, 1, __ATOMIC_RELEASE);
     if (t->new_capacity)
         __atomic_store_n(&r->capacity, t->new_capacity, __ATOMIC_RELAXED);
 }

@@ -319,6 +319,121 @@ static void test_store_quota__object_count_holds_under_concurrency(void **state)
     assert_int_equal(rig_get_meta(r, p).count, 77);
 }
 
+/* A thread that grows its object, makes it shorter and gives up in between; and one that creates others and
+ * removes them, or gives up. */
+struct changer {
+    struct rig *r;
+    struct store_id p, o;
+    unsigned turn, strange;
+    bool *over; /* more than the quota was seen; atomic */
+};
+
+#define CHANGES 400u
+#define ROOM                                                                                   \
+    50u /* blocks, and objects; those of all threads would need several times as many */
+
+static void changer_did(struct changer *c, struct store_txn *t, osd_status st, bool keep)
+{
+    struct rig *r = c->r;
+
+    if (st || !keep)
+        r->ops->abort(t);
+    else
+        st = r->ops->commit(t, 0);
+    c->strange += st != OSD_OK && st != OSD_E_QUOTA;
+}
+
+static void change_length(struct changer *c, unsigned i)
+{
+    static const uint8_t bytes[8 * B] = {1};
+    struct rig *r = c->r;
+    struct store_txn *t;
+    osd_status st = r->ops->begin(r->s, c->o, STORE_EXCLUSIVE, &t);
+
+    if (st) {
+        c->strange++;
+        return;
+    }
+    st = i % 3 ? rig_txn_write(t, c->o, i * 5 % 24 * B, bytes, (1 + i % 8) * B) : OSD_OK;
+    if (!st && i % 3 != 1)
+        st = r->ops->truncate(t, c->o, i * 7 % 16 * B);
+    changer_did(c, t, st, i % 4 != 3);
+}
+
+static void change_number(struct changer *c, unsigned i, struct store_id *made)
+{
+    struct store_meta m = rig_meta(STORE_USER);
+    struct rig *r = c->r;
+    struct store_txn *t;
+    bool remove = made->oid != 0, keep = i % 4 != 3;
+    osd_status st =
+        r->ops->begin(r->s, remove ? *made : c->p, remove ? STORE_EXCLUSIVE : STORE_SHARED, &t);
+
+    if (st) {
+        c->strange++;
+        return;
+    }
+    struct store_id id = *made;
+    st = remove ? r->ops->remove(t, id, false) : r->ops->create(t, c->p, &m, &id);
+    if (!st && keep)
+        *made = remove ? (struct store_id){0} : id;
+    changer_did(c, t, st, keep);
+}
+
+static void *change(void *arg)
+{
+    struct changer *c = arg;
+    struct store_id made[2 * ROOM / THREADS] = {{0}};
+
+    for (unsigned i = c->turn; i < c->turn + CHANGES; i++) {
+        struct store_txn *t;
+        struct store_meta m;
+        change_length(c, i);
+        change_number(c, i, &made[i * 7919u % (2 * ROOM / THREADS)]);
+        if (c->r->ops->begin(c->r->s, c->p, STORE_SHARED, &t))
+            continue;
+        if (c->r->ops->get_meta(t, c->p, &m) == OSD_OK &&
+            (m.used > ROOM * B || m.count > THREADS + ROOM))
+            __atomic_store_n(c->over, true, __ATOMIC_RELAXED);
+        c->r->ops->abort(t);
+    }
+    return NULL;
+}
+
+/* Would catch: growth that two threads charge for the same room; room that nobody gets back of what was given up
+ * or made shorter. */
+static void test_store_quota__room_comes_back_under_concurrency(void **state)
+{
+    struct rig *r = *state;
+    struct store_id p = rig_partition(r);
+    struct changer all[THREADS];
+    pthread_t threads[THREADS];
+    enum store_quota quota;
+    uint64_t sum = 0, free;
+    bool over = false;
+
+    for (unsigned i = 0; i < THREADS; i++)
+        all[i] = (struct changer){
+            .r = r, .p = p, .o = rig_object(r, p.pid), .turn = i * 1001, .over = &over};
+    limit_partition(r, p, ROOM * B, THREADS + ROOM);
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, change, &all[i]), 0);
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(all[i].strange, 0);
+        sum += rig_get_meta(r, all[i].o).used;
+    }
+    assert_false(over);
+    assert_int_equal(rig_get_meta(r, p).used, sum);
+    free = ROOM - sum / B;
+    for (uint64_t i = 0; i < free; i++)
+        rig_ok(try_write(r, all[0].o, (1000 + i) * B, B, &quota));
+    rig_fails(try_write(r, all[0].o, 2000 * B, 1, &quota), OSD_E_QUOTA);
+    for (uint64_t n = rig_get_meta(r, p).count; n < THREADS + ROOM; n++)
+        rig_ok(try_create(r, p, STORE_USER, &quota));
+    rig_fails(try_create(r, p, STORE_USER, &quota), OSD_E_QUOTA);
+}
+
 int suite_quota(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +448,7 @@ int suite_quota(void)
         RIG_TEST(test_store_quota__the_store_is_full_at_its_capacity),
         RIG_TEST(test_store_quota__capacity_holds_under_concurrency),
         RIG_TEST(test_store_quota__object_count_holds_under_concurrency),
+        RIG_TEST(test_store_quota__room_comes_back_under_concurrency),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
