@@ -101,15 +101,23 @@ struct touched {
     struct touched *next;
 };
 
-/** The touched ones whose ids hash alike; those in one bucket more so. */
-struct touch_bucket {
+struct touch_lock {
     _Alignas(64) pthread_mutex_t mutex;
-    struct touched *first; /* atomic, changed under the mutex, as all links are */
 };
 
+/** The touched ones whose ids hash alike; those in one bucket more so. Each command looks whether its object's
+ *  bucket is empty: so these lie close together, and the locks elsewhere. */
 struct touch_shard {
-    struct touch_bucket bucket[TOUCH_BUCKETS];
+    struct touched
+        *first[TOUCH_BUCKETS]; /* atomic, changed under the mutex, as all links are */
+    struct touch_lock lock[TOUCH_BUCKETS];
     size_t n; /* in all of them; atomic */
+};
+
+/** A bucket. */
+struct touch_bucket {
+    struct touched **first;
+    pthread_mutex_t *mutex;
 };
 
 struct outcome {

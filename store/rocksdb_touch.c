@@ -27,22 +27,27 @@ static struct touch_shard *shard_of(struct rdb *r, struct store_id id)
     return &r->touch[osd_hash(r->seed, id.pid, id.oid) % TOUCH_SHARDS];
 }
 
-static struct touch_bucket *bucket_of(struct rdb *r, struct store_id id)
+static struct touch_bucket bucket_at(struct touch_shard *s, size_t i)
+{
+    return (struct touch_bucket){&s->first[i], &s->lock[i].mutex};
+}
+
+static struct touch_bucket bucket_of(struct rdb *r, struct store_id id)
 {
     uint64_t hash = osd_hash(r->seed, id.pid, id.oid) / TOUCH_SHARDS;
 
-    return &shard_of(r, id)->bucket[hash % TOUCH_BUCKETS];
+    return bucket_at(shard_of(r, id), hash % TOUCH_BUCKETS);
 }
 
-static bool is_empty(const struct touch_bucket *b)
+static bool is_empty(struct touch_bucket b)
 {
-    return !__atomic_load_n(&b->first, __ATOMIC_RELAXED);
+    return !__atomic_load_n(b.first, __ATOMIC_RELAXED);
 }
 
 /* The link that points to an object's entry, or to NULL at the end of its chain. */
-static struct touched **find(struct touch_bucket *b, struct store_id id)
+static struct touched **find(struct touch_bucket b, struct store_id id)
 {
-    struct touched **at = &b->first;
+    struct touched **at = b.first;
 
     while (*at && ((*at)->id.pid != id.pid || (*at)->id.oid != id.oid))
         at = &(*at)->next;
@@ -87,21 +92,21 @@ void touch_init(struct rdb *r)
 {
     for (size_t i = 0; i < TOUCH_SHARDS; i++)
         for (size_t k = 0; k < TOUCH_BUCKETS; k++)
-            pthread_mutex_init(&r->touch[i].bucket[k].mutex, NULL);
+            pthread_mutex_init(&r->touch[i].lock[k].mutex, NULL);
 }
 
 void touch_apply(struct rdb *r, struct store_id id, struct store_meta *m)
 {
-    struct touch_bucket *b = bucket_of(r, id);
+    struct touch_bucket b = bucket_of(r, id);
 
     if (is_empty(b))
         return;
-    pthread_mutex_lock(&b->mutex);
+    pthread_mutex_lock(b.mutex);
     const struct touched *e = *find(b, id);
     for (int i = 0; e && i < 4; i++)
         if (e->flags & 1u << i && e->time[i] > *time_member(m, i))
             *time_member(m, i) = e->time[i];
-    pthread_mutex_unlock(&b->mutex);
+    pthread_mutex_unlock(b.mutex);
 }
 
 void touch_apply_part(const struct part *p, struct store_meta *m)
@@ -115,31 +120,31 @@ void touch_apply_part(const struct part *p, struct store_meta *m)
 
 void touch_forget(struct rdb *r, struct store_id id, unsigned flags)
 {
-    struct touch_bucket *b = bucket_of(r, id);
+    struct touch_bucket b = bucket_of(r, id);
 
     if (is_empty(b))
         return;
-    pthread_mutex_lock(&b->mutex);
+    pthread_mutex_lock(b.mutex);
     struct touched **at = find(b, id);
     if (*at)
         uncount(r, at, flags);
-    pthread_mutex_unlock(&b->mutex);
+    pthread_mutex_unlock(b.mutex);
 }
 
 /* Forget the times of an object that its record has by now. */
 static void settle(struct rdb *r, struct store_id id, struct store_meta *m)
 {
-    struct touch_bucket *b = bucket_of(r, id);
+    struct touch_bucket b = bucket_of(r, id);
     unsigned there = 0;
 
-    pthread_mutex_lock(&b->mutex);
+    pthread_mutex_lock(b.mutex);
     struct touched **at = find(b, id);
     for (int i = 0; *at && i < 4; i++)
         if ((*at)->time[i] <= *time_member(m, i))
             there |= 1u << i;
     if (*at)
         uncount(r, at, there);
-    pthread_mutex_unlock(&b->mutex);
+    pthread_mutex_unlock(b.mutex);
 }
 
 /* Write one object's timestamps into its record, if the object is still there. */
@@ -172,11 +177,11 @@ static size_t list_shard(struct touch_shard *s, struct store_id **ret)
 
     *ret = max ? calloc(max, sizeof(**ret)) : NULL;
     for (size_t i = 0; *ret && i < TOUCH_BUCKETS; i++) {
-        struct touch_bucket *b = &s->bucket[i];
-        pthread_mutex_lock(&b->mutex);
-        for (const struct touched *e = b->first; e && n < max; e = e->next)
+        struct touch_bucket b = bucket_at(s, i);
+        pthread_mutex_lock(b.mutex);
+        for (const struct touched *e = *b.first; e && n < max; e = e->next)
             (*ret)[n++] = e->id;
-        pthread_mutex_unlock(&b->mutex);
+        pthread_mutex_unlock(b.mutex);
     }
     return n;
 }
@@ -211,11 +216,11 @@ osd_status touch_flush(struct rdb *r)
 void touch_clear(struct rdb *r)
 {
     for (size_t i = 0; i < TOUCH_SHARDS * TOUCH_BUCKETS; i++) {
-        struct touch_bucket *b = &r->touch[i / TOUCH_BUCKETS].bucket[i % TOUCH_BUCKETS];
-        pthread_mutex_lock(&b->mutex);
-        while (b->first)
-            uncount(r, &b->first, 15);
-        pthread_mutex_unlock(&b->mutex);
+        struct touch_bucket b = bucket_at(&r->touch[i / TOUCH_BUCKETS], i % TOUCH_BUCKETS);
+        pthread_mutex_lock(b.mutex);
+        while (*b.first)
+            uncount(r, b.first, 15);
+        pthread_mutex_unlock(b.mutex);
     }
 }
 
@@ -274,18 +279,18 @@ void rdb_touch(struct osd_store *base, struct store_id id, unsigned flags, uint6
 {
     struct rdb *r = (struct rdb *)base;
     struct touch_shard *s = shard_of(r, id);
-    struct touch_bucket *b = bucket_of(r, id);
+    struct touch_bucket b = bucket_of(r, id);
     size_t n = 0;
 
     if (part_has(r, id, flags, now_ms))
         return;
-    pthread_mutex_lock(&b->mutex);
+    pthread_mutex_lock(b.mutex);
     struct touched **at = find(b, id);
     if (!*at)
         n = make(s, at, id);
     if (*at)
         touch(r, *at, flags, now_ms);
-    pthread_mutex_unlock(&b->mutex);
+    pthread_mutex_unlock(b.mutex);
     if (n == TOUCH_MAX / 2)
         keeper_ring(r);
     if (n >= TOUCH_MAX)
