@@ -3,6 +3,8 @@
  * secmgr/db.c - see db.h
  *
  * Ids are kept as 16 hexadecimal digits: they sort as numbers and no column type can cut them.
+ * A server that answered and no longer does may be restarted: statements wait for it, until it is PATIENCE_MS since
+ * one found it gone.
  */
 #include "db.h"
 
@@ -12,13 +14,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "sql.h"
 
 #define POOL           8
 #define SCHEMA_VERSION "1"
 #define NUMBER_TEXT    24
+#define PATIENCE_MS    10000u
+#define PAUSE_US       50000u
 
 struct sm_db {
     const struct sql_driver *sql;
@@ -28,6 +34,7 @@ struct sm_db {
     struct sql_conn *idle[POOL];
     int n_idle, n_out;
     atomic_uint_fast64_t failures;
+    atomic_uint_fast64_t gone_ms; /* since when the server does not answer; 0: it does */
 };
 
 static _Thread_local char last_text[200] = "";
@@ -111,14 +118,33 @@ static osd_status run_once(struct sm_db *db, const struct statement *s, uint64_t
     return st;
 }
 
-/* A lost connection is tried again once: every statement may be carried out twice. Rows are
+#define NEVER_THERE 1u /* gone_ms: it has not answered yet */
+
+/* Whether to wait for the server, after a statement found it gone. */
+static bool may_be_back(struct sm_db *db)
+{
+    uint64_t now = osd_monotonic_ms();
+    uint_fast64_t since = 0;
+
+    if (atomic_compare_exchange_strong(&db->gone_ms, &since, now))
+        return true;
+    return since != NEVER_THERE && now - since < PATIENCE_MS;
+}
+
+/* A lost connection is tried again: every statement may be carried out twice. Rows are
  * visited only when all of them have come. */
 static osd_status run(struct sm_db *db, const struct statement *s, uint64_t *ret_changed)
 {
     osd_status st = run_once(db, s, ret_changed);
 
-    if (st == OSD_E_UNREACHABLE)
+    for (unsigned again = 0; st == OSD_E_UNREACHABLE && (again == 0 || may_be_back(db));
+         again++) {
+        if (again > 0)
+            usleep(PAUSE_US);
         st = run_once(db, s, ret_changed);
+    }
+    if (st != OSD_E_UNREACHABLE)
+        atomic_store(&db->gone_ms, 0);
     if (st && st != OSD_E_EXISTS) {
         atomic_fetch_add(&db->failures, 1);
         osd_log(OSD_LOG_ERROR, "database: %s", last_text);
@@ -231,6 +257,7 @@ osd_status sm_db_open(const char *kind, const char *where, struct sm_db **ret, c
     copy_text(db->where, sizeof(db->where), where);
     pthread_mutex_init(&db->mutex, NULL);
     pthread_cond_init(&db->returned, NULL);
+    db->gone_ms = NEVER_THERE;
     why[0] = 0;
     st = make_tables(db);
     if (!st)

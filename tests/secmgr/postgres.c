@@ -14,7 +14,7 @@ static bool run(const char *verb)
 {
     char command[800];
 
-    snprintf(command, sizeof(command), "%s/tests/secmgr/postgres.sh %s '%s' >/dev/null",
+    snprintf(command, sizeof(command), "'%s/tests/secmgr/postgres.sh' %s '%s' >/dev/null",
              SOURCE_DIR, verb, dir);
     return system(command) == 0;
 }

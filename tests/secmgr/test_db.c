@@ -353,6 +353,37 @@ static void test_secmgr_db__it_outlives_a_restart_of_the_server(void **state)
     assert_int_equal(sm_db_osd_get(db, "disk1", &got), OSD_OK);
 }
 
+static atomic_bool restarted;
+
+static void *restart_twice(void *arg)
+{
+    postgres_restart();
+    postgres_restart();
+    restarted = true;
+    return arg;
+}
+
+/* Would catch: clients whose commands fail as the server is not back within a moment. */
+static void test_secmgr_db__what_is_asked_during_a_restart_waits(void **state)
+{
+    struct sm_osd o = make_osd(), got;
+    osd_status st = OSD_OK;
+    pthread_t restarts;
+    unsigned asked = 0;
+
+    (void)state;
+    if (strcmp(kind, "postgresql") != 0)
+        skip();
+    assert_int_equal(sm_db_osd_add(db, &o), OSD_OK);
+    restarted = false;
+    assert_int_equal(pthread_create(&restarts, NULL, restart_twice, NULL), 0);
+    for (; !restarted && !st; asked++)
+        st = sm_db_osd_get(db, "disk1", &got);
+    pthread_join(restarts, NULL);
+    if (st)
+        fail_msg("number %u: %s", asked, sm_db_text());
+}
+
 static void test_secmgr_db__a_database_that_is_not_there_is_explained(void **state)
 {
     struct sm_db *none = NULL;
@@ -384,6 +415,7 @@ int main(int argc, char **argv)
         CASE(test_secmgr_db__another_connection_sees_what_was_written),
         CASE(test_secmgr_db__no_update_is_lost_among_threads),
         CASE(test_secmgr_db__it_outlives_a_restart_of_the_server),
+        CASE(test_secmgr_db__what_is_asked_during_a_restart_waits),
         CASE(test_secmgr_db__a_database_that_is_not_there_is_explained),
     };
     /* In memory, if there is room: a busy disk is not what is tested. */
