@@ -208,8 +208,7 @@ static osd_status find_reserve(struct blocks *b)
     return OSD_OK;
 }
 
-/* The pages of its files are nowhere but in memory. */
-static bool is_tmpfs(const char *dir)
+bool blocks_in_memory(const char *dir)
 {
     struct statfs fs;
 
@@ -261,7 +260,7 @@ osd_status blocks_open(const char *dir, bool read_only, struct blocks **ret)
         if (!st)
             st = find_reserve(b);
         if (!st && !read_only)
-            st = mapped_new(0, 0, is_tmpfs(dir), &b->mapped);
+            st = mapped_new(0, 0, blocks_in_memory(dir), &b->mapped);
     }
     if (st) {
         blocks_close(b);

@@ -49,6 +49,9 @@ struct blocks;
 /** Before the database is opened: give that file up if the file system below dir needs it. */
 void blocks_give_spare(const char *dir);
 
+/** Whether a directory is one of tmpfs: the pages of its files are nowhere but in memory. */
+bool blocks_in_memory(const char *dir);
+
 /** How many files lie there: data files, and not many more. */
 uint64_t blocks_count(const char *dir);
 

@@ -309,6 +309,22 @@ static int most_tables(const struct rdb *r)
     return most <= others + LEAST_TABLES ? LEAST_TABLES : (int)(most - others);
 }
 
+/* Options and one more, which has no function of its own; without it if RocksDB does not know it. */
+static rocksdb_options_t *with_option(rocksdb_options_t *o, const char *option)
+{
+    rocksdb_options_t *with = rocksdb_options_create();
+    char *err = NULL;
+
+    rocksdb_get_options_from_string(o, option, with, &err);
+    if (err) {
+        rocksdb_free(err);
+        rocksdb_options_destroy(with);
+        return o;
+    }
+    rocksdb_options_destroy(o);
+    return with;
+}
+
 /* walked: for a family of short keys that is walked over: each key is whole in its table, which costs
  * less to pass than one that has to be put together from the one before, and a block has several
  * hundred of them, for the next one has to be looked up. */
@@ -341,7 +357,8 @@ static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bo
     /* One thread writes, keys in order (rocksdb_sorted.c): after the key before, if nothing is between,
      * a key is put without a search. */
     rocksdb_options_set_allow_concurrent_memtable_write(o, 0);
-    return o;
+    /* Space that is reserved is memory there, which has to be cleared: 35 MiB for each log. */
+    return blocks_in_memory(r->path) ? with_option(o, "allow_fallocate=false") : o;
 }
 
 /* A key is looked for from where the last one of its partition was put: older changes between the two,
@@ -350,18 +367,7 @@ static rocksdb_options_t *make_options(struct rdb *r, rocksdb_cache_t *cache, bo
  * two lists. So it is kept for keys longer than those where range deletions begin (rdb_is_hinted()). */
 static rocksdb_options_t *hinted(rocksdb_options_t *o)
 {
-    rocksdb_options_t *with = rocksdb_options_create();
-    char *err = NULL;
-
-    rocksdb_get_options_from_string(
-        o, "memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.9", with, &err);
-    if (err) {
-        rocksdb_free(err);
-        rocksdb_options_destroy(with);
-        return o;
-    }
-    rocksdb_options_destroy(o);
-    return with;
+    return with_option(o, "memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.9");
 }
 
 /* Options of a family whose keys begin with what they are of, a hinted one. Where that is all of the key

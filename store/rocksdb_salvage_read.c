@@ -158,6 +158,7 @@ static char *make_skeleton(const char *dir, bool tables)
     rocksdb_options_set_create_if_missing(o, 1);
     rocksdb_options_set_create_missing_column_families(o, 1);
     rocksdb_options_set_info_log_level(o, 4);
+    rocksdb_options_set_write_buffer_size(o, 64 * KIB); /* it reserves as much for each log */
     for (int i = 0; i < CF_MAX; i++)
         all[i] = o;
     rocksdb_t *db =

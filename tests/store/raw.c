@@ -25,9 +25,14 @@ struct raw raw_open(const char *dir)
     struct raw w = {.o = rocksdb_options_create(),
                     .wo = rocksdb_writeoptions_create(),
                     .ro = rocksdb_readoptions_create()};
+    rocksdb_options_t *plain = rocksdb_options_create();
     const rocksdb_options_t *all[RAW_FAMILIES];
     char path[100], *err = NULL;
 
+    /* Where the store lies in memory, what is reserved for a log would have to be cleared. */
+    rocksdb_get_options_from_string(plain, "allow_fallocate=false", w.o, &err);
+    assert_null(err);
+    rocksdb_options_destroy(plain);
     for (int i = 0; i < RAW_FAMILIES; i++)
         all[i] = w.o;
     snprintf(path, sizeof(path), "%s/db", dir);
