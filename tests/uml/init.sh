@@ -21,7 +21,10 @@ export HOME=/run/home TMPDIR=/run/tmp
 mount -t hostfs none /run/out -o "$UML_OUT"
 # shellcheck disable=SC1091
 . /run/out/orders
-export ROOT BUILD OUT=/run/out STORE=/run/store
+# The lists PATH and LD_PRELOAD take no names with a colon or a space.
+ln -s "$ROOT" /run/root
+ln -s "$BUILD" /run/build
+export ROOT=/run/root BUILD=/run/build OUT=/run/out STORE=/run/store
 
 finish() {
     dmesg >/run/out/dmesg.log 2>&1
