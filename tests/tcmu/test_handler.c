@@ -764,6 +764,17 @@ static int remove_entry(const char *path, const struct stat *st, int flag, struc
     return remove(path);
 }
 
+#define DIR_ROOM 80
+
+/* For stores: in memory where the other tests have theirs, since they are made and opened many times. */
+static void make_dir(char dir[DIR_ROOM])
+{
+    const char *tmp = getenv("TMPDIR");
+
+    snprintf(dir, DIR_ROOM, "%s/handler-XXXXXX", tmp && strlen(tmp) < 60 ? tmp : "/tmp");
+    assert_non_null(mkdtemp(dir));
+}
+
 /* Opens; a request without credentials is refused at this byte, 0: carried out. */
 static void open_and_try(const char *cfg, uint16_t field)
 {
@@ -789,13 +800,13 @@ static void open_and_try(const char *cfg, uint16_t field)
  * finds it. The method is the store's: a configuration cannot take it back. */
 static void test_tcmu_handler__stores_are_born_secure(void **state)
 {
-    char dir[] = "/tmp/handler-XXXXXX", cfg[128], path[128];
+    char dir[DIR_ROOM], cfg[128], path[128];
     uint8_t key[OSD_MASTER_LEN];
     char why[256];
     struct stat s;
 
     (void)state;
-    assert_non_null(mkdtemp(dir));
+    make_dir(dir);
     snprintf(cfg, sizeof(cfg), "osd/%s/store", dir);
     snprintf(path, sizeof(path), "%s/store/" OSD_OWN_KEY_FILE, dir);
     open_and_try(cfg, 80);
@@ -812,11 +823,11 @@ static void test_tcmu_handler__stores_are_born_secure(void **state)
 
 static void test_tcmu_handler__nosec_has_no_key_file(void **state)
 {
-    char dir[] = "/tmp/handler-XXXXXX", cfg[128], path[128];
+    char dir[DIR_ROOM], cfg[128], path[128];
     struct stat s;
 
     (void)state;
-    assert_non_null(mkdtemp(dir));
+    make_dir(dir);
     snprintf(cfg, sizeof(cfg), "osd/%s/store;security=nosec", dir);
     snprintf(path, sizeof(path), "%s/store/" OSD_OWN_KEY_FILE, dir);
     open_and_try(cfg, 0);
@@ -831,11 +842,11 @@ static void test_tcmu_handler__nosec_has_no_key_file(void **state)
 static void test_tcmu_handler__a_weaker_store_is_refused_unless_it_is_asked_for(void **state)
 {
     static const char *const methods[] = {"nosec", "capkey", "cmdrsp", "alldata"};
-    char cfg[160], words[160], key[160], dir[] = "/tmp/handler-XXXXXX";
+    char cfg[160], words[160], key[160], dir[DIR_ROOM];
     struct stat s;
 
     (void)state;
-    assert_non_null(mkdtemp(dir));
+    make_dir(dir);
     for (int made = 0; made < 4; made++) {
         snprintf(cfg, sizeof(cfg), "osd/%s/%d;security=%s", dir, made, methods[made]);
         open_and_try(cfg, made ? 80 : 0);
@@ -860,12 +871,12 @@ static void test_tcmu_handler__a_weaker_store_is_refused_unless_it_is_asked_for(
 /* A key that others can read is no secret: the store is not opened with it. */
 static void test_tcmu_handler__a_key_file_is_its_owners(void **state)
 {
-    char dir[] = "/tmp/handler-XXXXXX", cfg[200], path[128];
+    char dir[DIR_ROOM], cfg[240], path[128];
     uint8_t key[OSD_MASTER_LEN];
     char why[256];
 
     (void)state;
-    assert_non_null(mkdtemp(dir));
+    make_dir(dir);
     snprintf(path, sizeof(path), "%s/key", dir);
     snprintf(cfg, sizeof(cfg), "osd/%s/store;master_key_file=%s", dir, path);
     assert_int_equal(osd_keyfile_make(path, key, why, sizeof(why)), OSD_OK);
