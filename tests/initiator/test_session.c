@@ -4,12 +4,14 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -94,6 +96,16 @@ static void serve_until(struct iscsi_session *s, const struct call *c)
         if (iscsi_service(s, 1000) < 0)
             break;
     assert_int_equal(c->calls, 1);
+}
+
+/* Until a script has come so far; one that has failed never does, and mock_stop() tells why. */
+static void await_script(sem_t *so_far)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 60;
+    (void)sem_timedwait(so_far, &until);
 }
 
 static void data_in(struct mock *m, uint32_t itt, uint32_t sn, uint32_t at, size_t len,
@@ -767,6 +779,7 @@ static void script_ping(struct mock *m)
     /* one that wants no answer */
     be32_put(bhs + ISC_TTT, ISC_NO_TAG);
     mock_send(m, bhs, NULL, 0);
+    sem_post(m->arg);
     mock_until_closed(m);
 }
 
@@ -774,14 +787,17 @@ static void script_ping(struct mock *m)
 static void test_initiator_session__pings_are_answered_while_nobody_serves(void **state)
 {
     struct isc_link link;
-    struct mock *m = mock_start_pair(script_ping, NULL, &link);
+    sem_t answered;
+    sem_init(&answered, 0, 0);
+    struct mock *m = mock_start_pair(script_ping, &answered, &link);
     struct iscsi_session *s = session_on(&link, NULL);
 
     (void)state;
     hurry(s, 10000, 10000, 1000);
-    usleep(150000);
+    await_script(&answered);
     iscsi_disconnect(s);
     assert_true(mock_stop(m));
+    sem_destroy(&answered);
 }
 
 static void script_flood(struct mock *m)
@@ -904,6 +920,7 @@ static void script_hold(struct mock *m)
 {
     for (int i = 0; i < 3; i++)
         mock_expect(m, ISC_COMMAND);
+    sem_post(m->arg);
     mock_until_closed(m);
 }
 
@@ -919,7 +936,9 @@ static void *execute_thread(void *arg)
 static void test_initiator_session__disconnect_ends_what_is_under_way_once(void **state)
 {
     struct isc_link link;
-    struct mock *m = mock_start_pair(script_hold, NULL, &link);
+    sem_t has_all;
+    sem_init(&has_all, 0, 0);
+    struct mock *m = mock_start_pair(script_hold, &has_all, &link);
     struct iscsi_session *s = session_on(&link, NULL);
     struct call c[3];
     pthread_t t;
@@ -929,7 +948,7 @@ static void test_initiator_session__disconnect_ends_what_is_under_way_once(void 
         assert_int_equal(iscsi_submit(s, call_make(&c[i], NULL, 0, NULL, 0)), OSD_OK);
     call_make(&c[2], NULL, 0, NULL, 0)->arg = s;
     pthread_create(&t, NULL, execute_thread, &c[2]);
-    usleep(50000);
+    await_script(&has_all);
     iscsi_disconnect(s);
     pthread_join(t, NULL);
     for (int i = 0; i < 2; i++) {
@@ -939,6 +958,7 @@ static void test_initiator_session__disconnect_ends_what_is_under_way_once(void 
     }
     assert_int_equal(c[2].cmd.status, OSD_E_INTERRUPTED);
     assert_true(mock_stop(m));
+    sem_destroy(&has_all);
 }
 
 static void script_hang_up(struct mock *m)

@@ -202,7 +202,7 @@ static void copy_dir(const char *from, const char *to)
     char line[256];
 
     remove_dir(to);
-    snprintf(line, sizeof(line), "cp -a --sparse=always %s %s", from, to);
+    snprintf(line, sizeof(line), "cp -a --sparse=always '%s' '%s'", from, to);
     assert_int_equal(system(line), 0);
 }
 

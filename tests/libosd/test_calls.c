@@ -881,6 +881,6 @@ int main(int argc, char **argv)
         return 1;
     rc = run();
     unlink(key_file);
-    snprintf(command, sizeof(command), "rm -rf %s", directory);
+    snprintf(command, sizeof(command), "rm -rf '%s'", directory);
     return on_file && system(command) != 0 ? 1 : rc;
 }

@@ -9,7 +9,7 @@ set -u
 BUILD=$1
 ROOT=$2
 # In memory, if there is room: a database that waits for a busy disk tests the disk.
-[ -w /dev/shm ] && : "${TMPDIR:=/dev/shm}"
+[ -w /dev/shm ] && [ "$(df --output=avail -k /dev/shm | tail -n 1)" -gt 1048576 ] && : "${TMPDIR:=/dev/shm}"
 T=$(mktemp -d "${TMPDIR:-/tmp}/secmgr-test.XXXXXX")
 cd "$T" || exit 1
 export LC_ALL=C.UTF-8
@@ -40,7 +40,7 @@ osdctl() {
 
 # wait_for FILE PATTERN - until a line is there
 wait_for() {
-    for _ in $(seq 300); do
+    for _ in $(seq 1200); do
         grep -qE "$2" "$1" 2>/dev/null && return 0
         sleep 0.05
     done

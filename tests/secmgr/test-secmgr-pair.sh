@@ -35,7 +35,8 @@ done
 osdctl mk partition 0x10000 >/dev/null || die "mk"
 osdctl -d "$second" mk partition 0x10000 >/dev/null || die "mk"
 
-# load N DEVICE - put and read back, a process for each; until there is a file stop
+# load N DEVICE - put and read back, a process for each; until there is a file stop. A line in load$N.rounds
+# for each.
 load() {
     local n=0 oid=$((0x20000 + $1))
     export OSD_DEVICE=$2
@@ -44,17 +45,34 @@ load() {
             osdctl cat 0x10000/$oid 2>>"load$1.err" | cmp -s - "$ROOT/LICENSE" ||
             { echo "round $n failed" >>"load$1.err"; break; }
         n=$((n + 1))
+        echo $n >>"load$1.rounds"
     done
-    echo $n >"load$1.count"
+}
+rounds() {
+    wc -l <"load$1.rounds"
+}
+# go_on SECONDS - so long at least, and until each client has made a whole round meanwhile
+go_on() {
+    local i was=()
+    for i in 1 2 3 4; do was[i]=$(rounds $i); done
+    sleep "$1"
+    for i in 1 2 3 4; do
+        for _ in $(seq 600); do
+            [ "$(rounds $i)" -ge $((was[i] + 2)) ] && continue 2
+            [ ! -s load$i.err ] || break
+            sleep 0.1
+        done
+        die "client $i stands still: $(cat load$i.err)"
+    done
 }
 for i in 1 2 3 4; do
     [ $i -le 2 ] && on=$DEVICE || on=$second
+    : >load$i.rounds
     load $i "$on" &
     loads[i]=$!
 done
 # One session for all the time, whose credentials expire and whose keys are replaced meanwhile.
 for _ in $(seq 24); do
-    [ -e stop ] && break
     head -c 1100000 /dev/zero
     sleep 0.5
 done | osdctl put - 0x10000/0x20000 >/dev/null 2>slow.err &
@@ -74,43 +92,45 @@ copies() {
 copies &
 copier=$!
 
-sleep 3
+go_on 3
 echo "== all working keys of both are rotated"
 for disk in 1 2; do
     osdctl key rotate disk$disk || die "rotate disk$disk"
 done
-sleep 1
+go_on 1
 echo "== one is killed"
 # shellcheck disable=SC2154 # set by start_manager
 kill -9 "$one"
 wait "$one" 2>/dev/null
-sleep 3
+go_on 3
 echo "== it comes back, the other is killed"
 start_manager one
 # shellcheck disable=SC2154 # set by start_manager
 kill -9 "$two"
 wait "$two" 2>/dev/null
-sleep 3
+go_on 3
 echo "== that comes back, too; the database is restarted"
 start_manager two
 "$ROOT/tests/secmgr/postgres.sh" restart "$T/pg" >/dev/null || die "restart"
-sleep 3
+go_on 3
+wait "$slow" || die "the long session: $(cat slow.err)"
 touch stop
 wait "${loads[@]}" "$copier"
-wait "$slow" || die "the long session: $(cat slow.err)"
-[ "$(osdctl cat 0x10000/0x20000 | wc -c)" -ge 20000000 ] || die "the long session was short"
+[ "$(osdctl cat 0x10000/0x20000 | wc -c)" = 26400000 ] || die "the long session was short"
 for i in 1 2 3 4; do
     [ -s load$i.err ] && die "client $i: $(cat load$i.err)"
-    [ "$(cat load$i.count)" -ge 3 ] || die "client $i made $(cat load$i.count) rounds only"
 done
 [ -s copies.err ] && die "copies: $(cat copies.err)"
 ask 200 GET /v1/osds/disk1/keys
 holds 'all(p["ready"] for p in data["partitions"]) and len(data["partitions"]) >= 3'
 holds '[p for p in data["partitions"] if p["pid"] == "0x10000"][0]["set"] > 0'
-curl -s --unix-socket one.socket http://x/metrics >one.metrics
-curl -s --unix-socket two.socket http://x/metrics >two.metrics
-n=$(cat one.metrics two.metrics | awk '/^osd_secmgr_key_rotations_total/ { n += $2 } END { print n }')
+for _ in $(seq 600); do
+    n=$(for name in one two; do curl -s --unix-socket $name.socket http://x/metrics; done |
+        awk '/^osd_secmgr_key_rotations_total/ { n += $2 } END { print n }')
+    [ "$n" -ge 2 ] && break
+    sleep 0.1
+done
 [ "$n" -ge 2 ] || die "$n rotations"
-echo "$(cat load?.count | paste -sd+ -) rounds, $(cat copies.count) copies, $n rotations since the last start"
+echo "$(cat load?.rounds | wc -l) rounds, $(cat copies.count) copies, $n rotations since the last start"
 ask 200 GET /v1/osds/disk2/keys
 holds 'all(p["ready"] for p in data["partitions"]) and len(data["partitions"]) >= 2'

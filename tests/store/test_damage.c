@@ -43,7 +43,7 @@ static void copy_left(const struct rig *r, unsigned n)
 {
     char command[250];
 
-    snprintf(command, sizeof(command), "cp -r --sparse=always %s %s-%u", r->dir, r->dir, n);
+    snprintf(command, sizeof(command), "cp -r --sparse=always '%s' '%s-%u'", r->dir, r->dir, n);
     assert_int_equal(system(command), 0);
 }
 
@@ -51,7 +51,7 @@ static void remove_left(const struct rig *r, unsigned n)
 {
     char command[250];
 
-    snprintf(command, sizeof(command), "rm -r %s-%u", r->dir, n);
+    snprintf(command, sizeof(command), "rm -r '%s-%u'", r->dir, n);
     assert_int_equal(system(command), 0);
 }
 

@@ -402,7 +402,7 @@ static void copy_file(const char *from, const char *to)
 {
     char command[400];
 
-    snprintf(command, sizeof(command), "cp -f %s %s", from, to);
+    snprintf(command, sizeof(command), "cp -f '%s' '%s'", from, to);
     assert_int_equal(system(command), 0);
 }
 
@@ -564,7 +564,7 @@ static void test_store_salvage__what_a_damaged_log_had_is_missed(void **state)
     char command[200];
 
     damage_log(w, text, sizeof(text));
-    snprintf(command, sizeof(command), "rm -r %s/journal", r->dir);
+    snprintf(command, sizeof(command), "rm -r '%s/journal'", r->dir);
     assert_int_equal(system(command), 0);
     rig_ok(salvage(w));
     assert_true(w->result.older);
