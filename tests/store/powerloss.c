@@ -5,6 +5,9 @@
  * Invariant: a write is noted before it happens, under the lock that orders writes; so the notes
  * of a killed process tell at least what it did, in order. A sync covers what was noted before
  * it began, and is noted when it has ended.
+ *
+ * Files are known by the numbers of their inodes, with the generation where a file system has one: it gives a number
+ * to a new file as soon as the old one is closed, tmpfs does not.
  */
 #include "powerloss.h"
 
@@ -12,12 +15,14 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -31,7 +36,7 @@ enum kind { NOTE_WRITE = 1, NOTE_SYNC, NOTE_GONE };
 
 /* One note; old_len bytes that the write replaces follow. */
 struct note {
-    uint64_t kind, file;
+    uint64_t kind, file; /* which: identity() */
     uint64_t off, len, old_len;
     uint64_t size; /* of the file, before a write */
     uint64_t upto; /* NOTE_SYNC: number of notes it covers */
@@ -93,6 +98,15 @@ static bool is_watched(int fd, struct stat *ret)
     return fstat(fd, ret) == 0 && S_ISREG(ret->st_mode);
 }
 
+static uint64_t identity(int fd, const struct stat *s)
+{
+    int generation = 0;
+
+    if (ioctl(fd, FS_IOC_GETVERSION, &generation) != 0)
+        generation = 0;
+    return s->st_ino ^ (uint64_t)(uint32_t)generation << 32;
+}
+
 /* Under the lock. */
 static void put(const struct note *n, const void *old)
 {
@@ -122,7 +136,7 @@ static void note_write(int fd, const struct stat *s, uint64_t off, uint64_t len)
 {
     uint64_t size = (uint64_t)s->st_size, there = off < size ? size - off : 0;
     struct note n = {.kind = NOTE_WRITE,
-                     .file = s->st_ino,
+                     .file = identity(fd, s),
                      .off = off,
                      .len = len,
                      .old_len = there < len ? there : len,
@@ -140,11 +154,16 @@ static void note_gone(const char *path)
 {
     struct stat s;
 
-    if (notes_fd < 0 || strncmp(path, watched, strlen(watched)) != 0 || stat(path, &s) != 0)
+    if (notes_fd < 0 || strncmp(path, watched, strlen(watched)) != 0)
         return;
-    pthread_mutex_lock(&lock);
-    put(&(struct note){.kind = NOTE_GONE, .file = s.st_ino}, NULL);
-    pthread_mutex_unlock(&lock);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &s) == 0) {
+        pthread_mutex_lock(&lock);
+        put(&(struct note){.kind = NOTE_GONE, .file = identity(fd, &s)}, NULL);
+        pthread_mutex_unlock(&lock);
+    }
+    if (fd >= 0)
+        close(fd);
 }
 
 /* Libraries find what follows only if the program exports it. */
@@ -239,7 +258,7 @@ static int sync_file(int fd)
     if (!is_watched(fd, &s))
         return 0;
     pthread_mutex_lock(&lock);
-    struct note n = {.kind = NOTE_SYNC, .file = s.st_ino, .upto = n_notes};
+    struct note n = {.kind = NOTE_SYNC, .file = identity(fd, &s), .upto = n_notes};
     pthread_mutex_unlock(&lock);
     sched_yield();
     pthread_mutex_lock(&lock);
@@ -441,6 +460,7 @@ static void cut_file(struct loss *l, const char *path)
     struct stat s;
 
     must(fd >= 0 && fstat(fd, &s) == 0, path);
+    l->file = identity(fd, &s);
     for (size_t i = 0; i < l->all->n; i++) {
         const struct note *n = &l->all->v[i].n;
         if (n->kind == NOTE_WRITE && n->file == l->file && n->off + n->len > l->pages * PAGE)
@@ -470,7 +490,6 @@ static int visit(const char *path, const struct stat *s, int flag, struct FTW *f
 
     if (flag != FTW_F)
         return 0;
-    current->file = s->st_ino;
     current->pages = 0;
     current->percent = moods[next_random(&current->seed) % 5];
     cut_file(current, path);
