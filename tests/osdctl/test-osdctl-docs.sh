@@ -15,7 +15,7 @@ short=$(sed -n 's/^  -\([a-zA-Z]\), --.*/\1/p' help)
 
 echo "== every verb and option is in the man page and in the completion"
 for v in $verbs; do
-    grep -q "^\.It Cm $v\b" $page || die "verb $v is not in osdctl.1"
+    grep -q "^\.It Cm $v\b" "$page" || die "verb $v is not in osdctl.1"
     grep -qw "$v" "$completion" || die "verb $v is not in the completion"
     grep -q "^|.*\`$v\b.*|.*|" "$ROOT/docs/json.md" || die "verb $v is not in docs/json.md"
 done

@@ -57,7 +57,7 @@ printf 'a\033[2J\nb\342\200\223\302\233c\233\td\r' >evil
 osdctl put evil 0x10000/0x10020 >/dev/null
 osdctl attr set 0x10000/0x10020 0x10000 9 "0x$(od -An -tx1 evil | tr -d ' \n')"
 for verb in "cat 0x10000/0x10020" "get 0x10000/0x10020 -" "attr get 0x10000/0x10020 0x10000 9"; do
-    script -qec "$OSDCTL $verb" /dev/null >typescript </dev/null
+    script -qec "$(printf %q "$OSDCTL") $verb" /dev/null >typescript </dev/null
     grep -q "$(printf 'b\342\200\223\\\\302\\\\233c\\\\233\td\\\\015')" typescript ||
         die "$verb on a terminal: $(od -c typescript)"
     grep -q "$(printf '\033')" typescript && die "$verb: escape sequence printed"
