@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run-suite.sh OSDCTL memory|file DIR - the whole suite against one store of this process, and that
+# run-suite.sh OSDCTL memory|file - the whole suite against one store of this process, and that
 # nothing is skipped. Would catch: a store, or a command on it, that answers otherwise than the
 # standard demands.
 set -euo pipefail
@@ -7,9 +7,10 @@ osdctl=$1
 url=memory:
 key=()
 if [ "$2" = file ]; then
-    dir=/dev/shm # one FORMAT OSD per case: what a disk needs for syncing is not looked at here
-    [ -w $dir ] || dir=$3
-    work=$(mktemp -d "$dir/conform-store.XXXXXX")
+    # One FORMAT OSD per case: what a disk needs for syncing is not looked at here.
+    # shellcheck source=tests/place.sh
+    . "$(dirname "$0")/../place.sh"
+    work=$(mktemp -d "$PLACE/conform-store.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     url=file://$work/store
     (umask 077 && head -c 40 /dev/urandom | od -An -vtx1 | tr -d ' \n' >"$work/master.key")

@@ -5,9 +5,9 @@
 set -euo pipefail
 osdctl=$1
 only=(${2:+--only "$2"})
-dir=/dev/shm
-[ -w $dir ] || dir=${TMPDIR:-/tmp}
-work=$(mktemp -d "$dir/conform-careful.XXXXXX")
+# shellcheck source=tests/place.sh
+. "$(dirname "$0")/../place.sh"
+work=$(mktemp -d "$PLACE/conform-careful.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 export OSD_DEVICE=file://$work/store
 

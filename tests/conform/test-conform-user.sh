@@ -4,9 +4,9 @@
 # the device, output that breaks off, a store made where nobody asked for one.
 set -euo pipefail
 osdctl=$1
-dir=/dev/shm
-[ -w $dir ] || dir=${TMPDIR:-/tmp}
-work=$(mktemp -d "$dir/conform-user.XXXXXX")
+# shellcheck source=tests/place.sh
+. "$(dirname "$0")/../place.sh"
+work=$(mktemp -d "$PLACE/conform-user.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 export OSD_DEVICE=file://$work/store

@@ -9,8 +9,9 @@ set -u
 BUILD=$1
 ROOT=$2
 # In memory, if there is room: a database that waits for a busy disk tests the disk.
-[ -w /dev/shm ] && [ "$(df --output=avail -k /dev/shm | tail -n 1)" -gt 1048576 ] && : "${TMPDIR:=/dev/shm}"
-T=$(mktemp -d "${TMPDIR:-/tmp}/secmgr-test.XXXXXX")
+# shellcheck source=tests/place.sh
+. "$ROOT/tests/place.sh"
+T=$(mktemp -d "$PLACE/secmgr-test.XXXXXX")
 cd "$T" || exit 1
 export LC_ALL=C.UTF-8
 unset OSD_DEVICE OSD_SECMGR

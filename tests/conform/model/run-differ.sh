@@ -5,6 +5,6 @@
 set -euo pipefail
 differ=$1
 shift
-dir=/dev/shm
-[ -w $dir ] || dir=${TMPDIR:-/tmp}
-exec "$differ" --dir "$dir" "$@"
+# shellcheck source=tests/place.sh
+. "$(dirname "$0")/../../place.sh"
+exec "$differ" --dir "$PLACE" "$@"
