@@ -436,6 +436,12 @@ static char *open_families(struct rdb *r, const char *path, rocksdb_cache_t *cac
     return err;
 }
 
+/* By this process, or by another. ("lock" alone is in "block", too.) */
+static bool is_locked(const char *err)
+{
+    return strstr(err, "lock hold by") || strstr(err, "While lock file");
+}
+
 static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t reason_len)
 {
     rocksdb_cache_t *cache = rocksdb_cache_create_lru(BLOCK_CACHE);
@@ -447,7 +453,7 @@ static osd_status open_db(struct rdb *r, const char *path, char *reason, size_t 
         err = open_families(r, path, cache);
     rocksdb_cache_destroy(cache);
     if (err) {
-        bool starved = rdb_is_starved(err), locked = !starved && strstr(err, "lock ");
+        bool starved = rdb_is_starved(err), locked = !starved && is_locked(err);
         bool damaged = strstr(err, "orruption");
         snprintf(reason, reason_len,
                  starved   ? "store %s: " OSD_TOO_MANY_FILES

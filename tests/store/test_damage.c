@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/bytes.h"
@@ -413,6 +414,35 @@ static void test_store_damage__an_older_format_can_be_read_and_stays(void **stat
     r->cfg.read_only = false;
     rig_open(r);
     rig_check(r);
+}
+
+/* Would catch: a damaged "block" taken for a "lock" that another process has. */
+static void test_store_damage__a_table_with_a_damaged_block_is_no_store_in_use(void **state)
+{
+    struct rig *r = *state;
+    struct store_id id = rig_object(r, rig_partition(r).pid);
+    char path[120], reason[200];
+    struct stat s;
+
+    rig_set_attr(r, id, 1, 1, "value", 5);
+    rig_close(r);
+    struct raw w = raw_open(r->dir);
+    raw_close(&w);
+    w = raw_open(r->dir);
+    assert_true(raw_table(&w, r->dir, RAW_OBJECTS, 0, path));
+    raw_close(&w);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(fstat(fd, &s), 0);
+    for (off_t at = s.st_size / 4; at < s.st_size - 60;
+         at++) { /* all but its first block and its end */
+        uint8_t byte;
+        assert_int_equal(pread(fd, &byte, 1, at), 1);
+        byte ^= 1;
+        assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    }
+    close(fd);
+    rig_fails(reopen(r, reason), OSD_E_CORRUPT);
+    assert_non_null(strstr(reason, "osdctl salvage"));
 }
 
 static void test_store_damage__another_format_is_refused_and_left_alone(void **state)
@@ -1086,6 +1116,7 @@ int main(void)
         RIG_TEST(test_store_damage__an_older_format_becomes_this_one),
         RIG_TEST(test_store_damage__an_older_format_can_be_read_and_stays),
         RIG_TEST(test_store_damage__another_format_is_refused_and_left_alone),
+        RIG_TEST(test_store_damage__a_table_with_a_damaged_block_is_no_store_in_use),
         RIG_TEST(test_store_damage__a_duplicate_that_cannot_be_completed_is_put_aside),
         RIG_TEST(test_store_damage__a_partition_of_an_older_store_has_an_identity),
         RIG_TEST(test_store_damage__who_asks_for_it_reads_past_what_is_kept_in_memory),
