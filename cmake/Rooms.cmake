@@ -33,7 +33,7 @@ function(liosd_test)
     target_compile_definitions(${T_NAME} PRIVATE SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     add_test(NAME ${T_NAME} COMMAND ${T_NAME} ${T_ARGS})
     if(NOT T_TIMEOUT)
-        set(T_TIMEOUT 120)
+        set(T_TIMEOUT 300) # of a minute with a sanitizer, on two CPUs that others use as well
     endif()
     set_tests_properties(${T_NAME} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "unit;${T_LABELS}"
                          SKIP_RETURN_CODE 77)
