@@ -52,7 +52,8 @@ END
 
 echo "== the unit"
 command -v systemd-analyze >/dev/null || { echo "systemd-analyze is not installed"; exit 77; }
-sed "s,@SBINDIR@,$BUILD/secmgr,; s/^User=.*//; s/^Group=.*//" \
+ln -s "$BUILD/secmgr" bin # a unit has no spaces in the name of a program
+sed "s,@SBINDIR@,$T/bin,; s/^User=.*//; s/^Group=.*//" \
     "$ROOT/packaging/systemd/osd-secmgr.service.in" >osd-secmgr.service
 systemd-analyze verify --man=no ./osd-secmgr.service >verify 2>&1
 grep 'osd-secmgr.service' verify && die "the unit: $(cat verify)"
