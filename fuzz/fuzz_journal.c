@@ -270,6 +270,20 @@ static osd_status outcome(const struct shown *s, uint64_t after, uint64_t *ret_l
     return st;
 }
 
+static osd_status replay(const char *dir, uint64_t after, journal_visit visit, struct shown *s,
+                         uint64_t *ret_last)
+{
+    struct journal_files *files;
+
+    require(journal_read(dir, &files) == OSD_OK);
+    osd_status st = journal_replay(files, after, visit, s, ret_last);
+    uint64_t next = journal_first(files, *ret_last), beyond = journal_beyond(files, *ret_last);
+    require(st || !next || next > *ret_last + 1);
+    require(!beyond || beyond > *ret_last);
+    journal_files_free(files);
+    return st;
+}
+
 static void replay_frames(uint64_t after)
 {
     const struct frame *a = first_of(0), *b = first_of(1);
@@ -279,7 +293,7 @@ static void replay_frames(uint64_t after)
 
     expect(&s, !older, expect(&s, older, after));
     osd_status expected = outcome(&s, after, &expected_last);
-    osd_status st = journal_replay(place.files, after, show, &s, &last);
+    osd_status st = replay(place.files, after, show, &s, &last);
     require(st == expected && last == expected_last && (st || s.at == s.n));
 }
 
@@ -288,7 +302,7 @@ static void replay_raw(uint64_t after)
     struct shown s = {.any = true};
     uint64_t last;
 
-    osd_status st = journal_replay(place.files, after, show, &s, &last);
+    osd_status st = replay(place.files, after, show, &s, &last);
     require((st == OSD_OK || st == OSD_E_CORRUPT) && last >= after);
 }
 
@@ -322,10 +336,10 @@ static void add_and_replay(uint64_t after)
     }
     require(journal_written(j, journal_last(j)) == OSD_OK);
     journal_close(j);
-    require(journal_replay(place.written, after, compare, &s, &last) == OSD_OK);
+    require(replay(place.written, after, compare, &s, &last) == OSD_OK);
     require(s.at == s.n && last == after + s.n);
     s.at = s.n / 2;
-    require(journal_replay(place.written, after + s.at, compare, &s, &last) == OSD_OK);
+    require(replay(place.written, after + s.at, compare, &s, &last) == OSD_OK);
     require(s.at == s.n && last == after + s.n);
 }
 

@@ -139,11 +139,17 @@ static osd_status errno_status(void)
 
 /* ---- reading ---- */
 
-/** One file as it lies there. */
+/** One file as it lies there, and the records that it begins with: whole, each one's number one more than that
+ *  of the one before. */
 struct image {
     uint8_t *data;
     size_t len;
-    uint64_t first; /* number of its first record; 0: none */
+    uint64_t first, last; /* their numbers; 0: there are none */
+    size_t end;           /* of the last of them */
+};
+
+struct journal_files {
+    struct image file[2];
 };
 
 struct found {
@@ -165,44 +171,15 @@ static bool record_at(const struct image *m, size_t at, struct found *ret)
            osd_crc32c(0, ret->data, ret->len) == be32_get(p + 12);
 }
 
-/** A search for heads of records where there may be none. */
-struct search {
-    const struct image *m;
-    uint64_t after;
-    size_t
-        left; /* bytes of records that are looked at, at most: heads may be somebody's invention */
-};
-
-/* How far it is from here, where eight zeros stand for a number, to the next place where they need not: most
- * of a journal was never written to. */
-static size_t zeros_at(const struct image *m, size_t at)
+static void find_records(struct image *m)
 {
-    static const uint8_t zeros[4096];
-
-    return m->len - at >= sizeof(zeros) && memcmp(m->data + at, zeros, sizeof(zeros)) == 0
-               ? sizeof(zeros) - HEAD_LEN
-               : 1;
-}
-
-/* How far the next head may be from here: behind a whole record, behind zeros, or one byte on. *ret_number: of
- * the record that begins here; 0: none does. A file has no more records than bytes. */
-static size_t head_at(struct search *s, size_t at, uint64_t *ret_number)
-{
-    const uint8_t *p = s->m->data + at;
-    uint64_t number = be64_get(p + 4);
-    uint32_t len = be32_get(p);
     struct found f;
 
-    *ret_number = 0;
-    if (number == 0)
-        return zeros_at(s->m, at);
-    if (number > s->after + 2 * (uint64_t)s->m->len || osd_crc32c(0, p, 16) != be32_get(p + 16))
-        return 1;
-    *ret_number = number;
-    if (len > s->left)
-        return 1;
-    s->left -= len;
-    return record_at(s->m, at, &f) ? HEAD_LEN + f.len : 1;
+    while (record_at(m, m->end, &f) && (!m->last || f.number == m->last + 1)) {
+        m->first = m->first ? m->first : f.number;
+        m->last = f.number;
+        m->end += HEAD_LEN + f.len;
+    }
 }
 
 /* As much of the file as there is. Not mapped: there, a sector that cannot be read would end the
@@ -225,23 +202,76 @@ static osd_status read_all(int fd, size_t size, struct image *ret)
     return OSD_OK;
 }
 
-static osd_status image_open(int dir, const char *name, struct image *ret)
+static osd_status read_file(int dir, const char *name, struct image *ret)
 {
     int fd =
         openat(dir, name, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe is not waited for */
-    struct found f;
     struct stat s;
 
-    *ret = (struct image){0};
     if (fd < 0)
         return errno == ENOENT ? OSD_OK : errno_status();
     osd_status st = fstat(fd, &s) == 0 ? OSD_OK : errno_status();
     if (!st && s.st_size > 0)
         st = read_all(fd, (size_t)s.st_size, ret);
     close(fd);
-    if (!st && ret->data && record_at(ret, 0, &f))
-        ret->first = f.number;
+    if (!st)
+        find_records(ret);
     return st;
+}
+
+static osd_status read_files(const char *dir, struct image m[2])
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return errno == ENOENT ? OSD_OK : errno_status();
+    osd_status st = read_file(fd, names[0], &m[0]);
+    if (!st)
+        st = read_file(fd, names[1], &m[1]);
+    close(fd);
+    return st;
+}
+
+osd_status journal_read(const char *dir, struct journal_files **ret)
+{
+    struct journal_files *files = calloc(1, sizeof(*files));
+
+    if (!files)
+        return OSD_E_NOMEM;
+    osd_status st = read_files(dir, files->file);
+    if (st)
+        journal_files_free(files);
+    else
+        *ret = files;
+    return st;
+}
+
+void journal_files_free(struct journal_files *files)
+{
+    if (!files)
+        return;
+    free(files->file[0].data);
+    free(files->file[1].data);
+    free(files);
+}
+
+void journal_begins(const struct journal_files *files, uint64_t ret[2])
+{
+    ret[0] = files->file[0].first;
+    ret[1] = files->file[1].first;
+}
+
+uint64_t journal_first(const struct journal_files *files, uint64_t after)
+{
+    uint64_t least = 0;
+
+    for (int i = 0; i < 2; i++) {
+        const struct image *m = &files->file[i];
+        uint64_t number = m->first > after ? m->first : after + 1;
+        if (m->last > after && (!least || number < least))
+            least = number;
+    }
+    return least;
 }
 
 /** How far a replay has come. */
@@ -251,104 +281,108 @@ struct replay {
     void *arg;
 };
 
-/* The records of one file, as long as each follows the one before. What need not be shown may end
- * anywhere: the file was about to be used again, and some pages of that were not written. */
+/* The records of one file. What need not be shown may end anywhere: the file was about to be used again, and
+ * some pages of that were not written. */
 static osd_status replay_file(struct replay *r, const struct image *m)
 {
     osd_status st = OSD_OK;
-    uint64_t next = m->first;
-    struct found f;
 
-    for (size_t at = 0; !st && record_at(m, at, &f); at += HEAD_LEN + f.len) {
-        if (f.number != next++ || f.number > r->last + 1)
-            break;
-        if (f.number <= r->last)
+    if (m->first > r->last + 1)
+        return OSD_OK;
+    for (size_t at = 0, len; !st && at < m->end; at += HEAD_LEN + len) {
+        const uint8_t *p = m->data + at;
+        uint64_t number = be64_get(p + 4);
+        len = be32_get(p);
+        if (number <= r->last)
             continue;
-        st = r->visit(r->arg, f.number, f.data, f.len);
-        r->last = f.number;
+        st = r->visit(r->arg, number, p + HEAD_LEN, len);
+        r->last = number;
     }
     return st;
 }
 
-/* Both files. A directory that is not there has none. */
-static osd_status images_open(const char *dir, struct image m[2])
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    m[0] = m[1] = (struct image){0};
-    if (fd < 0)
-        return errno == ENOENT ? OSD_OK : errno_status();
-    osd_status st = image_open(fd, names[0], &m[0]);
-    if (!st)
-        st = image_open(fd, names[1], &m[1]);
-    close(fd);
-    return st;
-}
-
-osd_status journal_first(const char *dir, uint64_t after, uint64_t *ret)
-{
-    struct image m[2];
-    osd_status st = images_open(dir, m);
-
-    *ret = 0;
-    for (int i = 0; i < 2; i++) {
-        struct found f;
-        uint64_t next = m[i].first;
-        for (size_t at = 0; record_at(&m[i], at, &f) && f.number == next++;
-             at += HEAD_LEN + f.len)
-            if (f.number > after && (!*ret || f.number < *ret))
-                *ret = f.number;
-        free(m[i].data);
-    }
-    return st;
-}
-
-osd_status journal_beyond(const char *dir, uint64_t after, uint64_t *ret)
-{
-    struct image m[2];
-    osd_status st = images_open(dir, m);
-    uint64_t number;
-
-    *ret = 0;
-    for (int i = 0; i < 2; i++) {
-        struct search s = {&m[i], after, 2 * m[i].len};
-        for (size_t at = 0; at + HEAD_LEN <= m[i].len;) {
-            at += head_at(&s, at, &number);
-            if (number > after && number > *ret)
-                *ret = number;
-        }
-        free(m[i].data);
-    }
-    return st;
-}
-
-osd_status journal_begins(const char *dir, uint64_t ret[2])
-{
-    struct image m[2];
-    osd_status st = images_open(dir, m);
-
-    for (int i = 0; i < 2; i++) {
-        ret[i] = m[i].first;
-        free(m[i].data);
-    }
-    return st;
-}
-
-osd_status journal_replay(const char *dir, uint64_t after, journal_visit visit, void *arg,
-                          uint64_t *ret_last)
+osd_status journal_replay(const struct journal_files *files, uint64_t after,
+                          journal_visit visit, void *arg, uint64_t *ret_last)
 {
     struct replay r = {.last = after, .visit = visit, .arg = arg};
-    struct image m[2];
-    osd_status st = images_open(dir, m);
+    const struct image *m = files->file;
     unsigned older = m[1].first && (!m[0].first || m[1].first < m[0].first);
-    if (!st)
-        st = replay_file(&r, &m[older]);
+    osd_status st = replay_file(&r, &m[older]);
+
     if (!st)
         st = replay_file(&r, &m[!older]);
-    free(m[0].data);
-    free(m[1].data);
     *ret_last = r.last;
     return st;
+}
+
+/* ---- searching ---- */
+
+/** A search for heads of records where there may be none. */
+struct search {
+    const struct image *m;
+    uint64_t
+        most; /* the greatest number that there can be: a file has no more records than bytes */
+    size_t
+        left; /* bytes of records that are looked at, at most: heads may be somebody's invention */
+};
+
+/* How far it is from here, where eight zeros stand for a number, to the next place where they need not: most
+ * of a journal was never written to. */
+static size_t zeros_at(const struct image *m, size_t at)
+{
+    static const uint8_t zeros[4096];
+
+    return m->len - at >= sizeof(zeros) && memcmp(m->data + at, zeros, sizeof(zeros)) == 0
+               ? sizeof(zeros) - HEAD_LEN
+               : 1;
+}
+
+/* How far the next head may be from here: behind a whole record, behind zeros, or one byte on. *ret_number: of
+ * the record that begins here; 0: none does. */
+static size_t head_at(struct search *s, size_t at, uint64_t *ret_number)
+{
+    const uint8_t *p = s->m->data + at;
+    uint64_t number = be64_get(p + 4);
+    uint32_t len = be32_get(p);
+    struct found f;
+
+    *ret_number = 0;
+    if (number == 0)
+        return zeros_at(s->m, at);
+    if (number > s->most || osd_crc32c(0, p, 16) != be32_get(p + 16))
+        return 1;
+    *ret_number = number;
+    if (len > s->left)
+        return 1;
+    s->left -= len;
+    return record_at(s->m, at, &f) ? HEAD_LEN + f.len : 1;
+}
+
+/* The greatest number up to `most` in a file. */
+static uint64_t greatest(const struct image *m, uint64_t most)
+{
+    struct search s = {m, most, 2 * m->len};
+    uint64_t ret = m->last <= most ? m->last : 0, number;
+
+    for (size_t at = m->end; at + HEAD_LEN <= m->len;) {
+        at += head_at(&s, at, &number);
+        if (number > ret)
+            ret = number;
+    }
+    return ret;
+}
+
+uint64_t journal_beyond(const struct journal_files *files, uint64_t after)
+{
+    uint64_t ret = 0;
+
+    for (int i = 0; i < 2; i++) {
+        const struct image *m = &files->file[i];
+        uint64_t number = greatest(m, after + 2 * (uint64_t)m->len);
+        if (number > after && number > ret)
+            ret = number;
+    }
+    return ret;
 }
 
 /* ---- the word ---- */

@@ -43,26 +43,34 @@ struct journal;
 /** A record that was found, in the order of the numbers. Another status than OSD_OK ends it. */
 typedef osd_status (*journal_visit)(void *arg, uint64_t number, const void *data, size_t len);
 
+/** What lies in the files of a journal, read once for all questions about it. */
+struct journal_files;
+
+/** Changes nothing; a directory that is not there holds no records. OSD_E_IO, OSD_E_NOMEM. */
+osd_status journal_read(const char *dir, struct journal_files **ret);
+
+/** NULL is allowed. */
+void journal_files_free(struct journal_files *files);
+
 /**
- * Show the records after number `after`. Changes nothing; a directory that is not there holds none.
+ * Show the records after number `after`.
  *
- * @return OSD_OK, OSD_E_IO, OSD_E_NOMEM, or what visit returned. *ret_last is the number of the last one
- *         shown, or after.
+ * @return OSD_OK, or what visit returned. *ret_last is the number of the last one shown, or after.
  */
-osd_status journal_replay(const char *dir, uint64_t after, journal_visit visit, void *arg,
-                          uint64_t *ret_last);
+osd_status journal_replay(const struct journal_files *files, uint64_t after,
+                          journal_visit visit, void *arg, uint64_t *ret_last);
 
 /** The least number beyond `after` of a record in the files; 0: there is none. When it is not the next
- *  one, a replay shows nothing. As journal_replay() otherwise. */
-osd_status journal_first(const char *dir, uint64_t after, uint64_t *ret);
+ *  one, a replay shows nothing. */
+uint64_t journal_first(const struct journal_files *files, uint64_t after);
 
-/** The numbers of the first record of each file; 0: it begins with none. As journal_replay() otherwise. */
-osd_status journal_begins(const char *dir, uint64_t ret[2]);
+/** The numbers of the first record of each file; 0: it begins with none. */
+void journal_begins(const struct journal_files *files, uint64_t ret[2]);
 
 /** The greatest number beyond `after` in the head of a record, wherever in the files it lies, but not
  *  inside of another one that is whole; 0: there is none. What a replay does not show of these is behind
- *  damage. As journal_replay() otherwise. */
-osd_status journal_beyond(const char *dir, uint64_t after, uint64_t *ret);
+ *  damage. */
+uint64_t journal_beyond(const struct journal_files *files, uint64_t after);
 
 /**
  * Begin an empty journal in dir, which is made if it is absent, in place of what it held: the

@@ -206,16 +206,17 @@ static osd_status get_applied(struct rdb *r, uint64_t *ret)
  * is not begun before. So one of them begins with a record that the database has, or with the next one,
  * as long as it has all that it ever had; one whose begin did not reach the disk tells nothing. But a database
  * that lost how far the journal leapt has lost something whatever the other file tells. */
-static osd_status check_begins(struct rdb *r, const char *dir, uint64_t applied, char *reason,
-                               size_t reason_len)
+static osd_status check_begins(const struct rdb *r, const struct journal_files *files,
+                               uint64_t applied, char *reason, size_t reason_len)
 {
     uint64_t first[2];
-    osd_status st = journal_begins(dir, first);
+
+    journal_begins(files, first);
     bool later[2] = {first[0] > applied + 1, first[1] > applied + 1};
     bool leapt = first[0] > applied + JOURNAL_LEAP || first[1] > applied + JOURNAL_LEAP;
 
-    if (st || !(leapt || (later[0] && later[1])))
-        return st;
+    if (!leapt && !(later[0] && later[1]))
+        return OSD_OK;
     uint64_t from = later[0] && (!later[1] || first[0] < first[1]) ? first[0] : first[1];
     snprintf(reason, reason_len,
              "store %s: the database has the journal's records up to %llu, the journal those "
@@ -227,12 +228,12 @@ static osd_status check_begins(struct rdb *r, const char *dir, uint64_t applied,
 
 /* Records behind the last one that could be shown. The next few may be what the process was writing when it
  * died: nobody was told of them, as the first of them is not there. */
-static osd_status look_beyond(struct rdb *r, const char *dir, uint64_t last)
+static void look_beyond(struct rdb *r, const struct journal_files *files, uint64_t last)
 {
     struct ahead *a = &r->ahead;
-    osd_status st = journal_beyond(dir, last, &a->beyond);
 
     a->found = last;
+    a->beyond = journal_beyond(files, last);
     if (a->beyond <= last + JOURNAL_AT_ONCE) {
         if (a->beyond > last + 1)
             osd_log(OSD_LOG_INFO,
@@ -241,7 +242,7 @@ static osd_status look_beyond(struct rdb *r, const char *dir, uint64_t last)
                     r->path, (unsigned long long)last + 1, (unsigned long long)a->beyond);
         a->beyond = 0;
     }
-    if (!st && a->beyond)
+    if (a->beyond)
         osd_log(
             OSD_LOG_WARN,
             "store %s: its journal can be read up to record %llu; those behind, up to "
@@ -249,6 +250,21 @@ static osd_status look_beyond(struct rdb *r, const char *dir, uint64_t last)
             "has to be done. If there was none, a disk has failed or somebody wrote there: "
             "run osdctl check, and restore what is missing",
             r->path, (unsigned long long)last, (unsigned long long)a->beyond);
+}
+
+static osd_status replay_files(struct rdb *r, const struct journal_files *files,
+                               journal_visit visit, uint64_t *ret_last, char *reason,
+                               size_t reason_len)
+{
+    uint64_t applied;
+    osd_status st = get_applied(r, &applied);
+
+    if (!st)
+        st = check_begins(r, files, applied, reason, reason_len);
+    if (!st)
+        st = journal_replay(files, applied, visit, r, ret_last);
+    if (!st)
+        look_beyond(r, files, *ret_last);
     return st;
 }
 
@@ -256,17 +272,16 @@ static osd_status replay(struct rdb *r, journal_visit visit, uint64_t *ret_last,
                          size_t reason_len)
 {
     _cleanup_free_ char *dir = NULL;
-    uint64_t applied;
-    osd_status st = get_applied(r, &applied);
+    struct journal_files *files;
 
-    if (st)
-        return st;
     if (asprintf(&dir, "%s/journal", r->path) < 0)
         return OSD_E_NOMEM;
-    st = check_begins(r, dir, applied, reason, reason_len);
-    if (!st)
-        st = journal_replay(dir, applied, visit, r, ret_last);
-    return st ? st : look_beyond(r, dir, *ret_last);
+    osd_status st = journal_read(dir, &files);
+    if (st)
+        return st;
+    st = replay_files(r, files, visit, ret_last, reason, reason_len);
+    journal_files_free(files);
+    return st;
 }
 
 /* The database has, it says, more records than there ever were: those to come get numbers that no client knows,

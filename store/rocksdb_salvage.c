@@ -166,14 +166,13 @@ static osd_status get_applied(struct salvage *s, uint64_t *ret, bool *ret_known)
 
 /* It is not known which records the database has. All of them make it what it was, but not those up
  * to some. */
-static osd_status whole_journal(struct salvage *s, const char *dir, uint64_t *ret_after)
+static osd_status whole_journal(struct salvage *s, const struct journal_files *files,
+                                uint64_t *ret_after)
 {
-    uint64_t first, last;
-    osd_status st = journal_first(dir, 0, &first);
+    uint64_t first = journal_first(files, 0), last;
 
     *ret_after = first ? first - 1 : 0;
-    if (!st)
-        st = journal_replay(dir, *ret_after, make_nothing_of, s, &last);
+    osd_status st = journal_replay(files, *ret_after, make_nothing_of, s, &last);
     if (!st && s->bad_record)
         s->bad_record = first;
     return st;
@@ -194,18 +193,15 @@ static void report_dropped(struct salvage *s, uint64_t last)
 }
 
 /* From where on the journal is taken: behind what the database has. */
-static osd_status find_start(struct salvage *s, const char *dir, uint64_t *ret_after)
+static osd_status find_start(struct salvage *s, const struct journal_files *files,
+                             uint64_t *ret_after)
 {
-    uint64_t next = 0, first = 0;
     bool known;
     osd_status st = get_applied(s, ret_after, &known);
 
-    if (!st)
-        st = journal_first(dir, *ret_after, &next);
-    if (!st)
-        st = journal_first(dir, 0, &first);
     if (st)
         return st;
+    uint64_t next = journal_first(files, *ret_after), first = journal_first(files, 0);
     bool gap = next > *ret_after + 1;
     if (s->log == LOG_SKIPPED || (s->log == LOG_ENDS && (!first || gap))) {
         s->ret->older = s->ret->uncounted = true;
@@ -214,7 +210,7 @@ static osd_status find_start(struct salvage *s, const char *dir, uint64_t *ret_a
     }
     if (!known || s->log == LOG_SKIPPED ||
         (gap && (s->suspect[CF_DEFAULT] || s->log == LOG_ENDS)))
-        return whole_journal(s, dir, ret_after);
+        return whole_journal(s, files, ret_after);
     if (gap) {
         s->ret->older = true;
         salvage_harmed(s, (struct store_id){0, 0},
@@ -235,26 +231,37 @@ static void report_beyond(struct salvage *s, uint64_t last, uint64_t beyond)
                    (unsigned long long)last, (unsigned long long)beyond);
 }
 
-static osd_status take_journal(struct salvage *s)
+static osd_status take_files(struct salvage *s, const struct journal_files *files)
 {
-    _cleanup_free_ char *dir = NULL;
-    uint64_t last = 0, beyond = 0;
+    uint64_t last = 0;
+    osd_status st = find_start(s, files, &s->taken);
 
-    if (asprintf(&dir, "%s/journal", s->source) < 0)
-        return OSD_E_NOMEM;
-    osd_status st = find_start(s, dir, &s->taken);
     if (!st)
-        st = journal_replay(dir, s->taken, take_record, s, &last);
-    if (!st)
-        st = journal_beyond(dir, last, &beyond);
+        st = journal_replay(files, s->taken, take_record, s, &last);
     if (st)
         return st;
+    uint64_t beyond = journal_beyond(files, last);
     s->ret->dropped = (beyond ? beyond : last) - s->taken;
     if (s->bad_record)
         report_dropped(s, last);
     if (beyond && !s->ret->older)
         report_beyond(s, last, beyond);
     return OSD_OK;
+}
+
+static osd_status take_journal(struct salvage *s)
+{
+    _cleanup_free_ char *dir = NULL;
+    struct journal_files *files;
+
+    if (asprintf(&dir, "%s/journal", s->source) < 0)
+        return OSD_E_NOMEM;
+    osd_status st = journal_read(dir, &files);
+    if (st)
+        return st;
+    st = take_files(s, files);
+    journal_files_free(files);
+    return st;
 }
 
 /* ---- data files ---- */

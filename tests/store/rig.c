@@ -305,6 +305,19 @@ uint64_t rig_random(uint64_t *seed, uint64_t n)
 
 /* ---- ballast ---- */
 
+osd_status rig_replay(const char *dir, uint64_t after, journal_visit visit, void *arg,
+                      uint64_t *ret_last)
+{
+    struct journal_files *files;
+    osd_status st = journal_read(dir, &files);
+
+    if (st)
+        return st;
+    st = journal_replay(files, after, visit, arg, ret_last);
+    journal_files_free(files);
+    return st;
+}
+
 #define BALLAST    20u /* more than what is removed key by key */
 #define BALLAST_AT 0x20000u
 

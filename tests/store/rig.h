@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "store/journal.h"
 #include "store/store.h"
 
 #define RIG_CAPACITY (1ULL << 30)
@@ -89,6 +90,10 @@ osd_status rig_txn_write(struct store_txn *t, struct store_id id, uint64_t off, 
                          uint64_t len);
 osd_status rig_txn_read(struct store_txn *t, struct store_id id, uint64_t off, void *dst,
                         uint64_t len);
+
+/** Read the files of a journal and replay them. */
+osd_status rig_replay(const char *dir, uint64_t after, journal_visit visit, void *arg,
+                      uint64_t *ret_last);
 
 /** Bytes that differ by place and seed, never zero. */
 void rig_fill(void *dst, size_t len, unsigned seed);

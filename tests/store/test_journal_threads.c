@@ -335,7 +335,7 @@ static void add_in_rounds(void)
         pthread_join(watcher, NULL);
         assert_int_equal(journal_last(mill.j), all_added());
         rig_ok(journal_written(mill.j, all_added()));
-        rig_ok(journal_replay(mill.dir, checked, show, &s, &end_at));
+        rig_ok(rig_replay(mill.dir, checked, show, &s, &end_at));
         assert_int_equal(s.n, all_added() - before);
         assert_int_equal(end_at, all_added());
         mill.may_release = checked;
@@ -378,11 +378,11 @@ static void test_store_journal_threads__all_up_to_the_last_number_is_there_and_s
         uint64_t last = journal_last(mill.j);
         rig_ok(journal_written(mill.j, last));
         expect_there(last);
-        rig_ok(journal_replay(mill.dir, released, show, &s, &end_at));
+        rig_ok(rig_replay(mill.dir, released, show, &s, &end_at));
         assert_true(end_at >= last);
         last = journal_last(mill.j);
         rig_ok(journal_sync(mill.j));
-        rig_ok(journal_replay(mill.image, released, show, &synced, &end_at));
+        rig_ok(rig_replay(mill.image, released, show, &synced, &end_at));
         assert_true(end_at >= last);
         released += rig_random(&seed, last - released + 1);
         journal_release(mill.j, released);
@@ -412,7 +412,7 @@ static void expect_one_end(void)
     assert_true(written < failed);
     assert_int_equal(journal_last(mill.j), all_added());
     rig_ok(journal_written(mill.j, written));
-    rig_ok(journal_replay(mill.dir, 0, show, &s, &end_at));
+    rig_ok(rig_replay(mill.dir, 0, show, &s, &end_at));
     assert_true(end_at >= written);
     assert_true(failed == UINT64_MAX || journal_written(mill.j, failed) != OSD_OK);
 }
@@ -461,7 +461,7 @@ static void test_store_journal_threads__numbers_go_on_wherever_they_began(void *
         adders_join();
         assert_int_equal(journal_last(mill.j), lasts[i] + all_added());
         rig_ok(journal_sync(mill.j));
-        rig_ok(journal_replay(mill.dir, lasts[i], show, &s, &end_at));
+        rig_ok(rig_replay(mill.dir, lasts[i], show, &s, &end_at));
         assert_int_equal(end_at, lasts[i] + all_added());
         end();
     }
