@@ -22,8 +22,8 @@
  *  OPEN to CLOSED  by take(), under the lock, which brings the members up to date. Who has read the word before
  *                  cannot exchange it any more.
  *  CLOSED to OPEN  by leave(), which gives the lock back, if the next record may end before `steady`. It may not
- *                  where the file is full and the other is not released, what is ready ends, or the mapping is
- *                  lost; and never after a failure.
+ *                  where it is the other file's turn, what is ready ends, or the mapping is lost; and never after
+ *                  a failure.
  * Between take() and leave() is done what is rare: a record that does not fit, change of file, failure, and
  * whatever looks at the members. Nobody waits for a copy there: who copies may have to take the lock.
  *
@@ -60,6 +60,7 @@
 
 #define HEAD_LEN 20u
 #define FILE_LEN (8u * 1024 * 1024)
+#define MAPPED   2u /* times a file: it goes on there while the other is not released */
 #define AHEAD    (2u * 1024 * 1024) /* a file is ready so far ahead of what is written */
 #define STEP     (256u * 1024)
 #define PAGE     4096u /* the smallest there is */
@@ -75,7 +76,7 @@
 struct jfile {
     int fd;
     bool all_ready; /* as far as it can be; atomic */
-    uint8_t *map;   /* file_len bytes; NULL: it cannot be mapped */
+    uint8_t *map;   /* map_len bytes; NULL: it cannot be mapped */
     uint64_t ready; /* so much has its blocks and pages; atomic, changed under ready_lock */
 
     /* With the word closed: */
@@ -104,7 +105,7 @@ struct copier {
 
 struct journal {
     /* What every record needs and hardly any changes. */
-    uint64_t file_len;
+    uint64_t file_len, map_len;
     uint64_t base;   /* a number that was in the word; atomic, changed with the word closed */
     uint64_t steady; /* end of the places that are taken out of the word; likewise */
     bool calls;      /* journal_calls(); likewise */
@@ -116,6 +117,7 @@ struct journal {
     _Alignas(64) pthread_mutex_t lock;
     uint64_t last; /* record added */
     unsigned current;
+    uint64_t extra; /* when it is crowded, so much is ready behind a file's end */
     uint64_t released;
     uint64_t failed_at; /* the record that could not be written, and how that was */
     osd_status failure;
@@ -423,12 +425,13 @@ static void take(struct journal *j)
     close_locked(j);
 }
 
-/* So far a file is ready, or as far as it can be. */
-static uint64_t ready_end(const struct jfile *f)
+/* So far a file is ready; NOWHERE: as far as it can be, or is needed before it is the other's turn. */
+static uint64_t ready_end(const struct journal *j, const struct jfile *f)
 {
-    return __atomic_load_n(&f->all_ready, __ATOMIC_RELAXED)
-               ? NOWHERE
-               : __atomic_load_n(&f->ready, __ATOMIC_RELAXED);
+    uint64_t ready = __atomic_load_n(&f->ready, __ATOMIC_RELAXED);
+
+    return __atomic_load_n(&f->all_ready, __ATOMIC_RELAXED) || ready >= j->file_len ? NOWHERE
+                                                                                    : ready;
 }
 
 /* Whether the file that is not written to still has what is needed. */
@@ -437,12 +440,18 @@ static bool other_is_held(const struct journal *j)
     return j->file[!j->current].last > j->released;
 }
 
+/* Whether a file is half full and the other not released. */
+static bool is_crowded(const struct journal *j)
+{
+    return j->file[j->current].pos > j->file_len / 2 && other_is_held(j);
+}
+
 /* The places may end here before there is something to do: what is ready should reach half as far ahead as
  * it does when it was just made, and behind half of a file the other is released. */
 static uint64_t quiet_end(const struct journal *j)
 {
     const struct jfile *f = &j->file[j->current], *other = &j->file[!j->current];
-    uint64_t end = least(ready_end(f), j->file_len + ready_end(other));
+    uint64_t end = least(ready_end(j, f), j->file_len + ready_end(j, other));
 
     end -= least(end, AHEAD / 2);
     return other_is_held(j) ? least(end, j->file_len / 2) : end;
@@ -460,6 +469,8 @@ static uint64_t look(struct journal *j)
         __atomic_store_n(&j->calls, calls, __ATOMIC_RELAXED);
     if (f->lost)
         return 0;
+    if (!other_is_held(j)) /* whose turn it is from there on */
+        ready = least(ready, j->file_len);
     return least(POS_MOST, calls ? ready : least(ready, quiet));
 }
 
@@ -500,7 +511,7 @@ static osd_status file_open(struct journal *j, int dir, const char *name, struct
     f->fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (f->fd < 0 || ftruncate(f->fd, 0) != 0 || fsync(f->fd) != 0)
         return errno_status();
-    void *map = mmap(NULL, j->file_len, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
+    void *map = mmap(NULL, j->map_len, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
     f->map = map == MAP_FAILED ? NULL : map;
     f->all_ready = !f->map;
     return OSD_OK;
@@ -529,6 +540,7 @@ osd_status journal_open(const char *dir, uint64_t last, uint64_t file_len, struc
     if (!j)
         return OSD_E_NOMEM;
     *j = (struct journal){.file_len = file_len ? file_len : FILE_LEN};
+    j->map_len = MAPPED * j->file_len;
     pthread_mutex_init(&j->lock, NULL);
     pthread_mutex_init(&j->ready_lock, NULL);
     j->last = j->base = j->awaited = j->released = last;
@@ -552,7 +564,7 @@ void journal_close(struct journal *j)
         return;
     for (int i = 0; i < 2; i++) {
         if (j->file[i].map)
-            munmap(j->file[i].map, j->file_len);
+            munmap(j->file[i].map, j->map_len);
         if (j->file[i].fd >= 0)
             close(j->file[i].fd);
     }
@@ -595,13 +607,13 @@ static void make_ready(struct journal *j, struct jfile *f, uint64_t upto)
 
     if (f->all_ready)
         return;
-    for (upto = upto < j->file_len ? upto : j->file_len; at < upto; at += len) {
-        len = j->file_len - at < STEP ? j->file_len - at : STEP;
+    for (upto = least(upto, j->map_len); at < upto; at += len) {
+        len = least(j->map_len - at, STEP);
         if (fallocate(f->fd, 0, (off_t)at, (off_t)len) != 0 || !populate(f->map + at, len))
             break;
         __atomic_store_n(&f->ready, at + len, __ATOMIC_RELEASE);
     }
-    if (at == j->file_len || at < upto)
+    if (at == j->map_len || at < upto)
         __atomic_store_n(&f->all_ready, true, __ATOMIC_RELAXED);
 }
 
@@ -611,9 +623,11 @@ void journal_make_ready(struct journal *j)
         return;
     take(j);
     struct jfile *f = &j->file[j->current], *other = &j->file[!j->current];
-    uint64_t upto = f->pos + AHEAD;
+    uint64_t upto = f->pos + AHEAD, end = least(upto, j->file_len);
+    if (is_crowded(j))
+        end = upto > j->file_len + j->extra ? upto : j->file_len + j->extra;
     leave(j);
-    make_ready(j, f, upto);
+    make_ready(j, f, end);
     if (upto > j->file_len)
         make_ready(j, other, upto - j->file_len);
     pthread_mutex_unlock(&j->ready_lock);
@@ -675,8 +689,10 @@ static osd_status choose_file(struct journal *j, struct jfile **ret)
     *ret = f;
     if (f->pos < j->file_len || other_is_held(j))
         return OSD_OK;
-    if (other->pos > 4 * j->file_len && ftruncate(other->fd, (off_t)j->file_len) != 0)
+    if (other->pos > j->map_len && ftruncate(other->fd, (off_t)j->map_len) != 0)
         return errno_status();
+    if (f->pos - j->file_len > j->extra / 2)
+        j->extra = 2 * (f->pos - j->file_len);
     other->pos = 0;
     j->current = !j->current;
     *ret = other;
@@ -932,7 +948,7 @@ bool journal_calls(struct journal *j)
 bool journal_crowded(struct journal *j)
 {
     take(j);
-    bool crowded = j->file[j->current].pos > j->file_len / 2 && other_is_held(j);
+    bool crowded = is_crowded(j);
     leave(j);
     return crowded;
 }

@@ -75,7 +75,8 @@ uint64_t journal_beyond(const struct journal_files *files, uint64_t after);
 /**
  * Begin an empty journal in dir, which is made if it is absent, in place of what it held: the
  * caller has all of that elsewhere, and `last`, durably. The first record gets number last + 1. A file of more than
- * file_len bytes (0: 8 MiB) is left for the other one, if that is free.
+ * file_len bytes (0: 8 MiB) is left for the other one, if that is free. Who keeps up with making it ready has
+ * records copied into up to twice as much.
  */
 osd_status journal_open(const char *dir, uint64_t last, uint64_t file_len,
                         struct journal **ret);
@@ -104,9 +105,9 @@ osd_status journal_sync(struct journal *j);
 /** Records up to this number are not needed any more. Any thread. */
 void journal_release(struct journal *j, uint64_t upto);
 
-/** Have blocks and pages of the files ready some way ahead of what is written. The first of them are
- *  when the journal is open; without them adding costs more. Any thread; one that finds another at
- *  it leaves it to that. */
+/** Have blocks and pages of the files ready some way ahead of what is written, and when it is crowded twice as
+ *  much behind the end of a file as was needed there before. The first of them are when the journal is open;
+ *  without them adding costs more. Any thread; one that finds another at it leaves it to that. */
 void journal_make_ready(struct journal *j);
 
 /** Whether it is time for journal_make_ready(), or it is crowded. Costs nothing. Any thread. */

@@ -328,15 +328,10 @@ static osd_status release(struct rdb *r)
 
 static osd_status keep_up(struct rdb *r)
 {
-    osd_status st = OSD_OK;
-
     if (rdb_failed(r))
-        return st;
+        return OSD_OK;
     journal_make_ready(r->ahead.journal);
-    st = ahead_drain(r);
-    if (!st && journal_crowded(r->ahead.journal))
-        st = release(r);
-    return st;
+    return journal_crowded(r->ahead.journal) ? release(r) : ahead_drain(r);
 }
 
 static void *ahead_main(void *arg)

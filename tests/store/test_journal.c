@@ -302,6 +302,44 @@ static void test_store_journal__its_files_take_turns_when_they_are_released(void
     end(&p);
 }
 
+/* Add, and answer what is called for but for the release, until a file has so many bytes. */
+static void add_until(struct place *p, const char *name, off_t len)
+{
+    while (end_of(p, name) < len) {
+        add_written(p, 1);
+        if (journal_calls(p->j))
+            journal_make_ready(p->j);
+    }
+}
+
+/* Would catch: a system call for each record behind a file's end while the other is not released, a copy behind
+ * what is mapped, and a file that stays as long as it once was. */
+static void test_store_journal__a_crowded_file_goes_on_where_it_is_mapped(void **state)
+{
+    struct place p = place_of(state);
+
+    begin(&p, 0);
+    add_until(&p, "b", 1);
+    uint64_t first = journal_last(p.j);
+    copies = 0;
+    add_until(&p, "b", 2 * SMALL - 300);
+    unsigned n = copies;
+    assert_int_equal(n, by_calls ? 0 : journal_last(p.j) - first);
+    add_until(&p, "b", 4 * SMALL);
+    assert_in_range(copies, n, by_calls ? 0 : n + 300 / HEAD_LEN);
+    uint64_t last = journal_last(p.j);
+    finds(&p, 0, 1, last);
+    journal_release(p.j, last);
+    add_written(&p, 1);
+    finds(&p, last, last + 1, last + 1);
+    add_until(&p, "a", SMALL);
+    assert_true(size_of(&p, "b") >= 4 * SMALL);
+    add_written(&p, 1);
+    assert_int_equal(size_of(&p, "b"), 2 * SMALL);
+    finds(&p, last, last + 1, journal_last(p.j));
+    end(&p);
+}
+
 /* Would catch: records of an earlier use of a file, which lie behind those of this one. */
 static void test_store_journal__what_a_file_held_before_is_not_shown(void **state)
 {
@@ -1022,6 +1060,7 @@ int main(int argc, char **argv)
         RIG_TEST(test_store_journal__what_was_written_is_found_in_order),
         RIG_TEST(test_store_journal__a_record_that_is_not_whole_ends_it),
         RIG_TEST(test_store_journal__its_files_take_turns_when_they_are_released),
+        RIG_TEST(test_store_journal__a_crowded_file_goes_on_where_it_is_mapped),
         RIG_TEST(test_store_journal__what_a_file_held_before_is_not_shown),
         RIG_TEST(test_store_journal__what_follows_a_gap_is_not_shown),
         RIG_TEST(test_store_journal__half_of_an_earlier_use_hides_nothing),
