@@ -558,16 +558,25 @@ osd_status journal_open(const char *dir, uint64_t last, uint64_t file_len, struc
     return OSD_OK;
 }
 
+/* What was made ready and not used is given back: who opens it next would read all of it. */
+static void file_close(struct jfile *f, uint64_t map_len)
+{
+    if (f->map)
+        munmap(f->map, map_len);
+    if (f->fd < 0)
+        return;
+    bool given = ftruncate(f->fd, (off_t)f->pos) == 0;
+    (void)given; /* it need not be */
+    close(f->fd);
+}
+
 void journal_close(struct journal *j)
 {
     if (!j)
         return;
-    for (int i = 0; i < 2; i++) {
-        if (j->file[i].map)
-            munmap(j->file[i].map, j->map_len);
-        if (j->file[i].fd >= 0)
-            close(j->file[i].fd);
-    }
+    close_locked(j);
+    for (int i = 0; i < 2; i++)
+        file_close(&j->file[i], j->map_len);
     pthread_mutex_destroy(&j->lock);
     pthread_mutex_destroy(&j->ready_lock);
     free(j);

@@ -81,7 +81,7 @@ uint64_t journal_beyond(const struct journal_files *files, uint64_t after);
 osd_status journal_open(const char *dir, uint64_t last, uint64_t file_len,
                         struct journal **ret);
 
-/** NULL is allowed. */
+/** What of the files is ready and not used is given back. NULL is allowed. */
 void journal_close(struct journal *j);
 
 /** The checksum that journal_add() takes: of all bytes of the pieces. */

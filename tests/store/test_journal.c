@@ -340,6 +340,29 @@ static void test_store_journal__a_crowded_file_goes_on_where_it_is_mapped(void *
     end(&p);
 }
 
+/* Would catch: files as long as they once were, all of which the next to open them reads; or less than what they
+ * hold. */
+static void test_store_journal__what_is_ready_and_not_used_is_given_back(void **state)
+{
+    struct place p = place_of(state);
+
+    begin(&p, 0);
+    assert_int_equal(size_of(&p, "a") > 0, !by_calls);
+    end(&p);
+    assert_int_equal(size_of(&p, "a"), 0);
+    begin(&p, 0);
+    add_until(&p, "b", 3 * SMALL);
+    uint64_t last = journal_last(p.j);
+    journal_release(p.j, last);
+    add_written(&p, 1);
+    off_t a = end_of(&p, "a"), b = end_of(&p, "b");
+    assert_true(size_of(&p, "a") > a);
+    end(&p);
+    assert_int_equal(size_of(&p, "a"), a);
+    assert_int_equal(size_of(&p, "b"), b);
+    finds(&p, last, last + 1, last + 1);
+}
+
 /* Would catch: records of an earlier use of a file, which lie behind those of this one. */
 static void test_store_journal__what_a_file_held_before_is_not_shown(void **state)
 {
@@ -1061,6 +1084,7 @@ int main(int argc, char **argv)
         RIG_TEST(test_store_journal__a_record_that_is_not_whole_ends_it),
         RIG_TEST(test_store_journal__its_files_take_turns_when_they_are_released),
         RIG_TEST(test_store_journal__a_crowded_file_goes_on_where_it_is_mapped),
+        RIG_TEST(test_store_journal__what_is_ready_and_not_used_is_given_back),
         RIG_TEST(test_store_journal__what_a_file_held_before_is_not_shown),
         RIG_TEST(test_store_journal__what_follows_a_gap_is_not_shown),
         RIG_TEST(test_store_journal__half_of_an_earlier_use_hides_nothing),
