@@ -144,7 +144,7 @@ void deltas_end(struct txn *t, bool commit)
         struct delta *d = &t->deltas[i];
         delta_end(&d->part->used, d->used, commit);
         delta_end(&d->part->count, d->count, commit);
-        if (commit && d->changed)
+        if (commit && d->changed && d->part->pid) /* of the root: root_changed() */
             __atomic_add_fetch(&d->part->changes, 1, __ATOMIC_RELEASE);
     }
     t->n_deltas = 0;

@@ -4,7 +4,8 @@
  *
  * Every partition and object has an empty key in the family of ids: its container (0 for
  * partitions), its kind, its own number. A page is one walk over keys that lie side by side; one of
- * partitions is made of what is in memory of them.
+ * partitions is made of what is in memory of them. A container's changes are counted when its listing
+ * shows them, and the count is read before the walk: so what is counted is listed.
  */
 #include "rocksdb_internal.h"
 
@@ -74,12 +75,10 @@ osd_status rdb_list(struct store_txn *base, uint64_t pid, enum store_kind kind, 
 
     if (!p)
         return OSD_E_NOT_FOUND;
+    *ret_changes = __atomic_load_n(&p->changes, __ATOMIC_ACQUIRE);
     if (pid == 0)
         *ret_n = listed_parts(t, from, ids, max, ret_next);
     else
         st = list_objects(t, pid, kind, from, ids, max, ret_n, ret_next);
-    if (st)
-        return st;
-    *ret_changes = __atomic_load_n(&p->changes, __ATOMIC_ACQUIRE);
-    return OSD_OK;
+    return st;
 }

@@ -552,9 +552,16 @@ static void new_part_applied(struct txn *t)
         dup_start(t->rdb, d);
 }
 
+/* Partitions have come or gone, and the table shows it. */
+static void root_changed(struct rdb *r)
+{
+    __atomic_add_fetch(&r->root->changes, 1, __ATOMIC_RELEASE);
+}
+
 static void txn_applied(struct txn *t)
 {
     struct rdb *r = t->rdb;
+    bool parts = t->removed || t->new_parts;
 
     if (t->formatted)
         apply_format(t);
@@ -572,6 +579,8 @@ static void txn_applied(struct txn *t)
         dup_forget(r, t->concluded);
     while (t->new_parts)
         new_part_applied(t);
+    if (parts)
+        root_changed(r);
     if (t->index_changes)
         index_wake(r);
     if (t->outcome.seq && !t->outcome.number) /* otherwise it is: ahead_commit() */

@@ -34,7 +34,9 @@ struct listing {
     bool of_members;    /* of the collection addressed */
     uint64_t announced; /* bytes of the entries so far, returned or not */
     uint64_t continuation;
-    uint64_t changes;
+    uint64_t began,
+        changes; /* of the container, counted before the first walk and before the last */
+    bool begun;
     size_t look_ahead; /* ids counted beyond the page */
     bool full;         /* an entry did not fit: nothing more is returned */
     bool endless;      /* announced is not known */
@@ -44,13 +46,19 @@ static osd_status next_chunk(struct listing *l, uint64_t from, uint64_t *ids, si
                              size_t *ret_n, uint64_t *ret_next)
 {
     struct command *c = l->c;
+    osd_status st;
 
     if (l->of_members) {
         l->changes = device_member_changes(c->dev, c->target);
-        return ops_of(c)->members(c->txn, c->target, from, ids, max, ret_n, ret_next);
+        st = ops_of(c)->members(c->txn, c->target, from, ids, max, ret_n, ret_next);
+    } else {
+        st = ops_of(c)->list(c->txn, c->target.pid, l->kind, from, ids, max, ret_n, ret_next,
+                             &l->changes);
     }
-    return ops_of(c)->list(c->txn, c->target.pid, l->kind, from, ids, max, ret_n, ret_next,
-                           &l->changes);
+    if (!l->begun)
+        l->began = l->changes;
+    l->begun = true;
+    return st;
 }
 
 /* ---- plain ids ---- */
@@ -171,15 +179,15 @@ static osd_status walk_entries(struct listing *l)
 
 /* ---- the command ---- */
 
-static uint32_t current_id(const struct listing *l)
+static uint32_t list_id(uint64_t changes)
 {
-    return (uint32_t)l->changes | ID_FLAG;
+    return (uint32_t)changes | ID_FLAG;
 }
 
 /* An identifier we can have given out: of this container's past. */
 static bool is_known(const struct listing *l, uint32_t id)
 {
-    return id & ID_FLAG && ((current_id(l) - id) & ~ID_FLAG) < 1u << 30;
+    return id & ID_FLAG && ((list_id(l->changes) - id) & ~ID_FLAG) < 1u << 30;
 }
 
 static void put_head(struct listing *l)
@@ -190,13 +198,13 @@ static void put_head(struct listing *l)
     struct osd_list_head h = {
         .additional_len = l->endless ? UINT64_MAX : OSD_LIST_HEADER_LEN - 8 + l->announced,
         .continuation = l->continuation,
-        .changed = given != 0 && given != current_id(l),
+        .changed = given != 0 && given != list_id(l->changes),
         .with_attrs = c->cdb.list_attr,
         .what = what[l->kind].lists,
         .list_collection = c->cdb.op == OSD_OP_LIST_COLLECTION};
 
     if (l->continuation)
-        h.list_id = given ? given : current_id(l);
+        h.list_id = given ? given : list_id(l->began);
     osd_list_head_encode(&h, c->cdb.gen, raw);
     osd_writer_patch(&l->w, 0, raw, sizeof(raw));
 }

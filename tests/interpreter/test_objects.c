@@ -359,6 +359,67 @@ static void test_interpreter_objects__list_tells_of_changes(void **state)
     }
 }
 
+/* A store in which somebody creates an object when a listing goes on. */
+static struct {
+    struct store_ops ops;
+    osd_status (*list)(struct store_txn *t, uint64_t pid, enum store_kind kind, uint64_t from,
+                       uint64_t *ids, size_t max, size_t *ret_n, uint64_t *ret_next,
+                       uint64_t *ret_changes);
+    struct osd_store *store;
+    unsigned walks;
+} busy;
+
+static void create_beside(struct osd_store *s)
+{
+    struct store_meta m = {.kind = STORE_USER};
+    struct store_id id = {RIG_PID, OSD_ID_FIRST};
+    struct store_txn *t;
+
+    assert_int_equal(s->ops->begin(s, (struct store_id){RIG_PID, 0}, STORE_SHARED, &t), OSD_OK);
+    assert_int_equal(s->ops->create(t, id, &m, &id), OSD_OK);
+    assert_int_equal(s->ops->commit(t, 0), OSD_OK);
+}
+
+static osd_status busy_list(struct store_txn *t, uint64_t pid, enum store_kind kind,
+                            uint64_t from, uint64_t *ids, size_t max, size_t *ret_n,
+                            uint64_t *ret_next, uint64_t *ret_changes)
+{
+    if (busy.walks++ == 1)
+        create_beside(busy.store);
+    return busy.list(t, pid, kind, from, ids, max, ret_n, ret_next, ret_changes);
+}
+
+/* Would catch: an object that appears before the place where a long LIST is, and which its continuation
+ * does not tell of. */
+static void test_interpreter_objects__list_tells_of_changes_while_it_works(void **state)
+{
+    enum { MANY = 3000, ROOM = 2500 };
+    struct osd_cdb c = rig_cmd(OSD_OP_CREATE, OSD_GEN2, RIG_PID, 0);
+    struct rig *rig = *state;
+    const struct store_ops *ops = rig->store->ops;
+
+    rig_partition(rig, RIG_PID);
+    rig_object(rig, RIG_PID, OSD_ID_FIRST);
+    c.count = MANY;
+    rig_good(rig, &c);
+    c = rig_cmd(OSD_OP_REMOVE, OSD_GEN2, RIG_PID, OSD_ID_FIRST);
+    rig_good(rig, &c);
+    busy.ops = *ops;
+    busy.list = ops->list;
+    busy.store = rig->store;
+    busy.walks = 0;
+    busy.ops.list = busy_list;
+    rig->store->ops = &busy.ops;
+    struct osd_list_head h = list(rig, OSD_GEN2, RIG_PID, 0, 0, 24 + 8 * ROOM);
+    rig->store->ops = ops;
+    assert_true(busy.walks >= 2);
+    assert_int_equal(be64_get(rig->in + 24), OSD_ID_FIRST + 1);
+    assert_true(h.continuation);
+    h = list(rig, OSD_GEN2, RIG_PID, h.continuation, h.list_id, 24 + 8 * ROOM);
+    assert_false(h.continuation);
+    assert_true(h.changed);
+}
+
 static void test_interpreter_objects__list_partitions(void **state)
 {
     struct rig *rig = *state;
@@ -556,6 +617,7 @@ int main(void)
         rig_test(test_interpreter_objects__list_in_pages),
         rig_test(test_interpreter_objects__pages_of_many_are_whole_and_announce_enough),
         rig_test(test_interpreter_objects__list_tells_of_changes),
+        rig_test(test_interpreter_objects__list_tells_of_changes_while_it_works),
         rig_test(test_interpreter_objects__list_partitions),
         rig_test(test_interpreter_objects__list_with_attributes),
         rig_test(test_interpreter_objects__quotas_name_their_attribute),

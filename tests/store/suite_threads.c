@@ -410,6 +410,71 @@ static void test_store_threads__a_partition_may_go_while_it_is_looked_at(void **
     free(workers);
 }
 
+/* ---- a listing beside creators ---- */
+
+#define MADE 3000
+
+static void *create_ever_more(void *arg)
+{
+    struct worker *w = arg;
+
+    for (unsigned i = 0; i < MADE; i++) {
+        struct store_meta m = {.kind = w->p.pid ? STORE_USER : STORE_PARTITION};
+        struct store_id id = {w->p.pid ? w->p.pid : STORE_ID_FIRST + i,
+                              w->p.pid ? STORE_ID_FIRST + i : 0};
+        struct store_txn *t;
+        note(w, w->r->ops->begin(w->r->s, w->p, STORE_SHARED, &t));
+        note(w, w->r->ops->create(t, id, &m, &id));
+        note(w, w->r->ops->commit(t, 0));
+    }
+    return NULL;
+}
+
+/* All that is in a container, and the count of its changes as the listing of it tells. */
+static size_t list_all(struct rig *r, struct store_id in, uint64_t *ret_changes)
+{
+    static uint64_t ids[MADE + 1];
+    struct store_txn *t;
+    uint64_t next;
+    size_t n;
+
+    assert_int_equal(r->ops->begin(r->s, in, STORE_SHARED, &t), OSD_OK);
+    assert_int_equal(r->ops->list(t, in.pid, in.pid ? STORE_USER : STORE_PARTITION, 0, ids,
+                                  MADE + 1, &n, &next, ret_changes),
+                     OSD_OK);
+    r->ops->abort(t);
+    return n;
+}
+
+static void list_beside_creator(struct rig *r, struct store_id in)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+    uint64_t before, changes;
+    pthread_t thread;
+    size_t n, there = list_all(r, in, &before);
+
+    assert_non_null(w);
+    *w = (struct worker){.r = r, .p = in};
+    assert_int_equal(pthread_create(&thread, NULL, create_ever_more, w), 0);
+    do {
+        n = list_all(r, in, &changes);
+        assert_in_range(n, there + changes - before, there + MADE);
+    } while (n < there + MADE);
+    pthread_join(thread, NULL);
+    assert_int_equal(w->wrong, 0);
+    free(w);
+}
+
+/* Would catch: a change that is counted and not listed. Who continues the listing with that count would
+ * never hear of it. */
+static void test_store_threads__what_a_listing_counts_it_lists(void **state)
+{
+    struct rig *r = *state;
+
+    list_beside_creator(r, (struct store_id){0, 0});
+    list_beside_creator(r, rig_partition(r));
+}
+
 int suite_threads(void)
 {
     const struct CMUnitTest tests[] = {
@@ -417,6 +482,7 @@ int suite_threads(void)
         RIG_TEST(test_store_threads__creators_of_many_objects_do_not_hinder_each_other),
         RIG_TEST(test_store_threads__appends_neither_tear_nor_vanish),
         RIG_TEST(test_store_threads__a_partition_may_go_while_it_is_looked_at),
+        RIG_TEST(test_store_threads__what_a_listing_counts_it_lists),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
