@@ -360,11 +360,11 @@ static size_t head_at(struct search *s, size_t at, uint64_t *ret_number)
     return record_at(s->m, at, &f) ? HEAD_LEN + f.len : 1;
 }
 
-/* The greatest number up to `most` in a file. */
+/* The greatest number in a file; of records that begin with one beyond `most`: none. */
 static uint64_t greatest(const struct image *m, uint64_t most)
 {
     struct search s = {m, most, 2 * m->len};
-    uint64_t ret = m->last <= most ? m->last : 0, number;
+    uint64_t ret = m->first <= most ? m->last : 0, number;
 
     for (size_t at = m->end; at + HEAD_LEN <= m->len;) {
         at += head_at(&s, at, &number);

@@ -444,6 +444,23 @@ static void test_store_journal__what_lies_in_a_whole_record_is_none_of_its_own(v
     begins(&p, 0, 0);
 }
 
+/* Would catch: a file passed over because the last of its records is farther on than damage takes them, although its
+ * first is not. */
+static void test_store_journal__a_file_that_begins_near_enough_is_found_to_its_end(void **state)
+{
+    struct place p = place_of(state);
+    const uint64_t before = 1000000;
+
+    begin(&p, before);
+    add_written(&p, 10);
+    end(&p);
+    uint64_t reach = 2 * (uint64_t)size_of(&p, "a");
+    assert_int_equal(beyond(&p, before + 10 - reach), before + 10);
+    assert_int_equal(beyond(&p, before + 5 - reach), before + 10);
+    assert_int_equal(beyond(&p, before + 1 - reach), before + 10);
+    assert_int_equal(beyond(&p, before - reach), 0);
+}
+
 /* Would catch: a head stepped over together with the zeros in front of it. */
 static void test_store_journal__a_head_is_found_behind_any_number_of_zeros(void **state)
 {
@@ -1089,6 +1106,7 @@ int main(int argc, char **argv)
         RIG_TEST(test_store_journal__what_follows_a_gap_is_not_shown),
         RIG_TEST(test_store_journal__half_of_an_earlier_use_hides_nothing),
         RIG_TEST(test_store_journal__what_lies_in_a_whole_record_is_none_of_its_own),
+        RIG_TEST(test_store_journal__a_file_that_begins_near_enough_is_found_to_its_end),
         RIG_TEST(test_store_journal__a_head_is_found_behind_any_number_of_zeros),
         RIG_TEST(test_store_journal__a_search_among_invented_heads_ends),
         RIG_TEST(test_store_journal__loss_of_power_leaves_what_was_synced),
