@@ -65,7 +65,7 @@ static bool move_delta(const struct txn *t, const struct part *p, struct counter
             return false;
     } while (growth(next) != growth(*own) &&
              !__atomic_compare_exchange_n(&c->most, &most, others + growth(next), true,
-                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+                                          __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
     *own = next;
     return true;
 }
@@ -127,15 +127,16 @@ osd_status count_objects(struct txn *t, struct part *p, int64_t delta, uint64_t 
     return OSD_OK;
 }
 
-/* What a delta is of a counter at the end: `most` has the growth already. */
+/* What a delta is of a counter at the end: `most` has the growth already. What is given back leaves `now`
+ * first: who takes the room may add to `now` at once, which nobody shall see beyond the limit. */
 static void delta_end(struct counter *c, int64_t delta, bool commit)
 {
     uint64_t over = growth(delta) - (commit ? (uint64_t)delta : 0);
 
-    if (over)
-        __atomic_sub_fetch(&c->most, over, __ATOMIC_RELAXED);
     if (commit && delta)
         __atomic_add_fetch(&c->now, (uint64_t)delta, __ATOMIC_RELAXED);
+    if (over)
+        __atomic_sub_fetch(&c->most, over, __ATOMIC_RELEASE);
 }
 
 void deltas_end(struct txn *t, bool commit)
