@@ -71,6 +71,9 @@ static osd_status get_through(struct txn *t, enum cf cf, const void *key, size_t
 {
     struct rdb *r = t->rdb;
     char *err = NULL;
+
+    if (!t->batch) /* then the batch alone is asked for, and nothing was put into it yet */
+        return OSD_E_NOT_FOUND;
     char *v = batch_only
                   ? rocksdb_writebatch_wi_get_from_batch_cf(t->batch, r->options, r->cf[cf],
                                                             key, key_len, &ret->len, &err)

@@ -240,6 +240,38 @@ static void test_store_txn__not_found_leaves_the_transaction_usable(void **state
     assert_int_equal(rig_get_meta(r, o).length, 3);
 }
 
+/* A partition, and an object in it with bytes, by ids that were in use. */
+static void make_again(struct rig *r, struct store_txn *t, struct store_id p, struct store_id o)
+{
+    struct store_meta as_partition = rig_meta(STORE_PARTITION),
+                      as_object = rig_meta(STORE_USER);
+    struct store_id made;
+
+    rig_ok(r->ops->create(t, p, &as_partition, &made));
+    rig_ok(r->ops->create(t, o, &as_object, &made));
+    rig_ok(rig_txn_write(t, o, 0, "abc", 3));
+    rig_commit(r, t);
+    assert_int_equal(rig_get_meta(r, o).length, 3);
+    assert_int_equal(rig_get_meta(r, p).count, 1);
+}
+
+/* Would catch: looking into a batch that there is not, where nothing else can have it. */
+static void test_store_txn__what_went_at_once_is_made_again(void **state)
+{
+    struct rig *r = *state;
+    struct store_id p = rig_partition(r), o = rig_object(r, p.pid);
+    struct store_meta m = rig_meta(STORE_ROOT);
+    struct store_txn *t;
+
+    rig_ballast(r, p.pid);
+    t = rig_begin(r, p, STORE_EXCLUSIVE);
+    rig_ok(r->ops->remove(t, p, true));
+    make_again(r, t, p, o);
+    t = rig_begin(r, root, STORE_EXCLUSIVE);
+    rig_ok(r->ops->format(t, 0, &m));
+    make_again(r, t, p, o);
+}
+
 /* ---- permission ---- */
 
 static void test_store_txn__bytes_are_read_under_a_lock_that_covers_them(void **state)
@@ -614,6 +646,7 @@ int suite_txn(void)
         RIG_TEST(test_store_txn__commit_keeps_everything),
         RIG_TEST(test_store_txn__a_commit_after_a_failed_change_keeps_nothing),
         RIG_TEST(test_store_txn__not_found_leaves_the_transaction_usable),
+        RIG_TEST(test_store_txn__what_went_at_once_is_made_again),
         RIG_TEST(test_store_txn__bytes_are_read_under_a_lock_that_covers_them),
         RIG_TEST(test_store_txn__creation_and_removal_need_the_right_lock),
         RIG_TEST(test_store_txn__later_calls_see_earlier_ones),
