@@ -15,7 +15,7 @@
 
 #define PARTITIONS 256u
 #define OBJECTS    4096u
-#define CLAIMS     1024u /* hash buckets */
+#define CLAIMS     4096u /* one CREATE claims up to 65,535 ids */
 
 struct object_lock {
     _Alignas(64) pthread_rwlock_t lock;
