@@ -58,6 +58,7 @@ static const struct {
     {"peer_write_64k", 0, 2, 1},   {"peer_compute", 0, 8, 1}};
 static const unsigned threads[] = {1, 4, 2, 8, 16}; /* 4 right after 1 */
 #define N_THREADS (sizeof(threads) / sizeof(threads[0]))
+#define MORE      3u /* times the rounds of other figures: these scatter more */
 
 struct options {
     const char *store, *dir, *json, *only;
@@ -141,6 +142,7 @@ static void report_ratios(const struct bench_series *all, json_t *list)
 struct together {
     struct bench_series speed[N_THREADS], cpu[N_THREADS]; /* threads of one store */
     struct bench_series one, four;                        /* speed of processes */
+    struct bench_series most; /* how many times one thread's speed the CPUs have time for */
 };
 
 static void report_together(const struct bench_op *op, const struct together *t, double target,
@@ -162,6 +164,8 @@ static void report_together(const struct bench_op *op, const struct together *t,
     bench_report(list, op->name, what, "apart", &apart, 0, false);
     snprintf(what, sizeof(what), "%s, CPU time of one, 4 threads / 1", op->what);
     bench_report(list, op->name, what, "cpu", &cost, 0, true);
+    snprintf(what, sizeof(what), "%s, CPUs / CPU time of one, all threads", op->what);
+    bench_report(list, op->name, what, "most", &t->most, 0, false);
 }
 
 static void one_round(struct together *t, struct bench_work *works, struct bench_processes *p,
@@ -171,6 +175,8 @@ static void one_round(struct together *t, struct bench_work *works, struct bench
         struct bench_rate r = bench_by_threads(works, op, threads[k]);
         bench_series_add(&t->speed[k], r.speed);
         bench_series_add(&t->cpu[k], r.cpu);
+        if (threads[k] == 1)
+            bench_series_add(&t->most, 1000.0 * bench_cpus() / r.all / r.speed);
         if (threads[k] != BENCH_PROCESSES)
             continue;
         bench_series_add(&t->one, bench_by_processes(p, op, 1).speed);
@@ -188,7 +194,7 @@ static void measure_together(const struct options *o, struct bench_work *works,
         op.batch *= scaled[i].times;
         if (o->only && strcmp(o->only, op.name) != 0)
             continue;
-        for (unsigned round = 0; round < scaled[i].warm + o->rounds; round++) {
+        for (unsigned round = 0; round < scaled[i].warm + MORE * o->rounds; round++) {
             if (round == scaled[i].warm)
                 t = (struct together){0};
             one_round(&t, works, p, &op);

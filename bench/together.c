@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 /** When somebody's batch was. */
 struct turn {
     uint64_t from, to, cpu; /* ns; cpu: time of this thread */
+    uint64_t all;           /* of all threads of the process; 0: not alone */
 };
 
 static cpu_set_t everywhere; /* where the process may run, before bench_pin() */
@@ -34,11 +36,16 @@ void bench_together_init(void)
     sched_getaffinity(0, sizeof(everywhere), &everywhere);
 }
 
-static uint64_t thread_ns(void)
+unsigned bench_cpus(void)
+{
+    return (unsigned)CPU_COUNT(&everywhere);
+}
+
+static uint64_t cpu_ns(clockid_t of)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    clock_gettime(of, &t);
     return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
@@ -52,21 +59,24 @@ static void settle(const struct bench_work *w)
     bench_cmd_run(w->to, &flush);
 }
 
+/* alone: no other thread of this process has a batch. */
 static struct turn one_batch(struct bench_work *w, const struct bench_op *op,
-                             pthread_barrier_t *start)
+                             pthread_barrier_t *start, bool alone)
 {
-    struct turn t;
+    struct turn t = {0};
 
     settle(w);
     w->turn++;
     op->prepare(w, op);
     pthread_barrier_wait(start);
-    t.cpu = thread_ns();
+    uint64_t before = cpu_ns(CLOCK_PROCESS_CPUTIME_ID);
+    t.cpu = cpu_ns(CLOCK_THREAD_CPUTIME_ID);
     t.from = bench_now_ns();
     for (unsigned i = 0; i < op->batch; i++)
         op->step(w, op, i);
     t.to = bench_now_ns();
-    t.cpu = thread_ns() - t.cpu;
+    t.cpu = cpu_ns(CLOCK_THREAD_CPUTIME_ID) - t.cpu;
+    t.all = alone ? cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - before : 0;
     pthread_barrier_wait(start);
     op->tidy(w, op);
     return t;
@@ -83,7 +93,7 @@ static struct bench_rate rate_of(const struct turn *t, unsigned n, const struct 
         cpu += t[i].cpu;
     }
     return (struct bench_rate){1e6 * commands / (double)(to - from),
-                               (double)cpu / 1e3 / commands};
+                               (double)cpu / 1e3 / commands, (double)t[0].all / 1e3 / commands};
 }
 
 /* ---- threads ---- */
@@ -93,6 +103,7 @@ struct runner {
     pthread_barrier_t *start;
     struct bench_work *work;
     const struct bench_op *op;
+    bool alone;
     struct turn turn;
 };
 
@@ -101,7 +112,7 @@ static void *run_batch(void *arg)
     struct runner *r = arg;
 
     sched_setaffinity(0, sizeof(everywhere), &everywhere);
-    r->turn = one_batch(r->work, r->op, r->start);
+    r->turn = one_batch(r->work, r->op, r->start, r->alone);
     return NULL;
 }
 
@@ -114,7 +125,7 @@ struct bench_rate bench_by_threads(struct bench_work *works, const struct bench_
 
     pthread_barrier_init(&start, NULL, n);
     for (unsigned i = 0; i < n; i++) {
-        r[i] = (struct runner){.start = &start, .work = &works[i], .op = op};
+        r[i] = (struct runner){.start = &start, .work = &works[i], .op = op, .alone = n == 1};
         if (pthread_create(&r[i].thread, NULL, run_batch, &r[i]))
             bench_die("no thread");
     }
@@ -155,7 +166,7 @@ static noreturn void serve(const struct bench_processes *p, int asked, int tell,
     bench_furnish(&to, 0);
     bench_work_init(&w, &to, dir, 0, BENCH_PID, 0);
     while (read(asked, &op, sizeof(op)) == sizeof(op)) {
-        struct turn t = one_batch(&w, &op, p->start);
+        struct turn t = one_batch(&w, &op, p->start, false);
         if (write(tell, &t, sizeof(t)) != sizeof(t))
             bench_die("a batch cannot be told: %m");
     }

@@ -17,6 +17,7 @@
 struct bench_rate {
     double speed; /* thousand commands per second */
     double cpu;   /* us of a thread per command, not of those in the background */
+    double all;   /* us of these as well; only of one thread, else 0 */
 };
 
 /** A batch by each of n threads at once, which run on any CPU that this process had when it began. */
@@ -25,6 +26,9 @@ struct bench_rate bench_by_threads(struct bench_work *works, const struct bench_
 
 /** Remember the CPUs this process may use. Before bench_pin(). */
 void bench_together_init(void);
+
+/** How many they are. */
+unsigned bench_cpus(void);
 
 struct bench_processes;
 
