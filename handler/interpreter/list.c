@@ -34,8 +34,8 @@ struct listing {
     bool of_members;    /* of the collection addressed */
     uint64_t announced; /* bytes of the entries so far, returned or not */
     uint64_t continuation;
-    uint64_t began,
-        changes; /* of the container, counted before the first walk and before the last */
+    uint64_t began;   /* changes of the container, counted before the first walk */
+    uint64_t changes; /* ... before the last */
     bool begun;
     size_t look_ahead; /* ids counted beyond the page */
     bool full;         /* an entry did not fit: nothing more is returned */

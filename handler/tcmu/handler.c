@@ -36,8 +36,8 @@
 #define TOGETHER 8u
 #define DAY_MS   86400000ULL
 
-/* A transfer that took that long by a clock that counts milliseconds waited for a disk: as many
- * that come next go to the pool. */
+/* A transfer that took SLOW_MS, by a clock that counts milliseconds, waited for a disk: the ASIDE next
+ * ones go to the pool. */
 #define SLOW_MS 3u
 #define ASIDE   16u
 
