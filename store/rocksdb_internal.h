@@ -458,6 +458,8 @@ void ahead_close(struct rdb *r);
 
 /* rocksdb_replay.c */
 #define APPLIED "journal" /* in the default family: number of the last record that is there */
+/** journal_read() of the store in this directory. */
+osd_status rdb_read_journal(const char *store, struct journal_files **ret);
 /** Take what a crash left in the journal into the database, and begin a new one. */
 osd_status ahead_open(struct rdb *r, char *reason, size_t reason_len);
 /** Whether the journal holds what is not in the database. */

@@ -268,15 +268,21 @@ static osd_status replay_files(struct rdb *r, const struct journal_files *files,
     return st;
 }
 
+osd_status rdb_read_journal(const char *store, struct journal_files **ret)
+{
+    _cleanup_free_ char *dir = NULL;
+
+    if (asprintf(&dir, "%s/journal", store) < 0)
+        return OSD_E_NOMEM;
+    return journal_read(dir, ret);
+}
+
 static osd_status replay(struct rdb *r, journal_visit visit, uint64_t *ret_last, char *reason,
                          size_t reason_len)
 {
-    _cleanup_free_ char *dir = NULL;
     struct journal_files *files;
+    osd_status st = rdb_read_journal(r->path, &files);
 
-    if (asprintf(&dir, "%s/journal", r->path) < 0)
-        return OSD_E_NOMEM;
-    osd_status st = journal_read(dir, &files);
     if (st)
         return st;
     st = replay_files(r, files, visit, ret_last, reason, reason_len);

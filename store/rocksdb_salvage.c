@@ -251,12 +251,9 @@ static osd_status take_files(struct salvage *s, const struct journal_files *file
 
 static osd_status take_journal(struct salvage *s)
 {
-    _cleanup_free_ char *dir = NULL;
     struct journal_files *files;
+    osd_status st = rdb_read_journal(s->source, &files);
 
-    if (asprintf(&dir, "%s/journal", s->source) < 0)
-        return OSD_E_NOMEM;
-    osd_status st = journal_read(dir, &files);
     if (st)
         return st;
     st = take_files(s, files);

@@ -532,7 +532,6 @@ static void apply_format(struct txn *t)
     touch_clear(r);
     counter_add(&r->root->used, -(int64_t)counter_now(&r->root->used));
     counter_add(&r->root->count, -(int64_t)counter_now(&r->root->count));
-    __atomic_add_fetch(&r->root->changes, 1, __ATOMIC_RELEASE);
     if (t->new_capacity)
         __atomic_store_n(&r->capacity, t->new_capacity, __ATOMIC_RELAXED);
 }
@@ -564,7 +563,7 @@ static void root_changed(struct rdb *r)
 static void txn_applied(struct txn *t)
 {
     struct rdb *r = t->rdb;
-    bool parts = t->removed || t->new_parts;
+    bool parts = t->formatted || t->removed || t->new_parts;
 
     if (t->formatted)
         apply_format(t);

@@ -375,27 +375,39 @@ static bool transfers_here_among(struct tcmu_device *dev, unsigned index, unsign
     return here;
 }
 
-/* Would catch: a worker woken for a transfer that nobody waits for; a transfer that keeps others
- * waiting. */
-static void test_tcmu_handler__transfer_runs_here_when_it_is_alone(void **state)
+/* A command that holds SLOW_PID; its number. It runs when this returns. */
+static int submit_slow(struct tcmu_device *dev)
 {
     struct osd_cdb slow = command(OSD_OP_REMOVE_PARTITION, 0);
-    int slow_number;
+    int number;
 
-    assert_true(transfers_here(*state, OID));
-    assert_false(transfers_here_among(*state, 0, 2));
-    assert_false(transfers_here_among(*state, 1, 2));
     sem_init(&slow_started, 0, 0);
     sem_init(&slow_go, 0, 0);
     slow.pid = SLOW_PID;
     slow.option = 1;
-    slow_number = submit(*state, &slow, NULL, 0);
+    number = submit(dev, &slow, NULL, 0);
     sem_wait(&slow_started);
-    assert_false(transfers_here(*state, OID));
+    return number;
+}
+
+static void end_slow(struct tcmu_device *dev, int number)
+{
     sem_post(&slow_go);
-    runner_wait(*state, slow_number);
+    runner_wait(dev, number);
     sem_destroy(&slow_go);
     sem_destroy(&slow_started);
+}
+
+/* Would catch: a worker woken for a transfer that nobody waits for; a transfer that keeps others
+ * waiting. */
+static void test_tcmu_handler__transfer_runs_here_when_it_is_alone(void **state)
+{
+    assert_true(transfers_here(*state, OID));
+    assert_false(transfers_here_among(*state, 0, 2));
+    assert_false(transfers_here_among(*state, 1, 2));
+    int slow = submit_slow(*state);
+    assert_false(transfers_here(*state, OID));
+    end_slow(*state, slow);
 }
 
 /* Would catch: one who reads what is not in memory, and everybody else waits for the disk with him. */
@@ -433,16 +445,10 @@ static void test_tcmu_handler__long_without_memory(void **state)
 static void test_tcmu_handler__slow_command_holds_up_nobody_else(void **state)
 {
     static const uint8_t ready[6];
-    struct osd_cdb slow = command(OSD_OP_REMOVE_PARTITION, 0), c = command(OSD_OP_CREATE, 0);
+    struct osd_cdb c = command(OSD_OP_CREATE, 0);
     struct flight f;
-    int slow_number;
+    int slow = submit_slow(*state);
 
-    sem_init(&slow_started, 0, 0);
-    sem_init(&slow_go, 0, 0);
-    slow.pid = SLOW_PID;
-    slow.option = 1;
-    slow_number = submit(*state, &slow, NULL, 0);
-    sem_wait(&slow_started);
     c.count = 1;
     f = run(*state, &c, NULL, 0); /* another partition: here and now */
     assert_int_equal(f.status, SAM_GOOD);
@@ -452,13 +458,10 @@ static void test_tcmu_handler__slow_command_holds_up_nobody_else(void **state)
     c.pid = SLOW_PID; /* the same one: not in this thread */
     f = run(*state, &c, NULL, 0);
     assert_false(pthread_equal(f.completed_by, pthread_self()));
-    sem_post(&slow_go);
-    runner_wait(*state, slow_number);
+    end_slow(*state, slow);
     do { /* the slow one is over, soon nothing is left of it */
         f = run(*state, &c, NULL, 0);
     } while (!pthread_equal(f.completed_by, pthread_self()));
-    sem_destroy(&slow_go);
-    sem_destroy(&slow_started);
 }
 
 /* Commands that take minutes, and those that wait for them, leave workers for the others. */
